@@ -1,0 +1,1 @@
+"""A headless graph runtime: the same workflow JSON without ComfyUI."""

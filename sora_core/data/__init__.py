@@ -1,0 +1,1 @@
+"""What training sees: the rendered world and packed batches."""

@@ -1,0 +1,1 @@
+"""Schedules, steps, guidance and the one sampling loop."""

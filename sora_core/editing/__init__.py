@@ -1,0 +1,1 @@
+"""The verbs: pure functions that prepare a latent state."""

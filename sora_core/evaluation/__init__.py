@@ -1,0 +1,1 @@
+"""Instruments and suites that measure the promises."""

@@ -1,0 +1,137 @@
+"""Sizes: from width, height, seconds and fps to the latent grid, its tokens and what it will cost.
+
+Every factor comes from a codec's `Geometry`; nothing else in the project multiplies by 4, 8 or 16.
+A clip is sampled at the next possible size up and trimmed on save; both sizes are named, nothing is floored in silence.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+
+__all__ = ["Geometry", "LatentGrid", "VideoSize", "frames_for", "latent_frames", "plan", "positions", "spans"]
+
+MAX_SIDE = 8192
+MAX_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """How a codec and the patch size of its transformer divide a video."""
+
+    time_factor: int = 4
+    """pixel frames per latent frame (the first latent frame stands for one)"""
+    space_factor: int = 8
+    """pixels per latent cell, in height and width"""
+    channels: int = 16
+    """latent channels"""
+    patch: int = 2
+    """latent cells per token, in height and width"""
+
+    def __post_init__(self) -> None:
+        for name in ("time_factor", "space_factor", "channels", "patch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSize:
+    """A clip in pixels."""
+
+    frames: int
+    height: int
+    width: int
+    fps: float
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise InputError(f"a video needs at least one frame, not {self.frames}")
+        for name, value in (("width", self.width), ("height", self.height)):
+            if not 1 <= value <= MAX_SIDE:
+                raise InputError(f"{name} must be between 1 and {MAX_SIDE} pixels, not {value}")
+        if not (math.isfinite(self.fps) and 0 < self.fps <= 240):
+            raise InputError(f"fps must be above 0 and at most 240, not {self.fps}")
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.fps
+
+    def __str__(self) -> str:
+        if self.frames == 1:
+            return f"{self.width}x{self.height} still"
+        return f"{self.width}x{self.height}, {self.frames} frames at {self.fps:g} fps ({self.seconds:.2f} s)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentGrid:
+    """The grid that a clip is sampled on.
+
+    `asked` is what the user wanted, `sampled` the next possible size up (trimmed on save).
+    """
+
+    asked: VideoSize
+    sampled: VideoSize
+    shape: tuple[int, int, int, int]
+    """C, T, H, W of the latent"""
+    tokens: int
+    """tokens the transformer sees per clip"""
+
+    @property
+    def trimmed(self) -> bool:
+        return self.asked != self.sampled
+
+    def summary(self) -> str:
+        """One line for a person: sizes and tokens."""
+        trim = f", sampled as {self.sampled} and trimmed" if self.trimmed else ""
+        return f"{self.asked}{trim}; {self.tokens:,} tokens"
+
+
+def frames_for(seconds: float, fps: float) -> int:
+    """Whole frames in `seconds` at `fps`; zero seconds is a still of one frame."""
+    if not math.isfinite(seconds) or seconds < 0 or seconds > MAX_SECONDS:
+        raise InputError(f"seconds must be between 0 (a still) and {MAX_SECONDS:g}, not {seconds}")
+    return max(1, round(seconds * fps))
+
+
+def latent_frames(frames: int, geometry: Geometry, *, mid_stream: bool = False) -> int:
+    """Latent frames that cover `frames` pixel frames.
+
+    A clip begins with a latent frame that stands for one frame; mid-stream all of them stand for `time_factor`.
+    """
+    if mid_stream:
+        return math.ceil(frames / geometry.time_factor)
+    return 1 + math.ceil((frames - 1) / geometry.time_factor)
+
+
+def spans(latents: int, geometry: Geometry, *, mid_stream: bool = False) -> Tensor:
+    """Pixel frames per latent frame, [T] int64."""
+    out = torch.full((latents,), geometry.time_factor, dtype=torch.int64)
+    if not mid_stream:
+        out[0] = 1
+    return out
+
+
+def positions(spans_T: Tensor, fps: float, *, start: float = 0.0) -> Tensor:
+    """The time in seconds at the middle of each latent frame, [T] float32, from its spans."""
+    ends = torch.cumsum(spans_T, 0).double()
+    return (start + (ends - (spans_T.double() + 1) / 2) / fps).float()
+
+
+def plan(size: VideoSize, geometry: Geometry) -> LatentGrid:
+    """The latent grid for a clip of `size`, rounded up to what codec and patches can divide."""
+    cell = geometry.space_factor * geometry.patch
+    t = latent_frames(size.frames, geometry)
+    h, w = math.ceil(size.height / cell) * geometry.patch, math.ceil(size.width / cell) * geometry.patch
+    sampled = VideoSize(
+        frames=1 + (t - 1) * geometry.time_factor,
+        height=h * geometry.space_factor,
+        width=w * geometry.space_factor,
+        fps=size.fps,
+    )
+    tokens = t * (h // geometry.patch) * (w // geometry.patch)
+    return LatentGrid(asked=size, sampled=sampled, shape=(geometry.channels, t, h, w), tokens=tokens)

@@ -1,0 +1,1 @@
+"""Building blocks that hold or move tensors; all weights come through an `ops` namespace."""

@@ -1,0 +1,1 @@
+"""Words, tokenizers, text encoders and the prompt expander."""

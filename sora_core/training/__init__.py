@@ -1,0 +1,1 @@
+"""Training of codec, text encoder and transformer."""
