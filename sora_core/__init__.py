@@ -2,6 +2,6 @@
 
 It knows nothing of ComfyUI. Rooms import only from rooms earlier in this line (a test walks the imports):
 
-    errors, types, grid -> checkpoints -> layers -> diffusion -> text, vae, dit -> media -> editing -> pipeline
+    errors, types, grid, files -> checkpoints -> layers -> diffusion -> text, vae, dit -> media -> editing -> pipeline
     -> safety -> data -> training -> evaluation
 """

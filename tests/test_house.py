@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKS = ("sora_core", "runtime", "nodes")
 LINE = [
-    *["errors", "types", "grid", "checkpoints", "layers", "diffusion", ("text", "vae", "dit"), "media", "editing", "pipeline"],
+    *["errors", "types", "grid", "files", "checkpoints", "layers", "diffusion", ("text", "vae", "dit"), "media", "editing", "pipeline"],
     *["safety", "data", "training", "evaluation"],
 ]
 RANK = {name: rank for rank, step in enumerate(LINE) for name in ([step] if isinstance(step, str) else step)}

@@ -1,0 +1,105 @@
+"""Writing files so that a final name always holds a whole file.
+
+A file is written beside its final name and renamed when it is complete; whatever stops the work before that
+(an error, Ctrl-C, a full disk, a killed process) leaves the final name as it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import ResourceError
+
+__all__ = ["beside", "check_writable", "size_text", "write_text"]
+
+PART = ".part"
+"""ending of a file that is still being written"""
+MARGIN = 16 << 20
+"""bytes left free on the disk beyond what a file is estimated to need"""
+REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is larger than this disk or user may hold",
+    errno.EACCES: "the folder may not be written to",
+    errno.EPERM: "the folder may not be written to",
+    errno.EROFS: "the disk is read-only",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+def write_error(path: Path, error: OSError) -> ResourceError:
+    """What an error of the system means for a file that was to be written."""
+    reason = REASONS.get(error.errno or 0, error.strerror or str(error))
+    return ResourceError(f"cannot write {path}: {reason}; free some space or name another place.")
+
+
+def size_text(count: float) -> str:
+    """Bytes for a person: `3.2 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
+    """Raise ResourceError unless a file of `estimated_bytes` can be written at `path`. Called before the work begins."""
+    path = Path(path)
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ResourceError(f"cannot write {path}: there is no folder {folder}; make it or name another.")
+    if path.exists() and not path.is_file():
+        raise ResourceError(f"cannot write {path}: it is not a file; name one inside it or another.")
+    probe = folder / f".{secrets.token_hex(4)}{PART}"
+    try:
+        probe.touch()
+        probe.unlink()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise write_error(path, error) from error
+    if estimated_bytes and free < estimated_bytes + MARGIN:
+        raise ResourceError(f"cannot write {path}: it needs about {size_text(estimated_bytes)} and {size_text(free)} are free in {folder}.")
+
+
+@contextmanager
+def beside(path: str | Path) -> Iterator[Path]:
+    """A path in the same folder to write to: renamed to `path` when the block ends, removed when it raises."""
+    path = Path(path)
+    final = path.resolve()
+    check_writable(path)
+    part = final.with_name(f".{final.stem[:32]}-{secrets.token_hex(4)}{PART}")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, final)
+    except OSError as error:
+        if error.errno in REASONS:
+            raise write_error(path, error) from error
+        raise
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    with suppress(OSError):
+        sync_folder(final.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut; systems that cannot open folders go without."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with beside(path) as part:
+        part.write_text(text, encoding="utf-8")
