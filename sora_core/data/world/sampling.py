@@ -1,0 +1,176 @@
+"""Seeds to scenes. The same seed gives the same scene on any machine; held-out combinations are fixed by a hash."""
+
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from ...text.words import COLOURS, GROUND_PHRASES, LIGHT_PHRASES, SHAPE_WORDS, SINGLE_MOTIONS, STYLE_PHRASES
+from .scene import FAMILIES, Scene, Setting, Thing, View
+
+HELD_OUT_PERCENT = 8
+WEIGHTS: dict[str, float] = {
+    "single": 0.34, "things": 0.20, "camera": 0.14, "style": 0.12, "occluder": 0.05, "marks": 0.05, "shots": 0.05, "transition": 0.05,
+}  # fmt: skip
+RADII: dict[str, float] = {"small": 0.42, "": 0.60, "large": 0.80}
+CAMERAS: tuple[str, ...] = ("pan left", "pan right", "tilt up", "tilt down", "orbit", "dolly in", "dolly out", "zoom in", "follow")
+TRIES = 1000
+
+
+def sample_scene(seed: int, *, family: str | None = None, held_out: bool | None = False, seconds: float = 2.0) -> Scene:
+    """A scene of a family (None: a weighted mix of all), from the training or the held-out combinations (None: any).
+
+    `seconds` is the window in which its motions are centred and in view.
+    """
+    if family is not None and family not in FAMILIES:
+        raise ValueError(f"unknown family {family!r}: one of {', '.join(FAMILIES)}")
+    for attempt in range(TRIES):
+        rng = random.Random(f"scene/{family}/{seed}/{attempt}")  # noqa: S311
+        chosen = family or rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        scene = replace(MAKERS[chosen](rng), seed=seed, family=chosen, seconds=seconds)
+        if held_out is None or is_held_out(scene) == held_out:
+            return scene
+    raise RuntimeError(f"no scene with held_out={held_out} in {TRIES} tries for family {family!r}, seed {seed}")
+
+
+def is_held_out(scene: Scene) -> bool:
+    """Whether the main object's combination of colour, shape, motion, ground and light is kept out of training."""
+    first = scene.things[0]
+    key = "/".join((first.colour, first.shape, first.motion, scene.setting.ground, scene.setting.light))
+    return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 100 < HELD_OUT_PERCENT
+
+
+def _setting(rng: random.Random, style: str = "natural") -> Setting:
+    light = rng.choice(list(LIGHT_PHRASES))
+    grounds = [g for g in GROUND_PHRASES if not (light == "underwater" and g == "water")]
+    return Setting(ground=rng.choice(grounds), light=light, style=style)
+
+
+def _view(rng: random.Random, camera: str = "static") -> View:
+    view = View(camera=camera, angle=rng.uniform(-0.12, 0.12), height=rng.uniform(1.55, 1.9), distance=rng.uniform(4.3, 4.8))
+    if camera == "dolly out":
+        return replace(view, distance=view.distance * 0.95)
+    return view
+
+
+def _thing(rng: random.Random, motions: tuple[str, ...] = SINGLE_MOTIONS) -> Thing:
+    """One object that moves through the middle of the picture."""
+    motion = rng.choice(motions)
+    size = rng.choices(("", "small", "large"), (0.6, 0.2, 0.2))[0]
+    thing = Thing(
+        shape=rng.choice(list(SHAPE_WORDS)), colour=rng.choice(list(COLOURS)), motion=motion, size=size,
+        radius=RADII[size] * rng.uniform(0.94, 1.06), turn=rng.uniform(-0.5, 0.5), phase=rng.random(),
+    )  # fmt: skip
+    return _placed(rng, thing)
+
+
+def _placed(rng: random.Random, thing: Thing) -> Thing:
+    """Where it is and how far it goes, by its motion."""
+    match thing.motion:
+        case "left" | "right":
+            return replace(thing, x=rng.uniform(-0.2, 0.2), z=rng.uniform(-0.4, 0.5), travel=rng.uniform(1.9, 2.6))
+        case "closer" | "away":
+            return replace(thing, x=rng.uniform(-0.45, 0.45), z=rng.uniform(-0.7, -0.3), travel=rng.uniform(3.0, 3.8))
+        case "bounce":
+            return replace(thing, x=rng.uniform(-0.7, 0.7), z=rng.uniform(-0.5, 0.5), travel=rng.uniform(1.4, 2.0))
+        case "spin":
+            return replace(thing, x=rng.uniform(-0.7, 0.7), z=rng.uniform(-0.2, 0.7), travel=rng.uniform(1.6, 2.3))
+        case _:
+            return replace(thing, x=rng.uniform(-0.7, 0.7), z=rng.uniform(-0.5, 0.6))
+
+
+def _scene(things: tuple[Thing, ...], setting: Setting, view: View, **more: object) -> Scene:
+    return Scene(seed=0, family="single", things=things, setting=setting, view=view, **more)  # type: ignore[arg-type]
+
+
+def _single(rng: random.Random) -> Scene:
+    return _scene((_thing(rng),), _setting(rng), _view(rng))
+
+
+def _camera(rng: random.Random) -> Scene:
+    camera = rng.choice(CAMERAS)
+    motions = ("left", "right") if camera == "follow" else ("still", "spin", "bounce", "still")
+    thing = _thing(rng, motions)
+    if camera == "follow":
+        thing = replace(thing, travel=thing.travel * 1.4, x=0.0)
+    else:
+        thing = replace(thing, x=thing.x * 0.4, z=0.0)
+    return _scene((thing,), _setting(rng), _view(rng, camera))
+
+
+def _style(rng: random.Random) -> Scene:
+    return _scene((_thing(rng),), _setting(rng, rng.choice([s for s in STYLE_PHRASES if s != "natural"])), _view(rng))
+
+
+def _things(rng: random.Random) -> Scene:
+    kind = rng.choices(("same", "pair", "triple", "orbit", "collide"), (0.40, 0.25, 0.10, 0.13, 0.12))[0]
+    setting, view = _setting(rng), replace(_view(rng), angle=rng.uniform(-0.05, 0.05))
+    if kind == "same":
+        return _scene(_same(rng), setting, view, relation="same")
+    if kind in ("orbit", "collide"):
+        return _scene(_two(rng, kind), setting, view, relation=kind)
+    count = 2 if kind == "pair" else 3
+    gap, radius = (1.6, 0.5) if count == 2 else (1.25, 0.42)
+    colours = rng.sample(list(COLOURS), count)
+    shared = rng.choice(("still", "bounce", "spin")) if rng.random() < 0.4 else None
+    things = []
+    for i, colour in enumerate(colours):
+        thing = _thing(rng, (shared,) if shared else ("still", "bounce", "spin", "fall"))
+        things.append(
+            replace(
+                thing,
+                colour=colour,
+                size="",
+                radius=radius * rng.uniform(0.94, 1.06),
+                x=(i - (count - 1) / 2) * gap,
+                z=rng.uniform(-0.3, 0.3),
+            )
+        )
+    return _scene(tuple(things), setting, view, relation="beside")
+
+
+def _same(rng: random.Random) -> tuple[Thing, ...]:
+    """Two to four of a kind that do the same."""
+    count = rng.choice((2, 3, 4))
+    first = _thing(rng)
+    radius, gap = {2: (0.5, 1.5), 3: (0.42, 1.15), 4: (0.36, 0.95)}[count]
+    if first.motion in ("left", "right"):
+        first = replace(first, travel=rng.uniform(1.5, 1.8))
+    z = first.z if first.motion in ("closer", "away") else 0.2
+    return tuple(
+        replace(
+            first,
+            size="",
+            radius=radius,
+            x=(i - (count - 1) / 2) * gap,
+            z=z + rng.uniform(-0.15, 0.15),
+            phase=rng.random(),
+            turn=rng.uniform(-0.5, 0.5),
+        )
+        for i in range(count)
+    )
+
+
+def _two(rng: random.Random, motion: str) -> tuple[Thing, ...]:
+    """Two that circle around each other, or of which one pushes the other."""
+    one, two = rng.sample(list(COLOURS), 2)
+    shapes = rng.choice(list(SHAPE_WORDS)), rng.choice(list(SHAPE_WORDS))
+    if motion == "orbit":
+        phase, travel = rng.random(), rng.uniform(1.6, 2.4)
+        return tuple(
+            Thing(shape=s, colour=c, motion=motion, radius=0.42, travel=travel, phase=phase + i / 2)
+            for i, (s, c) in enumerate(zip(shapes, (one, two), strict=True))
+        )
+    side = rng.choice(("left", "right"))
+    toward, radius, travel = (-1.0 if side == "left" else 1.0), rng.uniform(0.42, 0.5), rng.uniform(2.4, 2.9)
+    reach = radius * 0.92
+    return tuple(
+        Thing(shape=s, colour=c, motion=motion, radius=radius, side=side, travel=travel, x=toward * reach * (-1 if i == 0 else 1))
+        for i, (s, c) in enumerate(zip(shapes, (one, two), strict=True))
+    )
+
+
+MAKERS: dict[str, Callable[[random.Random], Scene]] = {
+    "single": _single, "things": _things, "camera": _camera, "style": _style,
+    "occluder": _single, "marks": _single, "shots": _single, "transition": _single,
+}  # fmt: skip

@@ -1,0 +1,148 @@
+"""Ground, sky and light: colours of the far picture. Pictures are [3,...] planes in 0..1, one value per ray."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .shapes import Vec
+
+RGB = tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Light:
+    """Where the light comes from and what it tints; `air` is the distance at which haze has taken two thirds."""
+
+    top: RGB
+    low: RGB
+    sun: RGB
+    """Direction to the key light, not normalized."""
+    key: RGB
+    ambient: RGB
+    air: float
+    ground: RGB = (1.0, 1.0, 1.0)
+    disc: RGB | None = None
+    disc_at: RGB = (-0.42, 0.2, -1.0)
+    disc_size: float = 0.075
+
+    @property
+    def direction(self) -> RGB:
+        n = math.sqrt(sum(a * a for a in self.sun))
+        return (self.sun[0] / n, self.sun[1] / n, self.sun[2] / n)
+
+
+LIGHTS: dict[str, Light] = {
+    "noon": Light(
+        top=(0.22, 0.50, 0.95), low=(0.78, 0.90, 1.0), sun=(0.5, 0.95, 0.45), key=(0.86, 0.84, 0.78), ambient=(0.36, 0.38, 0.42), air=30),
+    "sunset": Light(
+        top=(0.28, 0.20, 0.45), low=(1.0, 0.60, 0.32), sun=(-0.8, 0.5, 0.35), key=(0.90, 0.66, 0.48), ambient=(0.38, 0.33, 0.36), air=26,
+        ground=(1.02, 0.84, 0.74), disc=(1.0, 0.90, 0.60), disc_at=(-0.45, 0.13, -1.0), disc_size=0.10),
+    "night": Light(
+        top=(0.02, 0.03, 0.10), low=(0.10, 0.13, 0.30), sun=(0.6, 0.9, 0.4), key=(0.64, 0.66, 0.74), ambient=(0.34, 0.35, 0.43), air=24,
+        ground=(0.58, 0.60, 0.78), disc=(0.95, 0.96, 0.88), disc_at=(0.36, 0.24, -1.0), disc_size=0.075),
+    "fog": Light(
+        top=(0.78, 0.80, 0.82), low=(0.80, 0.82, 0.84), sun=(0.3, 1.0, 0.4), key=(0.46, 0.46, 0.46), ambient=(0.50, 0.51, 0.52), air=11),
+    "underwater": Light(
+        top=(0.16, 0.62, 0.76), low=(0.03, 0.34, 0.52), sun=(0.15, 1.0, 0.3), key=(0.76, 0.82, 0.78), ambient=(0.42, 0.46, 0.48), air=16,
+        ground=(0.52, 0.82, 0.86)),
+}  # fmt: skip
+
+GROUNDS: dict[str, tuple[RGB, RGB]] = {
+    "grass": ((0.24, 0.52, 0.14), (0.36, 0.64, 0.20)),
+    "sand": ((0.80, 0.67, 0.42), (0.90, 0.79, 0.56)),
+    "snow": ((0.80, 0.86, 0.95), (0.97, 0.98, 1.00)),
+    "wood": ((0.34, 0.19, 0.09), (0.72, 0.48, 0.27)),
+    "water": ((0.05, 0.27, 0.48), (0.22, 0.52, 0.70)),
+    "rainbow": ((0.60, 0.58, 0.72), (0.68, 0.66, 0.80)),
+}
+RAINBOW: tuple[RGB, ...] = (
+    (0.92, 0.25, 0.25), (0.97, 0.58, 0.20), (0.97, 0.88, 0.30), (0.35, 0.80, 0.38), (0.30, 0.55, 0.95), (0.62, 0.38, 0.88),
+)  # fmt: skip
+
+
+def planes(colour: RGB, like: Tensor) -> Tensor:
+    """A colour as [3,1,...] planes that broadcast over `like`."""
+    return torch.tensor(colour, dtype=like.dtype, device=like.device).view(3, *[1] * like.ndim)
+
+
+def sky(light: Light, d: Vec, bands: int = 0) -> Tensor:
+    """Colour [3,...] of the sky in directions `d` of unit length, in smooth shades or in a few bands."""
+    h = (d.y / 0.55).clamp(0, 1)
+    if bands:
+        h = torch.round(h * bands) / bands
+    colour = planes(light.low, h) + (planes(light.top, h) - planes(light.low, h)) * h.sqrt()
+    if light is LIGHTS["noon"]:
+        up = d.y.clamp(min=0.04)
+        u, v = d.x / up, d.z / up
+        puff = torch.sin(1.1 * u + 0.7) * torch.sin(1.7 * v + 0.6 * u) + 0.5 * torch.sin(2.9 * u - 1.3 * v + 1.0)
+        colour = colour + (1 - colour) * (0.75 * ((puff - 0.25) / 0.9).clamp(0, 1) * (d.y / 0.25).clamp(0, 1))
+    if light.disc is not None:
+        n = math.sqrt(sum(a * a for a in light.disc_at))
+        near = (d.x * light.disc_at[0] + d.y * light.disc_at[1] + d.z * light.disc_at[2]) / n
+        off = torch.sqrt((2 - 2 * near).clamp(min=0)) / light.disc_size
+        share = ((1.15 - off) / 0.3).clamp(0, 1) + 0.35 * torch.exp(-0.35 * off * off)
+        colour = colour + (planes(light.disc, h) - colour) * share.clamp(0, 1)
+    if light is LIGHTS["night"]:
+        colour = colour + 0.85 * _stars(d)
+    return colour
+
+
+def _stars(d: Vec) -> Tensor:
+    """Soft dots at fixed places of the sky, one in some cells of a grid of directions."""
+    u, v = torch.atan2(d.x, -d.z) * 9, d.y * 9
+    cu, cv = torch.floor(u), torch.floor(v)
+    pick = torch.frac(torch.sin(cu * 12.9898 + cv * 78.233) * 437.585).abs()
+    du, dv = u - cu - 0.3 - 0.4 * pick, v - cv - 0.7 + 0.4 * pick
+    return torch.exp(-(du * du + dv * dv) * 70) * (pick > 0.5) * (d.y > 0.02)
+
+
+def ground(kind: str, light: Light, x: Tensor, z: Tensor, reach: Tensor, time: Tensor) -> Tensor:
+    """Colour [3,...] of the ground at (x, z); `reach` is the distance from the eye, which fades fine texture out."""
+    detail = torch.exp(-reach / 9)
+    match kind:
+        case "grass":
+            mown = torch.sin(2.1 * x + 0.25 * torch.sin(1.3 * z))
+            level = 0.5 + 0.5 * detail * (
+                0.55 * (2.5 * mown).clamp(-1, 1) + 0.45 * torch.sin(5.3 * x + 2 * torch.sin(3.7 * z)) * torch.sin(4.9 * z + 1.3 * x)
+            )
+        case "sand":
+            level = 0.5 + 0.5 * detail * torch.sin(4.2 * z + 1.2 * torch.sin(1.4 * x) + 0.9 * x)
+        case "snow":
+            level = 0.62 + 0.42 * detail * torch.sin(1.9 * x + 1.1 * torch.sin(1.3 * z)) * torch.sin(2.2 * z + 0.7 * x)
+        case "wood":
+            board = z * 1.1
+            offset = torch.frac(torch.sin(torch.floor(board) * 12.9898) * 43.75)
+            gap = ((0.5 - (board - torch.floor(board) - 0.5).abs()) / 0.09).clamp(0, 1)
+            grain = torch.sin(1.7 * x + 9 * offset + 1.5 * torch.sin(6 * z + 4 * offset))
+            level = 0.62 + 0.55 * (offset - 0.5) * detail + 0.2 * grain * detail - 0.9 * detail * (1 - gap)
+        case "water":
+            wave = torch.sin(3.1 * z + 0.8 * torch.sin(1.2 * x + 0.7 * time) + 2.1 * time) + torch.sin(2.3 * x - 1.7 * z - 1.5 * time)
+            level = 0.42 + 0.30 * detail * wave
+        case "rainbow":
+            return _rainbow(light, x, z, detail)
+        case _:
+            raise ValueError(f"unknown ground {kind!r}")
+    dark, bright = (planes(c, x) for c in GROUNDS[kind])
+    colour = (dark + (bright - dark) * level.clamp(0, 1)) * planes(light.ground, x)
+    if kind == "water":
+        colour = colour + (planes(light.low, x) - colour) * (0.15 + 0.45 * (reach / 14).clamp(0, 1))
+    return colour
+
+
+def _rainbow(light: Light, x: Tensor, z: Tensor, detail: Tensor) -> Tensor:
+    """Six stripes that run away from the viewer, with soft borders, on a lilac plane."""
+    lane = x / 0.62 + 3
+    colour = planes(GROUNDS["rainbow"][0], x) * (1 + 0.12 * detail * torch.sin(2.4 * x) * torch.sin(2.1 * z))
+    for i, stripe in enumerate(RAINBOW):
+        share = ((0.56 - (lane - i - 0.5).abs()) / 0.12).clamp(0, 1)
+        colour = colour + (planes(stripe, x) - colour) * share
+    return colour * planes(light.ground, x)
+
+
+def caustics(x: Tensor, z: Tensor, time: Tensor) -> Tensor:
+    """The moving net of light on the bottom of the sea, around 1."""
+    a = torch.sin(2.6 * x + 1.3 * torch.sin(1.9 * z + 1.1 * time) + 0.8 * time)
+    b = torch.sin(2.9 * z - 1.2 * torch.sin(2.1 * x - 0.9 * time) - 0.6 * time)
+    return 1 + 0.30 * (1 - (a + b).abs()).clamp(min=0)

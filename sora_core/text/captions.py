@@ -1,0 +1,164 @@
+"""Facts about a picture to a sentence. One grammar serves the training captions and the prompt expander, so they read alike."""
+
+import random
+import re
+from dataclasses import dataclass
+
+from . import words
+
+DOUBLED = ("spin", "hit", "drop", "hop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThingFacts:
+    """One kind of thing in the caption: canonical keys of words.py."""
+
+    colour: str
+    shape: str
+    motion: str = "still"
+    count: int = 1
+    size: str = ""
+    side: str = "left"
+    paint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything a caption can say. `relation` is beside, orbit, collide or nothing."""
+
+    things: tuple[ThingFacts, ...]
+    relation: str = ""
+    ground: str = "grass"
+    light: str = "noon"
+    style: str = "natural"
+    camera: str = "static"
+
+
+def inflect(verb: str, form: str) -> str:
+    """`form` is s (it rolls), ing (rolling) or empty (they roll)."""
+    if form == "s":
+        return verb + ("es" if verb.endswith(("sh", "ch", "ss")) else "s")
+    if form == "ing":
+        if verb in DOUBLED:
+            return verb + verb[-1] + "ing"
+        return (verb[:-1] if verb.endswith("e") else verb) + "ing"
+    return verb
+
+
+def caption(facts: Facts, level: str, seed: int = 0) -> str:
+    """A caption of level short (as users type), plain (fixed wording) or descriptive (everything, varied wording)."""
+    rng = random.Random(f"{seed}/{level}")  # noqa: S311
+    match level:
+        case "plain":
+            return _plain(facts, _Wording(None))
+        case "short":
+            return _short(facts, rng)
+        case "descriptive":
+            return _descriptive(facts, rng)
+    raise ValueError(f"unknown caption level {level!r}: short, plain or descriptive")
+
+
+class _Wording:
+    """Chooses among synonyms: at random, or always the first when there is no source of chance."""
+
+    def __init__(self, rng: random.Random | None):
+        self.rng = rng
+
+    def pick(self, choices: tuple[str, ...]) -> str:
+        return choices[0] if self.rng is None else self.rng.choice(choices)
+
+    def common(self, choices: tuple[str, ...]) -> str:
+        """Mostly the first: rare synonyms stay rare."""
+        return choices[0] if self.rng is None or self.rng.random() < 0.6 else self.rng.choice(choices)
+
+    def noun(self, thing: ThingFacts, article: bool = True) -> str:
+        shape = self.common(words.SHAPE_WORDS[thing.shape])
+        parts = [self.common(words.COLOUR_WORDS[thing.colour]), words.PLURALS[shape] if thing.count > 1 else shape]
+        if thing.size:
+            parts.insert(0, self.common(words.SIZE_WORDS[thing.size]))
+        if thing.count > 1:
+            return " ".join([words.COUNT_WORDS[thing.count], *parts])
+        return _article(" ".join(parts)) if article else " ".join(parts)
+
+    def action(self, thing: ThingFacts, form: str | None = None, other: str = "", common: bool = False) -> str:
+        choose = self.common if common else self.pick
+        phrase = choose(words.MOTION_PHRASES[thing.motion])
+        return fill(phrase, thing, form if form is not None else ("" if thing.count > 1 else "s"), other)
+
+
+def fill(phrase: str, thing: ThingFacts, form: str, other: str = "") -> str:
+    """A phrase of MOTION_PHRASES with its verbs inflected and its blanks filled."""
+    phrase = phrase.replace("<other>", other).replace("<side>", thing.side).replace("<paint>", thing.paint)
+    go = "roll" if thing.shape == "ball" or (thing.shape == "ring" and thing.motion not in ("closer", "away")) else "slide"
+    return re.sub(r"\{(\w+)\}", lambda m: inflect(go if m[1] == "go" else m[1], form), phrase)
+
+
+def _article(phrase: str) -> str:
+    return ("an " if phrase[0] in "aeiou" else "a ") + phrase
+
+
+def _event(facts: Facts, w: _Wording) -> str:
+    """Who does what."""
+    first = facts.things[0]
+    if facts.relation in ("orbit", "collide"):
+        second = facts.things[1]
+        if facts.relation == "orbit":
+            verb = inflect(w.pick(("circle", "move", "orbit")), "")
+            verb = "move in circles" if verb == "move" else verb
+            return f"{w.noun(first)} and {w.noun(second)} {verb} around each other"
+        return f"{w.noun(first)} {w.action(first, other=w.noun(second))}"
+    if len(facts.things) == 1:
+        return f"{w.noun(first)} {w.action(first)}"
+    places = {2: ("on the left", "on the right"), 3: ("on the left", "in the middle", "on the right")}[len(facts.things)]
+    if len({t.motion for t in facts.things}) == 1 and len(facts.things) == 2 and (w.rng is None or w.rng.random() < 0.5):
+        both = " and ".join(f"{w.noun(t)} {p}" for t, p in zip(facts.things, places, strict=True))
+        return f"{both} {w.action(first, form='')}"
+    return ", ".join(f"{p} {w.noun(t)} {w.action(t)}" for t, p in zip(facts.things, places, strict=True)) + ","
+
+
+def _plain(facts: Facts, w: _Wording) -> str:
+    text = f"{_event(facts, w)} {words.GROUND_PHRASES[facts.ground][0]} {words.LIGHT_PHRASES[facts.light][0]}"
+    if facts.camera != "static":
+        text += ", " + words.CAMERA_PHRASES[facts.camera][0]
+    if facts.style != "natural":
+        text += ", " + words.STYLE_PHRASES[facts.style][0]
+    return text
+
+
+def _short(facts: Facts, rng: random.Random) -> str:
+    w = _Wording(rng)
+    first = facts.things[0]
+    said = rng.random
+    if facts.relation or len(facts.things) > 1:
+        text = _event(facts, w).rstrip(",")
+    else:
+        moving = first.motion != "still" and said() < 0.75
+        text = w.noun(first, article=said() < 0.5)
+        if moving:
+            text += " " + w.action(first, form=rng.choice(("ing", "ing", "" if first.count > 1 else "s")))
+    if said() < 0.5:
+        text += " " + w.common(words.GROUND_PHRASES[facts.ground])
+    if said() < 0.5:
+        text += " " + w.common(words.LIGHT_PHRASES[facts.light])
+    if facts.camera != "static" and said() < 0.8:
+        text += ", " + w.pick(words.CAMERA_PHRASES[facts.camera])
+    if facts.style != "natural":
+        text += ", " + w.pick(words.STYLE_PHRASES[facts.style])
+    return text
+
+
+def _descriptive(facts: Facts, rng: random.Random) -> str:
+    w = _Wording(rng)
+    event = _event(facts, w)
+    ground, light = w.pick(words.GROUND_PHRASES[facts.ground]), w.pick(words.LIGHT_PHRASES[facts.light])
+    camera, style = w.pick(words.CAMERA_PHRASES[facts.camera]), w.pick(words.STYLE_PHRASES[facts.style])
+    order = rng.randrange(5)
+    if order == 0:
+        return f"{light}, {event} {ground}. {camera}. {style}."
+    if order == 1:
+        return f"{style}: {event} {ground} {light}. {camera}."
+    if order == 2 and camera.startswith("the camera"):
+        return f"{camera} while {event} {ground} {light}. {style}."
+    if order == 3:
+        return f"{event} {ground} {light}. {style}, {camera}."
+    return f"{event} {ground} {light}. {camera}. {style}."
