@@ -1,1 +1,44 @@
-"""Schedules, steps, guidance and the one sampling loop."""
+"""Diffusion without models: schedules, solvers, noise, guidance and the one sampling loop.
+
+sigmas  = schedule("simple", 20, shift=3.0)
+noise   = draw_noise(state.latent.shape[1:], seed)
+guided  = cfg(denoiser, 4.0, uncond=context.uncond)
+latent  = sample(guided, state, noise, sigmas, context.cond, solver="dpmpp_2m")
+"""
+
+from .feature_cache import FeatureCache
+from .guidance import blend, cfg, keep, renoise
+from .loop import SamplerState, sample, start
+from .noise import draw_noise
+from .parametrization import as_denoiser, denoised_from, level_at
+from .ring import ring
+from .schedule import SCHEDULES, get_schedule, schedule, shift_for_tokens, shift_sigma
+from .solvers import SOLVERS, get_solver
+from .span_prompts import span_prompts, span_weights
+from .windows import windows
+
+__all__ = [
+    "SCHEDULES",
+    "SOLVERS",
+    "FeatureCache",
+    "SamplerState",
+    "as_denoiser",
+    "blend",
+    "cfg",
+    "denoised_from",
+    "draw_noise",
+    "get_schedule",
+    "get_solver",
+    "keep",
+    "level_at",
+    "renoise",
+    "ring",
+    "sample",
+    "schedule",
+    "shift_for_tokens",
+    "shift_sigma",
+    "span_prompts",
+    "span_weights",
+    "start",
+    "windows",
+]

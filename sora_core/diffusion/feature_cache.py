@@ -1,0 +1,59 @@
+"""Feature cache: a step that would change little takes its velocity from the last two instead of running the network."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..errors import InputError
+from ..types import Denoiser
+
+__all__ = ["FeatureCache"]
+
+
+class FeatureCache:
+    """Skips the network while its output is predicted to move by less than `threshold` (a fraction of its size).
+
+    Two real runs show how fast the velocity (x - denoised)/sigma moves with sigma. Until it has moved by `threshold` since
+    the last one, it is carried on along that slope (the first order of TaylorSeer, arXiv 2503.06923). Calls with sigma
+    outside `interval` (low, high) are always real; a rising sigma begins a new run. It reads one or two numbers on the host
+    per call. After a resume it starts afresh, so bits may differ.
+    """
+
+    def __init__(self, denoiser: Denoiser, threshold: float = 0.05, *, interval: tuple[float, float] = (0.1, 0.95)) -> None:
+        if not 0 <= threshold < 1:
+            raise InputError(f"a feature cache needs a threshold from 0 to below 1, not {threshold}")
+        self.denoiser, self.threshold, self.interval = denoiser, threshold, interval
+        self.skipped = 0
+        """calls answered without the network"""
+        self._runs: list[tuple[float, Tensor]] = []
+        """the last two real runs: sigma, velocity"""
+        self._lowest = 0.0
+
+    def __call__(self, x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        level = float(sigma[0])
+        if level > self._lowest or any(velocity.shape != x.shape for _, velocity in self._runs):
+            self._runs = []
+        self._lowest = level
+        if self._may_skip(x, level):
+            self.skipped += 1
+            return x - level * self._velocity(level)
+        denoised = self.denoiser(x, sigma, mask, context)
+        self._remember(level, (x - denoised) / max(level, 1e-6))
+        return denoised
+
+    def _may_skip(self, x: Tensor, level: float) -> bool:
+        low, high = self.interval
+        if len(self._runs) < 2 or not low <= level <= high:
+            return False
+        (sigma0, v0), (sigma1, v1) = self._runs
+        moved = (v1 - v0).abs().mean() / v1.abs().mean()
+        return bool(moved * (sigma1 - level) / (sigma0 - sigma1) < self.threshold)  # not a number: the network runs
+
+    def _velocity(self, level: float) -> Tensor:
+        (sigma0, v0), (sigma1, v1) = self._runs
+        return v1 + (v1 - v0) * ((level - sigma1) / (sigma1 - sigma0))
+
+    def _remember(self, level: float, velocity: Tensor) -> None:
+        """Keep this run and the one before it at another sigma."""
+        before = [run for run in self._runs if run[0] > level]
+        self._runs = [*before[-1:], (level, velocity)]

@@ -1,0 +1,82 @@
+"""Decorators that steer a denoiser: by its prompt (`cfg`) and by what is kept (`keep`, `renoise`).
+
+Order, outermost first: keep (the loop adds it) > renoise > feature cache > ring > cfg > span prompts > windows > network.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..types import Denoiser
+from .parametrization import level_at
+
+__all__ = ["blend", "cfg", "keep", "renoise"]
+
+
+def blend(mask: Tensor, made: Tensor, kept: Tensor) -> Tensor:
+    """made*mask + kept*(1-mask), exact where the mask is 0 or 1: there the other side is not read, whatever it holds."""
+    mixed = torch.lerp(kept, made, mask.expand_as(made))
+    return torch.where(mask >= 1, made, torch.where(mask > 0, mixed, kept))
+
+
+def keep(denoiser: Denoiser, clean: Tensor) -> Denoiser:
+    """Returns `clean` [B,C,T,H,W] where the mask is 0, whatever the network says there, so solvers never move it."""
+
+    def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        return blend(mask, denoiser(x, sigma, mask, context).float(), clean)
+
+    return denoise
+
+
+def renoise(denoiser: Denoiser, clean: Tensor, noise: Tensor) -> Denoiser:
+    """For a network with one noise level for the whole clip: what is kept is noised to that level before every call.
+
+    The same `noise` [B,C,T,H,W] is used each time, so the kept part moves on a straight line, as the network knows it.
+    """
+
+    def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        everywhere = torch.ones_like(mask)
+        level = level_at(sigma, everywhere)
+        noised = (1 - level) * clean + level * noise
+        return denoiser(blend(mask, x, noised), sigma, everywhere, context)
+
+    return denoise
+
+
+def cfg(
+    denoiser: Denoiser,
+    scale: float,
+    *,
+    uncond: Tensor | None,
+    interval: tuple[float, float] = (0.0, 1.0),
+    batched: bool = True,
+) -> Denoiser:
+    """Classifier-free guidance: uncond + scale*(cond - uncond), only while sigma is within `interval` (low, high).
+
+    uncond: [B,S,D] or [1,S,D]. With scale 1, and outside the interval, the network runs once, for cond alone.
+    `batched` runs both as one batch where their contexts have one shape; the result is the same, it costs memory.
+    An interval narrower than (0, 1) reads sigma on the host once per call.
+    """
+    low, high = interval
+    if not 0 <= low <= high <= 1:
+        raise InputError(f"a guidance interval needs 0 <= low <= high <= 1, not {interval}")
+    if scale == 1.0:
+        return denoiser
+    if uncond is None:
+        raise InputError(f"guidance of {scale:g} needs a negative prompt (it may be empty); without one use cfg 1")
+    always = (low, high) == (0.0, 1.0)
+
+    def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        if not always and not low <= float(sigma[0]) <= high:
+            return denoiser(x, sigma, mask, context)
+        negative = uncond.expand(len(x), *uncond.shape[1:])
+        if batched and negative.shape == context.shape:
+            both = denoiser(x.repeat(2, 1, 1, 1, 1), sigma.repeat(2), mask.repeat(2, 1, 1, 1, 1), torch.cat([context, negative]))
+            cond, free = both.chunk(2)
+        else:
+            cond, free = denoiser(x, sigma, mask, context), denoiser(x, sigma, mask, negative)
+        return free + scale * (cond - free)
+
+    return denoise

@@ -1,0 +1,130 @@
+"""Decorators over time: rings, windows, span prompts and the feature cache, on toy denoisers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from diffusion_toys import NO_TEXT, SHAPE, gaussian, state_of, text
+from sora_nodes.sora_core.diffusion import FeatureCache, draw_noise, ring, sample, schedule, span_prompts, span_weights, windows
+from sora_nodes.sora_core.diffusion.windows import window_starts, window_weights
+from sora_nodes.sora_core.errors import InputError
+from torch import Tensor
+
+SIGMAS = schedule("simple", 8, shift=3.0)
+
+
+def run(denoiser, noise: Tensor, context: Tensor = NO_TEXT) -> Tensor:  # type: ignore[no-untyped-def]
+    return sample(denoiser, state_of(), noise, SIGMAS, context, solver="dpmpp_2m")
+
+
+def smooth(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+    """Averages neighbours in time, but not across the ends: a network that believes in a first and a last frame."""
+    before = torch.cat([x[:, :, :1], x[:, :, :-1]], 2)
+    after = torch.cat([x[:, :, 1:], x[:, :, -1:]], 2)
+    return (before + x + after) / 3
+
+
+def test_rolled_noise_gives_the_rolled_clip_on_a_ring() -> None:
+    noise = draw_noise(SHAPE, 0)
+    assert torch.equal(run(ring(gaussian, SIGMAS), noise.roll(2, 2)), run(ring(gaussian, SIGMAS), noise).roll(2, 2))
+
+
+def test_a_ring_closes_the_seam_that_the_network_leaves() -> None:
+    noise = draw_noise((4, 5, 16, 16), 0)
+    state = state_of().with_(**{"latent": torch.zeros_like(noise), "clean": torch.zeros_like(noise), "mask": torch.ones(1, 1, 5, 16, 16)})
+
+    def seam(denoiser) -> float:  # type: ignore[no-untyped-def]
+        made = sample(denoiser, state, noise, SIGMAS, NO_TEXT)
+        return float((made[:, :, 0] - made[:, :, -1]).square().mean() / made.diff(dim=2).square().mean())
+
+    assert seam(ring(smooth, SIGMAS)) < 1.5 < seam(smooth)
+
+
+def test_a_ring_rolls_the_mask_too_and_visits_every_cut() -> None:
+    cuts = []
+
+    def network(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        assert torch.equal(x[:, :1], mask)
+        cuts.append(int(x[0, 0, 0, 0, 0]))
+        return x
+
+    x = torch.arange(5.0).view(1, 1, 5, 1, 1).expand(1, 4, 5, 4, 4)
+    for sigma in SIGMAS[:-1]:
+        assert torch.equal(ring(network, SIGMAS)(x, sigma.view(1), x[:, :1], NO_TEXT), x)
+    assert set(cuts) == set(range(5)) and cuts[0] == 0
+
+
+def test_one_window_is_no_window() -> None:
+    noise = draw_noise(SHAPE, 1)
+    assert torch.equal(run(windows(smooth, length=5, overlap=2), noise), run(smooth, noise))
+
+
+def test_windows_of_a_framewise_network_change_nothing() -> None:
+    noise = draw_noise(SHAPE, 1)
+    assert torch.allclose(run(windows(gaussian, length=3, overlap=1), noise), run(gaussian, noise), atol=1e-6)
+
+
+@pytest.mark.parametrize(("frames", "length", "overlap"), [(21, 21, 4), (22, 21, 4), (50, 13, 4), (50, 13, 9), (40, 8, 0), (7, 2, 1)])
+def test_windows_cover_every_frame_with_weights_that_sum_to_one(frames: int, length: int, overlap: int) -> None:
+    starts, weights = window_starts(frames, length, overlap), window_weights(frames, length, overlap)
+    assert starts[0] == 0 and starts[-1] == frames - length
+    assert all(0 < b - a <= length - overlap for a, b in pairwise(starts))
+    assert torch.allclose(weights.sum(0), torch.ones(frames)) and bool((weights >= 0).all())
+
+
+def test_two_windows_cross_fade_linearly() -> None:
+    assert torch.allclose(window_weights(9, 6, 3)[1, 3:6], torch.tensor([0.25, 0.5, 0.75]))
+
+
+def test_a_window_may_be_told_where_it_is() -> None:
+    places: list[slice] = []
+    windows(gaussian, length=3, overlap=1, at=lambda part: places.append(part) or gaussian)(  # type: ignore[func-returns-value]
+        torch.zeros(1, *SHAPE), torch.ones(1), torch.ones(1, 1, *SHAPE[1:]), NO_TEXT
+    )
+    assert places == [slice(0, 3), slice(2, 5)]
+
+
+def test_each_span_follows_its_own_prompt() -> None:
+    prompts = torch.stack([torch.full((1, 2, 1), value) for value in (1.0, 5.0)], 1)
+    made = run(span_prompts(text, span_weights([2, 3])), draw_noise(SHAPE, 0), prompts)
+    assert torch.equal(made[:, :, :2], torch.ones_like(made[:, :, :2])) and torch.equal(
+        made[:, :, 2:], torch.full_like(made[:, :, 2:], 5.0)
+    )
+    plain = span_prompts(text, span_weights([2, 3]))
+    assert torch.equal(run(plain, draw_noise(SHAPE, 0), prompts[:, 1]), torch.full((1, *SHAPE), 5.0))
+
+
+def test_span_weights_cut_or_fade() -> None:
+    assert torch.equal(span_weights([1, 2]), torch.tensor([[1.0, 0, 0], [0, 1, 1]]))
+    faded = span_weights([4, 4], fade=4)
+    assert torch.allclose(faded.sum(0), torch.ones(8))
+    assert faded[1].tolist() == pytest.approx([0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1])
+
+
+def test_the_feature_cache_saves_runs_at_little_cost() -> None:
+    noise, sigmas = draw_noise(SHAPE, 0), schedule("simple", 40)
+    exact = sample(gaussian, state_of(), noise, sigmas, NO_TEXT)
+    cached = FeatureCache(gaussian)
+    made = sample(cached, state_of(), noise, sigmas, NO_TEXT)
+    assert cached.skipped >= 20
+    assert float((made - exact).abs().mean()) < 0.01
+    assert torch.equal(sample(cached, state_of(), noise, sigmas, NO_TEXT), made)  # a new run starts afresh
+
+
+def test_a_threshold_of_zero_caches_nothing() -> None:
+    cached = FeatureCache(gaussian, 0.0)
+    assert torch.equal(run(cached, draw_noise(SHAPE, 0)), run(gaussian, draw_noise(SHAPE, 0))) and cached.skipped == 0
+
+
+def test_bad_input_is_named() -> None:
+    x, sigma, mask = torch.zeros(1, *SHAPE), torch.ones(1), torch.ones(1, 1, *SHAPE[1:])
+    with pytest.raises(InputError, match="use 0 to 3"):
+        windows(gaussian, length=4, overlap=4)
+    with pytest.raises(InputError, match="3 prompts over 5"):
+        span_prompts(gaussian, span_weights([2, 3]))(x, sigma, mask, torch.zeros(1, 3, 2, 1))
+    with pytest.raises(InputError, match="at least one latent frame"):
+        span_weights([2, 0])
+    with pytest.raises(InputError, match="threshold"):
+        FeatureCache(gaussian, 1.0)
