@@ -1,1 +1,6 @@
 """Causal video codecs."""
+
+from .base import CausalCodec
+from .bundled import BundledCodec, CodecConfig
+
+__all__ = ["BundledCodec", "CausalCodec", "CodecConfig"]

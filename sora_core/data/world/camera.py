@@ -9,12 +9,9 @@ from torch import Tensor
 from .motion import poses
 from .scene import Scene, View
 
-PITCH = 0.17
-"""How far the camera looks down."""
-
 
 class Camera(NamedTuple):
-    """eye [F,3]; right, up, forward [F,3] unit axes; zoom [F] (half the picture's height at distance 1)."""
+    """eye [F,3]; right, up, forward [F,3] unit axes; zoom [F] (half the picture's shorter side at distance 1)."""
 
     eye: Tensor
     right: Tensor
@@ -27,8 +24,8 @@ class Camera(NamedTuple):
         p = points - self.eye[:, None]
         depth = (p * self.forward[:, None]).sum(-1)
         scale = self.zoom[:, None] * depth.clamp(min=1e-3)
-        x = 0.5 + 0.5 * (p * self.right[:, None]).sum(-1) / (scale * aspect)
-        y = 0.5 - 0.5 * (p * self.up[:, None]).sum(-1) / scale
+        x = 0.5 + 0.5 * (p * self.right[:, None]).sum(-1) / (scale * max(aspect, 1.0))
+        y = 0.5 - 0.5 * (p * self.up[:, None]).sum(-1) / (scale * max(1 / aspect, 1.0))
         return torch.stack([x, y], -1), depth
 
 
@@ -46,7 +43,7 @@ def _view_at(scene: Scene, view: View, t: Tensor) -> Camera:
     half = scene.seconds / 2
     progress = 2.2 * torch.tanh((t - half) / half / 2.2)
     zero = torch.zeros_like(t)
-    angle, yaw, pitch, distance, zoom, slide = zero + view.angle, zero, zero + PITCH, zero + view.distance, zero + view.zoom, zero
+    angle, yaw, pitch, distance, zoom, slide = zero + view.angle, zero, zero + view.pitch, zero + view.distance, zero + view.zoom, zero
     match view.camera:
         case "static":
             pass
@@ -79,10 +76,11 @@ def _view_at(scene: Scene, view: View, t: Tensor) -> Camera:
 
 
 def pixel_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Pixel centres: x [W] in -aspect..aspect to the right, y [H] in 1..-1 downward."""
+    """Pixel centres: x [W] to the right, y [H] upward; the shorter side is -1..1, so that no format cuts off what matters."""
     x = (torch.arange(width, device=device) + 0.5) / width * 2 - 1
     y = 1 - (torch.arange(height, device=device) + 0.5) / height * 2
-    return x * (width / height), y
+    short = min(width, height)
+    return x * (width / short), y * (height / short)
 
 
 def vertical_angle(view: View) -> float:

@@ -4,18 +4,21 @@ P = frames * rows * columns of the part being rendered, M pixels near an object,
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from .camera import Camera, camera_at, pixel_grid
+from .change import share_of_next
+from .marks import FLESH, bitten, painted
 from .scene import ClipShape, Scene
 from .setting import LIGHTS, Light, caustics, ground, planes, sky
 from .shapes import FAR, Vec, bound, hit, stripe
 from .solids import Solid, solids_of
 from .styles import finish, surface
 
-PART = 1 << 18
+PART = 1 << 17
 """Pixels rendered at once; bounds the memory at any size."""
 SAMPLES = ((0.125, 0.375), (0.375, -0.125), (-0.125, -0.375), (-0.375, 0.125))
 LIGHT_SAMPLES = ((0.0, 0.0), (0.07, 0.02), (-0.06, 0.05), (0.01, -0.07))
@@ -42,9 +45,19 @@ def render_scene(scene: Scene, shape: ClipShape, device: torch.device) -> Tensor
 def _frames(scene: Scene, times: Tensor, shape: ClipShape, device: torch.device) -> Tensor:
     """Some frames, uint8 [F,H,W,3], from bands of rows."""
     rows = max(1, PART // (len(times) * shape.width))
-    colour = torch.cat([paint(scene, times, shape, band, device) for band in range_bands(shape.height, rows)], 2)
-    colour = finish(scene.setting.style, colour)
+    colour = _picture(scene, times, shape, rows, device)
+    if scene.next_setting is not None:
+        share = share_of_next(scene, times, shape, device)
+        if share.max() > 0:
+            after = _picture(replace(scene, setting=scene.next_setting), times, shape, rows, device)
+            colour = colour + (after - colour) * share
     return (colour.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(1, 2, 3, 0).contiguous()
+
+
+def _picture(scene: Scene, times: Tensor, shape: ClipShape, rows: int, device: torch.device) -> Tensor:
+    """Whole frames [3,F,H,W] in the scene's own setting."""
+    bands = [paint(scene, times, shape, band, device) for band in range_bands(shape.height, rows)]
+    return finish(scene.setting.style, bands[0] if len(bands) == 1 else torch.cat(bands, 2))
 
 
 def range_bands(height: int, rows: int) -> list[slice]:
@@ -59,13 +72,12 @@ def paint(scene: Scene, times: Tensor, shape: ClipShape, band: slice, device: to
     y_h = y_H[band]
     d = rays(camera, x_W.view(1, 1, -1), y_h.view(1, -1, 1), (-1, 1, 1))
     light = LIGHTS[scene.setting.light]
-    clock = times.float().to(device).view(-1, 1, 1)
     solids = solids_of(scene, times, device)
-    colour, near = _far_picture(scene, light, camera, d, clock, solids)
+    colour, near = _far_picture(scene, light, camera, d, times, solids)
     index = near.flatten().nonzero().squeeze(1)
     if len(index):
         flat = colour.reshape(3, -1)
-        flat[:, index] = _near_picture(scene, light, camera, solids, flat[:, index], index, x_W, y_h, 2 / shape.height)
+        flat[:, index] = _near_picture(scene, light, camera, solids, flat[:, index], index, x_W, y_h, 2 / min(shape.height, shape.width))
         colour = flat.view_as(colour)
     return colour
 
@@ -83,8 +95,9 @@ def rays(camera: Camera, x: Tensor, y: Tensor, frame: tuple[int, ...] | Tensor) 
     return Vec(d[0] * scale, d[1] * scale, d[2] * scale)
 
 
-def _far_picture(scene: Scene, light: Light, camera: Camera, d: Vec, clock: Tensor, solids: list[Solid]) -> tuple[Tensor, Tensor]:
+def _far_picture(scene: Scene, light: Light, camera: Camera, d: Vec, times: Tensor, solids: list[Solid]) -> tuple[Tensor, Tensor]:
     """Ground with shadows, and sky [3,F,h,W]; and where an object may be [F,h,W]."""
+    clock = times.float().to(d.x.device).view(-1, 1, 1)
     eye = Vec(*(camera.eye[:, i].view(-1, 1, 1) for i in range(3)))
     style = scene.setting.style
     back = sky(light, d, bands=6 if style == "clay" else 0) * (0.45 if style == "neon" and light.air != 24 else 1.0)
@@ -93,6 +106,7 @@ def _far_picture(scene: Scene, light: Light, camera: Camera, d: Vec, clock: Tens
     land = ground(scene.setting.ground, light, g.x, g.z, reach, clock)
     if scene.setting.light == "underwater":
         land = land * caustics(g.x, g.z, clock)
+    land = painted(scene, times, land, g)
     shade = torch.ones_like(reach)
     near = torch.zeros_like(reach, dtype=torch.bool)
     for solid in solids:
@@ -100,7 +114,7 @@ def _far_picture(scene: Scene, light: Light, camera: Camera, d: Vec, clock: Tens
         c = solid.center
         p = Vec(*(c[:, i].view(-1, 1, 1) - e for i, e in enumerate(eye)))
         b = p.dot(d)
-        limit = bound(solid.shape, solid.radius) * 1.02 + b * (camera.zoom.view(-1, 1, 1) * 1.5 / d.y.shape[1])
+        limit = bound(solid.shape, solid.radius) * 1.02 + b * (camera.zoom.view(-1, 1, 1) * 1.5 / min(d.y.shape[1:]))
         near = near | ((p.dot(p) - b * b < limit * limit) & (b > 0))
     shade_colour = planes(light.ambient, shade) / (planes(light.ambient, shade) + planes(light.key, shade) * 0.85)
     land = land * (shade_colour + (1 - shade_colour) * shade)
@@ -180,7 +194,10 @@ def _shade(scene: Scene, light: Light, solid: Solid, frame: Tensor, eye: Vec, d:
     c = solid.center[frame]
     o = solid.into(turn, Vec(*(e - c[:, i : i + 1] for i, e in enumerate(eye))))
     local = solid.into(turn, d)
-    t, n = hit(solid.shape, solid.radius, o, local)
+    t, n = whole = hit(solid.shape, solid.radius, o, local)
+    inside = None
+    if solid.bite is not None:
+        (t, n), inside = bitten(solid.shape, solid.radius, solid.bite[frame][:, None], o, local, whole)
     p = o.along(local, t)
     sun = solid.into(turn, Vec(*(torch.full_like(c[:, :1], a) for a in light.direction)))
     up = Vec(turn[:, 1, 0, None], turn[:, 1, 1, None], turn[:, 1, 2, None])
@@ -193,6 +210,8 @@ def _shade(scene: Scene, light: Light, solid: Solid, frame: Tensor, eye: Vec, d:
         base = 0.9 * base + 0.07
     mark = stripe(solid.shape, solid.radius, p) if solid.striped else torch.zeros_like(t)
     base = base + (planes(solid.band, t) - base) * mark
+    if inside is not None:
+        base = torch.where(inside, planes(FLESH, t), base)
     facing = n.dot(sun)
     key = (0.15 + 0.85 * facing).clamp(min=0)
     height = eye.y + t * d.y

@@ -1,0 +1,198 @@
+"""The diffusion transformer: noisy spacetime patches and text in, clean patches (or velocity) out.
+
+One code for the bundled model and for the published Wan weights: both are configs. Choices: a token is a patch of the latent
+grid; rotary positions over time, height and width; RMS norm on queries and keys over all heads; the noise level modulates
+every block through six vectors shared by all blocks plus a learned table per block (in float32); text enters by
+cross-attention with a norm of its own; gelu-tanh MLP. Parameter names are those of Wan's original files.
+
+The bundled model also knows what a latent frame stands for (`grid_features`) and takes a noise level per position: kept
+parts are told zero. Clips of different sizes go through as one packed sequence (`layers.packing`).
+
+Legend: L tokens of all clips, n clips of a group, B clips of the pack, S text tokens, D width, N heads, K head dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InputError
+from ..layers.attention import cross_attention, self_attention
+from ..layers.modulation import gated, modulated, sinusoid
+from ..layers.packing import Layout, patchify, unpatchify
+from ..layers.rotary import apply_rotary, rotary_table
+from .config import DiTConfig
+from .positions import GRID_FEATURES, grid_features, index_coordinates, metric_coordinates
+
+__all__ = ["ClipGrid", "DiT", "Plan", "TextKV"]
+
+TextKV = Sequence[tuple[Tensor, Tensor]]
+"""Keys and values [B,S,N,K] of the text for each block: computed once per prompt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipGrid:
+    """A group of n clips of one size: what the network must know of their grid.
+
+    shape: n, T, H, W in latent cells; positions [n,T] in seconds; spans [n,T] frames; seconds_per_frame [n];
+    mask [n,1,T,H,W] or None where everything is made.
+    """
+
+    shape: tuple[int, int, int, int]
+    positions: Tensor
+    spans: Tensor
+    seconds_per_frame: Tensor
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What depends on sizes and mask alone: made once, used at every step."""
+
+    layout: Layout
+    cos: Tensor
+    sin: Tensor
+    features: Tensor | None
+
+
+class Attention(nn.Module):
+    """Projections with normed queries and keys."""
+
+    def __init__(self, config: DiTConfig, ops: Any) -> None:
+        super().__init__()
+        d = config.width
+        self.heads = config.heads
+        self.q, self.k, self.v, self.o = (ops.Linear(d, d) for _ in range(4))
+        self.norm_q, self.norm_k = (ops.RMSNorm(d, eps=config.eps) for _ in range(2))
+
+    def split(self, x: Tensor) -> Tensor:
+        """[...,D] -> [...,N,K]."""
+        return x.unflatten(-1, (self.heads, -1))
+
+    def keys_values(self, context_BSD: Tensor) -> tuple[Tensor, Tensor]:
+        return self.split(self.norm_k(self.k(context_BSD))), self.split(self.v(context_BSD))
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention to the text, MLP."""
+
+    def __init__(self, config: DiTConfig, ops: Any) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.self_attn, self.cross_attn = Attention(config, ops), Attention(config, ops)
+        self.norm3 = ops.LayerNorm(config.width, eps=config.eps)
+        self.ffn = nn.Sequential(
+            ops.Linear(config.width, config.mlp_width), nn.GELU(approximate="tanh"), ops.Linear(config.mlp_width, config.width)
+        )
+        self.modulation = nn.Parameter(torch.randn(1, 6, config.width) / config.width**0.5)
+
+    def forward(self, x_LD: Tensor, time_R6D: Tensor, text: tuple[Tensor, Tensor], plan: Plan) -> Tensor:
+        rows, run = plan.layout.rows, plan.layout.run
+        table = (self.modulation.float() + time_R6D).unbind(1)
+        attn = self.self_attn
+        h = modulated(x_LD, table[0], table[1], rows, run, self.eps)
+        q = apply_rotary(attn.split(attn.norm_q(attn.q(h))), plan.cos, plan.sin)
+        k = apply_rotary(attn.split(attn.norm_k(attn.k(h))), plan.cos, plan.sin)
+        h = attn.o(self_attention(q, k, attn.split(attn.v(h)), plan.layout.groups).flatten(1))
+        x_LD = gated(x_LD, h, table[2], rows, run)
+        cross = self.cross_attn
+        q = cross.split(cross.norm_q(cross.q(self.norm3(x_LD))))
+        x_LD = x_LD + cross.o(cross_attention(q, *text, plan.layout.groups).flatten(1))
+        h = modulated(x_LD, table[3], table[4], rows, run, self.eps)
+        return gated(x_LD, self.ffn(h), table[5], rows, run)
+
+
+class Head(nn.Module):
+    """Modulated norm and the projection to patches."""
+
+    def __init__(self, config: DiTConfig, ops: Any) -> None:
+        super().__init__()
+        p, q, r = config.patch
+        self.eps = config.eps
+        self.head = ops.Linear(config.width, p * q * r * config.channels)
+        self.modulation = nn.Parameter(torch.randn(1, 2, config.width) / config.width**0.5)
+
+    def forward(self, x_LD: Tensor, time_RD: Tensor, plan: Plan) -> Tensor:
+        shift, scale = (self.modulation.float() + time_RD[:, None]).unbind(1)
+        return self.head(modulated(x_LD, shift, scale, plan.layout.rows, plan.layout.run, self.eps))
+
+
+class DiT(nn.Module):
+    """`outputs = dit(groups, sigma, plan, text)`; see the module's docstring."""
+
+    def __init__(self, config: DiTConfig, *, ops: Any = nn) -> None:
+        super().__init__()
+        self.config = config
+        d = config.width
+        self.patch_embedding = ops.Conv3d(config.channels, d, config.patch, config.patch)
+        self.text_embedding = nn.Sequential(ops.Linear(config.text_width, d), nn.GELU(approximate="tanh"), ops.Linear(d, d))
+        self.time_embedding = nn.Sequential(ops.Linear(config.time_features, d), nn.SiLU(), ops.Linear(d, d))
+        self.time_projection = nn.Sequential(nn.SiLU(), ops.Linear(d, 6 * d))
+        self.blocks = nn.ModuleList(Block(config, ops) for _ in range(config.depth))
+        self.head = Head(config, ops)
+        self.grid_embedding = ops.Linear(GRID_FEATURES, d) if config.grid_features else None
+
+    def init_weights(self) -> None:
+        """Small output, silent text path: the start of training."""
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                nn.init.xavier_uniform_(parameter)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+        nn.init.zeros_(self.head.head.weight)
+        nn.init.zeros_(self.time_projection[1].weight)
+        for block in self.blocks:
+            nn.init.zeros_(block.cross_attn.o.weight)  # type: ignore[union-attr]
+
+    def plan(self, grids: Sequence[ClipGrid], *, device: torch.device | str = "cpu") -> Plan:
+        """Rotary tables, grid features and modulation rows for a pack."""
+        p, q, r = self.config.patch
+        sizes, coordinates, features, masks = [], [], [], []
+        for grid in grids:
+            n, t, h, w = grid.shape
+            if t % p or h % q or w % r:
+                raise InputError(f"a latent of {t}x{h}x{w} does not divide into patches of {p}x{q}x{r}")
+            t, h, w = t // p, h // q, w // r
+            sizes.append((n, t, h, w))
+            if self.config.grid_features:
+                coordinates.append(metric_coordinates(grid.positions, h, w))
+                features.append(grid_features(grid.positions, grid.spans, grid.seconds_per_frame, h, w))
+            else:
+                coordinates.append(index_coordinates(n, t, h, w))
+            masks.append(None if grid.mask is None else F.max_pool3d(grid.mask.float(), self.config.patch)[:, 0].to(device))
+        cos, sin = rotary_table(torch.cat(coordinates).to(device), self.config.head_dim, self.config.rope_theta)
+        layout = Layout.of(sizes, masks)
+        if layout.rows.device != torch.device(device):
+            layout = Layout(groups=layout.groups, levels=layout.levels.to(device), rows=layout.rows.to(device), run=layout.run)
+        return Plan(layout=layout, cos=cos, sin=sin, features=torch.cat(features).to(device) if features else None)
+
+    def text(self, context_BSD: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of the text for every block; the text is zero-padded to `text_tokens`."""
+        b, s, d = context_BSD.shape
+        if d != self.config.text_width or s > self.config.text_tokens:
+            raise InputError(
+                f"text features must be [B, at most {self.config.text_tokens}, {self.config.text_width}], not {list(context_BSD.shape)}"
+            )
+        padded = F.pad(context_BSD, (0, 0, 0, self.config.text_tokens - s))
+        embedded = self.text_embedding(padded)
+        return [block.cross_attn.keys_values(embedded) for block in self.blocks]  # type: ignore[union-attr, operator]
+
+    def forward(self, groups: Sequence[Tensor], sigma_B: Tensor, plan: Plan, text: TextKV) -> list[Tensor]:
+        """Groups of latents [n,C,T,H,W] at noise level sigma [B] -> the prediction for each group, same shapes."""
+        patch = self.config.patch
+        x = torch.cat([patchify(group, patch) for group in groups])
+        x = F.linear(x, self.patch_embedding.weight.flatten(1), self.patch_embedding.bias)
+        if self.grid_embedding is not None:
+            x = x + self.grid_embedding(plan.features)
+        time = self.time_embedding(sinusoid(plan.layout.timesteps(sigma_B) * 1000, self.config.time_features).to(x.dtype))
+        time_R6D = self.time_projection(time).float().unflatten(1, (6, -1))
+        for block, kv in zip(self.blocks, text, strict=True):
+            x = block(x, time_R6D, kv, plan)
+        out = self.head(x, time.float(), plan)
+        return [unpatchify(group.tokens(out), group, patch) for group in plan.layout.groups]

@@ -1,0 +1,40 @@
+"""Attention within each clip of a pack.
+
+Legend: L tokens of all clips, n clips of a group, S text tokens, N heads, K head dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .packing import Group
+
+__all__ = ["cross_attention", "self_attention"]
+
+
+SHORT = 1024
+"""tokens up to which a compiled CPU graph fuses the plain formula faster than it calls the flash kernel (measured in training)"""
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """[n,L,N,K], [n,S,N,K] -> [n,L,N,K]."""
+    if torch.compiler.is_compiling() and q.device.type == "cpu" and k.shape[1] <= SHORT:
+        scores = torch.einsum("blnk,bsnk->bnls", q.float(), k.float()) * q.shape[-1] ** -0.5
+        return torch.einsum("bnls,bsnk->blnk", scores.softmax(-1), v.float()).to(v.dtype)
+    return F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2)
+
+
+def self_attention(q_LNK: Tensor, k_LNK: Tensor, v_LNK: Tensor, groups: Sequence[Group]) -> Tensor:
+    """Each clip attends to itself alone."""
+    out = [_attend(g.tokens(q_LNK), g.tokens(k_LNK), g.tokens(v_LNK)).flatten(0, 1) for g in groups]
+    return out[0] if len(out) == 1 else torch.cat(out)
+
+
+def cross_attention(q_LNK: Tensor, k_BSNK: Tensor, v_BSNK: Tensor, groups: Sequence[Group]) -> Tensor:
+    """Each clip attends to its own text."""
+    out = [_attend(g.tokens(q_LNK), g.of_clips(k_BSNK), g.of_clips(v_BSNK)).flatten(0, 1) for g in groups]
+    return out[0] if len(out) == 1 else torch.cat(out)

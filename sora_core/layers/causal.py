@@ -1,0 +1,58 @@
+"""Causal convolution over time with one cache, so that a stream gives what the whole clip gives.
+
+Legend: B batch, C channels, T time, H W height and width. A causal layer sees its own frame and earlier ones only: encoding
+a prefix is the prefix of the encoding. Before the first frame lies silence (zeros); between chunks lies what the cache kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+__all__ = ["CausalConv3d", "StreamCache", "causal_conv"]
+
+
+class StreamCache:
+    """What the causal layers of one codec remember between the time chunks of one stream."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Tensor] = {}
+
+    def extend(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
+        """Put the last `frames` inputs of `layer` (zeros at the start) before x [B,C,T,H,W], and remember the new last ones."""
+        before = self._kept.get(id(layer))
+        if before is None:
+            before = x.new_zeros(*x.shape[:2], frames, *x.shape[3:])
+        x = torch.cat([before, x], dim=2)
+        self._kept[id(layer)] = x[:, :, -frames:].clone()
+        return x
+
+    def remember(self, layer: nn.Module, x: Tensor) -> None:
+        """Let x [B,C,T,H,W] be what comes before the next input of `layer`."""
+        self._kept[id(layer)] = x.clone()
+
+
+def causal_conv(conv: nn.Module, x: Tensor, cache: StreamCache) -> Tensor:
+    """A Conv3d without padding in time, run causally on x [B,C,T,H,W]."""
+    history = conv.kernel_size[0] - conv.stride[0]  # type: ignore[index]
+    return conv(cache.extend(conv, x, history) if history else x)
+
+
+class CausalConv3d(nn.Module):
+    """3-D convolution, causal in time, zero-padded in space. x [B,C,T,H,W] -> [B,C',T,H,W]."""
+
+    def __init__(self, channels: int, out: int, kernel: tuple[int, int, int], *, ops: Any = nn) -> None:
+        super().__init__()
+        self.history = kernel[0] - 1
+        self.conv = ops.Conv3d(channels, out, kernel, padding=(0, kernel[1] // 2, kernel[2] // 2))
+
+    def forward(self, x: Tensor, cache: StreamCache | None = None) -> Tensor:
+        if self.history:
+            if cache is None:
+                x = nn.functional.pad(x, (0, 0, 0, 0, self.history, 0))
+            else:
+                x = cache.extend(self, x, self.history)
+        return self.conv(x)

@@ -1,0 +1,103 @@
+"""Clips of different sizes as one sequence, without padding.
+
+Legend: n clips of one size in a group, C channels, T H W latent frames, height, width, L tokens of all clips together, D width.
+A pack is a list of groups [n,C,T,H,W]; a plain batch is a pack of one group. Everything that works token by token sees one
+sequence [L,D]; attention alone looks at the groups, so a token never sees another clip and no token is padding
+(after Patch n' Pack, arXiv 2307.06304).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+__all__ = ["Group", "Layout", "patchify", "unpatchify"]
+
+
+class Group(NamedTuple):
+    """Clips of one size and where they lie in the packed sequence."""
+
+    clips: int
+    frames: int
+    height: int
+    width: int
+    """frames, height and width in tokens"""
+    first_token: int
+    first_clip: int
+
+    @property
+    def length(self) -> int:
+        """Tokens per clip."""
+        return self.frames * self.height * self.width
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """This group's part of a packed sequence, [n,length,...]; a view."""
+        return x[self.first_token : self.first_token + self.clips * self.length].unflatten(0, (self.clips, self.length))
+
+    def of_clips(self, x: Tensor) -> Tensor:
+        """This group's part of something that has one row per clip."""
+        return x[self.first_clip : self.first_clip + self.clips]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Everything about a pack that does not change from step to step.
+
+    levels [V] are the distinct mask values (kept is 0, made is 1); a token's timestep is level * sigma of its clip.
+    `rows[i]` is the row, clip * V + level, of the tokens i*run .. (i+1)*run-1: modulation is stored once per run.
+    """
+
+    groups: tuple[Group, ...]
+    levels: Tensor
+    rows: Tensor
+    run: int
+
+    @property
+    def clips(self) -> int:
+        return sum(group.clips for group in self.groups)
+
+    def timesteps(self, sigma: Tensor) -> Tensor:
+        """The noise level of each row, [clips*V], from sigma per clip."""
+        return (sigma[:, None] * self.levels.to(sigma)).flatten()
+
+    @staticmethod
+    def of(sizes: Sequence[tuple[int, int, int, int]], masks: Sequence[Tensor | None]) -> Layout:
+        """From (clips, T, H, W in tokens) per group and a mask per group: [n,T,H,W] in tokens, or None where all is made."""
+        groups, token, clip = [], 0, 0
+        for n, t, h, w in sizes:
+            groups.append(Group(n, t, h, w, token, clip))
+            token, clip = token + n * t * h * w, clip + n
+        given = [m for m in masks if m is not None]
+        device = given[0].device if given else torch.device("cpu")
+        levels = torch.cat([torch.ones(1, device=device), *(m.flatten().float() for m in given)]).unique()
+        rows, runs = [], []
+        for group, mask in zip(groups, masks, strict=True):
+            row = (torch.arange(group.clips, device=device) + group.first_clip) * len(levels)
+            if mask is None:
+                rows.append((row + len(levels) - 1).repeat_interleave(group.length))
+                runs.append(group.length)
+            else:
+                level = torch.bucketize(mask.float(), levels)
+                rows.append((row[:, None, None, None] + level).flatten())
+                whole_frames = bool((mask == mask[:, :, :1, :1]).all())
+                runs.append(group.height * group.width if whole_frames else 1)
+        run = math.gcd(*runs)
+        return Layout(groups=tuple(groups), levels=levels, rows=torch.cat(rows)[::run].contiguous(), run=run)
+
+
+def patchify(x: Tensor, patch: tuple[int, int, int]) -> Tensor:
+    """[n,C,T,H,W] -> [n*L, C*pt*ph*pw]."""
+    return rearrange(x, "n c (t p) (h q) (w r) -> (n t h w) (c p q r)", p=patch[0], q=patch[1], r=patch[2])
+
+
+def unpatchify(tokens: Tensor, group: Group, patch: tuple[int, int, int]) -> Tensor:
+    """[n, L, pt*ph*pw*C] -> [n,C,T,H,W]."""
+    n, t, h, w = group[:4]
+    p, q, r = patch
+    return rearrange(tokens, "n (t h w) (p q r c) -> n c (t p) (h q) (w r)", n=n, t=t, h=h, w=w, p=p, q=q, r=r)

@@ -1,0 +1,255 @@
+"""The Wan 2.1 codec: 4 frames x 8 x 8 pixels per latent frame, 16 channels.
+
+Choices (those of the published weights): residual blocks of two causal 3x3x3 convolutions with RMS norm over channels; space
+is halved three times and time twice, by strided convolutions; the first frame of a clip goes past every convolution that
+changes the frame rate, so it fills a latent frame alone; one attention over the picture in the middle. Parameter names are
+those of the original files. Activations are kept channels-last, where norm and convolution both run at full speed.
+
+Legend: B batch, C channels, F pixel frames, T frames of a layer, H W height and width; activations are [B,C,T,H,W].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+from ..errors import InputError
+from ..grid import Geometry
+from ..layers.causal import StreamCache, causal_conv
+from .base import CausalCodec
+
+__all__ = ["Attention2d", "Resample", "ResidualBlock", "RMSNorm", "Wan21Codec", "Wan21Config", "final", "middle", "run"]
+
+MEAN = (
+    *(-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508),
+    *(0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921),
+)
+STD = (
+    *(2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743),
+    *(3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160),
+)
+"""of every latent channel, as published"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wan21Config:
+    """Sizes of the codec; the defaults are the published ones."""
+
+    width: int = 96
+    """features on the pixel grid"""
+    growth: tuple[int, ...] = (1, 2, 4, 4)
+    """times `width`, per halving of the grid"""
+    blocks: int = 2
+    """residual blocks per grid in the encoder (the decoder has one more)"""
+    channels: int = 16
+    """latent channels"""
+    time_strides: tuple[bool, ...] = (False, True, True)
+    """which halvings of the picture halve the frame rate too"""
+    mean: tuple[float, ...] = MEAN
+    std: tuple[float, ...] = STD
+
+    def __post_init__(self) -> None:
+        if len(self.growth) != len(self.time_strides) + 1:
+            raise InputError("a codec needs one entry of growth more than of time_strides")
+        if len(self.mean) != self.channels or len(self.std) != self.channels:
+            raise InputError(f"a codec of {self.channels} channels needs as many means and deviations, not {len(self.mean)}")
+
+    @property
+    def geometry(self) -> Geometry:
+        return Geometry(time_factor=2 ** sum(self.time_strides), space_factor=2 ** len(self.time_strides), channels=self.channels)
+
+
+class RMSNorm(nn.Module):
+    """RMS norm over the channels of x [B,C,...]; `axes` trailing axes, as the files have it."""
+
+    def __init__(self, channels: int, axes: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels, *[1] * axes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=1) * (math.sqrt(x.shape[1]) * self.gamma).to(x.dtype)
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(silu(norm(conv(silu(norm(x))))))."""
+
+    def __init__(self, channels: int, out: int, ops: Any) -> None:
+        super().__init__()
+        conv = {"kernel_size": 3, "padding": (0, 1, 1)}
+        self.residual = nn.ModuleDict(
+            {"0": RMSNorm(channels, 3), "2": ops.Conv3d(channels, out, **conv), "3": RMSNorm(out, 3), "6": ops.Conv3d(out, out, **conv)}
+        )
+        self.shortcut = ops.Conv3d(channels, out, 1) if channels != out else None
+
+    def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        layers = self.residual
+        h = causal_conv(layers["2"], F.silu(layers["0"](x)), cache)
+        h = causal_conv(layers["6"], F.silu(layers["3"](h)), cache)
+        return h + (x if self.shortcut is None else self.shortcut(x))
+
+
+class Attention2d(nn.Module):
+    """One head over the picture of each frame."""
+
+    def __init__(self, channels: int, ops: Any) -> None:
+        super().__init__()
+        self.norm = RMSNorm(channels, 2)
+        self.to_qkv = ops.Conv2d(channels, 3 * channels, 1)
+        self.proj = ops.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        frames = pictures(x)
+        q, k, v = self.to_qkv(self.norm(frames)).flatten(2).transpose(1, 2).unsqueeze(1).chunk(3, -1)
+        h = F.scaled_dot_product_attention(q, k, v).squeeze(1).transpose(1, 2).view(frames.shape)
+        return x + clip(self.proj(h), x.shape[2])
+
+
+class Resample(nn.Module):
+    """Halve or double the picture, and the frame rate too where `time` says so.
+
+    The first frame of a clip passes by the convolution over time; halving remembers it, doubling does not.
+    """
+
+    def __init__(self, channels: int, out: int, ops: Any, *, up: bool, time: bool) -> None:
+        super().__init__()
+        self.up = up
+        self.resample = nn.ModuleDict({"1": ops.Conv2d(channels, out, 3, stride=1 if up else 2, padding=1 if up else 0)})
+        self.time_conv = None
+        if time:
+            self.time_conv = ops.Conv3d(channels, 2 * channels if up else channels, (3, 1, 1), stride=(1 if up else 2, 1, 1))
+
+    def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        if self.up:
+            x = self.double_time(x, cache, first)
+            return self.space(x, lambda frames: F.interpolate(frames, scale_factor=2.0, mode="nearest-exact"))
+        x = self.space(x, lambda frames: F.pad(frames, (0, 1, 0, 1)))
+        return self.halve_time(x, cache, first)
+
+    def space(self, x: Tensor, prepare: Any) -> Tensor:
+        return clip(self.resample["1"](prepare(pictures(x))), x.shape[2])
+
+    def halve_time(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        if self.time_conv is None:
+            return x
+        head, rest = x[:, :, :first], x[:, :, first:]
+        if first:
+            cache.remember(self.time_conv, head)
+        return torch.cat([head, causal_conv(self.time_conv, rest, cache)], 2) if rest.shape[2] else head
+
+    def double_time(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        if self.time_conv is None:
+            return x
+        head, rest = x[:, :, :first], x[:, :, first:]
+        if not rest.shape[2]:
+            return head
+        rest = rearrange(causal_conv(self.time_conv, rest, cache), "b (p c) t h w -> b c (t p) h w", p=2)
+        return torch.cat([head, rest], 2)
+
+
+def pictures(x: Tensor) -> Tensor:
+    """[B,C,T,H,W] -> [B*T,C,H,W]; a view of channels-last memory."""
+    return x.transpose(1, 2).flatten(0, 1)
+
+
+def clip(frames: Tensor, time: int) -> Tensor:
+    """[B*T,C,H,W] -> [B,C,T,H,W]."""
+    return frames.unflatten(0, (-1, time)).transpose(1, 2)
+
+
+def middle(channels: int, ops: Any) -> nn.ModuleList:
+    """What lies between the two halves of encoder and decoder."""
+    return nn.ModuleList([ResidualBlock(channels, channels, ops), Attention2d(channels, ops), ResidualBlock(channels, channels, ops)])
+
+
+def final(channels: int, out: int, ops: Any) -> nn.ModuleDict:
+    """The last norm and convolution."""
+    return nn.ModuleDict({"0": RMSNorm(channels, 3), "2": ops.Conv3d(channels, out, 3, padding=(0, 1, 1))})
+
+
+def run(layers: Any, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+    for layer in layers:
+        x = layer(x, cache, first)
+    return x
+
+
+class Encoder(nn.Module):
+    """Pixels [B,3,F,H,W] -> moments [B,2C,T,H/8,W/8] (before `conv1`)."""
+
+    def __init__(self, config: Wan21Config, ops: Any) -> None:
+        super().__init__()
+        widths = [config.width * g for g in (1, *config.growth)]
+        self.conv1 = ops.Conv3d(3, widths[0], 3, padding=(0, 1, 1))
+        layers: list[nn.Module] = []
+        for i, (width, out) in enumerate(zip(widths, widths[1:], strict=False)):
+            layers += [ResidualBlock(width if j == 0 else out, out, ops) for j in range(config.blocks)]
+            if i < len(config.time_strides):
+                layers.append(Resample(out, out, ops, up=False, time=config.time_strides[i]))
+        self.downsamples = nn.ModuleList(layers)
+        self.middle = middle(widths[-1], ops)
+        self.head = final(widths[-1], 2 * config.channels, ops)
+
+    def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        x = run(self.middle, run(self.downsamples, causal_conv(self.conv1, x, cache), cache, first), cache, first)
+        return causal_conv(self.head["2"], F.silu(self.head["0"](x)), cache)
+
+
+class Decoder(nn.Module):
+    """Raw latents [B,C,T,h,w] (after `conv2`) -> pixels [B,3,F,8h,8w]."""
+
+    def __init__(self, config: Wan21Config, ops: Any) -> None:
+        super().__init__()
+        widths = [config.width * g for g in (config.growth[-1], *config.growth[::-1])]
+        self.conv1 = ops.Conv3d(config.channels, widths[0], 3, padding=(0, 1, 1))
+        self.middle = middle(widths[0], ops)
+        layers: list[nn.Module] = []
+        for i, (width, out) in enumerate(zip(widths, widths[1:], strict=False)):
+            width = width if i == 0 else width // 2
+            layers += [ResidualBlock(width if j == 0 else out, out, ops) for j in range(config.blocks + 1)]
+            if i < len(config.time_strides):
+                layers.append(Resample(out, out // 2, ops, up=True, time=config.time_strides[::-1][i]))
+        self.upsamples = nn.ModuleList(layers)
+        self.head = final(widths[-1], 3, ops)
+
+    def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        x = run(self.upsamples, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
+        return causal_conv(self.head["2"], F.silu(self.head["0"](x)), cache)
+
+
+class Wan21Codec(CausalCodec):
+    """The codec of Wan 2.1 and of Wan 2.2 A14B; see the module's docstring."""
+
+    halves: ClassVar[tuple[Any, Any]] = (Encoder, Decoder)
+
+    def __init__(self, config: Wan21Config, *, ops: Any = nn) -> None:
+        super().__init__()
+        self.config = config
+        self.geometry = config.geometry
+        encoder, decoder = self.halves
+        self.encoder = encoder(config, ops)
+        self.conv1 = ops.Conv3d(2 * config.channels, 2 * config.channels, 1)
+        self.conv2 = ops.Conv3d(config.channels, config.channels, 1)
+        self.decoder = decoder(config, ops)
+        self.register_buffer("latent_mean", torch.tensor(config.mean), persistent=False)
+        self.register_buffer("latent_std", torch.tensor(config.std), persistent=False)
+
+    def _encode_chunk(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        """One latent frame at a time: memory does not grow with the clip."""
+        head, rest = video[:, :, :first], video[:, :, first:]
+        pieces = [head] * first + list(rest.split(self.geometry.time_factor, 2)) * bool(rest.shape[2])
+        out = [self.encoder(channels_last(p), cache, first and i == 0) for i, p in enumerate(pieces)]
+        return self.conv1(torch.cat(out, 2)).chunk(2, 1)[0]
+
+    def _decode_chunk(self, latent: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        pieces = channels_last(self.conv2(latent)).split(1, 2)
+        return torch.cat([self.decoder(p, cache, first and i == 0) for i, p in enumerate(pieces)], 2)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last_3d)
