@@ -1,1 +1,37 @@
-"""Video and image files."""
+"""Videos and pictures in and out, streamed; what was asked for travels inside the file.
+
+Pixels have three layouts, turned into each other in `convert` alone:
+
+    frames  uint8 [F,H,W,3] 0..255      files
+    video   float [B,C,F,H,W] -1..1     the core
+    image   float [F,H,W,C] 0..1        ComfyUI's IMAGE
+"""
+
+from ..files import check_writable
+from .convert import frames_to_video, image_to_video, video_to_frames, video_to_image
+from .images import read_image, write_image, write_webp
+from .metadata import read_metadata
+from .read import MediaInfo, Video, iter_frames, probe, read_video
+from .sheet import contact_sheet
+from .write import VideoWriter, estimated_bytes, write_video
+
+__all__ = [
+    "MediaInfo",
+    "Video",
+    "VideoWriter",
+    "check_writable",
+    "contact_sheet",
+    "estimated_bytes",
+    "frames_to_video",
+    "image_to_video",
+    "iter_frames",
+    "probe",
+    "read_image",
+    "read_metadata",
+    "read_video",
+    "video_to_frames",
+    "video_to_image",
+    "write_image",
+    "write_video",
+    "write_webp",
+]

@@ -1,0 +1,47 @@
+"""The three layouts of pixels: frames uint8 [F,H,W,3], video [B,C,F,H,W] in -1..1, image [F,H,W,C] in 0..1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import MediaError
+
+__all__ = ["as_frames", "frames_to_video", "image_to_video", "video_to_frames", "video_to_image"]
+
+
+def frames_to_video(frames_FHWC: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 [F,H,W,3] to [1,3,F,H,W] in -1..1."""
+    return frames_FHWC.to(dtype).permute(3, 0, 1, 2)[None] / 127.5 - 1
+
+
+def video_to_frames(video_BCFHW: Tensor) -> Tensor:
+    """[B,3,F,H,W] in -1..1 to uint8 [B*F,H,W,3], one clip after the other; what lies outside is clipped.
+
+    Raises MediaError for values that are not numbers: they would become black frames without a word.
+    """
+    if video_BCFHW.isnan().any():
+        raise MediaError("the video holds values that are not numbers (NaN), so it cannot be shown; sample it again in float32.")
+    scaled = (video_BCFHW.float() + 1) * 127.5
+    return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 4, 1).flatten(0, 1).cpu().contiguous()
+
+
+def image_to_video(image_FHWC: Tensor) -> Tensor:
+    """ComfyUI's IMAGE [F,H,W,C] in 0..1 to [1,3,F,H,W] in -1..1: grey becomes RGB, transparency is dropped."""
+    channels = image_FHWC.shape[-1]
+    rgb = image_FHWC[..., :1].expand(-1, -1, -1, 3) if channels < 3 else image_FHWC[..., :3]
+    return rgb.permute(3, 0, 1, 2)[None] * 2 - 1
+
+
+def video_to_image(video_BCFHW: Tensor) -> Tensor:
+    """[B,3,F,H,W] in -1..1 to ComfyUI's IMAGE [B*F,H,W,3] in 0..1, clipped."""
+    return ((video_BCFHW.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 4, 1).flatten(0, 1)
+
+
+def as_frames(pixels: Tensor) -> Tensor:
+    """uint8 [F,H,W,3] as it is, or a float video [B,3,F,H,W] in -1..1 as frames."""
+    if pixels.dtype == torch.uint8 and pixels.ndim == 4 and pixels.shape[-1] == 3:
+        return pixels.cpu().contiguous()
+    if pixels.is_floating_point() and pixels.ndim == 5 and pixels.shape[1] == 3:
+        return video_to_frames(pixels)
+    raise MediaError(f"pixels are uint8 [F,H,W,3] or float [B,3,F,H,W] in -1..1, not {pixels.dtype} {list(pixels.shape)}.")

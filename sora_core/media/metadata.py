@@ -1,0 +1,69 @@
+"""What travels inside a file: the keys `prompt` and `workflow` as ComfyUI's interface reads them, and any others.
+
+mp4 keeps them as container tags, png as text chunks, webp in EXIF, where ComfyUI writes `prompt:...` into the tag Model
+and `workflow:...` and all further keys into the tags below Make.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from ..errors import MediaError
+
+__all__ = ["CROP_KEY", "exif_of", "png_text", "read_metadata", "user_tags"]
+
+CROP_KEY = "crop"
+"""the true size `WxH` of a video that was padded to even sides"""
+TECHNICAL = {"major_brand", "minor_version", "compatible_brands", "encoder", "creation_time", CROP_KEY}
+PICTURES = {".png", ".webp"}
+EXIF_MODEL, EXIF_MAKE = 0x0110, 0x010F
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The keys that were saved with an mp4, png or webp. Raises MediaError for a file that cannot be read."""
+    path = Path(path)
+    try:
+        if path.suffix.lower() in PICTURES:
+            with Image.open(path) as image:
+                return picture_tags(image)
+        with av.open(str(path)) as container:
+            return user_tags(container.metadata)
+    except (OSError, UnidentifiedImageError, av.FFmpegError, ValueError) as error:
+        raise MediaError(f"{path} cannot be read as a video or picture: {error}.") from error
+
+
+def user_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Container tags without the ones every mp4 has."""
+    return {key: value for key, value in tags.items() if key not in TECHNICAL}
+
+
+def picture_tags(image: Image.Image) -> dict[str, str]:
+    if isinstance(image, PngImagePlugin.PngImageFile):
+        return {key: str(value) for key, value in image.text.items()}
+    tags: dict[str, str] = {}
+    for number, value in sorted(image.getexif().items(), reverse=True):
+        if EXIF_MAKE - 64 < number <= EXIF_MODEL and isinstance(value, str) and ":" in value:
+            key, _, text = value.encode("latin-1", "replace").decode("utf-8", "replace").partition(":")
+            tags[key] = text
+    return tags
+
+
+def png_text(metadata: dict[str, str] | None) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    for key, value in (metadata or {}).items():
+        info.add_text(key, value)
+    return info
+
+
+def exif_of(metadata: dict[str, str] | None) -> Image.Exif:
+    """EXIF as ComfyUI lays it out; the text is UTF-8."""
+    exif = Image.Exif()
+    rest = EXIF_MAKE
+    for key, value in (metadata or {}).items():
+        tag = EXIF_MODEL if key == "prompt" else rest
+        rest -= tag == rest
+        exif[tag] = f"{key}:{value}".encode()
+    return exif

@@ -1,0 +1,163 @@
+"""Video files out: frames stream through x264 into an mp4 that plays everywhere.
+
+The picture is yuv420p tagged BT.709, the form browsers, phones and ComfyUI take. That form needs even sides: an odd one
+is padded by repeating its last row or column, and the true size travels in the tag `crop`, which our reader applies.
+Nothing is scaled. Lossless files hold RGB as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+from torch import Tensor
+
+from ..errors import MediaError
+from ..files import beside, write_error
+from ..grid import VideoSize
+from .convert import as_frames
+from .metadata import CROP_KEY
+
+__all__ = ["VideoWriter", "estimated_bytes", "rate_of", "write_video"]
+
+BT709 = 1
+LIMITED_RANGE = 1
+PRESET = "veryfast"
+
+
+def rate_of(fps: float) -> Fraction:
+    """The exact rate a decimal fps stands for: 23.976 is 24000/1001."""
+    broadcast = Fraction(round(fps * 1.001) * 1000, 1001)
+    return broadcast if abs(broadcast - fps) < 1e-5 * fps else Fraction(fps).limit_denominator(1_000_000)
+
+
+def estimated_bytes(size: VideoSize, *, lossless: bool = False) -> int:
+    """Room to look for before sampling, at the safe side: noise itself at crf 18 needs about 1.2 bytes per pixel."""
+    return size.frames * size.height * size.width * (3 if lossless else 1)
+
+
+class VideoWriter:
+    """Writes an mp4 chunk by chunk, in memory that does not grow with its length.
+
+    with VideoWriter("out.mp4", height, width, fps, metadata={"prompt": ...}) as writer:
+        for chunk in chunks:          # uint8 [F,H,W,3] or float [1,3,F,H,W] in -1..1
+            writer.write(chunk)
+
+    The file appears under its name when the block ends and not at all when it raises. crf is x264's quality (18 looks
+    like the original, larger is smaller). Raises ResourceError where the place cannot be written, MediaError for
+    chunks of another size.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        height: int,
+        width: int,
+        fps: float,
+        *,
+        crf: int = 18,
+        metadata: dict[str, str] | None = None,
+        lossless: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        if self.path.suffix.lower() != ".mp4":
+            raise MediaError(f"a video is saved as .mp4, so {path} needs that ending.")
+        size = VideoSize(frames=1, height=height, width=width, fps=fps)
+        self.height, self.width, self.fps = size.height, size.width, size.fps
+        self.crf, self.lossless = crf, lossless
+        even = 1 if lossless else 2
+        self.pad = (-height % even, -width % even)
+        self.tags = dict(metadata or {})
+        if any(self.pad):
+            self.tags[CROP_KEY] = f"{width}x{height}"
+        self.frames = 0
+
+    def __enter__(self) -> VideoWriter:
+        with ExitStack() as stack:
+            part = stack.enter_context(beside(self.path))
+            self.container = av.open(str(part), "w", format="mp4", options={"movflags": "use_metadata_tags+faststart"})
+            stack.callback(self.close_quietly)
+            self.container.metadata.update(self.tags)
+            self.stream = self.add_stream(self.container)
+            self.stack = stack.pop_all()
+        return self
+
+    def close_quietly(self) -> None:
+        with suppress(av.FFmpegError):
+            self.container.close()
+
+    def add_stream(self, container: OutputContainer) -> VideoStream:
+        codec, pixels = ("libx264rgb", "rgb24") if self.lossless else ("libx264", "yuv420p")
+        quality = {"qp": "0"} if self.lossless else {"crf": str(self.crf)}
+        stream = cast(VideoStream, container.add_stream(codec, rate=rate_of(self.fps), options={"preset": PRESET, **quality}))
+        stream.height, stream.width = self.height + self.pad[0], self.width + self.pad[1]
+        stream.pix_fmt = pixels
+        if not self.lossless:
+            context = stream.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = BT709
+            context.color_range = LIMITED_RANGE
+        return stream
+
+    def write(self, chunk: Tensor) -> None:
+        """Append frames: uint8 [F,H,W,3] or float [1,3,F,H,W] in -1..1."""
+        frames = as_frames(chunk).numpy()
+        if frames.shape[1:3] != (self.height, self.width):
+            given = f"{frames.shape[2]}x{frames.shape[1]}"
+            raise MediaError(f"{self.path} is {self.width}x{self.height}, so it cannot take frames of {given}.")
+        for pixels in frames:
+            frame = av.VideoFrame.from_ndarray(np.pad(pixels, ((0, self.pad[0]), (0, self.pad[1]), (0, 0)), "edge"), format="rgb24")
+            if not self.lossless:
+                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+            frame.pts = self.frames
+            self.encode(frame)
+            self.frames += 1
+
+    def encode(self, frame: av.VideoFrame | None) -> None:
+        """One frame to the encoder, or None for what it still holds."""
+        try:
+            self.container.mux(self.stream.encode(frame))
+        except av.FFmpegError as error:
+            raise self.failure(error) from error
+
+    def failure(self, error: av.FFmpegError) -> Exception:
+        if isinstance(error, OSError) or error.errno == errno.ENOSPC:
+            return write_error(self.path, OSError(error.errno, error.strerror))
+        return MediaError(f"{self.path} cannot be encoded: {error}.")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self.stack.__exit__(kind, error, trace)
+            return
+        with self.stack:
+            if not self.frames:
+                raise MediaError(f"{self.path} was given no frames.")
+            self.encode(None)
+            try:
+                self.container.close()
+            except av.FFmpegError as failed:
+                raise self.failure(failed) from failed
+
+
+def write_video(
+    path: str | Path, chunks: Tensor | Iterable[Tensor], fps: float, *, metadata: dict[str, str] | None = None, lossless: bool = False
+) -> int:
+    """Write one tensor, or an iterable of chunks, as an mp4; its size is that of the first chunk. Returns the frames written."""
+    parts = iter([chunks] if isinstance(chunks, Tensor) else chunks)
+    first = next(parts, None)
+    if first is None:
+        raise MediaError(f"{path} was given no frames.")
+    first = as_frames(first)
+    with VideoWriter(path, first.shape[1], first.shape[2], fps, metadata=metadata, lossless=lossless) as writer:
+        writer.write(first)
+        for chunk in parts:
+            writer.write(chunk)
+    return writer.frames
