@@ -32,6 +32,7 @@ class Facts:
     light: str = "noon"
     style: str = "natural"
     camera: str = "static"
+    shot: str = ""
 
 
 def inflect(verb: str, form: str) -> str:
@@ -56,6 +57,22 @@ def caption(facts: Facts, level: str, seed: int = 0) -> str:
         case "descriptive":
             return _descriptive(facts, rng)
     raise ValueError(f"unknown caption level {level!r}: short, plain or descriptive")
+
+
+def change_clause(before: Facts, after: Facts, level: str, seed: int = 0) -> str:
+    """What is added to the caption of a clip that is cut, or that turns into something else."""
+    w = _Wording(None if level == "plain" else random.Random(f"{seed}/change"))  # noqa: S311
+    if before.shot != after.shot:
+        camera = "" if level == "short" else ", " + w.pick(words.CAMERA_PHRASES[after.camera])
+        return f", then {w.pick(('a cut to a new view', 'a cut'))}: {w.pick(words.SHOT_PHRASES[after.shot])}{camera}"
+    parts = []
+    if before.ground != after.ground:
+        parts.append(w.pick(words.GROUND_PHRASES[after.ground]))
+    if before.light != after.light:
+        parts.append(w.pick(words.LIGHT_PHRASES[after.light]))
+    if before.style != after.style:
+        parts.append("in " + w.pick(words.STYLE_PHRASES[after.style]))
+    return f", then {w.pick(('everything changes and', 'the place changes and'))} it is {' '.join(parts)}"
 
 
 class _Wording:
@@ -118,6 +135,8 @@ def _event(facts: Facts, w: _Wording) -> str:
 
 def _plain(facts: Facts, w: _Wording) -> str:
     text = f"{_event(facts, w)} {words.GROUND_PHRASES[facts.ground][0]} {words.LIGHT_PHRASES[facts.light][0]}"
+    if facts.shot:
+        text += ", " + words.SHOT_PHRASES[facts.shot][0]
     if facts.camera != "static":
         text += ", " + words.CAMERA_PHRASES[facts.camera][0]
     if facts.style != "natural":
@@ -140,6 +159,8 @@ def _short(facts: Facts, rng: random.Random) -> str:
         text += " " + w.common(words.GROUND_PHRASES[facts.ground])
     if said() < 0.5:
         text += " " + w.common(words.LIGHT_PHRASES[facts.light])
+    if facts.shot:
+        text += ", " + w.pick(words.SHOT_PHRASES[facts.shot])
     if facts.camera != "static" and said() < 0.8:
         text += ", " + w.pick(words.CAMERA_PHRASES[facts.camera])
     if facts.style != "natural":
@@ -152,6 +173,8 @@ def _descriptive(facts: Facts, rng: random.Random) -> str:
     event = _event(facts, w)
     ground, light = w.pick(words.GROUND_PHRASES[facts.ground]), w.pick(words.LIGHT_PHRASES[facts.light])
     camera, style = w.pick(words.CAMERA_PHRASES[facts.camera]), w.pick(words.STYLE_PHRASES[facts.style])
+    if facts.shot:
+        style = f"{w.pick(words.SHOT_PHRASES[facts.shot])}, {style}"
     order = rng.randrange(5)
     if order == 0:
         return f"{light}, {event} {ground}. {camera}. {style}."

@@ -92,6 +92,8 @@ STYLE_PHRASES: dict[str, tuple[str, ...]] = {
     "clay": ("clay animation", "made of clay"),
     "neon": ("neon style", "glowing neon lights"),
 }
-PLACE_PHRASES: dict[str, tuple[str, ...]] = {
-    "left": ("on the left",), "right": ("on the right",), "middle": ("in the middle",), "front": ("in front",), "back": ("in the back",),
-}  # fmt: skip
+SHOT_PHRASES: dict[str, tuple[str, ...]] = {
+    "close": ("close view", "seen from close by"),
+    "above": ("seen from above", "view from above"),
+    "far": ("seen from far away", "wide view"),
+}

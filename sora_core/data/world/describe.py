@@ -1,6 +1,6 @@
 """Scenes to words: facts, captions, captions by span."""
 
-from ...text.captions import Facts, ThingFacts, caption
+from ...text.captions import Facts, ThingFacts, caption, change_clause
 from .scene import Scene, Setting, Thing, View
 
 
@@ -11,7 +11,7 @@ def facts_of(scene: Scene, setting: Setting | None = None, view: View | None = N
     count = len(scene.things) if scene.relation == "same" else 1
     return Facts(
         things=tuple(_thing_facts(thing, count) for thing in things), relation="" if scene.relation == "same" else scene.relation,
-        ground=setting.ground, light=setting.light, style=setting.style, camera=view.camera,
+        ground=setting.ground, light=setting.light, style=setting.style, camera=view.camera, shot=view.shot,
     )  # fmt: skip
 
 
@@ -23,7 +23,10 @@ def _thing_facts(thing: Thing, count: int) -> ThingFacts:
 
 def describe(scene: Scene, level: str, seed: int = 0) -> str:
     """The caption of the whole clip; `level` is short, plain or descriptive, the seed varies the wording."""
-    return " then ".join(text.rstrip(".") for _, text in describe_spans(scene, level, seed))
+    text = caption(facts_of(scene), level, seed)
+    if scene.next_view is None and scene.next_setting is None:
+        return text
+    return text.rstrip(".") + change_clause(facts_of(scene), facts_of(scene, scene.next_setting, scene.next_view), level, seed)
 
 
 def describe_spans(scene: Scene, level: str, seed: int = 0) -> list[tuple[float, str]]:

@@ -27,7 +27,8 @@ def sample_scene(seed: int, *, family: str | None = None, held_out: bool | None 
     for attempt in range(TRIES):
         rng = random.Random(f"scene/{family}/{seed}/{attempt}")  # noqa: S311
         chosen = family or rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        scene = replace(MAKERS[chosen](rng), seed=seed, family=chosen, seconds=seconds)
+        scene = MAKERS[chosen](rng)
+        scene = replace(scene, seed=seed, family=chosen, seconds=seconds, change=scene.change * seconds / 2)
         if held_out is None or is_held_out(scene) == held_out:
             return scene
     raise RuntimeError(f"no scene with held_out={held_out} in {TRIES} tries for family {family!r}, seed {seed}")
@@ -35,8 +36,12 @@ def sample_scene(seed: int, *, family: str | None = None, held_out: bool | None 
 
 def is_held_out(scene: Scene) -> bool:
     """Whether the main object's combination of colour, shape, motion, ground and light is kept out of training."""
-    first = scene.things[0]
-    key = "/".join((first.colour, first.shape, first.motion, scene.setting.ground, scene.setting.light))
+    settings = (scene.setting,) if scene.next_setting is None else (scene.setting, scene.next_setting)
+    return any(_kept_out(scene.things[0], setting) for setting in settings)
+
+
+def _kept_out(thing: Thing, setting: Setting) -> bool:
+    key = "/".join((thing.colour, thing.shape, thing.motion, setting.ground, setting.light))
     return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 100 < HELD_OUT_PERCENT
 
 
@@ -170,7 +175,77 @@ def _two(rng: random.Random, motion: str) -> tuple[Thing, ...]:
     )
 
 
+def _occluder(rng: random.Random) -> Scene:
+    """Something passes behind a wall, or leaves the picture and returns."""
+    thing = replace(_thing(rng, ("behind", "return")), side=rng.choice(("left", "right")))
+    sign = -1.0 if thing.side == "left" else 1.0
+    view = replace(_view(rng), angle=rng.uniform(-0.04, 0.04))
+    if thing.motion == "behind":
+        radius = rng.uniform(0.38, 0.43)
+        thing = replace(thing, size="", radius=radius, x=rng.uniform(-0.1, 0.1), z=rng.uniform(-0.5, -0.2), travel=rng.uniform(3.0, 3.6))
+        return _scene((thing,), _setting(rng), view, wall=True)
+    radius = min(thing.radius, 0.65)
+    thing = replace(
+        thing, size="" if thing.size == "large" else thing.size, radius=radius, x=-0.5 * sign, z=rng.uniform(-0.2, 0.4), travel=3.7
+    )
+    return _scene((thing,), _setting(rng), view)
+
+
+def _marks(rng: random.Random) -> Scene:
+    """Something paints a stroke that stays, or loses a bite that stays taken."""
+    setting, view = _setting(rng), _view(rng)
+    thing = _thing(rng, ("paint", "bite"))
+    if thing.motion == "paint":
+        near = {"grass": "green", "sand": "yellow", "snow": "white", "water": "blue"}.get(setting.ground)
+        paint = rng.choice([c for c in COLOURS if c not in (near, thing.colour)])
+        thing = replace(
+            thing, paint=paint, side=rng.choice(("left", "right")), x=0.0, z=rng.uniform(-0.2, 0.3), travel=rng.uniform(2.2, 2.7)
+        )
+        return _scene((thing,), setting, replace(view, height=2.0, pitch=0.24))
+    shape = {"ring": "ball", "cone": "cube"}.get(thing.shape, thing.shape)
+    thing = replace(thing, shape=shape, turn=rng.uniform(-0.25, 0.25), x=rng.uniform(-0.5, 0.4), z=rng.uniform(0.1, 0.6))
+    return _scene((thing,), setting, view, change=rng.uniform(0.5, 1.1))
+
+
+def _shot(rng: random.Random, shot: str) -> View:
+    """A camera place that a caption can name."""
+    camera = rng.choice(("static", "static", "static", "dolly in", "orbit"))
+    match shot:
+        case "close":
+            return View(camera=camera, shot=shot, angle=rng.uniform(-0.3, 0.3), height=1.1, distance=rng.uniform(2.7, 3.0), pitch=0.13)
+        case "above":
+            return View(camera=camera, shot=shot, angle=rng.uniform(-0.3, 0.3), height=4.6, distance=rng.uniform(2.5, 2.9), pitch=0.98)
+        case "far":
+            return View(camera=camera, shot=shot, angle=rng.uniform(-0.3, 0.3), height=2.4, distance=rng.uniform(7.0, 7.6), pitch=0.2)
+    return _view(rng, camera)
+
+
+def _shots(rng: random.Random) -> Scene:
+    """A cut to another camera on the same scene."""
+    first = rng.choice(("", "", "close", "above", "far"))
+    second = rng.choice([s for s in ("close", "above", "far") if s != first])
+    thing = _thing(rng, ("left", "right", "bounce", "spin", "still"))
+    thing = replace(thing, size="", radius=0.5, x=thing.x * 0.35, z=0.0, travel=min(thing.travel, 1.9))
+    return _scene((thing,), _setting(rng), _shot(rng, first), change=rng.uniform(0.7, 1.3), next_view=_shot(rng, second))
+
+
+def _transition(rng: random.Random) -> Scene:
+    """The place around a thing turns into another one."""
+    thing, setting, style = _thing(rng), _setting(rng), rng.choice(["natural"] * 3 + ["clay", "pixel", "charcoal"])
+    after = replace(_setting(rng), style=style)
+    while after.ground == setting.ground and after.light == setting.light and after.style == setting.style:
+        after = _setting(rng)
+    wipe = rng.choice(("circle", "circle", "left", "right"))
+    return _scene((thing,), setting, _view(rng), change=rng.uniform(0.7, 1.3), next_setting=after, wipe=wipe)
+
+
 MAKERS: dict[str, Callable[[random.Random], Scene]] = {
-    "single": _single, "things": _things, "camera": _camera, "style": _style,
-    "occluder": _single, "marks": _single, "shots": _single, "transition": _single,
-}  # fmt: skip
+    "single": _single,
+    "things": _things,
+    "camera": _camera,
+    "style": _style,
+    "occluder": _occluder,
+    "marks": _marks,
+    "shots": _shots,
+    "transition": _transition,
+}

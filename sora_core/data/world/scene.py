@@ -3,7 +3,7 @@
 World units are about metres; x right, y up, z toward the viewer, the ground at y = 0. Time is in seconds from the scene's start.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 FAMILIES: tuple[str, ...] = ("single", "things", "camera", "style", "occluder", "marks", "shots", "transition")
 
@@ -51,9 +51,13 @@ class View:
     """Where the camera stands and how it moves; lengths in world units, angles in radians."""
 
     camera: str = "static"
+    shot: str = ""
+    """Where from, if that is worth telling: close, above, far or nothing."""
     angle: float = 0.0
     height: float = 1.7
     distance: float = 4.6
+    pitch: float = 0.17
+    """How far the camera looks down."""
     zoom: float = 0.5
     """Half the picture's height at distance 1."""
 
@@ -84,9 +88,7 @@ class Scene:
     """Second of the cut, of the middle of the transition, or of the bite."""
     next_view: View | None = None
     """The camera after the cut (shots)."""
+    wipe: str = "circle"
+    """How a transition spreads: circle, left or right."""
     next_setting: Setting | None = None
     """The setting after the change (transition)."""
-
-    def with_setting(self, setting: Setting) -> "Scene":
-        """The same scene elsewhere."""
-        return replace(self, setting=setting)

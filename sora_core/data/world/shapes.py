@@ -38,7 +38,7 @@ def bound(shape: str, radius: float) -> float:
     return radius * {"ball": 1.0, "cube": 0.8 * math.sqrt(3), "cylinder": 1.14, "cone": 1.27, "ring": 1.0}[shape]
 
 
-WALL = (0.62, 1.05, 0.09)
+WALL = (0.56, 0.62, 0.09)
 """Half extents of the occluder wall."""
 
 

@@ -6,10 +6,14 @@ import torch
 from torch import Tensor
 
 from ...text.words import COLOURS
+from .marks import bite_radius
 from .motion import poses
 from .scene import Scene
 from .setting import RGB
 from .shapes import WALL, Vec
+
+WALL_AT = 0.85
+"""How far before the middle the wall stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,8 @@ class Solid:
     rotation: Tensor
     striped: bool = True
     glossy: bool = True
+    bite: Tensor | None = None
+    """Radius of the bite [F], where there is one."""
 
     @staticmethod
     def into(turn: Tensor, v: Vec) -> Vec:
@@ -47,9 +53,15 @@ def solids_of(scene: Scene, times: Tensor, device: torch.device) -> list[Solid]:
     for i, thing in enumerate(scene.things):
         colour = COLOURS[thing.colour]
         center, rotation = (a[:, i].float().to(device) for a in pose)
-        bodies.append(Solid(shape=thing.shape, radius=thing.radius, colour=colour, band=band_of(colour), center=center, rotation=rotation))
+        bite = bite_radius(scene, i, times)
+        bodies.append(
+            Solid(
+                shape=thing.shape, radius=thing.radius, colour=colour, band=band_of(colour), center=center, rotation=rotation,
+                bite=None if bite is None else bite.to(device),
+            )
+        )  # fmt: skip
     if scene.wall:
-        center = torch.tensor([0.0, WALL[1], 0.85], device=device).expand(len(times), 3)
+        center = torch.tensor([0.0, WALL[1], WALL_AT], device=device).expand(len(times), 3)
         turn = torch.eye(3, device=device).expand(len(times), 3, 3)
         gray = (0.52, 0.50, 0.50)
         bodies.append(
