@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import safetensors.torch
 import torch
 from diffusion_toys import MEAN, NO_TEXT, SHAPE, STD, gaussian, state_of, text
 from sora_nodes.sora_core.diffusion import (
@@ -12,6 +13,7 @@ from sora_nodes.sora_core.diffusion import (
     cfg,
     denoised_from,
     draw_noise,
+    enlarge_noise,
     get_solver,
     renoise,
     sample,
@@ -92,7 +94,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits_from_every_step(solver: str) -> 
     whole = sample(gaussian, state_of(), noise, sigmas, NO_TEXT, solver=solver, checkpoint=stored.append)
     assert [run.step for run in stored] == [1, 2, 3, 4, 5, 6]
     for run in stored:
-        again = SamplerState.from_tensors({key: value.clone() for key, value in run.to_tensors().items()})
+        again = SamplerState.from_tensors(safetensors.torch.load(safetensors.torch.save(run.to_tensors())))
         assert torch.equal(sample(gaussian, state_of(), noise, sigmas, NO_TEXT, solver=solver, resume=again), whole)
 
 
@@ -192,8 +194,29 @@ def test_renoise_shows_one_level_everywhere_and_keeps_the_rest() -> None:
         return gaussian(x, sigma, mask, context)
 
     state = state_of(kept=kept, mask=mask)
-    made = sample(renoise(network, kept, noise), state, noise, schedule("simple", 4), NO_TEXT)
+    made = sample(renoise(network, noise), state, noise, schedule("simple", 4), NO_TEXT)
     for x, told, sigma in seen:
         assert bool((told == 1).all())
         assert torch.allclose(x[:, :, -1], (1 - sigma) * kept[:, :, -1] + sigma * noise[:, :, -1], atol=1e-6)
     assert torch.equal(made[:, :, -1], kept[:, :, -1])
+
+
+def test_renoise_brings_a_half_kept_position_up_to_the_level() -> None:
+    clean, noise, mask, sigma = torch.randn(1, *SHAPE), draw_noise(SHAPE, 5), torch.rand(1, 1, *SHAPE[1:]), torch.tensor([0.7])
+    x = (1 - 0.7 * mask) * clean + 0.7 * mask * noise
+    seen = renoise(lambda x, *_: x, noise)(x, sigma, mask, NO_TEXT)
+    assert torch.allclose(seen, 0.3 * clean + 0.7 * noise, atol=1e-5)
+    at_one = renoise(lambda x, *_: x, noise)(x, torch.ones(1), torch.ones_like(mask), NO_TEXT)
+    assert torch.equal(at_one, x)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (4, 8, 12, 10), (4, 5, 9, 16)])
+def test_enlarged_noise_is_white_and_has_the_coarse_structure_of_the_small(shape: tuple[int, int, int, int]) -> None:
+    small = draw_noise(SHAPE, 1, count=2)
+    big = enlarge_noise(small, shape, 2)
+    assert big.shape == (2, *shape) and float(big.std()) == pytest.approx(1, abs=0.06) and abs(float(big.mean())) < 0.06
+    assert torch.allclose(big.sum((2, 3, 4)) / big[0, 0].numel() ** 0.5, small.sum((2, 3, 4)) / small[0, 0].numel() ** 0.5, atol=1e-4)
+    if shape == SHAPE:
+        assert torch.allclose(big, small, atol=1e-5)
+    with pytest.raises(InputError, match="cannot be enlarged"):
+        enlarge_noise(small, (4, 5, 4, 3), 2)

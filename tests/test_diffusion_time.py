@@ -7,7 +7,19 @@ from itertools import pairwise
 import pytest
 import torch
 from diffusion_toys import NO_TEXT, SHAPE, gaussian, state_of, text
-from sora_nodes.sora_core.diffusion import FeatureCache, draw_noise, ring, sample, schedule, span_prompts, span_weights, windows
+from sora_nodes.sora_core.diffusion import (
+    SOLVERS,
+    FeatureCache,
+    cfg,
+    draw_noise,
+    renoise,
+    ring,
+    sample,
+    schedule,
+    span_prompts,
+    span_weights,
+    windows,
+)
 from sora_nodes.sora_core.diffusion.windows import window_starts, window_weights
 from sora_nodes.sora_core.errors import InputError
 from torch import Tensor
@@ -128,3 +140,20 @@ def test_bad_input_is_named() -> None:
         span_weights([2, 0])
     with pytest.raises(InputError, match="threshold"):
         FeatureCache(gaussian, 1.0)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_nothing_waits_for_the_device(solver: str) -> None:
+    """On the meta device tensors have no values, so any read on the host would raise."""
+    state, noise = state_of().to("meta"), draw_noise(SHAPE, 0)
+    prompts, uncond = torch.zeros(1, 2, 2, 1, device="meta"), torch.zeros(1, 2, 1, device="meta")
+    stack = span_prompts(windows(gaussian, length=3, overlap=1), span_weights([2, 3]))
+    stack = renoise(ring(cfg(stack, 4.0, uncond=uncond), SIGMAS), noise)
+    assert sample(stack, state, noise, SIGMAS, prompts, solver=solver).shape == (1, *SHAPE)
+
+
+def test_the_whole_stack_agrees_with_the_plain_denoiser_where_nothing_should_change() -> None:
+    noise, prompt = draw_noise(SHAPE, 0), torch.zeros(1, 2, 1)
+    stack = span_prompts(windows(gaussian, length=3, overlap=1), span_weights([2, 3]))
+    stack = renoise(FeatureCache(ring(cfg(stack, 4.0, uncond=prompt), SIGMAS), 0.0), noise)
+    assert torch.allclose(run(stack, noise, prompt[:, None].expand(1, 2, 2, 1)), run(gaussian, noise), atol=1e-5)

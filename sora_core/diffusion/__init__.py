@@ -9,7 +9,7 @@ latent  = sample(guided, state, noise, sigmas, context.cond, solver="dpmpp_2m")
 from .feature_cache import FeatureCache
 from .guidance import blend, cfg, keep, renoise
 from .loop import SamplerState, sample, start
-from .noise import draw_noise
+from .noise import draw_noise, enlarge_noise
 from .parametrization import as_denoiser, denoised_from, level_at
 from .ring import ring
 from .schedule import SCHEDULES, get_schedule, schedule, shift_for_tokens, shift_sigma
@@ -27,6 +27,7 @@ __all__ = [
     "cfg",
     "denoised_from",
     "draw_noise",
+    "enlarge_noise",
     "get_schedule",
     "get_solver",
     "keep",

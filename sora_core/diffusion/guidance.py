@@ -30,17 +30,21 @@ def keep(denoiser: Denoiser, clean: Tensor) -> Denoiser:
     return denoise
 
 
-def renoise(denoiser: Denoiser, clean: Tensor, noise: Tensor) -> Denoiser:
-    """For a network with one noise level for the whole clip: what is kept is noised to that level before every call.
+def renoise(denoiser: Denoiser, noise: Tensor) -> Denoiser:
+    """For a network with one noise level for the whole clip: every position is brought up to `sigma` before each call.
 
-    The same `noise` [B,C,T,H,W] is used each time, so the kept part moves on a straight line, as the network knows it.
+    A position of x stands at mask*sigma; what it lacks is added of the same `noise` [B,C,T,H,W] each time, so the kept part
+    is (1-sigma)*clean + sigma*noise and moves on a straight line, as the network knows it. Where the mask is 1 x is untouched.
     """
 
     def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        nonlocal noise
+        noise = noise.to(x.device)  # once: later calls find it there
         everywhere = torch.ones_like(mask)
-        level = level_at(sigma, everywhere)
-        noised = (1 - level) * clean + level * noise
-        return denoiser(blend(mask, x, noised), sigma, everywhere, context)
+        level, here = level_at(sigma, everywhere), level_at(sigma, mask)
+        gain = torch.where(mask >= 1, everywhere, (1 - level) / (1 - here))
+        noised = gain * x + (level - here * gain) * noise
+        return denoiser(noised, sigma, everywhere, context)
 
     return denoise
 

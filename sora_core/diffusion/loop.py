@@ -77,6 +77,7 @@ def sample(
     """Sample the state's grid; returns the latent [B,C,T,H,W] float32 on the state's device, kept positions unchanged.
 
     noise: [B,C,T,H,W], any device. sigmas: [steps+1] falling. context: what the denoiser takes, [B,S,D].
+    Sigmas that end above 0 leave the result that noisy. Nothing in the loop waits for the device.
     `progress(done, total)` is called before the first and after every step and may raise `Cancelled` to stop.
     `checkpoint` receives a `SamplerState` after every step; given back as `resume`, the run goes on to the same bits.
     Raises InputError for an unknown solver, bad sigmas, noise of another shape or a foreign `resume`.
