@@ -171,9 +171,9 @@ def test_guidance_moves_away_from_the_negative_prompt(batched: bool) -> None:
     cond, uncond = torch.full((2, 3, 1), 2.0), torch.full((1, 3, 1), 1.0)
     calls: list[int] = []
 
-    def counted(x: Tensor, *rest: Tensor) -> Tensor:
+    def counted(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
         calls.append(len(x))
-        return text(x, *rest)
+        return text(x, sigma, mask, context)
 
     assert torch.equal(cfg(counted, 4.0, uncond=uncond, batched=batched)(x, sigma, mask, cond), torch.full_like(x, 5.0))
     assert calls == ([4] if batched else [2, 2])
