@@ -1,0 +1,148 @@
+"""Runs a workflow that `validate` has passed: each node once, in order, unchanged ones not again.
+
+A node's *signature* is its type, its constants, the signatures of what it is linked to and its own `fingerprint_inputs` (a
+file's time of change, say). Equal signatures give equal results, so within one `Executor` they are looked up; what the last run
+did not use is forgotten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..sora_core.errors import SoraError
+from .graph import Graph, Link, Node
+from .registry import Registry, accepted
+from .session import Session
+from .validate import Plan, plan
+
+__all__ = ["Event", "Executor", "Result"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A node that is about to run, or was found unchanged."""
+
+    node: Node
+    index: int
+    total: int
+    cached: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run gave: what each output node shows, how many nodes ran, and how long it took."""
+
+    shown: dict[str, dict[str, Any]]
+    ran: int
+    cached: int
+    seconds: float
+
+    def files(self) -> list[str]:
+        """Names, below the output folder, of the files that were written there."""
+        found: dict[str, None] = {}
+        for ui in self.shown.values():
+            for item in (entry for value in ui.values() if isinstance(value, (list, tuple)) for entry in value):
+                if isinstance(item, dict) and item.get("type") == "output":
+                    found["/".join(part for part in (item.get("subfolder"), item.get("filename")) if part)] = None
+        return list(found)
+
+    def texts(self) -> dict[str, str]:
+        """Lines of text shown on nodes, by node id."""
+        return {node: str(ui["text"][0]) for node, ui in self.shown.items() if ui.get("text")}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    outputs: tuple[Any, ...]
+    ui: dict[str, Any] = field(default_factory=dict)
+
+
+class Executor:
+    """Runs workflows one after another and keeps what did not change, models above all."""
+
+    def __init__(self, registry: Registry, *, keep: bool = True) -> None:
+        """keep: hold results for the next run; False frees each as soon as nothing needs it any more."""
+        self.registry = registry
+        self._keep = keep
+        self._kept: dict[str, _Kept] = {}
+
+    def run(self, graph: Graph, session: Session, *, on_event: Callable[[Event], None] | None = None) -> Result:
+        """Validates and runs. Raises WorkflowError before anything has run, or what a node raised, naming the node."""
+        with session.active():
+            return self._run(plan(graph, self.registry), session, on_event or (lambda event: None))
+
+    def _run(self, plan: Plan, session: Session, on_event: Callable[[Event], None]) -> Result:
+        began, ran, shown = time.monotonic(), 0, {}
+        prompt = plan.graph.to_api()
+        signatures = self._signatures(plan)
+        self._kept = {key: kept for key, kept in self._kept.items() if key in set(signatures.values())}
+        last_use = {link.node: index for index, name in enumerate(plan.order) for _, link in plan.graph.nodes[name].links()}
+        for index, name in enumerate(plan.order):
+            node, signature = plan.graph.nodes[name], signatures[name]
+            cached = signature in self._kept
+            on_event(Event(node=node, index=index, total=len(plan.order), cached=cached))
+            if not cached:
+                self._kept[signature] = self._call(node, signatures, prompt, plan.graph, replace(session, node=name))
+                ran += 1
+            if self._kept[signature].ui:
+                shown[name] = self._kept[signature].ui
+            if not self._keep:
+                self._free(signatures, last_use, index)
+        return Result(shown=shown, ran=ran, cached=len(plan.order) - ran, seconds=time.monotonic() - began)
+
+    def _signatures(self, plan: Plan) -> dict[str, str]:
+        signatures: dict[str, str] = {}
+        for name in plan.order:
+            signatures[name] = self._signature(plan.graph.nodes[name], signatures)
+        return signatures
+
+    def _signature(self, node: Node, signatures: dict[str, str]) -> str:
+        cls = self.registry.cls(node.kind)
+        schema = cls.GET_SCHEMA()
+        inputs = {key: [signatures[v.node], v.slot] if isinstance(v, Link) else {"": v} for key, v in sorted(node.inputs.items())}
+        own = schema.not_idempotent or any(h.name == "unique_id" for h in schema.hidden or [])
+        parts = [node.kind, inputs, self._fingerprint(node), node.id if own else ""]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _fingerprint(self, node: Node) -> Any:
+        """What the class says its constants stand for, such as the time a file changed."""
+        fingerprint = self.registry.override(node.kind, "fingerprint_inputs")
+        return fingerprint(**accepted(fingerprint, node)) if fingerprint else None
+
+    def _call(self, node: Node, signatures: dict[str, str], prompt: dict[str, Any], graph: Graph, session: Session) -> _Kept:
+        cls = self.registry.cls(node.kind)
+        known = {name for name, *_ in self.registry.inputs(node.kind)}
+        values = {
+            name: self._kept[signatures[value.node]].outputs[value.slot] if isinstance(value, Link) else value
+            for name, value in node.inputs.items()
+            if name in known
+        }
+        saved = {"workflow": graph.saved} if graph.saved else None
+        hidden = {"unique_id": node.id, "prompt": prompt, "extra_pnginfo": saved}
+        wanted = {h: hidden[h.name] for h in cls.GET_SCHEMA().hidden or [] if h.name in hidden}
+        try:
+            with session.active():
+                result = cls.PREPARE_CLASS_CLONE(wanted).EXECUTE_NORMALIZED(**values)
+        except SoraError as error:
+            raise _named(error, node) from error
+        ui = result.ui.as_dict() if hasattr(result.ui, "as_dict") else result.ui
+        return _Kept(tuple(result.args), ui or {})
+
+    def _free(self, signatures: dict[str, str], last_use: dict[str, int], index: int) -> None:
+        """Forgets the outputs of nodes that have run and whose last user has (two nodes may share a signature)."""
+        still = {signatures[name] for name in signatures if last_use.get(name, -1) > index}
+        for key in [key for key in self._kept if key not in still]:
+            self._kept[key] = _Kept((), self._kept[key].ui)
+
+
+def _named(error: SoraError, node: Node) -> SoraError:
+    """The same error, saying at which node it arose."""
+    try:
+        return type(error)(f"{node}: {error}")
+    except TypeError:
+        return SoraError(f"{node}: {error}")

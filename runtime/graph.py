@@ -1,0 +1,163 @@
+"""A workflow as a graph: nodes by id, each with constants and links.
+
+The API format is `{"3": {"class_type": "KSampler", "inputs": {"steps": 20, "model": ["1", 0]}, "_meta": {"title": "..."}}}`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from ..sora_core.errors import InputError
+
+__all__ = ["CONTROLS", "Graph", "Link", "Node"]
+
+CONTROLS = ("fixed", "increment", "decrement", "randomize")
+"""What `control_after_generate` may say of a seed."""
+
+MAX_NODES = 20_000
+
+
+class Link(NamedTuple):
+    """The output `slot` of the node `node`."""
+
+    node: str
+    slot: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A node of a workflow. `pack` is the pack that a saved file names for it."""
+
+    id: str
+    kind: str
+    inputs: dict[str, Any]
+    title: str = ""
+    pack: str = ""
+
+    def links(self) -> Iterator[tuple[str, Link]]:
+        for name, value in self.inputs.items():
+            if isinstance(value, Link):
+                yield name, value
+
+    def __str__(self) -> str:
+        title = f' "{self.title}"' if self.title and self.title != self.kind else ""
+        return f"node {self.id} ({self.kind}{title})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """A workflow, ready to be validated and run.
+
+    controls: what happens to a seed from one run to the next, by (node id, input)
+    saved:    the file in the interface's format, kept so that outputs can carry it
+    """
+
+    nodes: dict[str, Node]
+    controls: dict[tuple[str, str], str] = field(default_factory=dict)
+    saved: dict[str, Any] | None = None
+
+    @staticmethod
+    def from_api(prompt: dict[str, Any], **extra: Any) -> Graph:
+        """Reads the API format. Raises InputError where it is no workflow at all; the rest is for `validate`."""
+        if not prompt:
+            raise InputError("the workflow holds no nodes")
+        if len(prompt) > MAX_NODES:
+            raise InputError(f"the workflow has {len(prompt):,} nodes; at most {MAX_NODES:,} are read")
+        return Graph(nodes={str(key): _node(str(key), value) for key, value in prompt.items()}, **extra)
+
+    def to_api(self) -> dict[str, Any]:
+        """The API format of this graph."""
+        return {
+            node.id: {
+                "class_type": node.kind,
+                "inputs": {name: _plain(value) for name, value in node.inputs.items()},
+                "_meta": {"title": node.title or node.kind},
+            }
+            for node in self.nodes.values()
+        }
+
+    def key(self) -> str:
+        """A fingerprint of what this graph does: titles and layout do not count."""
+        nodes = {n.id: [n.kind, {name: _plain(value) for name, value in n.inputs.items()}] for n in self.nodes.values()}
+        return hashlib.sha256(json.dumps(nodes, sort_keys=True).encode()).hexdigest()
+
+    def find(self, name: str) -> Node:
+        """A node by id, by title, or by type where only one is of that type."""
+        if name in self.nodes:
+            return self.nodes[name]
+        for match in (lambda n: n.title == name, lambda n: n.kind == name):
+            found = [n for n in self.nodes.values() if match(n)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise InputError(f"{name!r} could be any of {', '.join(n.id for n in found)}; give the node's id")
+        known = ", ".join(f"{n.id} ({n.kind})" for n in list(self.nodes.values())[:12])
+        raise InputError(f"the workflow has no node {name!r}; it has {known}")
+
+    def set(self, target: str, value: Any) -> Graph:
+        """This graph with `NODE.INPUT` set to a constant; a seed set so is no longer controlled."""
+        name, dot, key = target.rpartition(".")
+        if not dot or not name or not key:
+            raise InputError(f"{target!r} is not of the form NODE.INPUT, such as 6.text")
+        node = self.find(name)
+        if isinstance(node.inputs.get(key), Link):
+            raise InputError(f"{node}: {key} is linked to node {node.inputs[key].node}; set a value there")
+        changed = replace(node, inputs={**node.inputs, key: value})
+        controls = {where: how for where, how in self.controls.items() if where != (node.id, key)}
+        return replace(self, nodes={**self.nodes, node.id: changed}, controls=controls)
+
+    def advance(self, times: int) -> Graph:
+        """This graph as it stands after `times` runs: controlled seeds have moved on. Repeatable, `randomize` included."""
+        graph = self
+        for (node, key), how in self.controls.items():
+            value = self.nodes[node].inputs.get(key) if node in self.nodes else None
+            if times and how != "fixed" and isinstance(value, int):
+                moved = _moved(value, how, times)
+                graph = replace(graph.set(f"{node}.{key}", moved), controls=self.controls)
+        return graph
+
+
+def _moved(seed: int, how: str, times: int) -> int:
+    if how == "randomize":
+        return int.from_bytes(hashlib.sha256(f"{seed}:{times}".encode()).digest()[:6], "big")
+    return max(0, seed + (times if how == "increment" else -times))
+
+
+def _node(node_id: str, value: Any) -> Node:
+    if not isinstance(value, dict) or not isinstance(value.get("class_type"), str) or not value["class_type"]:
+        raise InputError(f"node {node_id[:40]} has no class_type; this is not a workflow in ComfyUI's API format")
+    inputs = value.get("inputs", {})
+    if not isinstance(inputs, dict):
+        raise InputError(f"node {node_id[:40]} ({value['class_type'][:60]}): inputs must be an object, not {type(inputs).__name__}")
+    meta = value.get("_meta")
+    title = meta.get("title") if isinstance(meta, dict) else None
+    return Node(
+        id=node_id,
+        kind=value["class_type"],
+        inputs={str(name): _read(item) for name, item in inputs.items()},
+        title=title if isinstance(title, str) else "",
+        pack=value["_pack"] if isinstance(value.get("_pack"), str) else "",
+    )
+
+
+def _read(value: Any) -> Any:
+    """A link, where the value is `[node, slot]`; `{"__value__": [...]}` is how a list is given as a constant."""
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], (str, int)) and _is_slot(value[1]):
+        return Link(str(value[0]), value[1])
+    if isinstance(value, dict) and set(value) == {"__value__"}:
+        return value["__value__"]
+    return value
+
+
+def _is_slot(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Link):
+        return [value.node, value.slot]
+    return {"__value__": value} if isinstance(value, list) else value

@@ -1,0 +1,115 @@
+"""Workflows from files: JSON in either format, or what an mp4, webp or png of ComfyUI or of ours carries.
+
+Whatever the bytes are, the answer is a dictionary or one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..sora_core.errors import InputError
+
+__all__ = ["MAX_DEPTH", "is_saved_format", "parse", "read_document"]
+
+MAX_BYTES = 64 * 2**20
+MAX_DEPTH = 60
+"""Levels of lists and objects; workflows of the interface stay below 15."""
+
+_IMAGES = {".png", ".webp"}
+_VIDEOS = {".mp4", ".mov", ".m4v", ".webm", ".mkv"}
+
+
+def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The workflow that a file is or carries, in whichever format it has there, and the interface's copy where there is one.
+
+    A video or image carries what ran (`prompt`) and what the interface showed (`workflow`): what ran counts.
+
+    Raises InputError for a file that is missing, too large, no JSON or without a workflow.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no workflow file {path}")
+    suffix = path.suffix.lower()
+    if suffix in _IMAGES or suffix in _VIDEOS:
+        carried = _from_image(path) if suffix in _IMAGES else _from_video(path)
+        found = [parse(carried[n].encode(), where=f"the {n} inside {path}") for n in ("prompt", "workflow") if carried.get(n)]
+        if not found:
+            raise InputError(f"{path} carries no workflow; files that ComfyUI or sora saved do")
+        return found[0], next((document for document in found if is_saved_format(document)), None)
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path} is {path.stat().st_size / 2**20:.0f} MiB; a workflow of at most {MAX_BYTES // 2**20} MiB is read")
+    document = parse(path.read_bytes(), where=str(path))
+    return document, document if is_saved_format(document) else None
+
+
+def parse(data: bytes, *, where: str) -> dict[str, Any]:
+    """JSON bytes to a dictionary. Raises InputError, naming `where`, for all that is not a usable object."""
+    try:
+        document = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where} is not UTF-8 text (byte {error.start}); save the workflow as JSON again") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
+    except RecursionError as error:
+        raise InputError(f"{where} is nested deeper than {MAX_DEPTH} levels; no workflow is") from error
+    except ValueError as error:
+        raise InputError(f"{where} cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{where} holds a {type(document).__name__}, not a workflow, which is a JSON object")
+    if _deeper_than(document, MAX_DEPTH):
+        raise InputError(f"{where} is nested deeper than {MAX_DEPTH} levels; no workflow is")
+    return _unwrap(document)
+
+
+def is_saved_format(document: dict[str, Any]) -> bool:
+    """Whether this is what the interface saves (nodes and links in lists) rather than the API's format."""
+    return isinstance(document.get("nodes"), list)
+
+
+def _unwrap(document: dict[str, Any]) -> dict[str, Any]:
+    """The body of a request to `/prompt` wraps the API format."""
+    inner = document.get("prompt")
+    return inner if isinstance(inner, dict) and "class_type" not in inner else document
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number that JSON allows; give a finite one")
+
+
+def _deeper_than(document: Any, depth: int) -> bool:
+    """Looks level by level, so that depth costs no recursion."""
+    level: list[Any] = [document]
+    for _ in range(depth):
+        children = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [child for group in children for child in group if isinstance(child, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _from_image(path: Path) -> dict[str, str]:
+    """Text chunks of a png; in a webp the camera's tags hold `prompt:{...}`."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+            for value in image.getexif().values():
+                if isinstance(value, str) and value.startswith(("prompt:", "workflow:")):
+                    key, _, text = value.partition(":")
+                    texts[key] = text
+            return texts
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} cannot be read as an image: {error}") from error
+
+
+def _from_video(path: Path) -> dict[str, str]:
+    """The container's keys; Matroska writes them in capitals."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            return {key.lower(): value for key, value in container.metadata.items()}
+    except (av.FFmpegError, OSError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a video: {error}") from error

@@ -1,0 +1,268 @@
+"""From the format that the interface saves to the API's: what its "queue" button does, without a browser.
+
+A saved file is a drawing: nodes with widget values by position, links by number, and things that only the drawing knows
+(notes, reroutes, primitives, groups, subgraphs, muted and bypassed nodes). Here a *scope* is one level of the drawing: the
+file itself, or one use of a subgraph. Every input asks "where does your value come from?", and `_follow` walks from
+link to link, through scopes, until it meets a real node, a constant or nothing.
+
+`comfy-cli` has a converter too. Ours is short, needs no further packages, and refuses where that one logs and goes on; the
+tests compare the two where comfy-cli is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..sora_core.errors import InputError
+from .graph import CONTROLS, MAX_NODES, Graph
+
+__all__ = ["from_saved"]
+
+_MUTED, _BYPASSED = 2, 4
+_DRAWN = {"Note", "MarkdownNote", "Reroute", "PrimitiveNode"}
+_INWARD, _OUTWARD = -10, -20
+"""The ids of a subgraph's own edges: links from _INWARD come from outside, links to _OUTWARD leave."""
+_WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+_NOTHING = object()
+
+Info = dict[str, dict[str, Any]]
+"""`/object_info`: what each node type takes and gives."""
+
+
+class _Step(NamedTuple):
+    """Look on from this link of this scope."""
+
+    scope: _Scope
+    number: Any
+
+
+@dataclass(eq=False)
+class _Scope:
+    """One level of the drawing. `prefix` heads the ids of its nodes, `user` is the node that uses the subgraph."""
+
+    prefix: str
+    nodes: dict[str, dict[str, Any]]
+    links: dict[Any, tuple[str, int]]
+    exits: dict[int, Any]
+    outer: _Scope | None = None
+    user: dict[str, Any] | None = None
+    inner: dict[str, _Scope] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    """the subgraph's inputs, in order"""
+    given: dict[str, Any] = field(default_factory=dict)
+    """links that the user of the subgraph has, by the name of its input"""
+    promoted: list[str] = field(default_factory=list)
+    """names of the subgraph's inputs that lead to a widget inside, whose values the user holds"""
+    answers: dict[Any, Any] = field(default_factory=dict)
+    """where each link's value comes from, once that is known"""
+
+
+def from_saved(document: dict[str, Any], info: Info) -> Graph:
+    """Converts a saved workflow. Node types that `info` does not know are kept, so that validation can name them.
+
+    Raises InputError where the file is no drawing: nodes or links that cannot be read, subgraphs that contain themselves.
+    """
+    prompt: dict[str, Any] = {}
+    controls: dict[tuple[str, str], str] = {}
+    for scope in _scopes(document):
+        for key, node in scope.nodes.items():
+            if node["type"] in _DRAWN or node.get("mode") in (_MUTED, _BYPASSED) or key in scope.inner:
+                continue
+            inputs, controlled = _widget_values(node, info.get(node["type"]))
+            for name, source in _sources(scope, node):
+                inputs[name] = source
+            api_id = scope.prefix + key
+            prompt[api_id] = {"class_type": node["type"], "inputs": inputs, "_pack": _pack(node)}
+            prompt[api_id]["_meta"] = {"title": node.get("title")}
+            controls.update({(api_id, name): how for name, how in controlled.items()})
+    return Graph.from_api(prompt, controls=controls, saved=document)
+
+
+def _scopes(document: dict[str, Any]) -> list[_Scope]:
+    """The file and every use of a subgraph that is switched on, outermost first."""
+    found = document.get("definitions") if isinstance(document.get("definitions"), dict) else {}
+    definitions = {d["id"]: d for d in _dicts((found or {}).get("subgraphs", [])) if isinstance(d.get("id"), str)}
+    scopes = [_scope(document, "")]
+    total = len(scopes[0].nodes)
+    for scope in scopes:
+        for key, user in scope.nodes.items():
+            definition = definitions.get(user["type"])
+            if definition is None or user.get("mode") in (_MUTED, _BYPASSED):
+                continue
+            inner = _scope(definition, f"{scope.prefix}{key}:", scope, user)
+            if scope.prefix.count(":") > 30:
+                raise InputError(f"the subgraph {str(definition.get('name', user['type']))[:60]!r} contains itself")
+            total += len(inner.nodes)
+            if total > MAX_NODES:
+                raise InputError(f"the workflow has more than {MAX_NODES:,} nodes with its subgraphs; at most that many are read")
+            scope.inner[key] = inner
+            scopes.append(inner)
+    return scopes
+
+
+def _scope(drawing: dict[str, Any], prefix: str, outer: _Scope | None = None, user: Any = None) -> _Scope:
+    nodes: dict[str, dict[str, Any]] = {}
+    listed = drawing.get("nodes")
+    if not isinstance(listed, list) or len(listed) > MAX_NODES:
+        raise InputError(f"a saved workflow lists its nodes, at most {MAX_NODES:,}; this one does not")
+    for node in listed:
+        if not isinstance(node, dict) or not isinstance(node.get("id"), (int, str)) or not isinstance(node.get("type"), str):
+            raise InputError(f"a node of the saved workflow has no id or no type: {str(node)[:80]}")
+        if str(node["id"]) in nodes:
+            raise InputError(f"two nodes of the saved workflow have the id {node['id']}")
+        nodes[str(node["id"])] = node
+    links: dict[Any, tuple[str, int]] = {}
+    exits: dict[int, Any] = {}
+    for link in drawing.get("links") or []:
+        number, origin, slot, target, target_slot = _link(link)
+        links[number] = (origin, slot)
+        if target == str(_OUTWARD):
+            exits[target_slot] = number
+    scope = _Scope(prefix, nodes, links, exits, outer, user)
+    if user is not None:
+        scope.given = {str(item.get("name")): item.get("link") for item in _dicts(user.get("inputs"))}
+        inputs = [item for node in nodes.values() for item in _dicts(node.get("inputs"))]
+        fed = {item["link"] for item in inputs if isinstance(item.get("widget"), dict) and isinstance(item.get("link"), (int, str))}
+        declared = _dicts(drawing.get("inputs"))
+        scope.names = [str(item.get("name")) for item in declared]
+        scope.promoted = [str(item.get("name")) for item in declared if _meets(item.get("linkIds"), fed)]
+    return scope
+
+
+def _meets(numbers: Any, fed: set[Any]) -> bool:
+    return isinstance(numbers, list) and any(isinstance(number, (int, str)) and number in fed for number in numbers)
+
+
+def _link(link: Any) -> tuple[Any, str, int, str, int]:
+    """Links are rows in a workflow and objects in a subgraph."""
+    names = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
+    row = [link.get(name) for name in names] if isinstance(link, dict) else link
+    if not isinstance(row, list) or len(row) < 5 or not all(isinstance(item, (int, str)) for item in row[:5]):
+        raise InputError(f"a link of the saved workflow cannot be read: {str(link)[:80]}")
+    number, origin, slot, target, target_slot = row[:5]
+    if not isinstance(slot, int) or not isinstance(target_slot, int):
+        raise InputError(f"the link {str(number)[:20]} of the saved workflow names no slot")
+    return number, str(origin), slot, str(target), target_slot
+
+
+def _sources(scope: _Scope, node: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(input name, link or constant) for every input that something is wired to."""
+    for item in _dicts(node.get("inputs")):
+        if not isinstance(item.get("name"), str) or item.get("link") is None:
+            continue
+        source = _follow(scope, item["link"])
+        if source is not _NOTHING:
+            yield item["name"], source
+
+
+def _follow(scope: _Scope, number: Any) -> Any:
+    """Where a link's value comes from: `[node id, slot]`, a constant, or _NOTHING (muted, or not connected after all)."""
+    walked: list[tuple[_Scope, Any]] = []
+    while len(walked) <= MAX_NODES:
+        answer = scope.answers.get(number) if isinstance(number, (int, str)) else _NOTHING
+        if answer is None:
+            walked.append((scope, number))
+            origin, slot = scope.links.get(number, ("", 0))
+            answer = _from_outside(scope, slot) if origin == str(_INWARD) else _from_node(scope, origin, slot)
+        if not isinstance(answer, _Step):
+            for passed, via in walked:
+                passed.answers[via] = answer
+            return answer
+        scope, number = answer
+    raise InputError("links of the saved workflow go round in a circle through reroutes, bypassed nodes or subgraphs")
+
+
+def _from_node(scope: _Scope, origin: str, slot: int) -> Any:
+    """One step back from the output `slot` of a node: where to look on, or the answer."""
+    node = scope.nodes.get(origin)
+    if node is None:
+        return [scope.prefix + origin, slot] if origin else _NOTHING  # a dangling link is for validation to name
+    if node.get("mode") == _MUTED:
+        return _NOTHING
+    if node.get("mode") == _BYPASSED:
+        return _Step(scope, _passed_through(node, slot))
+    if node["type"] == "Reroute":
+        return _Step(scope, next((item.get("link") for item in _dicts(node.get("inputs"))), None))
+    if node["type"] == "PrimitiveNode":
+        values = node.get("widgets_values")
+        return _wrapped(values[0]) if isinstance(values, list) and values else _NOTHING
+    if origin in scope.inner:
+        inner = scope.inner[origin]
+        return _Step(inner, inner.exits.get(slot))
+    return [scope.prefix + origin, slot]
+
+
+def _from_outside(scope: _Scope, slot: int) -> Any:
+    """One step out of a subgraph, from its input `slot` to what the node that uses it is given there."""
+    if scope.outer is None or scope.user is None or not 0 <= slot < len(scope.names):
+        return _NOTHING
+    name = scope.names[slot]
+    if scope.given.get(name) is not None:
+        return _Step(scope.outer, scope.given[name])
+    values = scope.user.get("widgets_values")
+    if name in scope.promoted and isinstance(values, list) and len(values) == len(scope.promoted):
+        return _wrapped(values[scope.promoted.index(name)])
+    return _NOTHING
+
+
+def _passed_through(node: dict[str, Any], slot: int) -> Any:
+    """The input link that a bypassed node hands on: the one beside the output, else the first of its type."""
+    outputs, inputs = _dicts(node.get("outputs")), _dicts(node.get("inputs"))
+    kind = outputs[slot].get("type") if 0 <= slot < len(outputs) else None
+    beside = inputs[slot : slot + 1] if slot >= 0 else []
+    return next((item.get("link") for item in beside + inputs if item.get("type") == kind), None)
+
+
+def _widget_values(node: dict[str, Any], info: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """(values by input name, seed controls by input name) of a node's widgets, which are saved by position.
+
+    A file from before an input was added has fewer values: the rest take their defaults, as in the interface.
+    """
+    values, out, controls = node.get("widgets_values"), {}, {}
+    if info is None:
+        return {}, {}
+    if isinstance(values, dict):
+        return {name: _wrapped(values[name]) for name, _ in _widgets(info) if name in values}, {}
+    queue = list(values) if isinstance(values, list) else []
+    for name, spec in _widgets(info):
+        if queue:
+            out[name] = _wrapped(queue.pop(0))
+        elif "default" in spec:
+            out[name] = spec["default"]
+        if _controlled(name, spec) and queue and queue[0] in CONTROLS:
+            controls[name] = queue.pop(0)
+        if any(str(flag).endswith("_upload") for flag in spec) and queue and queue[0] in ("image", "video", "audio", "file"):
+            queue.pop(0)
+    return out, controls
+
+
+def _widgets(info: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, options) of a node type's widgets, in the order of the interface."""
+    for kind in ("required", "optional"):
+        for name, spec in info["input"].get(kind, {}).items():
+            options = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
+            if (isinstance(spec[0], list) or spec[0] in _WIDGETS) and not options.get("forceInput"):
+                yield name, options
+
+
+def _controlled(name: str, spec: dict[str, Any]) -> bool:
+    return bool(spec.get("control_after_generate", name in ("seed", "noise_seed")))
+
+
+def _pack(node: dict[str, Any]) -> str:
+    """The pack a node came from, as the interface noted it."""
+    properties = node.get("properties")
+    names = properties if isinstance(properties, dict) else {}
+    pack = names.get("cnr_id") or names.get("aux_id")
+    return pack if isinstance(pack, str) else ""
+
+
+def _wrapped(value: Any) -> Any:
+    """A list that is a constant, told apart from a link."""
+    return {"__value__": value} if isinstance(value, list) else value
+
+
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -1,0 +1,141 @@
+"""Where a run reads and writes, and whom it tells how far it is.
+
+A `Session` is set for the length of a run (`with session.active():`); nodes reach it through `current()`, as they reach
+ComfyUI's folders there. No name from a workflow leads outside the input and output folders, links on the disk included.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..sora_core.errors import InputError, ResourceError
+
+__all__ = ["KINDS", "Report", "Session", "current", "inside"]
+
+Report = Callable[[str, int, int], None]
+"""Called as `report(node_id, done, total)`; it may raise `Cancelled` to stop the work."""
+
+KINDS: dict[str, frozenset[str]] = {
+    "image": frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tiff"}),
+    "video": frozenset({".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"}),
+}
+"""File name endings per kind of file."""
+
+_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*]')
+_MAX_NAME = 200
+_MAX_LISTED = 10_000
+
+
+def inside(root: Path, name: str, *, what: str) -> Path:
+    """The path of `name` under `root`. Raises InputError for anything that leads elsewhere."""
+    if not name or name.strip() != name or _FORBIDDEN.search(name) or len(name) > 4 * _MAX_NAME:
+        raise InputError(f"{name[:80]!r} is no usable {what} name; give a plain name such as clips/mine.mp4")
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\", "~")) or any(part in ("", ".", "..") or len(part) > _MAX_NAME for part in parts):
+        raise InputError(f"the {what} name {name[:80]!r} would leave its folder; give a name inside {root}")
+    path = root.joinpath(*parts)
+    try:
+        real, base = path.resolve(), root.resolve()
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"the {what} name {name[:80]!r} cannot be looked up: {error}") from error
+    if not real.is_relative_to(base):
+        raise InputError(f"the {what} {name[:80]!r} is a link that leads out of {root}")
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """The folders of a run and its progress.
+
+    staging: where outputs are written until they are complete; None writes them straight into `output`
+    """
+
+    input: Path
+    output: Path
+    temp: Path
+    staging: Path | None = None
+    report: Report = lambda node, done, total: None
+    node: str = ""
+    """the id of the node that runs now"""
+
+    def input_files(self, kind: str) -> list[str]:
+        """Names of the input folder's files of a kind, subfolders included, sorted."""
+        if not self.input.is_dir():
+            return []
+        found = []
+        for path in self.input.rglob("*"):
+            if path.suffix.lower() in KINDS[kind] and path.is_file():
+                found.append(path.relative_to(self.input).as_posix())
+            if len(found) >= _MAX_LISTED:
+                break
+        return sorted(found)
+
+    def input_path(self, name: str) -> Path:
+        """An input file that exists; `name [output]` and `name [input]` choose the folder, as in ComfyUI."""
+        root = self.input
+        for label, folder in (("input", self.input), ("output", self.output), ("temp", self.temp)):
+            if name.endswith(f" [{label}]"):
+                name, root = name[: -len(label) - 3], folder
+        path = inside(root, name, what="file")
+        if not path.is_file():
+            raise InputError(f"there is no file {name!r} in {root}")
+        return path
+
+    def output_path(self, prefix: str, suffix: str) -> tuple[Path, str]:
+        """The next free `prefix_00001_.suffix`: where to write it now, and its final name below the output folder."""
+        base = inside(self.output, prefix, what="output")
+        folder = base.parent.relative_to(self.output)
+        homes = [root / folder for root in (self.output, self.staging) if root is not None]
+        number = 1 + max((_number(path.name, base.name) for home in homes if home.is_dir() for path in home.iterdir()), default=0)
+        name = (folder / f"{base.name}_{number:05}_{suffix}").as_posix()
+        target = (self.staging or self.output) / name
+        make_folder(target.parent)
+        return target, name
+
+    def temp_path(self, suffix: str) -> Path:
+        """A fresh file name in the folder for what is thrown away after the run."""
+        make_folder(self.temp)
+        number = 1 + max((_number(path.name, "sora") for path in self.temp.iterdir()), default=0)
+        path = self.temp / f"sora_{number:05}_{suffix}"
+        path.touch()
+        return path
+
+    @contextmanager
+    def active(self) -> Iterator[Session]:
+        """Makes this the session that nodes see."""
+        token = _CURRENT.set(self)
+        try:
+            yield self
+        finally:
+            _CURRENT.reset(token)
+
+
+_CURRENT: ContextVar[Session] = ContextVar("sora_session")
+
+
+def current() -> Session:
+    """The session of the run that is under way; outside a run, the folders `input` and `output` here."""
+    session = _CURRENT.get(None)
+    if session is None:
+        here = Path.cwd()
+        return Session(input=here / "input", output=here / "output", temp=here / "output" / ".temp")
+    return session
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and its parents. Raises ResourceError where that is not allowed."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"the folder {path} cannot be made: {error.strerror}") from error
+
+
+def _number(name: str, prefix: str) -> int:
+    """The counter in `prefix_00012_.mp4`, 0 where the name is of another file."""
+    match = re.match(re.escape(prefix) + r"_(\d{1,9})_", name)
+    return int(match.group(1)) if match else 0

@@ -1,0 +1,275 @@
+"""Everything that is wrong with a workflow, found before anything runs.
+
+The rules are ComfyUI's: only nodes that lead to an output count, links must join types that fit, constants must lie in their
+range or list, and a node's own `validate_inputs` has a say. Two are firmer: a fraction is no whole number, and one broken output
+stops the run instead of being left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..sora_core.errors import InputError, SoraError
+from .graph import Graph, Link, Node
+from .registry import Registry, accepted
+
+__all__ = ["Plan", "Problem", "WorkflowError", "plan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing to mend: where it is, what stands there, what would do."""
+
+    node: str
+    kind: str
+    input: str
+    given: str
+    expected: str
+
+    def __str__(self) -> str:
+        where = f"node {self.node} ({self.kind})" + (f", input {self.input}" if self.input else "")
+        return f"{where}: given {self.given}; expected {self.expected}"
+
+
+class WorkflowError(InputError):
+    """A workflow with problems: all of them at once, one sentence each."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        shown = [str(problem) for problem in problems[:50]]
+        more = [f"and {len(problems) - 50} more"] if len(problems) > 50 else []
+        super().__init__("\n".join(shown + more))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A workflow that may run: its graph with every constant in its type, and the nodes in the order they run."""
+
+    graph: Graph
+    order: list[str]
+
+
+def plan(graph: Graph, registry: Registry) -> Plan:
+    """Checks a workflow. Raises WorkflowError with everything that is wrong."""
+    problems = [_missing(node, registry) for node in graph.nodes.values() if node.kind not in registry]
+    outputs = [node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]]
+    if not outputs and not problems:
+        raise InputError("the workflow has no output node, so there is nothing to run; add one that saves or shows, such as SoraSaveVideo")
+    needed = _upstream(graph, outputs)
+    nodes = dict(graph.nodes)
+    for node_id in needed:
+        node = graph.nodes[node_id]
+        if node.kind in registry:
+            nodes[node_id], found = _check(node, graph, registry)
+            problems += found
+    order, circle = _sorted(graph, needed)
+    problems += circle
+    if problems:
+        raise WorkflowError(problems)
+    return Plan(graph=replace(graph, nodes=nodes), order=order)
+
+
+def _missing(node: Node, registry: Registry) -> Problem:
+    """A node type that is not here, with the pack the file names and the nearest name we know."""
+    near = difflib.get_close_matches(node.kind[:80], registry.names(), n=1, cutoff=0.75)
+    hint = f", or did you mean {near[0]}?" if near else ""
+    if node.pack == "comfy-core":
+        expected = f"a node that is here; {node.kind[:80]} is part of ComfyUI itself (run it there with --server){hint}"
+    elif node.pack:
+        expected = f"a node that is here; this one is of the pack {node.pack} (run it in a ComfyUI that has it, with --server){hint}"
+    else:
+        expected = f"a node that is here (the file does not name its pack){hint}"
+    return Problem(node=node.id[:40], kind=node.kind[:80], input="", given="a node type that is missing", expected=expected)
+
+
+def _upstream(graph: Graph, outputs: list[str]) -> list[str]:
+    """The outputs and all that leads to them."""
+    seen = dict.fromkeys(outputs)
+    queue = deque(outputs)
+    while queue:
+        for _, link in graph.nodes[queue.popleft()].links():
+            if link.node in graph.nodes and link.node not in seen:
+                seen[link.node] = None
+                queue.append(link.node)
+    return list(seen)
+
+
+def _sorted(graph: Graph, needed: list[str]) -> tuple[list[str], list[Problem]]:
+    """The nodes in an order in which each comes after what it needs, and the circle that prevents one."""
+    waits = {name: {link.node for _, link in graph.nodes[name].links() if link.node in graph.nodes} for name in needed}
+    users: dict[str, list[str]] = {name: [] for name in needed}
+    for name, sources in waits.items():
+        for source in sources:
+            users[source].append(name)
+    ready = deque(name for name in needed if not waits[name])
+    order: list[str] = []
+    while ready:
+        name = ready.popleft()
+        order.append(name)
+        for user in users[name]:
+            waits[user].discard(name)
+            if not waits[user]:
+                ready.append(user)
+    if len(order) == len(needed):
+        return order, []
+    return order, [_circle(graph, {name: sources for name, sources in waits.items() if sources})]
+
+
+def _circle(graph: Graph, waits: dict[str, set[str]]) -> Problem:
+    """Names one circle among nodes that wait for each other: walking upstream must come back."""
+    path: dict[str, int] = {}
+    name = next(iter(waits))
+    while name not in path:
+        path[name] = len(path)
+        name = min(source for source in waits[name] if source in waits)
+    members = list(path)[path[name] :]
+    shown = " <- ".join([*members[:8], *(["..."] if len(members) > 8 else []), members[0]])
+    node = graph.nodes[name]
+    return Problem(
+        node=name, kind=node.kind, input="", given=f"links in a circle ({shown})", expected="links that lead from loaders to outputs"
+    )
+
+
+def _check(node: Node, graph: Graph, registry: Registry) -> tuple[Node, list[Problem]]:
+    """The node with its constants in their types, and its problems."""
+    values, problems = dict(node.inputs), []
+    for name, kind, options, required in registry.inputs(node.kind):
+        if name not in values:
+            if required:
+                problems.append(_problem(node, name, "nothing", f"a link or a value of type {_shown_type(kind)}"))
+        elif isinstance(values[name], Link):
+            problems += _check_link(node, name, kind, values[name], graph, registry)
+        else:
+            try:
+                values[name] = _value(values[name], kind, options)
+            except _MisfitError as misfit:
+                problems.append(_problem(node, name, _shown(values[name]), str(misfit)))
+    checked = replace(node, inputs=values)
+    return checked, problems or list(_own_checks(checked, registry))
+
+
+def _check_link(node: Node, name: str, kind: Any, link: Link, graph: Graph, registry: Registry) -> Iterator[Problem]:
+    source = graph.nodes.get(link.node)
+    given = f"a link to node {link.node[:40]}"
+    if source is None:
+        yield _problem(node, name, given, "a node of this workflow")
+    elif source.kind in registry:
+        outputs = registry.info(source.kind)["output"]
+        if not 0 <= link.slot < len(outputs):
+            yield _problem(node, name, f"output {link.slot} of {source}", f"one of its {len(outputs)} outputs")
+        elif not _fits(outputs[link.slot], kind):
+            yield _problem(node, name, f"{_shown_type(outputs[link.slot])} of {source}", f"a link of type {_shown_type(kind)}")
+
+
+def _fits(given: Any, wanted: Any) -> bool:
+    """Types fit where they share a name; `A,B` is either, `*` is any."""
+    if given == wanted or "*" in (given, wanted):
+        return True
+    if isinstance(given, list) or isinstance(wanted, list):
+        return wanted == "COMBO" or given == "COMBO"
+    return bool({t.strip() for t in str(given).split(",")} & {t.strip() for t in str(wanted).split(",")})
+
+
+class _MisfitError(ValueError):
+    """Says what would have fitted."""
+
+
+def _value(value: Any, kind: Any, options: dict[str, Any]) -> Any:
+    """A constant in its type. Raises _MisfitError saying what was expected."""
+    if isinstance(kind, list) or kind == "COMBO":
+        return _choice(value, kind if isinstance(kind, list) else options.get("options"), options)
+    if kind in ("INT", "FLOAT"):
+        return _number(value, kind, options)
+    if kind == "BOOLEAN":
+        for given, meant in ((True, True), (False, False), (1, True), (0, False), ("true", True), ("false", False)):
+            if (value.lower() if isinstance(value, str) else value) == given and not isinstance(value, float):
+                return meant
+        raise _MisfitError("true or false")
+    if kind == "STRING":
+        if isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+            return _text(str(value))
+        raise _MisfitError("text")
+    raise _MisfitError(f"a link of type {_shown_type(kind)}, not a value")
+
+
+def _number(value: Any, kind: str, options: dict[str, Any]) -> int | float:
+    low, high = options.get("min"), options.get("max")
+    span = f" from {low} to {high}" if low is not None and high is not None else f" of at least {low}" if low is not None else ""
+    expected = f"a {'whole number' if kind == 'INT' else 'number'}{span}"
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise _MisfitError(expected)
+    try:
+        number = _parsed(value, kind)
+        fits = math.isfinite(number) and (low is None or number >= low) and (high is None or number <= high)
+    except (ValueError, OverflowError) as error:
+        raise _MisfitError(expected) from error
+    if not fits:
+        raise _MisfitError(expected)
+    return number
+
+
+def _parsed(value: float | str, kind: str) -> int | float:
+    """ "20", 20 and 20.0 are the whole number 20; 20.5 is none."""
+    if kind == "FLOAT":
+        return float(value)
+    if isinstance(value, str):
+        return int(value)
+    if value != int(value):
+        raise ValueError(value)
+    return int(value)
+
+
+def _choice(value: Any, choices: list[Any] | None, options: dict[str, Any]) -> Any:
+    """One of a list. Lists of files are left to the node, which looks into subfolders too."""
+    if any(str(flag).endswith("_upload") for flag in options):
+        if isinstance(value, str):
+            return value
+        raise _MisfitError("a file name")
+    for choice in choices or []:
+        if (value == choice and type(value) is type(choice)) or (isinstance(value, str) and value == str(choice)):
+            return choice
+    listed = [str(choice) for choice in choices or []]
+    near = difflib.get_close_matches(str(value)[:80], listed, n=1)
+    shown = ", ".join(listed[:12]) + (f" and {len(listed) - 12} more" if len(listed) > 12 else "")
+    raise _MisfitError(f"one of: {shown or 'nothing (the list is empty)'}" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _text(value: str) -> str:
+    """Text that can be written down: JSON allows halves of characters, files do not."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise _MisfitError("text of whole Unicode characters") from error
+    return value
+
+
+def _own_checks(node: Node, registry: Registry) -> Iterator[Problem]:
+    """What the node's class itself says of the constants it names in `validate_inputs`."""
+    check = registry.override(node.kind, "validate_inputs")
+    if check is None:
+        return
+    named = accepted(check, node)
+    try:
+        verdict = check(**named)
+    except (SoraError, TypeError) as error:
+        verdict = str(error)
+    if verdict is not True:
+        yield _problem(node, ", ".join(named), _shown(next(iter(named.values()), "")), str(verdict or "other values"))
+
+
+def _problem(node: Node, name: str, given: str, expected: str) -> Problem:
+    return Problem(node=node.id[:40], kind=node.kind, input=name, given=given, expected=expected)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else f"a number of {value.bit_length()} bits"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _shown_type(kind: Any) -> str:
+    return "COMBO" if isinstance(kind, list) else str(kind)[:60]

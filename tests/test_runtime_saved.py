@@ -1,0 +1,166 @@
+"""The format that the interface saves: what its queue button would send is what the runtime reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from runtime_toys import registry
+from sora_nodes.runtime.graph import Graph, Link
+from sora_nodes.runtime.saved import from_saved
+from sora_nodes.sora_core.errors import InputError
+
+TYPES = {"ToyNumber": ([], ["FLOAT", "STRING"]), "ToyAdd": (["a", "b"], ["FLOAT"]), "ToySave": (["number"], [])}
+
+
+def drawn(key: int, kind: str, values: Any = None, **changes: Any) -> dict[str, Any]:
+    """A node as the interface saves it."""
+    inputs, outputs = TYPES.get(kind, ([], []))
+    return {
+        "id": key,
+        "type": kind,
+        "mode": 0,
+        "inputs": [{"name": name, "type": "FLOAT", "link": None} for name in inputs],
+        "outputs": [{"name": kind, "type": kind, "links": []} for kind in outputs],
+        "properties": {},
+        "widgets_values": values,
+        **changes,
+    }
+
+
+def workflow(nodes: list[dict[str, Any]], links: list[list[Any]], **extra: Any) -> dict[str, Any]:
+    """A saved workflow; links are [origin, slot, target, target slot]."""
+    by_id = {node["id"]: node for node in nodes}
+    rows = []
+    for number, (origin, slot, target, target_slot) in enumerate(links, start=1):
+        rows.append([number, origin, slot, target, target_slot, "FLOAT"])
+        by_id[target]["inputs"][target_slot]["link"] = number
+    return {"nodes": nodes, "links": rows, "groups": [{"title": "all"}], "version": 0.4, **extra}
+
+
+def convert(document: dict[str, Any]) -> Graph:
+    return from_saved(document, registry().object_info())
+
+
+NUMBER = [2.5, 7, "increment", "double", True, "hello"]
+
+
+def test_widget_values_are_read_by_position_and_the_seed_control_is_kept() -> None:
+    graph = convert(workflow([drawn(1, "ToyNumber", NUMBER), drawn(2, "ToySave", ["x"])], [[1, 0, 2, 0]]))
+    assert graph.nodes["1"].inputs == {"value": 2.5, "seed": 7, "kind": "double", "negate": True, "note": "hello"}
+    assert graph.controls == {("1", "seed"): "increment"}
+    assert graph.nodes["2"].inputs == {"filename_prefix": "x", "number": Link("1", 0)}
+
+
+def test_a_file_from_before_an_input_was_added_takes_its_default() -> None:
+    graph = convert(workflow([drawn(1, "ToyNumber", [2.5, 7, "fixed"])], []))
+    assert graph.nodes["1"].inputs == {"value": 2.5, "seed": 7, "kind": "plain", "negate": False, "note": ""}
+
+
+def test_values_by_name_are_read_too() -> None:
+    graph = convert(workflow([drawn(1, "ToyNumber", {"seed": 3, "kind": "double", "videopreview": {}})], []))
+    assert graph.nodes["1"].inputs == {"seed": 3, "kind": "double"}
+
+
+def test_notes_reroutes_and_primitives_are_only_drawn() -> None:
+    nodes = [
+        drawn(1, "ToyNumber", NUMBER),
+        drawn(2, "Reroute", inputs=[{"name": "", "type": "*", "link": None}]),
+        drawn(3, "Reroute", inputs=[{"name": "", "type": "*", "link": None}]),
+        drawn(4, "PrimitiveNode", [9.5, "fixed"]),
+        drawn(5, "ToyAdd"),
+        drawn(6, "MarkdownNote", ["# read me"]),
+        drawn(7, "ToySave", ["x"]),
+    ]
+    graph = convert(workflow(nodes, [[1, 0, 2, 0], [2, 0, 3, 0], [3, 0, 5, 0], [4, 0, 5, 1], [5, 0, 7, 0]]))
+    assert list(graph.nodes) == ["1", "5", "7"]
+    assert graph.nodes["5"].inputs == {"a": Link("1", 0), "b": 9.5}
+
+
+def test_a_bypassed_node_hands_on_its_input_and_a_muted_one_nothing() -> None:
+    nodes = [drawn(1, "ToyNumber", NUMBER), drawn(2, "ToyAdd", mode=4), drawn(3, "ToyNumber", NUMBER, mode=2), drawn(4, "ToyAdd")]
+    graph = convert(workflow(nodes, [[1, 0, 2, 0], [2, 0, 4, 0], [3, 0, 4, 1]]))
+    assert list(graph.nodes) == ["1", "4"]
+    assert graph.nodes["4"].inputs == {"a": Link("1", 0)}
+
+
+def nested(**user: Any) -> dict[str, Any]:
+    """A subgraph (its input + 1, and a promoted widget) used by a workflow; inner links are objects."""
+    inner = [drawn(1, "ToyNumber", NUMBER), drawn(2, "ToyAdd")]
+    inner[0]["inputs"] = [{"name": "value", "type": "FLOAT", "link": 13, "widget": {"name": "value"}}]
+    inner[1]["inputs"][0]["link"], inner[1]["inputs"][1]["link"] = 11, 12
+    names = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
+    rows = [(11, -10, 0, 2, 0), (12, 1, 0, 2, 1), (13, -10, 1, 1, 0), (14, 2, 0, -20, 0)]
+    plus = {
+        "id": "plus",
+        "name": "Plus",
+        "nodes": inner,
+        "links": [dict(zip(names, row, strict=True)) for row in rows],
+        "inputs": [{"name": "in", "linkIds": [11]}, {"name": "value", "linkIds": [13]}],
+        "outputs": [{"name": "out", "linkIds": [14]}],
+    }
+    nodes = [drawn(1, "ToyNumber", NUMBER), drawn(5, "plus", user.pop("values", None), **user), drawn(3, "ToySave", ["x"])]
+    nodes[1]["inputs"] = [{"name": "in", "type": "FLOAT", "link": None}]
+    nodes[1]["outputs"] = [{"name": "out", "type": "FLOAT"}]
+    return workflow(nodes, [[1, 0, 5, 0], [5, 0, 3, 0]], definitions={"subgraphs": [plus]})
+
+
+def test_a_subgraph_is_laid_open_under_the_ids_that_the_interface_gives() -> None:
+    graph = convert(nested())
+    assert list(graph.nodes) == ["1", "3", "5:1", "5:2"]
+    assert graph.nodes["5:2"].inputs == {"a": Link("1", 0), "b": Link("5:1", 0)}
+    assert graph.nodes["3"].inputs["number"] == Link("5:2", 0)
+    assert graph.nodes["5:1"].inputs["value"] == 2.5
+
+
+def test_a_promoted_widget_takes_the_value_that_its_user_holds() -> None:
+    assert convert(nested(values=[8.25])).nodes["5:1"].inputs["value"] == 8.25
+
+
+def test_a_bypassed_subgraph_hands_on_its_input() -> None:
+    graph = convert(nested(mode=4))
+    assert list(graph.nodes) == ["1", "3"] and graph.nodes["3"].inputs["number"] == Link("1", 0)
+
+
+def test_a_subgraph_within_itself_is_refused() -> None:
+    document = nested()
+    document["definitions"]["subgraphs"][0]["nodes"].append(drawn(9, "plus"))
+    with pytest.raises(InputError, match="contains itself"):
+        convert(document)
+
+
+def test_reroutes_in_a_circle_are_refused() -> None:
+    wire = [{"name": "", "type": "*", "link": None}]
+    nodes = [drawn(1, "Reroute", inputs=wire), drawn(2, "Reroute", inputs=[dict(wire[0])]), drawn(3, "ToySave", ["x"])]
+    with pytest.raises(InputError, match="circle"):
+        convert(workflow(nodes, [[2, 0, 1, 0], [1, 0, 2, 0], [1, 0, 3, 0]]))
+
+
+def test_an_unknown_node_is_kept_with_the_pack_that_the_file_names() -> None:
+    unknown = drawn(1, "WanVideoSampler", [1, 2], properties={"cnr_id": "ComfyUI-WanVideoWrapper"})
+    assert convert(workflow([unknown], [])).nodes["1"].pack == "ComfyUI-WanVideoWrapper"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"nodes": [{"id": 1}], "links": []},
+        {"nodes": [{"type": "ToyAdd"}], "links": []},
+        {"nodes": [drawn(1, "ToyAdd"), drawn(1, "ToyAdd")], "links": []},
+        {"nodes": [drawn(1, "ToyAdd")], "links": [[1, 2]]},
+        {"nodes": [drawn(1, "ToyAdd")], "links": [[1, 1, "a", 1, 0, "X"]]},
+        {"nodes": [drawn(1, "ToyAdd")], "links": ["x"]},
+    ],
+)
+def test_a_drawing_that_cannot_be_read_is_answered_by_one_sentence(document: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="saved workflow"):
+        convert(document)
+
+
+def test_comfy_cli_reads_the_same_workflow_the_same_way() -> None:
+    converter = pytest.importorskip("comfy_cli.workflow_to_api")
+    document = nested()
+    document["definitions"]["subgraphs"][0]["id"] = document["nodes"][1]["type"] = "11111111-2222-3333-4444-555555555555"
+    theirs = converter.convert_ui_to_api(document, registry().object_info())
+    ours = convert(document).to_api()
+    assert {key: node["inputs"] for key, node in theirs.items()} == {key: node["inputs"] for key, node in ours.items()}
