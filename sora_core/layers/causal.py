@@ -37,7 +37,7 @@ class StreamCache:
 
 def causal_conv(conv: nn.Module, x: Tensor, cache: StreamCache) -> Tensor:
     """A Conv3d without padding in time, run causally on x [B,C,T,H,W]."""
-    history = conv.kernel_size[0] - conv.stride[0]  # type: ignore[index]
+    history: int = conv.kernel_size[0] - conv.stride[0]  # type: ignore[index, operator, assignment]
     return conv(cache.extend(conv, x, history) if history else x)
 
 

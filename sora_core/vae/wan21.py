@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -25,7 +26,7 @@ from ..grid import Geometry
 from ..layers.causal import StreamCache, causal_conv
 from .base import CausalCodec
 
-__all__ = ["Attention2d", "Resample", "ResidualBlock", "RMSNorm", "Wan21Codec", "Wan21Config", "final", "middle", "run"]
+__all__ = ["Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "final", "middle", "run"]
 
 MEAN = (
     *(-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508),
@@ -187,7 +188,7 @@ class Encoder(nn.Module):
         widths = [config.width * g for g in (1, *config.growth)]
         self.conv1 = ops.Conv3d(3, widths[0], 3, padding=(0, 1, 1))
         layers: list[nn.Module] = []
-        for i, (width, out) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (width, out) in enumerate(pairwise(widths)):
             layers += [ResidualBlock(width if j == 0 else out, out, ops) for j in range(config.blocks)]
             if i < len(config.time_strides):
                 layers.append(Resample(out, out, ops, up=False, time=config.time_strides[i]))
@@ -209,7 +210,7 @@ class Decoder(nn.Module):
         self.conv1 = ops.Conv3d(config.channels, widths[0], 3, padding=(0, 1, 1))
         self.middle = middle(widths[0], ops)
         layers: list[nn.Module] = []
-        for i, (width, out) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (width, out) in enumerate(pairwise(widths)):
             width = width if i == 0 else width // 2
             layers += [ResidualBlock(width if j == 0 else out, out, ops) for j in range(config.blocks + 1)]
             if i < len(config.time_strides):

@@ -93,13 +93,13 @@ class Up(nn.Module):
 
     def __init__(self, channels: int, out: int, config: Wan22Config, ops: Any, *, double: bool, time: bool) -> None:
         super().__init__()
-        self.out, self.time, self.double = out, 1 + time, double
+        self.out, self.time, self.doubles = out, 1 + time, double
         layers: list[nn.Module] = [ResidualBlock(channels if j == 0 else out, out, ops) for j in range(config.blocks + 1)]
         self.upsamples = nn.ModuleList([*layers, Resample(out, out, ops, up=True, time=time)] if double else layers)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         h = run(self.upsamples, x, cache, first)
-        return h + copies(x, self.out, self.time, 2, first) if self.double else h
+        return h + copies(x, self.out, self.time, 2, first) if self.doubles else h
 
 
 class Encoder(nn.Module):
