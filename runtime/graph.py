@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..sora_core.errors import InputError
 
-__all__ = ["CONTROLS", "Graph", "Link", "Node"]
+__all__ = ["CONTROLS", "Graph", "Link", "Node", "types_fit"]
 
 CONTROLS = ("fixed", "increment", "decrement", "randomize")
 """What `control_after_generate` may say of a seed."""
@@ -119,6 +119,15 @@ class Graph:
                 moved = _moved(value, how, times)
                 graph = replace(graph.set(f"{node}.{key}", moved), controls=self.controls)
         return graph
+
+
+def types_fit(given: Any, wanted: Any) -> bool:
+    """Types fit where they share a name; `A,B` is either, `*` is any."""
+    if given == wanted or "*" in (given, wanted):
+        return True
+    if isinstance(given, list) or isinstance(wanted, list):
+        return wanted == "COMBO" or given == "COMBO"
+    return bool({t.strip() for t in str(given).split(",")} & {t.strip() for t in str(wanted).split(",")})
 
 
 def _moved(seed: int, how: str, times: int) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..sora_core.errors import InputError
-from .graph import CONTROLS, MAX_NODES, Graph
+from .graph import CONTROLS, MAX_NODES, Graph, types_fit
 
 __all__ = ["from_saved"]
 
@@ -208,11 +208,13 @@ def _from_outside(scope: _Scope, slot: int) -> Any:
 
 
 def _passed_through(node: dict[str, Any], slot: int) -> Any:
-    """The input link that a bypassed node hands on: the one beside the output, else the first of its type."""
+    """The input link that a bypassed node hands on: beside the output where that fits, else of its type, else the first that fits."""
     outputs, inputs = _dicts(node.get("outputs")), _dicts(node.get("inputs"))
     kind = outputs[slot].get("type") if 0 <= slot < len(outputs) else None
-    beside = inputs[slot : slot + 1] if slot >= 0 else []
-    return next((item.get("link") for item in beside + inputs if item.get("type") == kind), None)
+    fitting = [item for item in inputs if kind is not None and types_fit(kind, item.get("type"))]
+    beside = [item for item in inputs[slot : slot + 1] if item in fitting]
+    exact = [item for item in fitting if item.get("type") == kind]
+    return next((item.get("link") for item in beside + exact + fitting), None)
 
 
 def _widget_values(node: dict[str, Any], info: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, str]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..sora_core.errors import InputError, SoraError
-from .graph import Graph, Link, Node
+from .graph import Graph, Link, Node, types_fit
 from .registry import Registry, accepted
 
 __all__ = ["Plan", "Problem", "WorkflowError", "plan"]
@@ -162,17 +162,8 @@ def _check_link(node: Node, name: str, kind: Any, link: Link, graph: Graph, regi
         outputs = registry.info(source.kind)["output"]
         if not 0 <= link.slot < len(outputs):
             yield _problem(node, name, f"output {link.slot} of {source}", f"one of its {len(outputs)} outputs")
-        elif not _fits(outputs[link.slot], kind):
+        elif not types_fit(outputs[link.slot], kind):
             yield _problem(node, name, f"{_shown_type(outputs[link.slot])} of {source}", f"a link of type {_shown_type(kind)}")
-
-
-def _fits(given: Any, wanted: Any) -> bool:
-    """Types fit where they share a name; `A,B` is either, `*` is any."""
-    if given == wanted or "*" in (given, wanted):
-        return True
-    if isinstance(given, list) or isinstance(wanted, list):
-        return wanted == "COMBO" or given == "COMBO"
-    return bool({t.strip() for t in str(given).split(",")} & {t.strip() for t in str(wanted).split(",")})
 
 
 class _MisfitError(ValueError):
