@@ -1,8 +1,67 @@
-"""The command `sora`."""
+"""The command `sora`.
+
+Only the table of commands is known here; the module of a command is imported when that command is asked for, and torch
+when it runs, so that `sora --help` answers at once. Exit codes: 0 done, 2 a mistake that the message says how to mend,
+130 stopped; a fault of ours shows its traceback.
+"""
 
 from __future__ import annotations
 
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType, ModuleType
 
-def main() -> int:
-    """To come."""
-    return 0
+from .commands.terminal import note
+from .sora_core.errors import Cancelled, SoraError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "generate": "a prompt becomes a video or a still",
+    "train": "train codec, text encoder or transformer from a configuration",
+    "eval": "measure the weights on a suite of prompts",
+    "info": "versions, device, and the weights with what they know",
+}
+"""name -> one line of help; the module of the same name in `commands/` does the work"""
+MENDABLE, STOPPED = 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a mistake of the user is one line on stderr."""
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        args = parse(sys.argv[1:] if argv is None else list(argv))
+        return int(module_of(args.command).execute(args))
+    except (KeyboardInterrupt, Cancelled):
+        note("stopped.")
+        return STOPPED
+    except SoraError as error:
+        note(str(error))
+        return MENDABLE
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments of the command that was named; the others are listed, not imported."""
+    parser = argparse.ArgumentParser(prog="sora", description="Text, images and videos become videos.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, words in COMMANDS.items():
+        command = commands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
+        if name in argv:
+            module_of(name).add_arguments(command)
+    return parser.parse_args(argv)
+
+
+def module_of(name: str) -> ModuleType:
+    return import_module(f".commands.{name}", __package__)
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Being told to end is Ctrl-C: what is half written goes away on the way out."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

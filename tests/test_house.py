@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKS = ("sora_core", "runtime", "nodes")
+PACKS = ("sora_core", "runtime", "nodes", "commands")
 LINE = [
     *["errors", "types", "grid", "files", "checkpoints", "layers", "diffusion", ("text", "vae", "dit"), "media", "editing", "pipeline"],
     *["safety", "data", "training", "evaluation"],
 ]
 RANK = {name: rank for rank, step in enumerate(LINE) for name in ([step] if isinstance(step, str) else step)}
 DATA_ONLY = {"weights"}
-HOUSE = ["sora_core", "runtime", "nodes", "cli"]
+HOUSE = [*PACKS, "cli"]
 """The same order one floor up: the core knows nobody, the command knows everybody."""
 
 
@@ -81,7 +81,7 @@ def test_no_arrow_between_floors_runs_backward() -> None:
 
 
 def test_imports_inside_the_pack_are_relative() -> None:
-    own = {"sora_nodes", *PACKS, "cli"}
+    own = {"sora_nodes", *HOUSE}
     bad = [where(p, line) for p in [*sources(*PACKS), *ROOT.glob("*.py")] for line, t in imports(p) if t[:1] == ("/",) and t[1] in own]
     assert not bad, f"ComfyUI loads the pack by path, so these would fail there: {bad}"
 

@@ -1,0 +1,36 @@
+"""`sora eval --suite NAME`: figures of the weights, beside the floor that the reader of the videos reaches on true ones."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from .terminal import ProgressLine, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--suite", required=True, help="what to measure, such as text")
+    parser.add_argument("--n", type=int, help="how many prompts")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+
+
+def execute(args: argparse.Namespace) -> int:
+    from ..sora_core import evaluation
+
+    settings = {} if args.n is None else {"n": args.n}
+    with ProgressLine(args.suite) as progress:
+        report = evaluation.run_suite(args.suite, progress=progress, **settings)
+    say(json.dumps(report) if args.json else table(report))
+    return 0
+
+
+def table(report: dict[str, Any]) -> str:
+    """Figure by figure: the weights, the floor, and their ratio."""
+    floor = report["floor"]
+    lines = [f"{report['suite']}, n = {report['n']}", f"{'':16}{'figure':>8}{'floor':>8}{'ratio':>8}"]
+    for name, value in report["figures"].items():
+        base = floor.get(name)
+        beside = f"{base:8.3f}{value / base:8.3f}" if base else f"{'-':>8}{'-':>8}"
+        lines.append(f"{name:16}{value:8.3f}{beside}")
+    return "\n".join(lines)

@@ -1,0 +1,66 @@
+"""`sora generate "PROMPT"`: one call to the pipeline, with a name for the file where none is given."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ..sora_core.errors import InputError
+from ..sora_core.files import check_writable
+from .terminal import ProgressLine, duration, note, say, warn
+
+OUTPUT = Path("output")
+"""where files without a name of their own go"""
+SETTINGS = ("negative", "seconds", "size", "fps", "steps", "cfg", "seed")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prompt", help="what to show, in your words")
+    parser.add_argument("--seconds", type=float, help="length of the video; 0 makes a still")
+    parser.add_argument("--size", type=size, metavar="WxH", help="width and height in pixels, any")
+    parser.add_argument("--fps", type=float, help="frames per second, any")
+    parser.add_argument("--steps", type=int, help="sampling steps: more are slower and finer")
+    parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same video")
+    parser.add_argument("--negative", help="what not to show")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FILE", help="where to: .mp4, or .png for a still (default: a new name in output/)"
+    )
+
+
+def size(text: str) -> tuple[int, int]:
+    """`128x72` as (width, height)."""
+    match = re.fullmatch(r"(\d{1,5})[x×*](\d{1,5})", text.strip().lower())
+    if not match:
+        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, such as 128x72, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def execute(args: argparse.Namespace) -> int:
+    settings: dict[str, Any] = {name: value for name in SETTINGS if (value := getattr(args, name)) is not None}
+    if args.out is not None and args.out.suffix.lower() == ".png":
+        settings["seconds"] = 0.0
+    out = args.out or free_name(args.prompt, ".png" if settings.get("seconds") == 0 else ".mp4")
+    check_writable(out)
+
+    from ..sora_core import pipeline
+
+    with ProgressLine("sampling") as progress:
+        result = pipeline.generate(args.prompt, out=out, progress=progress, warn=warn, **settings)
+    say(str(result.path))
+    note(f"{result.size}, made in {duration(sum(result.seconds_taken.values()))}")
+    return 0
+
+
+def free_name(prompt: str, ending: str) -> Path:
+    """A name made of the prompt's first words that no file has yet, in the folder for output."""
+    words = "-".join(re.findall(r"\w+", prompt.lower())[:8])[:60] or "untitled"
+    try:
+        OUTPUT.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {OUTPUT} cannot be made here ({error.strerror}); name a file with -o.") from error
+    names = (OUTPUT / f"{words}{'' if i == 1 else f'-{i}'}{ending}" for i in count(1))
+    return next(name for name in names if not name.exists())

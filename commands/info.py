@@ -1,0 +1,92 @@
+"""`sora info`: versions, device, and the weights with what they know."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .terminal import say
+
+PACKAGES = ("sora-nodes", "torch", "numpy", "safetensors", "av", "pillow")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+
+
+def execute(args: argparse.Namespace) -> int:
+    report = {"versions": versions(), "device": device(), "weights": weights(), "knows": vocabulary()}
+    say(json.dumps(report) if args.json else text(report))
+    return 0
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def device() -> dict[str, Any]:
+    """Where sampling would run."""
+    import torch
+
+    if torch.cuda.is_available():
+        card = torch.cuda.get_device_properties(0)
+        return {"type": "cuda", "name": card.name, "memory_gb": round(card.total_memory / 1e9, 1)}
+    return {"type": "cpu", "name": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
+
+
+def weights() -> list[dict[str, Any]]:
+    """What each bundled file says of itself."""
+    from ..sora_core import weights as bundled
+    from ..sora_core.checkpoints import read_header
+
+    found = []
+    for path in sorted(Path(bundled.__path__[0]).glob("*.safetensors")):
+        header = read_header(path)
+        found.append(
+            {
+                "name": path.name,
+                "megabytes": round(path.stat().st_size / 1e6, 1),
+                "parameters": sum(math.prod(shape) for shape in header.shapes.values()),
+                "metadata": {key: value for key, value in header.metadata.items() if key != "format"},
+            }
+        )
+    return found
+
+
+def vocabulary() -> dict[str, list[str]]:
+    """The words the bundled weights were trained on, by kind."""
+    from ..sora_core.text import words
+
+    tables = {
+        "colours": words.COLOUR_WORDS,
+        "things": words.SHAPE_WORDS,
+        "motions": words.MOTION_PHRASES,
+        "grounds": words.GROUND_PHRASES,
+        "light": words.LIGHT_PHRASES,
+        "camera": words.CAMERA_PHRASES,
+        "styles": words.STYLE_PHRASES,
+    }
+    return {kind: list(table) for kind, table in tables.items()}
+
+
+def text(report: dict[str, Any]) -> str:
+    lines = ["versions  " + ", ".join(f"{name} {number}" for name, number in report["versions"].items())]
+    lines.append("device    " + ", ".join(f"{key} {value}" for key, value in report["device"].items()))
+    for entry in report["weights"]:
+        extra = "".join(f", {key} {value}" for key, value in entry["metadata"].items() if len(value) < 60)
+        lines.append(f"weights   {entry['name']}: {entry['parameters']:,} parameters, {entry['megabytes']} MB{extra}")
+    if not report["weights"]:
+        lines.append("weights   none are bundled; train them with `sora train`")
+        return "\n".join(lines)
+    return "\n".join([*lines, *(f"knows     {kind}: {', '.join(names)}" for kind, names in report["knows"].items())])

@@ -1,0 +1,146 @@
+"""The command: light to start, one line for a mistake, and nothing half done when it is stopped."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from sora_nodes import cli
+from sora_nodes.commands import eval as eval_command
+from sora_nodes.commands import generate, terminal
+from sora_nodes.sora_core.errors import Cancelled, InputError
+
+
+def python(code: str, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def failing(fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of a command that meets `fault`."""
+
+    def execute(args: object) -> int:
+        raise fault
+
+    monkeypatch.setattr("sora_nodes.commands.info.execute", execute)
+    return cli.main(["info"])
+
+
+def test_help_does_not_import_torch(tmp_path: Path) -> None:
+    code = "import sys, sora_nodes.cli as cli\ntry: cli.main(['generate', '--help'])\nexcept SystemExit: print('torch' in sys.modules)"
+    out, _ = python(code, tmp_path).communicate()
+    assert "--seconds" in out and out.endswith("False\n")
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main([command, "--help"])
+    assert end.value.code == 0 and f"sora {command}" in capsys.readouterr().out
+
+
+def test_a_mistake_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failing(InputError("a video needs at least one frame, not 0."), monkeypatch) == 2
+    assert capsys.readouterr().err == "sora: a video needs at least one frame, not 0.\n"
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), Cancelled("stop")])
+def test_a_stop_is_no_fault(fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert failing(fault, monkeypatch) == 130
+
+
+def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ZeroDivisionError):
+        failing(ZeroDivisionError(), monkeypatch)
+
+
+@pytest.mark.parametrize(("text", "size"), [("128x72", (128, 72)), ("1920X1080", (1920, 1080)), ("7×9", (7, 9))])
+def test_a_size_is_width_by_height(text: str, size: tuple[int, int]) -> None:
+    assert generate.size(text) == size
+
+
+@pytest.mark.parametrize("text", ["128", "axb", "-1x5", "12x", "1x2x3", ""])
+def test_another_size_is_refused_with_an_example(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["generate", "a ball", f"--size={text}"])
+    assert end.value.code == 2 and "such as 128x72" in capsys.readouterr().err
+
+
+def test_a_name_is_made_of_the_prompt_and_never_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = generate.free_name("A red ball, rolling/../ left!", ".mp4")
+    assert first == Path("output/a-red-ball-rolling-left.mp4")
+    first.touch()
+    assert generate.free_name("A red ball, rolling/../ left!", ".mp4").name == "a-red-ball-rolling-left-2.mp4"
+    assert generate.free_name("?!", ".png").name == "untitled.png"
+
+
+def test_info_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["versions"]["torch"] == torch.__version__ and "red" in report["knows"]["colours"]
+
+
+def test_figures_stand_beside_their_floor() -> None:
+    report = {"suite": "text", "n": 2, "figures": {"colour": 0.9, "all": 0.5}, "floor": {"colour": 1.0}}
+    assert re.search(r"colour +0\.900 +1\.000 +0\.900\n", eval_command.table(report))
+
+
+class Clock:
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def run_progress(monkeypatch: pytest.MonkeyPatch, *, step: float, tty: bool) -> str:
+    clock, stream = Clock(), io.StringIO()
+    monkeypatch.setattr(terminal, "time", clock)
+    monkeypatch.setattr(stream, "isatty", lambda: tty)
+    with terminal.ProgressLine("sampling", stream=stream) as progress:
+        for done in range(1, 31):
+            clock.now += step
+            progress(done, 30)
+    return stream.getvalue()
+
+
+def test_short_work_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_progress(monkeypatch, step=0.05, tty=True) == ""
+
+
+def test_long_work_tells_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "15/30, 0:15 left" in run_progress(monkeypatch, step=1.0, tty=True)
+    assert 3 <= run_progress(monkeypatch, step=1.0, tty=False).count("\n") <= 7
+
+
+WRITING = """
+import torch
+from sora_nodes import cli
+from sora_nodes.commands import info
+def execute(args):
+    with media.VideoWriter("x.mp4", 64, 64, 12) as writer:
+        while True:
+            writer.write(torch.randint(0, 256, (12, 64, 64, 3), dtype=torch.uint8))
+            print("written", flush=True)
+info.execute = execute
+raise SystemExit(cli.main(["info"]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code", "left"), [(signal.SIGINT, 130, 0), (signal.SIGTERM, 130, 0), (signal.SIGKILL, -9, 1)])
+def test_a_stopped_command_leaves_nothing_under_the_final_name(tmp_path: Path, number: int, code: int, left: int) -> None:
+    """Killed outright, only a hidden file with the ending .part stays behind."""
+    process = python(WRITING, tmp_path)
+    assert process.stdout is not None and process.stdout.readline() == "written\n"
+    os.kill(process.pid, number)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == code and time.monotonic() - began < 5 and "Traceback" not in errors
+    assert not (tmp_path / "x.mp4").exists()
+    assert len(list(tmp_path.iterdir())) == left and all(path.suffix == ".part" for path in tmp_path.iterdir())
