@@ -123,6 +123,7 @@ WRITING = """
 import torch
 from sora_nodes import cli
 from sora_nodes.commands import info
+from sora_nodes.sora_core import media
 def execute(args):
     with media.VideoWriter("x.mp4", 64, 64, 12) as writer:
         while True:
