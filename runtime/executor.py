@@ -2,7 +2,7 @@
 
 A node's *signature* is its type, its constants, the signatures of what it is linked to and its own `fingerprint_inputs` (a
 file's time of change, say). Equal signatures give equal results, so within one `Executor` they are looked up; what the last run
-did not use is forgotten.
+did not use is forgotten. Output nodes run every time: their files are what a run is for.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class Executor:
         began, ran, shown = time.monotonic(), 0, {}
         prompt = plan.graph.to_api()
         signatures = self._signatures(plan)
-        self._kept = {key: kept for key, kept in self._kept.items() if key in set(signatures.values())}
+        again = {key for name, key in signatures.items() if not self.registry.info(plan.graph.nodes[name].kind)["output_node"]}
+        self._kept = {key: kept for key, kept in self._kept.items() if key in again}
         last_use = {link.node: index for index, name in enumerate(plan.order) for _, link in plan.graph.nodes[name].links()}
         for index, name in enumerate(plan.order):
             node, signature = plan.graph.nodes[name], signatures[name]

@@ -17,8 +17,8 @@ MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 60
 """Levels of lists and objects; workflows of the interface stay below 15."""
 
-_IMAGES = {".png", ".webp"}
-_VIDEOS = {".mp4", ".mov", ".m4v", ".webm", ".mkv"}
+_CARRIERS = {".png", ".webp", ".mp4", ".mov", ".m4v", ".webm", ".mkv"}
+"""Endings of files that a workflow can travel in."""
 
 
 def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -30,9 +30,8 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """
     if not path.is_file():
         raise InputError(f"there is no workflow file {path}")
-    suffix = path.suffix.lower()
-    if suffix in _IMAGES or suffix in _VIDEOS:
-        carried = _from_image(path) if suffix in _IMAGES else _from_video(path)
+    if path.suffix.lower() in _CARRIERS:
+        carried = _carried(path)
         found = [parse(carried[n].encode(), where=f"the {n} inside {path}") for n in ("prompt", "workflow") if carried.get(n)]
         if not found:
             raise InputError(f"{path} carries no workflow; files that ComfyUI or sora saved do")
@@ -41,6 +40,12 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         raise InputError(f"{path} is {path.stat().st_size / 2**20:.0f} MiB; a workflow of at most {MAX_BYTES // 2**20} MiB is read")
     document = parse(path.read_bytes(), where=str(path))
     return document, document if is_saved_format(document) else None
+
+
+def _carried(path: Path) -> dict[str, str]:
+    from ..sora_core.media.metadata import read_metadata  # here, so that reading JSON needs no video library
+
+    return {key.lower(): value for key, value in read_metadata(path).items()}  # Matroska writes keys in capitals
 
 
 def parse(data: bytes, *, where: str) -> dict[str, Any]:
@@ -86,30 +91,3 @@ def _deeper_than(document: Any, depth: int) -> bool:
         if not level:
             return False
     return True
-
-
-def _from_image(path: Path) -> dict[str, str]:
-    """Text chunks of a png; in a webp the camera's tags hold `prompt:{...}`."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-            for value in image.getexif().values():
-                if isinstance(value, str) and value.startswith(("prompt:", "workflow:")):
-                    key, _, text = value.partition(":")
-                    texts[key] = text
-            return texts
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as an image: {error}") from error
-
-
-def _from_video(path: Path) -> dict[str, str]:
-    """The container's keys; Matroska writes them in capitals."""
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            return {key.lower(): value for key, value in container.metadata.items()}
-    except (av.FFmpegError, OSError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a video: {error}") from error

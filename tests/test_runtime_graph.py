@@ -39,7 +39,8 @@ def test_only_what_changed_runs_again(tmp_path: Path) -> None:
     executor.run(graph.set("2.value", 5), session(tmp_path))
     assert CALLS == ["number 5", "add 1 5", "save 6"]
     CALLS.clear()
-    assert executor.run(graph.set("2.value", 5), session(tmp_path)).ran == 0
+    executor.run(graph.set("2.value", 5), session(tmp_path))
+    assert CALLS == ["save 6"]
 
 
 def test_a_changed_file_is_a_changed_node(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_a_changed_file_is_a_changed_node(tmp_path: Path) -> None:
     prompt = {"1": {"class_type": "ToyImage", "inputs": {"image": "a.png"}}, "2": {"class_type": "ToySize", "inputs": {"image": ["1", 0]}}}
     executor, graph = Executor(registry()), Graph.from_api(prompt)
     assert executor.run(graph, where).texts() == {"2": "2"}
-    assert executor.run(graph, where).ran == 0
+    assert executor.run(graph, where).cached == 1
     file.write_bytes(b"12345")
     os.utime(file, (1, 1))
     assert executor.run(graph, where).texts() == {"2": "5"}

@@ -1,0 +1,150 @@
+"""Rows of a table as jobs: the same workflow with other values.
+
+A column is `NODE.INPUT` (id, title or type of a node), or a plain name for use in file names: every `filename_prefix` of the
+workflow may hold `{column}`. In a CSV an empty cell leaves the workflow's own value; a JSONL line leaves columns out.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..sora_core.errors import InputError
+from .graph import Graph
+
+__all__ = ["Job", "read_jobs"]
+
+MAX_BYTES, MAX_ROWS = 256 * 2**20, 100_000
+_NAME_INPUT = "filename_prefix"
+_PLACE = re.compile(r"\{([^{}]+)\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One row. `graph` is the workflow with the row's values, or None where `error` says what is wrong with the row.
+
+    key: what this job is, so that a second call knows it again; equal rows are told apart by how often they occur
+    """
+
+    number: int
+    row: dict[str, Any]
+    key: str
+    graph: Graph | None
+    error: str = ""
+
+
+def read_jobs(path: Path, graph: Graph) -> list[Job]:
+    """The jobs of a table. Raises InputError where the table itself is unusable; a bad row becomes a job with an error."""
+    rows = list(_rows(path))
+    if not rows:
+        raise InputError(f"{path} has no rows; give one row per video")
+    _check_columns(path, rows, graph)
+    seen: Counter[str] = Counter()
+    return [_job(index, row, error, graph, seen) for index, (row, error) in enumerate(rows)]
+
+
+def _job(index: int, row: dict[str, Any], error: str, graph: Graph, seen: Counter[str]) -> Job:
+    applied: Graph | None = None
+    if not error:
+        try:
+            applied = _applied(graph.advance(index), row, index + 1)
+        except InputError as mistake:
+            error = str(mistake)
+    what = applied.key() if applied else hashlib.sha256(json.dumps([row, error], sort_keys=True, default=str).encode()).hexdigest()
+    seen[what] += 1
+    return Job(number=index + 1, row=row, key=f"{what[:32]}-{seen[what]}", graph=applied, error=error)
+
+
+def _applied(graph: Graph, row: dict[str, Any], number: int) -> Graph:
+    for column, value in row.items():
+        if "." in column:
+            graph = graph.set(column, value)
+    words = {column: _file_word(value) for column, value in row.items()} | {"job": f"{number:04}"}
+    for node in list(graph.nodes.values()):
+        prefix = node.inputs.get(_NAME_INPUT)
+        if isinstance(prefix, str):
+            filled = _PLACE.sub(lambda place: _word(words, place.group(1)), prefix)
+            graph = graph.set(f"{node.id}.{_NAME_INPUT}", filled) if filled != prefix else graph
+    return graph
+
+
+def _word(words: dict[str, str], column: str) -> str:
+    if column not in words:
+        raise InputError(f"the file name asks for {{{column}}}, which this row does not give; it gives {', '.join(words)}")
+    return words[column]
+
+
+def _file_word(value: Any) -> str:
+    """A value as part of a file name: letters, digits and dashes, at most 60 of them."""
+    return re.sub(r"[^\w.-]+", "-", str(value)).strip("-.")[:60] or "empty"
+
+
+def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Graph) -> None:
+    """A misspelt column would be a thousand videos of the wrong thing: it is refused before anything runs."""
+    columns = dict.fromkeys(column for row, _ in rows for column in row)
+    prefixes = " ".join(str(node.inputs.get(_NAME_INPUT, "")) for node in graph.nodes.values())
+    asked = set(_PLACE.findall(prefixes))
+    for column in columns:
+        if "." in column:
+            node = graph.find(column.rpartition(".")[0])
+            if column.rpartition(".")[2] not in node.inputs:
+                raise InputError(f"{path}: {node} has no input {column.rpartition('.')[2]!r}; it has {', '.join(node.inputs)}")
+        elif column not in asked:
+            raise InputError(f"{path}: the column {column!r} is neither NODE.INPUT nor used as {{{column}}} in a {_NAME_INPUT}")
+    for column in asked - set(columns) - {"job"}:
+        raise InputError(f"a {_NAME_INPUT} of the workflow asks for {{{column}}}, but {path} has no such column")
+
+
+def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """(row, what is wrong with it) for each row of the file."""
+    if not path.is_file():
+        raise InputError(f"there is no job table {path}")
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path} is larger than {MAX_BYTES // 2**20} MiB; split the jobs over several files")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save the table as UTF-8") from error
+    kinds = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".ndjson": _jsonl_rows}
+    if path.suffix.lower() not in kinds:
+        raise InputError(f"{path} is neither .csv nor .jsonl")
+    for count, row in enumerate(kinds[path.suffix.lower()](path, text)):
+        if count >= MAX_ROWS:
+            raise InputError(f"{path} has more than {MAX_ROWS:,} rows; split the jobs over several files")
+        yield row
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[dict[str, Any], str]]:
+    try:
+        table = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise InputError(f"{path} is no CSV table: {error}") from error
+    header = [name.strip() for name in table[0]] if table else []
+    if not all(header) or len(set(header)) != len(header):
+        raise InputError(f"the first line of {path} must name each column once; it has {', '.join(map(repr, header[:12])) or 'nothing'}")
+    for cells in table[1:]:
+        if cells:
+            wrong = "" if len(cells) == len(header) else f"the row has {len(cells)} cells, the header {len(header)}"
+            yield {name: cell for name, cell in zip(header, cells, strict=False) if cell != ""}, wrong
+
+
+def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[dict[str, Any], str]]:
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if isinstance(row, dict) and not any(isinstance(value, (dict, list)) for value in row.values()):
+            yield row, ""
+        else:
+            yield {}, f"the line is no JSON object of plain values: {line.strip()[:60]}"

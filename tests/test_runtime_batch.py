@@ -1,0 +1,189 @@
+"""Batches: every row once, whatever stops the machine; a bad row stops nobody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from runtime_toys import registry, session, sum_workflow
+from sora_nodes.runtime.batch import Outcome, run_jobs
+from sora_nodes.runtime.executor import Executor
+from sora_nodes.runtime.graph import Graph
+from sora_nodes.runtime.jobs import read_jobs
+from sora_nodes.runtime.results import write_table
+from sora_nodes.runtime.session import Session
+from sora_nodes.sora_core.errors import InputError, ResourceError
+
+
+def graph() -> Graph:
+    return Graph.from_api(sum_workflow()).set("4.filename_prefix", "sum")
+
+
+def table(root: Path, text: str, name: str = "jobs.csv") -> Path:
+    (root / name).write_text(text)
+    return root / name
+
+
+class Counting:
+    """Runs graphs on toy nodes and notes what ran."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.executor, self.ran, self.stop_after = Executor(registry()), 0, stop_after
+
+    def __call__(self, graph: Graph, session: Session) -> list[str]:
+        if self.ran == self.stop_after:
+            raise KeyboardInterrupt
+        files = self.executor.run(graph, session).files()
+        self.ran += 1
+        return files
+
+
+def test_each_row_is_a_run_and_the_files_are_named_after_the_columns(tmp_path: Path) -> None:
+    jobs = read_jobs(table(tmp_path, "1.value,name\n5,red cube\n6,../../x\n"), graph().set("4.filename_prefix", "{name}_{1.value}"))
+    outcomes = run_jobs(jobs, Counting(), session(tmp_path))
+    assert [o.files for o in outcomes] == [["red-cube_5_00001_.txt"], ["x_6_00001_.txt"]]
+    assert (tmp_path / "output" / "red-cube_5_00001_.txt").read_text() == "7"
+    assert sorted(p.name for p in (tmp_path / "output").iterdir()) == ["journal.jsonl", "red-cube_5_00001_.txt", "x_6_00001_.txt"]
+
+
+def test_a_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
+    jobs = read_jobs(table(tmp_path, "1.value,1.note\n1,\nmuch,\n2,fail\n3,,4\n4,\n"), graph().set("1.note", ""))
+    outcomes = run_jobs(jobs, Counting(), session(tmp_path))
+    assert [o.status for o in outcomes] == ["done", "failed", "failed", "failed", "done"]
+    assert "node 1 (ToyNumber), input value" in outcomes[1].error and "the note says fail" in outcomes[2].error
+    write_table(tmp_path / "results.csv", jobs, outcomes)
+    assert (tmp_path / "results.csv").read_text().splitlines()[1].startswith("1,done,")
+
+
+def test_a_second_call_goes_on_where_the_first_was_stopped(tmp_path: Path) -> None:
+    jobs = read_jobs(table(tmp_path, "1.value\n1\n2\n3\n4\n"), graph())
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, Counting(stop_after=2), session(tmp_path))
+    assert not (tmp_path / "output" / ".sora-batch").exists()
+    second = Counting()
+    outcomes = run_jobs(jobs, second, session(tmp_path))
+    assert second.ran == 2 and [o.files[0] for o in outcomes] == [f"sum_{n:05}_.txt" for n in range(1, 5)]
+
+
+def test_rows_may_be_added_and_moved_without_doing_any_again(tmp_path: Path) -> None:
+    run_jobs(read_jobs(table(tmp_path, "1.value\n1\n2\n2\n"), graph()), Counting(), session(tmp_path))
+    runner = Counting()
+    run_jobs(read_jobs(table(tmp_path, "1.value\n2\n9\n1\n2\n"), graph()), runner, session(tmp_path))
+    assert runner.ran == 1
+
+
+def test_a_half_written_line_of_the_journal_is_cut_off(tmp_path: Path) -> None:
+    jobs = read_jobs(table(tmp_path, "1.value\n1\n2\n"), graph())
+    run_jobs(jobs, Counting(), session(tmp_path))
+    journal = tmp_path / "output" / "journal.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-7])
+    runner = Counting()
+    run_jobs(jobs, runner, session(tmp_path))
+    assert runner.ran == 1 and all(json.loads(line) for line in journal.read_text().splitlines())
+
+
+def test_a_file_that_is_no_journal_is_not_overwritten(tmp_path: Path) -> None:
+    where = session(tmp_path)
+    where.output.mkdir()
+    (where.output / "journal.jsonl").write_text("my diary\n")
+    with pytest.raises(InputError, match="not of a batch"):
+        run_jobs(read_jobs(table(tmp_path, "1.value\n1\n"), graph()), Counting(), where)
+    assert (where.output / "journal.jsonl").read_text() == "my diary\n"
+
+
+def test_two_batches_do_not_write_one_journal(tmp_path: Path) -> None:
+    jobs = read_jobs(table(tmp_path, "1.value\n1\n"), graph())
+
+    def nested(graph: Graph, where: Session) -> list[str]:
+        with pytest.raises(ResourceError, match="another batch"):
+            run_jobs(jobs, Counting(), session(tmp_path))
+        return []
+
+    run_jobs(jobs, nested, session(tmp_path))
+
+
+def test_seeds_move_on_from_row_to_row_unless_the_row_gives_one(tmp_path: Path) -> None:
+    controlled = Graph.from_api(sum_workflow(), controls={("1", "seed"): "increment"})
+    jobs = read_jobs(table(tmp_path, "2.value,1.seed\n1,\n1,\n1,50\n1,\n"), controlled)
+    assert [job.graph and job.graph.nodes["1"].inputs["seed"] for job in jobs] == [0, 1, "50", 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "has no rows|name each column"),
+        ("1.value\n", "no rows"),
+        ("1.valu\n3\n", "no input 'valu'"),
+        ("7.value\n3\n", "has no node '7'"),
+        ("colour\nred\n", "neither NODE.INPUT nor used"),
+        ("1.value,1.value\n1,2\n", "each column once"),
+        ('1.value\n"1\n', "no CSV table"),
+    ],
+)
+def test_a_table_that_cannot_be_meant_is_refused_before_anything_runs(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        read_jobs(table(tmp_path, text), graph())
+
+
+def test_jsonl_rows_are_read_and_broken_lines_fail_alone(tmp_path: Path) -> None:
+    jobs = read_jobs(table(tmp_path, '{"1.value": 3}\n\n{oops\n{"1.value": [1]}\n{"1.value": 4.5}\n', "jobs.jsonl"), graph())
+    assert [bool(job.error) for job in jobs] == [False, True, True, False]
+
+
+def kill_at_random_moments(root: Path, *, jobs: int, kills: int, seed: int) -> list[Outcome]:
+    """Runs a batch in a process that is killed again and again, then lets it finish."""
+    table(root, "1.value\n" + "\n".join(str(n) for n in range(jobs)) + "\n")
+    (root / "log").touch()
+    chance = random.Random(seed)
+    command = [sys.executable, __file__, str(root)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for _ in range(kills):
+        before = (root / "log").stat().st_size
+        process = subprocess.Popen(command, env=environment)
+        while (root / "log").stat().st_size == before and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(chance.random() * 0.15)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run(command, env=environment, check=True)
+    return [Outcome(**json.loads(line)) for line in (root / "output" / "journal.jsonl").read_text().splitlines()]
+
+
+def check_exactly_once(root: Path, outcomes: list[Outcome], jobs: int) -> None:
+    assert Counter(outcome.job for outcome in outcomes) == Counter(range(1, jobs + 1))
+    files = sorted(path.name for path in (root / "output").glob("*.txt"))
+    assert files == [f"sum_{n:05}_.txt" for n in range(1, jobs + 1)]
+    values = sorted(float((root / "output" / outcome.files[0]).read_text()) for outcome in outcomes)
+    assert values == [n + 2 for n in range(jobs)]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill")
+def test_killed_at_random_moments_each_job_is_done_exactly_once(tmp_path: Path) -> None:
+    check_exactly_once(tmp_path, kill_at_random_moments(tmp_path, jobs=60, kills=3, seed=1), 60)
+
+
+def _slow_batch(root: Path) -> None:
+    """What the killed process does: jobs of some milliseconds that leave a trace when they begin."""
+    counting = Counting()
+
+    def runner(graph: Graph, where: Session) -> list[str]:
+        with (root / "log").open("a") as log:
+            log.write(".")
+        files = counting(graph, where)
+        time.sleep(0.008)
+        return files
+
+    run_jobs(read_jobs(root / "jobs.csv", graph()), runner, session(root))
+
+
+if __name__ == "__main__":
+    _slow_batch(Path(sys.argv[1]))
