@@ -98,11 +98,13 @@ def run_jobs(
 ) -> list[Outcome]:
     """Does what of `jobs` is not done yet, and returns what became of each, in their order.
 
+    Intermediate files lie with the jobs' folders, so that nothing of a stopped batch stays behind.
     on_outcome: called as `on_outcome(outcome, fresh)`, fresh False for what an earlier call had done
     Raises ResourceError where the journal cannot be written, Cancelled when the user stops; a bad job only fails itself.
     """
     make_folder(session.output)
     home = session.output / _HOME
+    session = replace(session, temp=home / "temp")
     with Journal(session.output / "journal.jsonl").opened() as journal:
         _settle(journal, home, session.output)
         try:

@@ -1,0 +1,119 @@
+"""`sora run WORKFLOW`: a workflow of ComfyUI without ComfyUI, once or once per row of a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .terminal import ProgressLine, duration, note, say
+
+if TYPE_CHECKING:
+    from ..runtime.batch import Outcome
+    from ..runtime.command import Order
+
+SOME_FAILED = 2
+"""exit code where a row of a batch failed"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("workflow", type=Path, help="workflow.json in either format, or an mp4, png or webp that carries one")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="NODE.INPUT=VALUE",
+        help="change a value; NODE is an id, a title or a type",
+    )
+    parser.add_argument("--out", type=Path, default=Path("output"), metavar="DIR", help="where the files go (default: output)")
+    parser.add_argument("--input", type=Path, default=Path("input"), metavar="DIR", help="where loaders look for files (default: input)")
+    parser.add_argument(
+        "--each",
+        type=Path,
+        metavar="TABLE",
+        help="one run per row of a .csv or .jsonl with columns NODE.INPUT; a second call goes on where the first stopped",
+    )
+    parser.add_argument("--server", metavar="URL", help="run on this ComfyUI instead and bring the files back")
+    parser.add_argument("--validate", action="store_true", help="only say whether the workflow would run")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+
+
+def execute(args: argparse.Namespace) -> int:
+    from ..runtime.command import Order, validate
+    from ..runtime.validate import WorkflowError
+
+    order = Order(workflow=args.workflow, settings=args.settings, output=args.out, input=args.input, each=args.each, server=args.server)
+    try:
+        if args.validate:
+            count = validate(order)
+            say(json.dumps({"valid": True, "nodes": count}) if args.json else f"{args.workflow}: fine, {count} nodes would run")
+            return 0
+        return _batch(order, args.json) if order.each else _once(order, args.json)
+    except WorkflowError as error:
+        if not args.json:
+            raise
+        say(json.dumps({"valid": False, "problems": [vars(problem) for problem in error.problems]}))
+        return SOME_FAILED
+
+
+def _once(order: Order, as_json: bool) -> int:
+    from ..runtime.command import Told, run
+
+    with _Lines() as lines:
+        report = run(order, Told(progress=lines.progress))
+    if as_json:
+        say(json.dumps(report))
+        return 0
+    for node, text in report.get("shown", {}).items():
+        note(f"node {node}: {text}")
+    for file in report["files"]:
+        say(file)
+    return 0
+
+
+def _batch(order: Order, as_json: bool) -> int:
+    from ..runtime.command import Told, run_batch
+
+    with _Lines() as lines:
+        outcomes = run_batch(order, Told(progress=lines.progress, outcome=lines.outcome))
+    failed = sum(outcome.status != "done" for outcome in outcomes)
+    if as_json:
+        say(json.dumps({"done": len(outcomes) - failed, "failed": failed, "jobs": [vars(outcome) for outcome in outcomes]}))
+    else:
+        say(f"{len(outcomes) - failed} of {len(outcomes)} jobs done; {order.output / 'results.csv'} lists them")
+    return SOME_FAILED if failed else 0
+
+
+class _Lines:
+    """The bar of the node that works, and a line per job."""
+
+    def __init__(self) -> None:
+        self.stack, self.node = ExitStack(), ""
+        self.bar: ProgressLine | None = None
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self.stack.close()
+
+    def progress(self, node: str, done: int, total: int) -> None:
+        if node != self.node or self.bar is None:
+            self.stack.close()
+            self.node, self.bar = node, self.stack.enter_context(ProgressLine(f"node {node}" if node else "on the server"))
+        if total:
+            self.bar(done, total)
+
+    def outcome(self, outcome: Outcome, fresh: bool) -> None:
+        self.stack.close()
+        self.bar = None
+        if fresh:
+            said = (
+                f"done in {duration(outcome.seconds)}: {' '.join(outcome.files)}"
+                if outcome.status == "done"
+                else f"failed: {outcome.error}"
+            )
+            note(f"job {outcome.job} {said}")

@@ -1,0 +1,128 @@
+"""What `sora run` does: a workflow once, or once per row of a table; here, or on a ComfyUI that the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ..sora_core.errors import InputError
+from .batch import Outcome, run_jobs
+from .executor import Event, Executor
+from .graph import Graph
+from .jobs import read_jobs
+from .reading import is_saved_format, read_document
+from .registry import Registry
+from .results import write_contact_sheet, write_table
+from .saved import from_saved
+from .server import Server
+from .session import Report, Session, make_folder
+from .validate import plan
+
+__all__ = ["Order", "Told", "load_graph", "local_registry", "run", "run_batch", "validate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What the user asked for."""
+
+    workflow: Path
+    settings: list[str] = field(default_factory=list)
+    """NODE.INPUT=VALUE each"""
+    output: Path = Path("output")
+    input: Path = Path("input")
+    each: Path | None = None
+    server: str | None = None
+
+    def session(self, temp: Path, report: Report) -> Session:
+        return Session(input=self.input, output=self.output, temp=temp, report=report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Whom a run tells how far it is."""
+
+    node: Callable[[Event], None] = lambda event: None
+    progress: Report = lambda node, done, total: None
+    outcome: Callable[[Outcome, bool], None] = lambda outcome, fresh: None
+
+
+def local_registry() -> Registry:
+    """The nodes that run without ComfyUI: ours, and the stock ones under their own names."""
+    from ..nodes import SoraExtension
+    from .stock import StockExtension
+
+    return Registry.of(SoraExtension(), StockExtension())
+
+
+def load_graph(order: Order, info: dict[str, Any] | None, registry: Registry | None) -> Graph:
+    """The workflow of an order, in either format, with `--set` applied. `info` is asked of the registry where it is None."""
+    document, saved = read_document(order.workflow)
+    if is_saved_format(document):
+        graph = from_saved(document, info if info is not None else registry.object_info() if registry else {})
+    else:
+        graph = Graph.from_api(document, saved=saved)
+    for setting in order.settings:
+        target, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set takes NODE.INPUT=VALUE, such as 6.text=hello, not {setting!r}")
+        node, _, name = target.rpartition(".")
+        found = graph.find(node) if node else None
+        if found is not None and name not in found.inputs and not _knows(name, found.kind, info, registry):
+            raise InputError(f"{found} has no input {name!r}; it has {', '.join(found.inputs)}")
+        graph = graph.set(target, value)
+    return graph
+
+
+def _knows(name: str, kind: str, info: dict[str, Any] | None, registry: Registry | None) -> bool:
+    entry = info.get(kind) if info is not None else registry.info(kind) if registry and kind in registry else None
+    groups = entry["input"] if entry else {}
+    return any(name in groups.get(group, {}) for group in ("required", "optional"))
+
+
+def validate(order: Order) -> int:
+    """Checks a workflow without running it. Returns how many nodes would run; raises WorkflowError with all that is wrong."""
+    with order.session(order.output / ".temp", lambda node, done, total: None).active():
+        registry = local_registry()
+        return len(plan(load_graph(order, None, registry), registry).order)
+
+
+def run(order: Order, told: Told) -> dict[str, Any]:
+    """Runs a workflow once. Returns {"files", "seconds", "shown", "ran"}; files are paths."""
+    make_folder(order.output)
+    with TemporaryDirectory(prefix=".sora-temp-", dir=order.output) as temp:
+        session = order.session(Path(temp), told.progress)
+        if order.server:
+            server = Server(order.server)
+            files = server(load_graph(order, server.object_info(), None), session)
+            return {"files": [str(order.output / name) for name in files]}
+        with session.active():
+            registry = local_registry()
+            graph = load_graph(order, None, registry)
+        result = Executor(registry, keep=False).run(graph, session, on_event=told.node)
+    files = [str(order.output / name) for name in result.files()]
+    return {"files": files, "seconds": round(result.seconds, 3), "shown": result.texts(), "ran": result.ran}
+
+
+def run_batch(order: Order, told: Told) -> list[Outcome]:
+    """Runs a workflow once per row of `order.each`; the table and the contact sheet lie beside the files."""
+    if order.each is None:
+        raise InputError("a batch needs a table: --each JOBS.csv")
+    session = order.session(order.output / ".temp", told.progress)
+    runner: Callable[[Graph, Session], list[str]]
+    if order.server:
+        server = Server(order.server)
+        graph, runner = load_graph(order, server.object_info(), None), server
+    else:
+        with session.active():
+            registry = local_registry()
+            graph = load_graph(order, None, registry)
+        executor = Executor(registry)
+        runner = lambda graph, session: executor.run(graph, session, on_event=told.node).files()  # noqa: E731
+    jobs = read_jobs(order.each, graph)
+    outcomes = run_jobs(jobs, runner, session, on_outcome=told.outcome)
+    write_table(order.output / "results.csv", jobs, outcomes)
+    write_contact_sheet(order.output / "contact.png", order.output, outcomes)
+    return outcomes

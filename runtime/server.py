@@ -1,0 +1,192 @@
+"""The same workflow on a running ComfyUI: input files go up, outputs come back. Only the server that the user names is spoken to."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import Request, urlopen
+
+from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
+from ..sora_core.files import beside
+from .graph import Graph, Link
+from .saved import Info
+from .session import Session
+
+__all__ = ["Server"]
+
+_WAIT = 0.5
+"""seconds between questions whether a run is over"""
+_PATIENCE = 60.0
+"""seconds that a server may be out of reach before a run is given up"""
+
+
+class Server:
+    """A ComfyUI by its address. Calling it runs a graph there, as `Executor.run` does here."""
+
+    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InputError(f"{url!r} is no server address; give one such as http://127.0.0.1:8188")
+        self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        self.timeout = timeout
+        self._info: Info | None = None
+
+    def object_info(self) -> Info:
+        """What nodes the server has."""
+        if self._info is None:
+            self._info = self._json("/object_info")
+        return self._info
+
+    def __call__(self, graph: Graph, session: Session) -> list[str]:
+        """Runs a graph. Returns the files it gave, now below the session's output folder."""
+        run = self._queue(self._uploaded(graph, session))
+        try:
+            entry = self._finished(run, session)
+        except (KeyboardInterrupt, Cancelled):
+            self._cancel(run)
+            raise
+        return [self._fetch(item, session) for item in _files(entry)]
+
+    def _queue(self, graph: Graph) -> str:
+        body: dict[str, Any] = {"prompt": graph.to_api(), "client_id": uuid.uuid4().hex}
+        if graph.saved:
+            body["extra_data"] = {"extra_pnginfo": {"workflow": graph.saved}}
+        answer = self._json("/prompt", body)
+        if answer.get("node_errors"):
+            self._cancel(str(answer.get("prompt_id", "")))
+            raise InputError(_refusal(answer))
+        return str(answer["prompt_id"])
+
+    def _finished(self, run: str, session: Session) -> dict[str, Any]:
+        """The run's entry in the server's history, once it is there."""
+        seen = time.monotonic()
+        while True:
+            try:
+                entry = self._json(f"/history/{quote(run)}").get(run)
+                queued = entry or any(item[1] == run for items in self._json("/queue").values() for item in items)
+                seen = time.monotonic()
+            except ResourceError:
+                if time.monotonic() - seen > _PATIENCE:
+                    raise
+                time.sleep(_WAIT)
+                continue
+            if entry:
+                _check_success(entry)
+                return entry
+            if not queued:
+                raise SoraError(f"{self.url} no longer knows the run {run}; it was deleted from the queue or the server was restarted")
+            session.report("", 0, 0)
+            time.sleep(_WAIT)
+
+    def _cancel(self, run: str) -> None:
+        for path, body in (("/queue", {"delete": [run]}), ("/interrupt", {"prompt_id": run})):
+            self._open(path, json.dumps(body).encode(), {"Content-Type": "application/json"}).close()
+
+    def _fetch(self, item: dict[str, str], session: Session) -> str:
+        """Brings one file back under the next free number, whatever its number is there."""
+        stem, suffix = Path(item["filename"]).stem, Path(item["filename"]).suffix
+        stem = stem.rstrip("_").rstrip("0123456789").rstrip("_") or "file"
+        path, name = session.output_path("/".join(part for part in (item.get("subfolder", ""), stem) if part), suffix)
+        wanted = {"filename": item["filename"], "subfolder": item.get("subfolder", ""), "type": "output"}
+        with self._open(f"/view?{urlencode(wanted)}") as answer, beside(path) as part, part.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+        return name
+
+    def _uploaded(self, graph: Graph, session: Session) -> Graph:
+        """Sends the input files that are here, and names them as the server does. What is not here is the server's to find."""
+        for node in list(graph.nodes.values()):
+            inputs = self.object_info().get(node.kind, {}).get("input", {})
+            for name, spec in {**inputs.get("required", {}), **inputs.get("optional", {})}.items():
+                flags = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
+                value = node.inputs.get(name)
+                if any(str(flag).endswith("_upload") for flag in flags) and value is not None and not isinstance(value, Link):
+                    try:
+                        path = session.input_path(str(value))
+                    except InputError:
+                        continue
+                    graph = graph.set(f"{node.id}.{name}", self._upload(path))
+        return graph
+
+    def _upload(self, path: Path) -> str:
+        edge = uuid.uuid4().hex
+        head = f'--{edge}\r\nContent-Disposition: form-data; name="{{}}"{{}}\r\n\r\n'
+        parts = [
+            head.format("subfolder", "").encode() + b"sora\r\n",
+            head.format("image", f'; filename="{quote(path.name)}"').encode() + path.read_bytes() + b"\r\n",
+            f"--{edge}--\r\n".encode(),
+        ]
+        with self._open("/upload/image", b"".join(parts), {"Content-Type": f"multipart/form-data; boundary={edge}"}) as answer:
+            kept = json.load(answer)
+        return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else str(kept["name"])
+
+    def _json(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        with self._open(path, data, {"Content-Type": "application/json"}) as answer:
+            try:
+                found = json.load(answer)
+            except ValueError as error:
+                raise ResourceError(f"{self.url}{path} did not answer as a ComfyUI does; is the address right?") from error
+        if not isinstance(found, dict):
+            raise ResourceError(f"{self.url}{path} did not answer as a ComfyUI does; is the address right?")
+        return found
+
+    def _open(self, path: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+        request = Request(self.url + path, data=data, headers=headers or {})  # noqa: S310 - http and https alone get here
+        try:
+            return urlopen(request, timeout=self.timeout)  # noqa: S310
+        except HTTPError as error:
+            with error:
+                raise InputError(_refusal(_decoded(error.read())) or f"{self.url}{path} answered {error.code} {error.reason}") from error
+        except (URLError, HTTPException, OSError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise ResourceError(f"{self.url} cannot be reached: {reason}; start ComfyUI there or name another --server") from error
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _refusal(answer: dict[str, Any]) -> str:
+    """What a server says of a workflow that it does not take, one line per mistake."""
+    lines = []
+    for node, found in (answer.get("node_errors") or {}).items():
+        for mistake in found.get("errors", []):
+            where = mistake.get("extra_info", {}).get("input_name", "")
+            lines.append(f"node {node} ({found.get('class_type')}), input {where}: {mistake.get('message')} ({mistake.get('details')})")
+    error = answer.get("error")
+    if not lines and isinstance(error, dict):
+        lines.append(" ".join(str(error.get(name)) for name in ("message", "details") if error.get(name)))
+    return "\n".join(lines)
+
+
+def _check_success(entry: dict[str, Any]) -> None:
+    status = entry.get("status") or {}
+    for kind, told in status.get("messages", []):
+        if kind == "execution_error":
+            raise SoraError(f"node {told.get('node_id')} ({told.get('node_type')}): {str(told.get('exception_message', '')).strip()}")
+        if kind == "execution_interrupted":
+            raise SoraError(f"the run was stopped on the server at node {told.get('node_id')} ({told.get('node_type')})")
+    if status.get("status_str") == "error":
+        raise SoraError("the run failed on the server, which did not say why; its log does")
+
+
+def _files(entry: dict[str, Any]) -> list[dict[str, str]]:
+    """The output files of a run, each once."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for shown in (entry.get("outputs") or {}).values():
+        for items in shown.values():
+            for item in items if isinstance(items, list) else []:
+                if isinstance(item, dict) and item.get("type") == "output" and item.get("filename"):
+                    found[item.get("subfolder", ""), item["filename"]] = item
+    return list(found.values())

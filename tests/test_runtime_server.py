@@ -1,0 +1,146 @@
+"""`--server`: the same workflow on a ComfyUI, here a small stand-in that speaks its routes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from runtime_toys import registry, session, sum_workflow
+from sora_nodes.runtime.graph import Graph
+from sora_nodes.runtime.server import Server
+from sora_nodes.sora_core.errors import InputError, ResourceError, SoraError
+
+
+class Fake(BaseHTTPRequestHandler):
+    """Enough of ComfyUI's routes; `state` is what the test sees and sets."""
+
+    state: dict[str, Any]
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path == "/object_info":
+            self.answer(registry().object_info())
+        elif url.path.startswith("/history/"):
+            self.answer({"run": self.state["entry"]} if self.state["entry"] else {})
+        elif url.path == "/queue":
+            self.answer({"queue_running": [[0, "run"]] if self.state["running"] else [], "queue_pending": []})
+        elif url.path == "/view":
+            self.state["viewed"] = parse_qs(url.query)
+            self.send(200, b"whole file")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/upload/image":
+            self.state["uploaded"] = body
+            self.answer({"name": "a (1).png", "subfolder": "sora"})
+        elif self.path == "/prompt":
+            self.state["prompt"] = json.loads(body)
+            self.answer(self.state.get("refusal") or {"prompt_id": "run"}, 400 if "refusal" in self.state else 200)
+        else:
+            self.state.setdefault("posted", []).append((self.path, json.loads(body)))
+            self.answer({})
+
+    def answer(self, value: Any, code: int = 200) -> None:
+        self.send(code, json.dumps(value).encode())
+
+    def send(self, code: int, data: bytes) -> None:
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: Any) -> None:
+        return None
+
+
+DONE = {
+    "outputs": {"4": {"text": [{"filename": "sum_00042_.txt", "subfolder": "deep", "type": "output"}]}},
+    "status": {"status_str": "success", "messages": []},
+}
+
+
+@pytest.fixture
+def comfy() -> Iterator[tuple[Server, dict[str, Any]]]:
+    state: dict[str, Any] = {"entry": DONE, "running": False}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Fake,), {"state": state}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Server(f"http://127.0.0.1:{server.server_port}"), state
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_workflow_goes_up_and_its_files_come_back(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+    server, state = comfy
+    graph = Graph.from_api(sum_workflow(), saved={"nodes": [], "links": []})
+    assert server(graph, session(tmp_path)) == ["deep/sum_00001_.txt"]
+    assert (tmp_path / "output" / "deep" / "sum_00001_.txt").read_bytes() == b"whole file"
+    assert state["viewed"]["filename"] == ["sum_00042_.txt"]
+    assert state["prompt"]["prompt"]["3"]["inputs"] == {"a": ["1", 0], "b": ["2", 0]}
+    assert state["prompt"]["extra_data"]["extra_pnginfo"]["workflow"] == graph.saved
+
+
+def test_input_files_that_are_here_go_up_first(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+    server, state = comfy
+    where = session(tmp_path)
+    (where.input / "a.png").write_bytes(b"pixels")
+    prompt = {name: {"class_type": "ToyImage", "inputs": {"image": name}} for name in ("a.png", "theirs.png")}
+    server(Graph.from_api(prompt), where)
+    assert b"pixels" in state["uploaded"]
+    sent = state["prompt"]["prompt"]
+    assert sent["a.png"]["inputs"]["image"] == "sora/a (1).png" and sent["theirs.png"]["inputs"]["image"] == "theirs.png"
+
+
+def test_what_the_server_refuses_is_told_per_node(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+    server, state = comfy
+    mistake = {"message": "Value not in list", "details": "kind: 'x'", "extra_info": {"input_name": "kind"}}
+    state["refusal"] = {"error": {"message": "failed"}, "node_errors": {"1": {"class_type": "ToyNumber", "errors": [mistake]}}}
+    with pytest.raises(InputError, match=r"node 1 \(ToyNumber\), input kind: Value not in list"):
+        server(Graph.from_api(sum_workflow()), session(tmp_path))
+
+
+def test_a_run_that_fails_there_says_where(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+    server, state = comfy
+    told = {"node_id": "3", "node_type": "ToyAdd", "exception_message": "out of memory\n"}
+    state["entry"] = {"outputs": {}, "status": {"status_str": "error", "messages": [["execution_error", told]]}}
+    with pytest.raises(SoraError, match=r"node 3 \(ToyAdd\): out of memory"):
+        server(Graph.from_api(sum_workflow()), session(tmp_path))
+
+
+def test_a_run_that_the_server_forgot_is_not_waited_for(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+    server, state = comfy
+    state["entry"] = None
+    with pytest.raises(SoraError, match="no longer knows"):
+        server(Graph.from_api(sum_workflow()), session(tmp_path))
+
+
+def test_stopping_here_stops_there(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+    server, state = comfy
+    state.update(entry=None, running=True)
+
+    def stop(node: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        server(Graph.from_api(sum_workflow()), session(tmp_path, report=stop))
+    assert ("/interrupt", {"prompt_id": "run"}) in state["posted"]
+
+
+def test_a_name_from_the_server_does_not_lead_out_of_the_output_folder(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+    server, state = comfy
+    evil = {"filename": "x.txt", "subfolder": "../..", "type": "output"}
+    state["entry"] = {"outputs": {"4": {"images": [evil]}}, "status": {"status_str": "success"}}
+    with pytest.raises(InputError, match="leave its folder"):
+        server(Graph.from_api(sum_workflow()), session(tmp_path))
+
+
+def test_an_address_without_a_server_is_one_sentence() -> None:
+    with pytest.raises(ResourceError, match="cannot be reached"):
+        Server("http://127.0.0.1:9").object_info()
+    with pytest.raises(InputError, match="no server address"):
+        Server("file:///etc/passwd")
