@@ -46,8 +46,11 @@ def inflect(verb: str, form: str) -> str:
     return verb
 
 
-def caption(facts: Facts, level: str, seed: int = 0) -> str:
-    """A caption of level short (as users type), plain (fixed wording) or descriptive (everything, varied wording)."""
+def caption(facts: Facts, level: str, seed: int = 0, prefer: frozenset[str] = frozenset()) -> str:
+    """A caption of level short (as users type), plain (fixed wording) or descriptive (everything, varied wording).
+
+    Where a synonym is among the words to `prefer`, it is taken.
+    """
     rng = random.Random(f"{seed}/{level}")  # noqa: S311
     match level:
         case "plain":
@@ -55,7 +58,7 @@ def caption(facts: Facts, level: str, seed: int = 0) -> str:
         case "short":
             return _short(facts, rng)
         case "descriptive":
-            return _descriptive(facts, rng)
+            return _descriptive(facts, rng, prefer)
     raise ValueError(f"unknown caption level {level!r}: short, plain or descriptive")
 
 
@@ -72,21 +75,34 @@ def change_clause(before: Facts, after: Facts, level: str, seed: int = 0) -> str
         parts.append(w.pick(words.LIGHT_PHRASES[after.light]))
     if before.style != after.style:
         parts.append("in " + w.pick(words.STYLE_PHRASES[after.style]))
-    return f", then {w.pick(('everything changes and', 'the place changes and'))} it is {' '.join(parts)}"
+    return f", then the place changes and it is {' '.join(parts)}"
 
 
 class _Wording:
     """Chooses among synonyms: at random, or always the first when there is no source of chance."""
 
-    def __init__(self, rng: random.Random | None):
+    def __init__(self, rng: random.Random | None, prefer: frozenset[str] = frozenset()):
         self.rng = rng
+        self.prefer = prefer
 
     def pick(self, choices: tuple[str, ...]) -> str:
-        return choices[0] if self.rng is None else self.rng.choice(choices)
+        return choices[0] if self.rng is None else self.rng.choice(self._preferred(choices))
 
     def common(self, choices: tuple[str, ...]) -> str:
         """Mostly the first: rare synonyms stay rare."""
-        return choices[0] if self.rng is None or self.rng.random() < 0.6 else self.rng.choice(choices)
+        if self.rng is None or (self.rng.random() < 0.6 and not self.prefer):
+            return choices[0]
+        return self.rng.choice(self._preferred(choices))
+
+    def _preferred(self, choices: tuple[str, ...]) -> tuple[str, ...]:
+        """The choices that share most words with the preferred ones; all of them if nothing is preferred."""
+        if not self.prefer:
+            return choices
+        parts = [re.findall(r"\w+", choice) for choice in choices]
+        scores = [(sum(word in self.prefer for word in part), -len(part)) for part in parts]
+        most = max(shared for shared, _ in scores)
+        best = {s for s in scores if s[0] == most} if most == 0 else {max(scores)}
+        return tuple(c for c, score in zip(choices, scores, strict=True) if score in best)
 
     def noun(self, thing: ThingFacts, article: bool = True) -> str:
         shape = self.common(words.SHAPE_WORDS[thing.shape])
@@ -168,8 +184,8 @@ def _short(facts: Facts, rng: random.Random) -> str:
     return text
 
 
-def _descriptive(facts: Facts, rng: random.Random) -> str:
-    w = _Wording(rng)
+def _descriptive(facts: Facts, rng: random.Random, prefer: frozenset[str]) -> str:
+    w = _Wording(rng, prefer)
     event = _event(facts, w)
     ground, light = w.pick(words.GROUND_PHRASES[facts.ground]), w.pick(words.LIGHT_PHRASES[facts.light])
     camera, style = w.pick(words.CAMERA_PHRASES[facts.camera]), w.pick(words.STYLE_PHRASES[facts.style])
@@ -185,3 +201,17 @@ def _descriptive(facts: Facts, rng: random.Random) -> str:
     if order == 3:
         return f"{event} {ground} {light}. {style}, {camera}."
     return f"{event} {ground} {light}. {camera}. {style}."
+
+
+def vocabulary() -> frozenset[str]:
+    """Every word a caption can hold."""
+    texts = ["a an and the while then each other around away cut to new view place changes it is in middle left right on"]
+    texts += ["circle orbit move in circles"]
+    tables = (words.COLOUR_WORDS, words.SHAPE_WORDS, words.SIZE_WORDS, words.GROUND_PHRASES, words.LIGHT_PHRASES, words.CAMERA_PHRASES)
+    for table in (*tables, words.STYLE_PHRASES, words.SHOT_PHRASES):
+        texts += [phrase for phrases in table.values() for phrase in phrases]
+    texts += [*words.PLURALS.values(), *words.COUNT_WORDS.values()]
+    probe = [ThingFacts(colour="red", shape=shape) for shape in ("ball", "cube")]
+    for phrases in words.MOTION_PHRASES.values():
+        texts += [fill(phrase, thing, form) for phrase in phrases for thing in probe for form in ("s", "ing", "")]
+    return frozenset(re.findall(r"[a-z]+", " ".join(texts)))

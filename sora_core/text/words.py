@@ -20,22 +20,22 @@ COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "yellow": ("yellow", "golden"),
     "purple": ("purple", "violet"),
     "orange": ("orange", "tangerine"),
-    "white": ("white", "pale"),
-    "black": ("black", "jet"),
+    "white": ("white",),
+    "black": ("black",),
 }
 SHAPE_WORDS: dict[str, tuple[str, ...]] = {
     "ball": ("ball", "sphere", "orb"),
     "cube": ("cube", "box", "block"),
-    "cylinder": ("cylinder", "can", "drum"),
-    "cone": ("cone", "spike"),
+    "cylinder": ("cylinder", "drum"),
+    "cone": ("cone",),
     "ring": ("ring", "hoop", "torus"),
 }
 PLURALS: dict[str, str] = {
     "ball": "balls", "sphere": "spheres", "orb": "orbs", "cube": "cubes", "box": "boxes", "block": "blocks", "cylinder": "cylinders",
-    "can": "cans", "drum": "drums", "cone": "cones", "spike": "spikes", "ring": "rings", "hoop": "hoops", "torus": "toruses",
+    "drum": "drums", "cone": "cones", "ring": "rings", "hoop": "hoops", "torus": "toruses",
 }  # fmt: skip
 COUNT_WORDS: dict[int, str] = {1: "one", 2: "two", 3: "three", 4: "four"}
-SIZE_WORDS: dict[str, tuple[str, ...]] = {"small": ("small", "little", "tiny"), "large": ("large", "big", "huge")}
+SIZE_WORDS: dict[str, tuple[str, ...]] = {"small": ("small", "little"), "large": ("large", "big", "huge")}
 
 # A verb stands in braces and is inflected by number and form;
 # `{go}` is roll or slide, by shape. `<other>`, `<side>` and `<paint>` are filled in.
@@ -77,13 +77,13 @@ CAMERA_PHRASES: dict[str, tuple[str, ...]] = {
     "static": ("the camera is static", "the camera does not move", "static camera"),
     "pan left": ("the camera pans left", "the camera turns to the left"),
     "pan right": ("the camera pans right", "the camera turns to the right"),
-    "tilt up": ("the camera tilts up", "the camera looks up slowly"),
-    "tilt down": ("the camera tilts down", "the camera looks down slowly"),
+    "tilt up": ("the camera tilts up", "the camera looks up"),
+    "tilt down": ("the camera tilts down", "the camera looks down"),
     "orbit": ("the camera orbits the scene", "the camera circles around"),
     "dolly in": ("the camera dollies in", "the camera moves forward"),
     "dolly out": ("the camera dollies out", "the camera moves back"),
     "zoom in": ("the camera zooms in",),
-    "follow": ("the camera follows it", "the camera tracks along with it"),
+    "follow": ("the camera follows it", "the camera moves with it"),
 }
 STYLE_PHRASES: dict[str, tuple[str, ...]] = {
     "natural": ("natural style", "realistic style", "natural look"),
@@ -97,3 +97,59 @@ SHOT_PHRASES: dict[str, tuple[str, ...]] = {
     "above": ("seen from above", "view from above"),
     "far": ("seen from far away", "wide view"),
 }
+
+# Words people type that captions do not use, and what they mean here.
+ALSO_COLOURS: dict[str, str] = {
+    "gold": "yellow", "lemon": "yellow", "pink": "purple", "magenta": "purple", "lilac": "purple", "lime": "green", "navy": "blue",
+    "cyan": "blue", "ruby": "red", "pale": "white", "ivory": "white", "dark": "black", "jet": "black",
+}  # fmt: skip
+ALSO_SHAPES: dict[str, str] = {
+    "marble": "ball", "globe": "ball", "dice": "cube", "brick": "cube", "crate": "cube", "tube": "cylinder", "barrel": "cylinder",
+    "can": "cylinder", "pillar": "cylinder", "column": "cylinder", "spike": "cone", "pyramid": "cone", "donut": "ring", "doughnut": "ring",
+    "tori": "ring", "wheel": "ring", "tyre": "ring", "tire": "ring",
+}  # fmt: skip
+ALSO_SIZES: dict[str, str] = {
+    "tiny": "small", "mini": "small", "miniature": "small", "giant": "large", "enormous": "large", "massive": "large",
+}  # fmt: skip
+ALSO_COUNTS: dict[str, int] = {
+    "1": 1, "2": 2, "3": 3, "4": 4, "couple": 2, "pair": 2, "several": 3, "few": 3, "some": 3, "many": 4,
+}  # fmt: skip
+ALSO_GROUNDS: dict[str, str] = {
+    "grassy": "grass", "field": "grass", "garden": "grass", "park": "grass", "dunes": "sand", "dune": "sand", "winter": "snow",
+    "ice": "snow", "snowfield": "snow", "table": "wood", "tabletop": "wood", "desk": "wood", "ocean": "water", "pond": "water", "river": "water",
+}  # fmt: skip
+ALSO_LIGHTS: dict[str, str] = {
+    "day": "noon", "daytime": "noon", "sunny": "noon", "midday": "noon", "sunshine": "noon", "sunlight": "noon", "sunrise": "sunset",
+    "dawn": "sunset", "sundown": "sunset", "midnight": "night", "moon": "night", "moonlit": "night", "stars": "night", "misty": "fog",
+    "haze": "fog", "hazy": "fog", "underwater": "underwater", "submerged": "underwater",
+}  # fmt: skip
+ALSO_STYLES: dict[str, str] = {
+    "pencil": "charcoal", "monochrome": "charcoal", "grayscale": "charcoal", "pixelated": "pixel", "8-bit": "pixel", "retro": "pixel",
+    "claymation": "clay", "plasticine": "clay", "cyberpunk": "neon", "synthwave": "neon", "photorealistic": "natural",
+}  # fmt: skip
+
+_FILLERS = """
+a an the of with and or in on at to from by for its it it's there's is are be as that this there while then into onto over across
+through up down out off very some one scene video clip movie animation picture image shot view camera showing shows show showed please
+slowly quickly fast slow gently steadily background foreground nice beautiful pretty looking object objects thing things shape shapes
+coloured colored color colour colours colors style art along against near toward towards under below above me us viewer which who they
+their them each other another again around place side ground light sky warm bright thick calm dense made taken does not doesn't don't
+no gray grey wall slightly i we you want make create generate just only
+"""
+FILLERS: frozenset[str] = frozenset(_FILLERS.split())
+"""Words of any sentence, which say nothing about the picture by themselves."""
+_KNOWN_ALSO = """
+still motionless closer nearer forward back backward backwards away distance left right middle center centre leftward rightward
+leftwards rightwards stroke bite bitten frame screen static fixed locked close wide far top bird's eye black white hour evening
+daylight bright noon sunset dusk night moonlight starry fog mist foggy water sea waves deep rainbow road path street track lawn meadow
+grass sandy beach desert sand snowy snow wooden floor planks wood lake charcoal pixel clay neon lights glowing natural realistic real
+drawing sketch front behind beside next golden day wall
+"""
+KNOWN_ALSO: frozenset[str] = frozenset(_KNOWN_ALSO.split())
+"""Words the patterns of understand.py know beyond the vocabulary of the captions."""
+_MOTION_STEMS = """
+roll slid mov go travel drift glid run fly com approach bounc jump hop spin turn rotat twirl fall drop fell stand rest stay lie sit
+circl orbit hit bump crash push collid leav exit return pass paint draw vanish disappear pan tilt zoom doll track follow pull look bit
+"""
+MOTION_STEMS: tuple[str, ...] = tuple(_MOTION_STEMS.split())
+"""Beginnings of the verbs of motion, in any form."""

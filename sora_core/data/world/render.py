@@ -216,7 +216,7 @@ def _shade(scene: Scene, light: Light, solid: Solid, frame: Tensor, eye: Vec, d:
     key = (0.15 + 0.85 * facing).clamp(min=0)
     height = eye.y + t * d.y
     open_sky = (0.62 + 0.38 * n.dot(up)) * (0.55 + 0.45 * (height / (0.9 * solid.radius)).clamp(0, 1))
-    shaded = base * (planes(light.ambient, t) * open_sky * 1.25 + planes(light.key, t) * key)
+    shaded = base * (planes(light.ambient, t) * open_sky * 1.45 + planes(light.key, t) * key * 1.15)
     half = Vec(sun.x - local.x, sun.y - local.y, sun.z - local.z)
     gleam = n.dot(half) * torch.rsqrt(half.dot(half) + 1e-9)
     rim = (1 + n.dot(local)).clamp(0, 1) ** 3

@@ -1,0 +1,247 @@
+"""A prompt, as people type it, to the facts it states. Patterns are tried in order and each match is taken out of the text."""
+
+import re
+from dataclasses import dataclass, replace
+
+from . import words
+from .captions import ThingFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Understood:
+    """What a prompt says; None where it says nothing."""
+
+    things: tuple[ThingFacts, ...]
+    stated: tuple[tuple[bool, bool], ...]
+    """For each thing whether its colour and its motion were said."""
+    relation: str
+    ground: str | None
+    light: str | None
+    style: str | None
+    camera: str | None
+    shot: str | None
+
+
+def _verb(*verbs: str) -> str:
+    """Any form of the verbs."""
+    forms = []
+    for verb in verbs:
+        stem = verb[:-1] if verb.endswith("e") else verb
+        forms.append(rf"{verb}(?:e?s)?|{stem}{stem[-1]}?(?:ing|ed)|{stem}(?:ing|ed)")
+    return rf"\b(?:{'|'.join(forms)})\b"
+
+
+GO = _verb("roll", "slide", "move", "go", "travel", "drift", "glide", "run", "fly", "walk")
+
+# (key, pattern): motions that name the camera come first, so that the camera's own patterns do not take them.
+TOWARD: tuple[tuple[str, str], ...] = (
+    ("closer", rf"(?:{GO}|{_verb('come')})? ?(?:toward|towards|to) (?:the )?(?:camera|viewer|us|me)\b|{_verb('approach')}(?: the camera)?"),
+    ("closer", rf"(?:{GO}|{_verb('come')}) (?:closer|nearer|forward|near)\b(?: to the camera)?"),
+    ("away", rf"(?:{GO})? ?away from (?:the )?(?:camera|viewer|us|me)\b|(?:{GO}) (?:away|into the distance|back|backward|backwards)\b"),
+)
+CAMERAS: tuple[tuple[str, str], ...] = (
+    ("pan left", rf"(?:{_verb('pan')}|(?<=camera ){_verb('turn')})(?: to)?(?: the)? left"),
+    ("pan right", rf"(?:{_verb('pan')}|(?<=camera ){_verb('turn')})(?: to)?(?: the)? right"),
+    ("tilt up", rf"(?:{_verb('tilt', 'look')}) up(?: slowly)?"),
+    ("tilt down", rf"(?:{_verb('tilt', 'look')}) down(?: slowly)?"),
+    ("zoom in", rf"{_verb('zoom')}(?: in)?"),
+    ("dolly in", r"(?:dolly|dollies|dollying) in|(?<=camera )(?:moves?|moving|goes|pushes) (?:forward|in|closer)|push in"),
+    ("dolly out", r"(?:dolly|dollies|dollying|pull|pulls) (?:out|back)|(?<=camera )(?:moves?|moving|goes) (?:back|out|away|backward)"),
+    ("follow", r"(?:(?<=camera )moves with|follows?|following|tracks?|tracking)(?: along)?(?: with)?(?: it| them| the \w+| shot)?"),
+    (
+        "orbit",
+        r"(?<=camera )(?:orbits?|orbiting|circles?|circling|rotates?|goes|moves)(?: around)?(?: the scene| it)?|orbiting(?= camera| shot)",
+    ),
+    ("static", r"(?<=camera )(?:is )?(?:static|still|fixed|(?:does not|doesn't) move)|(?:static|fixed|locked)(?= camera| shot| view)"),
+)
+SHOTS: tuple[tuple[str, str], ...] = (
+    ("close", r"close ?-?up|close view|seen from close by|view from close by"),
+    ("above", r"(?:seen|view|viewed|shot) from above|top view|bird'?s eye view|top down"),
+    ("far", r"(?:seen|view|viewed|shot) from (?:far away|afar)|wide (?:view|shot)"),
+)
+STYLES: tuple[tuple[str, str], ...] = (
+    (
+        "charcoal",
+        r"(?:a )?charcoal(?: drawing| sketch)?(?: in black and white)?|black and white(?: charcoal)?(?: drawing| sketch)?|drawing|sketch",
+    ),
+    ("pixel", r"pixel(?: ?art)?(?: style)?"),
+    ("clay", r"clay animation|(?:made (?:out )?of )?clay|clay style"),
+    ("neon", r"glowing neon lights|neon(?: style| lights?)?"),
+    ("natural", r"(?:natural|realistic|real)(?: style| look)?"),
+)
+LIGHTS: tuple[tuple[str, str], ...] = (
+    ("underwater", r"(?:deep )?under ?(?:the )?(?:water|sea|ocean|waves)|below (?:the )?(?:waves|water|sea)"),
+    ("noon", r"under a blue sky|blue sky|(?:in )?(?:the )?bright (?:daylight|day|sun|light)|daylight|(?:at )?noon"),
+    ("sunset", r"(?:in )?(?:the )?(?:warm )?evening(?: light)?|golden hour|(?:at )?(?:sunset|dusk)"),
+    ("night", r"under (?:a|the) (?:starry sky|stars)|starry(?: sky| night)?|(?:in )?(?:the )?moonlight|(?:at )?night"),
+    ("fog", r"(?:in )?(?:the )?(?:thick |dense )?(?:fog|mist)|(?:on )?(?:a )?foggy(?: day)?"),
+)
+GROUNDS: tuple[tuple[str, str], ...] = (
+    ("rainbow", r"road of rainbow colou?rs|rainbow(?: (?:road|path|street|track))?"),
+    ("grass", r"green (?:lawn|grass|meadow|field)|lawn|meadow|grass"),
+    ("sand", r"sandy beach|beach|desert|sandy?"),
+    ("snow", r"snowy? ?(?:field|ground)?"),
+    ("wood", r"wooden (?:floor|planks|table)|wooden|wood|floor|planks"),
+    ("water", r"calm lake|lake|sea|water"),
+)
+PLACE = r"\b(?:on|at|to|in) the (?:left|right|middle|center|centre)(?: side)? (?=(?:an? |one |two |three |four |and |\w+ing\b|\w+s\b|,))"
+RELATIONS: tuple[tuple[str, str], ...] = (
+    ("orbit", rf"(?:{_verb('circle', 'orbit', 'move', 'go', 'turn', 'spin')}) ?(?:in circles )?around (?:each other|one another)"),
+    ("collide", rf"(?:{GO}|{_verb('bump', 'crash')}) into|{_verb('hit', 'push', 'collide')}(?: with)?"),
+)
+MOTIONS: tuple[tuple[str, str], ...] = (
+    ("behind", r"(?:[\w ]*)behind (?:a|the) (?:gray |grey )?wall(?: and (?:comes?|coming) out again| and returns?| and returning)?"),
+    ("return", rf"(?:{_verb('leave')}|goes out of|exits?)[\w ]*?(?:picture|frame|view|screen|image)"),
+    ("paint", rf"{_verb('paint', 'draw')}"),
+    ("bite", r"(?:an? )?bites?(?: is)?(?: taken)?(?: out)?(?: of it)?|bitten"),
+    ("bounce", rf"(?:{_verb('bounce', 'jump', 'hop')})(?: up and down)?|up and down"),
+    ("spin", rf"(?:{_verb('spin', 'rotate', 'twirl', 'turn')})(?: in place| around)?"),
+    ("fall", rf"(?:{_verb('fall', 'drop')})(?: from (?:above|the sky)| down)?|fell\b"),
+    (
+        "still",
+        rf"(?:{_verb('stand', 'stay', 'rest', 'lie', 'sit')})(?: still| in place| motionless| there)?|motionless|(?:does not|doesn't) move",
+    ),
+    ("right", rf"(?:{GO})? ?from (?:the )?left to (?:the )?right"),
+    ("left", rf"(?:{GO})? ?from (?:the )?right to (?:the )?left"),
+    ("right", rf"(?:{GO})?(?: to)?(?: the)? ?right(?:ward|wards)?\b"),
+    ("left", rf"(?:{GO})?(?: to)?(?: the)? ?left(?:ward|wards)?\b"),
+)
+
+
+def _inverted(table: dict[str, tuple[str, ...]], also: dict[str, str]) -> dict[str, str]:
+    return {word: key for key, synonyms in table.items() for word in synonyms} | also
+
+
+COLOUR_OF = _inverted(words.COLOUR_WORDS, words.ALSO_COLOURS)
+SIZE_OF = _inverted(words.SIZE_WORDS, words.ALSO_SIZES)
+_SINGULAR = _inverted(words.SHAPE_WORDS, words.ALSO_SHAPES)
+SHAPE_OF = _SINGULAR | {words.PLURALS.get(word, word + "s"): key for word, key in _SINGULAR.items()}
+PLURAL_WORDS = {words.PLURALS.get(word, word + "s") for word in _SINGULAR}
+COUNT_OF = {word: count for count, word in words.COUNT_WORDS.items()} | words.ALSO_COUNTS
+
+
+class _Text:
+    """The prompt while patterns are taken out of it."""
+
+    def __init__(self, text: str):
+        self.text = " " + re.sub(r"[^\w' ,.-]", " ", text.lower().replace(".", " , ").replace(",", " , ")) + " "
+        self.text = re.sub(r"\s+", " ", self.text)
+
+    def take(self, patterns: tuple[tuple[str, str], ...], also: dict[str, str] | None = None) -> str | None:
+        """The first key whose pattern occurs; the match is removed."""
+        for key, pattern in patterns:
+            found = re.search(rf"(?<![\w-])(?:{pattern})(?![\w-])", self.text)
+            if found and found[0].strip():
+                self.text = self.text[: found.start()] + " " + self.text[found.end() :]
+                return key
+        for word, key in (also or {}).items():
+            if f" {word} " in self.text:
+                self.text = self.text.replace(f" {word} ", " ")
+                return key
+        return None
+
+
+def understand(prompt: str) -> Understood:
+    """The facts a prompt states, in any order."""
+    text = _Text(prompt)
+    shot = text.take(SHOTS)
+    style = text.take(STYLES, words.ALSO_STYLES)
+    light = text.take(LIGHTS, words.ALSO_LIGHTS)
+    marked = _keep_motion(text, TOWARD)
+    camera = text.take(CAMERAS)
+    ground = text.take(GROUNDS, words.ALSO_GROUNDS)
+    text.text = re.sub(r"\b(?:the )?(?:camera|shot)\b(?: while)?", " ", text.text)
+    if not re.search(r"\b(?:leav|exit|wall\b|paint)", text.text):
+        text.text = re.sub(PLACE, " ", re.sub(r" on the (?:left|right) and ", " and ", text.text))
+    relation = ""
+    if len(_nouns(text.text)) > 1:
+        relation = text.take(RELATIONS) or ""
+    things, stated = _things(text.text, relation, marked)
+    if not relation and len(things) > 1:
+        relation = "beside"
+    return Understood(
+        things=things, stated=stated, relation=relation, ground=ground, light=light, style=style, camera=camera, shot=shot
+    )  # fmt: skip
+
+
+def _keep_motion(text: _Text, patterns: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Replace motions that speak of the camera by a mark in place, so that they stay with their thing."""
+    marks = {"zcloserz": "closer", "zawayz": "away"}
+    for key, pattern in patterns:
+        guarded = rf"(?<![\w-])(?<!camera )(?<!camera is )(?:{pattern})(?![\w-])"
+        text.text = re.sub(guarded, lambda m, key=key: f" z{key}z " if m[0].strip() else m[0], text.text)
+    return marks
+
+
+def _nouns(text: str) -> list[re.Match[str]]:
+    return [m for m in re.finditer(r"[\w'-]+", text) if m[0] in SHAPE_OF]
+
+
+def _things(text: str, relation: str, marks: dict[str, str]) -> tuple[tuple[ThingFacts, ...], tuple[tuple[bool, bool], ...]]:
+    """Each noun with the adjectives before it and the motion after it (or before the first)."""
+    nouns = _nouns(text)
+    things, stated = [], []
+    start = 0
+    spans = []
+    for noun in nouns:
+        before = text[start : noun.start()]
+        cut = _adjectives_begin(before)
+        spans.append((before[:cut], before[cut:], noun[0]))
+        start = noun.end()
+    tails = [after for after, _, _ in spans[1:]] + [text[start:]]
+    for i, (lead, adjectives, noun) in enumerate(spans):
+        tail = tails[i] if i else lead + " " + tails[i]
+        thing, said = _thing(adjectives, noun, tail, marks)
+        things.append(thing)
+        stated.append(said)
+    if relation in ("orbit", "collide"):
+        things = [replace(thing, motion=relation) for thing in things[:2]]
+        stated = [(colour, True) for colour, _ in stated[:2]]
+    elif len(things) > 1 and stated[-1][1] and not any(motion for _, motion in stated[:-1]):
+        things = [replace(thing, motion=things[-1].motion) for thing in things]
+        stated = [(colour, True) for colour, _ in stated]
+    return tuple(things), tuple(stated)
+
+
+def _adjectives_begin(before: str) -> int:
+    """Where the words that describe the coming noun begin."""
+    end = len(before.rstrip())
+    known = COLOUR_OF.keys() | SIZE_OF.keys() | COUNT_OF.keys() | {"a", "an", "the", "of", "and"}
+    for word in reversed(list(re.finditer(r"[\w'-]+|,", before))):
+        if word[0] not in known and not word[0].isdigit():
+            break
+        if word[0] == "and":
+            break
+        end = word.start()
+    return end
+
+
+def _thing(adjectives: str, noun: str, tail: str, marks: dict[str, str]) -> tuple[ThingFacts, tuple[bool, bool]]:
+    colour = size = None
+    count = 3 if noun in PLURAL_WORDS else 1
+    for word in re.findall(r"[\w'-]+", adjectives):
+        colour = COLOUR_OF.get(word, colour)
+        size = SIZE_OF.get(word, size)
+        count = COUNT_OF.get(word, count)
+        if word.isdigit():
+            count = max(1, min(4, int(word)))
+    text = _Text(tail)
+    motion = next((key for mark, key in marks.items() if mark in text.text), None)
+    for mark in marks:
+        text.text = text.text.replace(mark, " ")
+    motion = motion or text.take(MOTIONS)
+    side, paint = "left", ""
+    if motion in ("return", "behind", "paint"):
+        side = "right" if re.search(r"\bright\b", tail) else "left"
+        text.text = re.sub(r"\b(?:left|right|returns?|returning|comes?|coming|back|stroke)\b", " ", text.text)
+    if motion == "paint":
+        named = [COLOUR_OF[w] for w in re.findall(r"\w+", text.text) if w in COLOUR_OF]
+        paint = named[0] if named else ("yellow" if colour != "yellow" else "blue")
+    colour_said = colour is not None
+    if colour is None and motion != "paint":
+        loose = [COLOUR_OF[w] for w in re.findall(r"\w+", text.text) if w in COLOUR_OF]
+        colour, colour_said = (loose[0], True) if loose else (None, False)
+    thing = ThingFacts(
+        colour=colour or "red", shape=SHAPE_OF[noun], motion=motion or "still", count=count, size=size or "", side=side, paint=paint
+    )  # fmt: skip
+    return thing, (colour_said, motion is not None)

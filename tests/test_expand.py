@@ -1,0 +1,85 @@
+"""The prompt expander: keeps what was said, fills in the rest, names what it does not know."""
+
+import re
+
+import pytest
+from sora_nodes.sora_core.data.world import describe, sample_scene
+from sora_nodes.sora_core.data.world.describe import facts_of
+from sora_nodes.sora_core.text.captions import vocabulary
+from sora_nodes.sora_core.text.expand import expand, known_summary, unknown_words
+from sora_nodes.sora_core.text.understand import understand
+
+
+def test_keeps_what_the_user_said() -> None:
+    text = expand("crimson sphere rolling left at night")
+    for word in ("crimson", "sphere", "rolls", "left", "night", "camera"):
+        assert word in text
+    assert expand("two green cubes in the snow").count("two green cubes") == 1
+
+
+@pytest.mark.parametrize(
+    ("prompt", "key", "value"),
+    [
+        ("red ball rolling left", "motion", "left"),
+        ("a blue cube slides from left to right", "motion", "right"),
+        ("a ball rolls toward the camera", "motion", "closer"),
+        ("3 yellow cones jumping", "count", 3),
+        ("a tiny orb", "size", "small"),
+        ("a green donut", "shape", "ring"),
+        ("scarlet block under a blue sky", "colour", "red"),
+    ],
+)
+def test_understands_things(prompt: str, key: str, value: str | int) -> None:
+    assert getattr(understand(prompt).things[0], key) == value
+
+
+@pytest.mark.parametrize(
+    ("prompt", "key", "value"),
+    [
+        ("a cube on the beach", "ground", "sand"),
+        ("winter, a cube", "ground", "snow"),
+        ("a cube under the sea", "light", "underwater"),
+        ("a cube on the sea", "ground", "water"),
+        ("black and white sketch of a cube", "style", "charcoal"),
+        ("a cube, camera pans to the left", "camera", "pan left"),
+        ("zooming in on a cube", "camera", "zoom in"),
+        ("a red ball and a blue cube circle around each other", "relation", "orbit"),
+    ],
+)
+def test_understands_settings(prompt: str, key: str, value: str) -> None:
+    assert getattr(understand(prompt), key) == value
+
+
+def test_reads_back_every_descriptive_caption() -> None:
+    for seed in range(200):
+        scene = sample_scene(seed)
+        if scene.family in ("shots", "transition"):
+            continue
+        facts, read = facts_of(scene), understand(describe(scene, "descriptive", seed))
+        assert [(t.colour, t.shape, t.motion, t.count, t.size) for t in read.things] == [
+            (t.colour, t.shape, t.motion, t.count, t.size) for t in facts.things
+        ]
+        assert (read.ground, read.light, read.style, read.camera) == (facts.ground, facts.light, facts.style, facts.camera)
+
+
+def test_expansion_is_a_training_caption() -> None:
+    for seed in range(50):
+        scene = sample_scene(seed, family="single")
+        short = describe(scene, "short", seed)
+        text = expand(short, seed)
+        assert set(re.findall(r"[a-z]+", text)) <= vocabulary()
+        assert unknown_words(text) == []
+        assert text == expand(short, seed)
+
+
+def test_unknown_words() -> None:
+    assert unknown_words("a red dragon rolls left over Tokyo") == ["dragon", "tokyo"]
+    assert unknown_words("Two crimson balls bouncing in the snow, camera zooms in") == []
+    assert "dragon" in expand("a red dragon in the snow")
+    assert "rainbow" in known_summary()
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", "!!!", "snow", "then", "ball ball ball ball ball", "красный шар"])
+def test_survives_anything(prompt: str) -> None:
+    assert isinstance(expand(prompt), str)
+    assert isinstance(unknown_words(prompt), list)
