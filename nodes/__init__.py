@@ -1,1 +1,14 @@
-"""Thin ComfyUI nodes over the core."""
+"""Thin ComfyUI nodes over the core, a file per menu group. Importing them imports neither torch nor a model."""
+
+from .host import ComfyExtension, io
+
+__all__ = ["SoraExtension"]
+
+
+class SoraExtension(ComfyExtension):
+    """The nodes of this pack."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        from . import loading, prompting, sampling, video
+
+        return [*loading.NODES, *prompting.NODES, *sampling.NODES, *video.NODES]

@@ -1,0 +1,267 @@
+"""The one place that knows how ComfyUI lays things out, and turns them into the core's and back.
+
+    IMAGE         float [F,H,W,C] in 0..1, F frames of one video (or single pictures)
+    MASK          float [F,H,W]
+    LATENT        {"samples": [B,C,T,H,W], "noise_mask"?: [B,1,T,H,W] 1 = make, "sora"?: what our grid was asked for}
+    CONDITIONING  [[features [B,S,D], {...}]]
+    VIDEO         an object with get_components, get_dimensions, get_stream_source
+
+Torch and the core are imported inside the functions, so that listing the nodes costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..sora_core.errors import InputError, SoraError
+from . import host
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..sora_core.grid import Geometry
+    from ..sora_core.types import LatentState, Progress
+
+__all__ = [
+    "MODELS",
+    "SAMPLERS",
+    "SCHEDULERS",
+    "decode_image",
+    "decode_to_file",
+    "empty_latent",
+    "encode_image",
+    "encode_text",
+    "load_image",
+    "load_model",
+    "said",
+    "sample",
+    "save_image",
+    "save_video",
+    "video_of",
+]  # fmt: skip
+
+MODELS = ["bundled"]
+SAMPLERS = ["euler", "dpmpp_2m", "heun"]
+SCHEDULERS = ["simple", "normal", "sgm_uniform", "beta"]
+FPS = 12.0
+"""frames per second of a latent that does not say"""
+
+
+def said(check: Callable[[], bool]) -> bool | str:
+    """The answer of a check in the form that `validate_inputs` gives: True, or what is wrong."""
+    try:
+        return check()
+    except SoraError as error:
+        return str(error)
+
+
+def load_model(name: str) -> tuple[Any, Any, Any]:
+    """MODEL, CLIP and VAE of the weights of that name."""
+    from ..sora_core import pipeline
+
+    if name not in MODELS:
+        raise InputError(f"there are no weights {name!r}; choose one of: {', '.join(MODELS)}")
+    model = pipeline.load_bundled()
+    return model, model, model.codec
+
+
+def encode_text(clip: Any, text: str) -> list[list[Any]]:
+    """CONDITIONING of a prompt."""
+    from ..sora_core import pipeline
+
+    return [[pipeline.encode_text(clip, [text]), {}]]
+
+
+def empty_latent(
+    vae: Any, *, width: int, height: int, seconds: float, fps: float, draft: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], int, str]:
+    """(LATENT of zeros, frames, summary) for a video of that size, on the grid that the VAE and the model can have."""
+    import torch
+
+    from ..sora_core.grid import VideoSize, frames_for, plan
+
+    size = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
+    grid = plan(size, geometry_of(vae))
+    asked: dict[str, Any] = {"frames": size.frames, "height": height, "width": width, "fps": fps}
+    if draft is not None:
+        asked["draft"] = list(samples_of(draft).shape[1:])
+    return {"samples": torch.zeros(1, *grid.shape), "sora": asked}, size.frames, grid.summary()
+
+
+def geometry_of(vae: Any) -> Geometry:
+    """How a VAE divides a video; raises InputError for a VAE that does not say."""
+    geometry = getattr(vae, "geometry", None)
+    if geometry is None:
+        raise InputError(f"this node needs the VAE of Sora Load Model, not {type(vae).__name__}")
+    return geometry
+
+
+def samples_of(latent: dict[str, Any]) -> Tensor:
+    """[B,C,T,H,W] of a LATENT; raises InputError for the latents of image models."""
+    samples = latent["samples"]
+    if samples.ndim != 5:
+        raise InputError(f"a video's LATENT has five dimensions [B,C,T,H,W]; this one has {list(samples.shape)}, as image models make them")
+    return samples
+
+
+def state_of(latent: dict[str, Any], geometry: Geometry) -> LatentState:
+    """A LATENT as the state that is sampled."""
+    import torch
+
+    from ..sora_core.grid import positions, spans
+    from ..sora_core.types import LatentState
+
+    samples = samples_of(latent).float()
+    if samples.shape[1] != geometry.channels:
+        raise InputError(f"this LATENT has {samples.shape[1]} channels and the model {geometry.channels}; size it with the model's own VAE")
+    given = latent.get("noise_mask")
+    mask = torch.ones_like(samples[:, :1]) if given is None else _mask(given, samples)
+    grid_spans = spans(samples.shape[2], geometry)
+    fps = latent.get("sora", {}).get("fps", FPS)
+    return LatentState(latent=samples, clean=samples, mask=mask, positions=positions(grid_spans, fps), spans=grid_spans)
+
+
+def _mask(given: Tensor, samples: Tensor) -> Tensor:
+    b, _, t, h, w = samples.shape
+    mask = given.float()
+    mask = mask[:, None] if mask.ndim == 4 else mask
+    if mask.ndim != 5 or mask.shape[2:] != (t, h, w):
+        raise InputError(f"the mask of this LATENT is {list(given.shape)}; for {list(samples.shape)} it must be {[b, 1, t, h, w]}")
+    return mask[:, :1].expand(b, 1, t, h, w)
+
+
+def sample(
+    *,
+    model: Any,
+    positive: Any,
+    latent: dict[str, Any],
+    seed: int,
+    steps: int,
+    cfg: float,
+    sampler_name: str,
+    scheduler: str,
+    denoise: float = 1.0,
+    negative: Any = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Samples a LATENT; the one given stays as it was."""
+    from ..sora_core import pipeline
+    from ..sora_core.diffusion.noise import draw_noise, enlarge_noise
+
+    state = state_of(latent, geometry_of(model))
+    shape = tuple(state.latent.shape[1:])
+    draft = latent.get("sora", {}).get("draft")
+    count = state.latent.shape[0]
+    noise = enlarge_noise(draw_noise(draft, seed, count=count), shape, seed) if draft else draw_noise(shape, seed, count=count)
+    made = pipeline.sample(
+        model,
+        state,
+        _features(positive),
+        negative=_features(negative) if negative is not None else None,
+        noise=noise,
+        steps=steps,
+        cfg=cfg,
+        solver=sampler_name,
+        scheduler=scheduler,
+        denoise=denoise,
+        fps=latent.get("sora", {}).get("fps", FPS),
+        progress=progress,
+    )
+    return {**latent, "samples": made.cpu()}
+
+
+def _features(conditioning: Any) -> Tensor:
+    """The text features of a CONDITIONING of one prompt."""
+    if len(conditioning) != 1:
+        raise InputError(f"this sampler takes one prompt per socket, not {len(conditioning)} combined; use one Sora Text Encode")
+    return conditioning[0][0]
+
+
+def decoded(vae: Any, latent: dict[str, Any]) -> Iterator[Tensor]:
+    """Chunks [1,3,F,H,W] in -1..1 of a LATENT, cut to the size that was asked for."""
+    from ..sora_core import pipeline
+
+    asked = latent.get("sora", {})
+    left = asked.get("frames")
+    for chunk in pipeline.decode_stream(vae, samples_of(latent)):
+        height, width = asked.get("height", chunk.shape[3]), asked.get("width", chunk.shape[4])
+        frames = chunk.shape[2] if left is None else min(left, chunk.shape[2])
+        if frames:
+            yield chunk[:, :, :frames, :height, :width]
+        left = None if left is None else left - frames
+
+
+def decode_to_file(vae: Any, latent: dict[str, Any], path: Path, *, fps: float, progress: Progress) -> Tensor:
+    """Streams a LATENT into an mp4. Returns its first frame as IMAGE."""
+    from ..sora_core.media.convert import video_to_image
+    from ..sora_core.media.write import VideoWriter
+
+    chunks = decoded(vae, latent)
+    chunk = next(chunks)
+    first, done, total = video_to_image(chunk[:, :, :1]), 0, latent.get("sora", {}).get("frames", 0)
+    with VideoWriter(path, chunk.shape[3], chunk.shape[4], fps) as writer:
+        while chunk is not None:
+            writer.write(chunk.cpu())
+            done += chunk.shape[2]
+            progress(done, max(done, total))
+            chunk = next(chunks, None)
+    return first.cpu()
+
+
+def decode_image(vae: Any, latent: dict[str, Any]) -> Tensor:
+    """IMAGE of a LATENT, all frames in memory."""
+    import torch
+
+    from ..sora_core.media.convert import video_to_image
+
+    return torch.cat([video_to_image(chunk).cpu() for chunk in decoded(vae, latent)])
+
+
+def encode_image(vae: Any, pixels: Tensor) -> dict[str, Any]:
+    """LATENT of an IMAGE, its frames as one video; raises InputError for a size or length that the VAE cannot have."""
+    import torch
+
+    from ..sora_core.media.convert import image_to_video
+
+    geometry_of(vae)
+    with torch.no_grad():
+        return {"samples": vae.encode(image_to_video(pixels)).cpu()}
+
+
+def load_image(path: Path) -> tuple[Tensor, Tensor]:
+    """IMAGE and MASK (1 = transparent) of a picture."""
+    import numpy as np
+    import torch
+    from PIL import Image, ImageOps
+
+    from ..sora_core.media.images import read_image
+
+    image = read_image(path).float() / 255
+    with Image.open(path) as file:
+        alpha = ImageOps.exif_transpose(file).convert("RGBA").getchannel("A")
+    return image, 1 - torch.from_numpy(np.array(alpha)).float()[None] / 255
+
+
+def save_image(image: Tensor, path: Path, metadata: dict[str, str]) -> None:
+    """One frame [H,W,C] in 0..1 as png."""
+    from ..sora_core.media.convert import image_to_video
+    from ..sora_core.media.images import write_image
+
+    write_image(path, image_to_video(image[None]), metadata=metadata)
+
+
+def save_video(video: Any, path: Path, metadata: dict[str, str]) -> None:
+    """A VIDEO as mp4 with its streams copied, so that nothing is encoded twice."""
+    from ..sora_core.media.remux import remux
+
+    source = video.get_stream_source()
+    remux(source if isinstance(source, BytesIO) else Path(source), path, metadata)
+
+
+def video_of(images: Tensor, fps: float, audio: Any) -> Any:
+    """A VIDEO of frames in memory."""
+    return host.VideoFromComponents(host.VideoComponents(images=images, audio=audio, frame_rate=Fraction(fps)))

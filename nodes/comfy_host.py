@@ -1,0 +1,78 @@
+"""What nodes ask of ComfyUI. `runtime/host.py` has the same names for machines without it."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import folder_paths
+from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
+
+from ..sora_core.errors import InputError
+
+if TYPE_CHECKING:
+    from ..sora_core.types import Progress
+
+__all__ = [
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io",
+    "output_path", "owned_video", "progress", "temp_path", "ui",
+]  # fmt: skip
+
+VideoFromFile = InputImpl.VideoFromFile
+VideoFromComponents = InputImpl.VideoFromComponents
+VideoComponents = Types.VideoComponents
+
+
+def input_files(kind: str) -> list[str]:
+    """Names of the images or videos in the input folder."""
+    folder = Path(folder_paths.get_input_directory())
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    return sorted(folder_paths.filter_files_content_types(names, [kind]))
+
+
+def input_path(name: str) -> Path:
+    """A file of the input folder. Raises InputError where there is none, or where the name leads elsewhere."""
+    plain, folder = folder_paths.annotated_filepath(name)
+    root = Path(folder or folder_paths.get_input_directory()).resolve()
+    path = root / plain
+    if not path.resolve().is_relative_to(root):
+        raise InputError(f"the file name {name!r} would leave its folder; give a name inside {root}")
+    if not path.is_file():
+        raise InputError(f"there is no file {name!r} in {root}")
+    return path
+
+
+def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:
+    """Where to write the next file of that name, and how the interface calls it."""
+    folder, name, number, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory(), width, height)
+    file = f"{name}_{number:05}_{suffix}"
+    return Path(folder) / file, ui.SavedResult(file, subfolder, io.FolderType.output)
+
+
+def temp_path(suffix: str) -> Path:
+    """A fresh file for what is not kept; ComfyUI empties this folder when it starts."""
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"sora_{secrets.token_hex(8)}{suffix}"
+
+
+def owned_video(path: Path) -> VideoFromFile:
+    """A VIDEO in the temp folder."""
+    return VideoFromFile(str(path))
+
+
+def progress() -> Progress:
+    """Tells the person how far this node is; raises the host's own exception when they stop it."""
+    from comfy.model_management import throw_exception_if_processing_interrupted
+    from comfy.utils import ProgressBar
+
+    bar: list[ProgressBar] = []
+
+    def tell(done: int, total: int) -> None:
+        throw_exception_if_processing_interrupted()
+        if not bar:
+            bar.append(ProgressBar(total))
+        bar[0].update_absolute(done, total)
+
+    return tell

@@ -1,0 +1,40 @@
+"""The program our nodes run in: ComfyUI where it is installed, else our own runtime. The one place that decides."""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or find_spec("comfy_api") is None:
+    from ..runtime.host import (
+        ComfyExtension,
+        VideoComponents,
+        VideoFromComponents,
+        VideoFromFile,
+        input_files,
+        input_path,
+        io,
+        output_path,
+        owned_video,
+        progress,
+        temp_path,
+        ui,
+    )
+else:
+    from .comfy_host import (
+        ComfyExtension,
+        VideoComponents,
+        VideoFromComponents,
+        VideoFromFile,
+        input_files,
+        input_path,
+        io,
+        output_path,
+        owned_video,
+        progress,
+        temp_path,
+        ui,
+    )
+
+__all__ = [
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io",
+    "output_path", "owned_video", "progress", "temp_path", "ui",
+]  # fmt: skip

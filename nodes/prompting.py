@@ -1,0 +1,67 @@
+"""Sora / prompts: short prompts made long, and text for the sampler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import adapters
+from .host import io, ui
+
+__all__ = ["NODES"]
+
+
+class SoraExpandPrompt(io.ComfyNode):
+    """A short prompt as a long caption of the kind the model was trained on."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraExpandPrompt",
+            display_name="Sora Expand Prompt",
+            category="Sora",
+            description="Keeps what the prompt says and fills in what it leaves out: ground, light, camera, style.",
+            inputs=[
+                io.String.Input("prompt", multiline=True, default="", tooltip="What to show, in your words."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**53 - 1,
+                    control_after_generate=True,
+                    tooltip="Chooses what is filled in; the same seed fills in the same.",
+                ),
+            ],
+            outputs=[io.String.Output(display_name="prompt", tooltip="The descriptive caption.")],
+        )
+
+    @classmethod
+    def execute(cls, prompt: str, seed: int) -> io.NodeOutput:
+        from ..sora_core.text.expand import expand
+
+        caption = expand(prompt, seed)
+        return io.NodeOutput(caption, ui=ui.PreviewText(caption))
+
+
+class SoraTextEncode(io.ComfyNode):
+    """A prompt as CONDITIONING."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraTextEncode",
+            display_name="Sora Text Encode",
+            category="Sora",
+            description="Turns a prompt into what the sampler follows.",
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder of the model."),
+                io.String.Input("text", multiline=True, default="", tooltip="The prompt. Empty text is what guidance steers away from."),
+            ],
+            outputs=[io.Conditioning.Output(tooltip="For the sampler's positive or negative input.")],
+        )
+
+    @classmethod
+    def execute(cls, clip: Any, text: str) -> io.NodeOutput:
+        return io.NodeOutput(adapters.encode_text(clip, text))
+
+
+NODES: list[type[io.ComfyNode]] = [SoraExpandPrompt, SoraTextEncode]

@@ -1,0 +1,114 @@
+"""Sora / sampling: the noise grid that sets size and length, and the sampler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import adapters, host
+from .host import io, ui
+
+__all__ = ["NODES"]
+
+FREE = "free (width x height)"
+ASPECTS = {
+    "landscape 16:9": (16, 9),
+    "portrait 9:16": (9, 16),
+    "square 1:1": (1, 1),
+    "classic 4:3": (4, 3),
+    "upright 3:4": (3, 4),
+    "cinema 21:9": (21, 9),
+}
+"""width to height"""
+
+
+class SoraNoiseGrid(io.ComfyNode):
+    """Size and length of what is made: the one place that sets them."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        side = {"min": 16, "max": 8192, "step": 8}
+        return io.Schema(
+            node_id="SoraNoiseGrid",
+            display_name="Sora Noise Grid",
+            category="Sora",
+            description="Sizes the grid of noise that a video or image is sampled on: any aspect, any length; zero seconds is an image.",
+            inputs=[
+                io.Vae.Input("vae", tooltip="The network whose latents the grid is made of."),
+                io.Combo.Input(
+                    "aspect",
+                    options=[*ASPECTS, FREE],
+                    default="landscape 16:9",
+                    tooltip="The shape of the picture, or free.",
+                ),
+                io.Int.Input("short_side", default=72, **side, tooltip="The shorter side in pixels, for all shapes but free."),
+                io.Int.Input("width", default=128, **side, tooltip="Width in pixels, where the shape is free."),
+                io.Int.Input("height", default=72, **side, tooltip="Height in pixels, where the shape is free."),
+                io.Float.Input("seconds", default=2.0, min=0.0, max=3600.0, step=0.25, tooltip="Length of the video; 0 is a single image."),
+                io.Float.Input("fps", default=12.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second."),
+                io.Latent.Input("draft", optional=True, tooltip="The grid of a smaller draft; with its seed the scene stays."),
+            ],
+            outputs=[
+                io.Latent.Output(tooltip="The empty grid, for a sampler."),
+                io.Int.Output(display_name="frames", tooltip="Frames of the finished video."),
+                io.Float.Output(display_name="fps", tooltip="Frames per second, for nodes that save."),
+                io.String.Output(display_name="summary", tooltip="Size, tokens, and what sampling will take."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, vae: Any, aspect: str, short_side: int, width: int, height: int, seconds: float, fps: float, draft: Any = None
+    ) -> io.NodeOutput:
+        if aspect != FREE:
+            width, height = sides(ASPECTS[aspect], short_side)
+        latent, frames, summary = adapters.empty_latent(vae, width=width, height=height, seconds=seconds, fps=fps, draft=draft)
+        return io.NodeOutput(latent, frames, fps, summary, ui=ui.PreviewText(summary))
+
+
+def sides(ratio: tuple[int, int], short: int) -> tuple[int, int]:
+    """Width and height with the given shorter side, even."""
+    wide, tall = ratio
+    long = round(short * max(ratio) / min(ratio) / 2) * 2
+    return (long, short) if wide >= tall else (short, long)
+
+
+class SoraSampler(io.ComfyNode):
+    """Noise becomes a video."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraSampler",
+            display_name="Sora Sampler",
+            category="Sora",
+            description="Samples the grid, step by step, towards what the prompt says.",
+            inputs=[
+                io.Model.Input("model", tooltip="The diffusion transformer."),
+                io.Conditioning.Input("positive", tooltip="What to show."),
+                io.Conditioning.Input("negative", optional=True, tooltip="What not to show; left open it is the empty prompt's place."),
+                io.Latent.Input("latent", tooltip="The grid, from Sora Noise Grid or from an edit."),
+                io.Int.Input(
+                    "seed", default=0, min=0, max=2**53 - 1, control_after_generate=True, tooltip="The same seed gives the same video."
+                ),
+                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="More steps are slower and finer."),
+                io.Float.Input("cfg", default=4.0, min=1.0, max=100.0, step=0.1, tooltip="How firmly the prompt is followed; 1 is off."),
+                io.Combo.Input("sampler_name", options=adapters.SAMPLERS, default="euler", tooltip="The solver of each step."),
+                io.Combo.Input("scheduler", options=adapters.SCHEDULERS, default="simple", tooltip="How noise levels are spaced."),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.01,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="The fraction made anew; 1 is all of it.",
+                ),
+            ],
+            outputs=[io.Latent.Output(tooltip="The sampled latent, to be decoded.")],
+        )
+
+    @classmethod
+    def execute(cls, latent: Any, **settings: Any) -> io.NodeOutput:
+        return io.NodeOutput(adapters.sample(latent=latent, progress=host.progress(), **settings))
+
+
+NODES: list[type[io.ComfyNode]] = [SoraNoiseGrid, SoraSampler]

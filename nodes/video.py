@@ -1,0 +1,72 @@
+"""Sora / video: from latents to a file, streamed, with the workflow inside."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from . import adapters, host
+from .host import io, ui
+
+__all__ = ["NODES"]
+
+
+class SoraDecodeVideo(io.ComfyNode):
+    """A LATENT as VIDEO: decoded piece by piece into a file, so that its length does not matter."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraDecodeVideo",
+            display_name="Sora Decode Video",
+            category="Sora",
+            description="Decodes a sampled latent. Long and large videos are streamed into a file and never lie in memory whole.",
+            inputs=[
+                io.Latent.Input("samples", tooltip="The sampled latent."),
+                io.Vae.Input("vae", tooltip="The network that the latent was made for."),
+                io.Float.Input("fps", default=12.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second, from Sora Noise Grid."),
+            ],
+            outputs=[
+                io.Video.Output(tooltip="The video, to be saved or edited."),
+                io.Image.Output(display_name="first_frame", tooltip="The first frame; of a grid of one frame, the image."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, samples: Any, vae: Any, fps: float) -> io.NodeOutput:
+        path = host.temp_path(".mp4")
+        first = adapters.decode_to_file(vae, samples, path, fps=fps, progress=host.progress())
+        return io.NodeOutput(host.owned_video(path), first)
+
+
+class SoraSaveVideo(io.ComfyNode):
+    """A VIDEO as an mp4 that carries its workflow."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraSaveVideo",
+            display_name="Sora Save Video",
+            category="Sora",
+            description="Saves an mp4 in the output folder. The workflow travels inside: drop the file onto the canvas, or `sora run` it.",
+            inputs=[
+                io.Video.Input("video", tooltip="The video to save."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="video/sora",
+                    tooltip="The name, with folders below the output folder; a number is added. %width% and %height% are filled in.",
+                ),
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, video: Any, filename_prefix: str) -> io.NodeOutput:
+        path, result = host.output_path(filename_prefix, ".mp4", *video.get_dimensions())
+        carried = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})}
+        adapters.save_video(video, path, {key: json.dumps(value) for key, value in carried.items() if value is not None})
+        return io.NodeOutput(ui=ui.PreviewVideo([result]))
+
+
+NODES: list[type[io.ComfyNode]] = [SoraDecodeVideo, SoraSaveVideo]

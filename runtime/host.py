@@ -1,0 +1,54 @@
+"""What nodes ask of the program they run in, answered without ComfyUI. `nodes/comfy_host.py` has the same names for ComfyUI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import schema as io
+from . import ui
+from .schema import ComfyExtension
+from .session import current
+from .video import VideoComponents, VideoFromComponents, VideoFromFile
+
+if TYPE_CHECKING:
+    from ..sora_core.types import Progress
+
+__all__ = [
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io",
+    "output_path", "owned_video", "progress", "temp_path", "ui",
+]  # fmt: skip
+
+
+def input_files(kind: str) -> list[str]:
+    """Names of the images or videos in the input folder."""
+    return current().input_files(kind)
+
+
+def input_path(name: str) -> Path:
+    """A file of the input folder. Raises InputError where there is none, or where the name leads elsewhere."""
+    return current().input_path(name)
+
+
+def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:
+    """Where to write the next file of that name, and how the interface calls it. `%width%` and `%height%` may be in the prefix."""
+    filled = prefix.replace("%width%", str(width)).replace("%height%", str(height))
+    path, name = current().output_path(filled, suffix)
+    folder, _, file = name.rpartition("/")
+    return path, ui.SavedResult(file, folder, io.FolderType.output)
+
+
+def temp_path(suffix: str) -> Path:
+    """A fresh file for what is not kept."""
+    return current().temp_path(suffix)
+
+
+def owned_video(path: Path) -> VideoFromFile:
+    """A VIDEO whose file is deleted when nothing needs it any more."""
+    return VideoFromFile(str(path), owned=True)
+
+
+def progress() -> Progress:
+    """Tells the person how far this node is; raises Cancelled when they stop it."""
+    session = current()
+    return lambda done, total: session.report(session.node, done, total)
