@@ -115,8 +115,10 @@ ALSO_COUNTS: dict[str, int] = {
     "1": 1, "2": 2, "3": 3, "4": 4, "couple": 2, "pair": 2, "several": 3, "few": 3, "some": 3, "many": 4,
 }  # fmt: skip
 ALSO_GROUNDS: dict[str, str] = {
-    "grassy": "grass", "field": "grass", "garden": "grass", "park": "grass", "dunes": "sand", "dune": "sand", "winter": "snow",
-    "ice": "snow", "snowfield": "snow", "table": "wood", "tabletop": "wood", "desk": "wood", "ocean": "water", "pond": "water", "river": "water",
+    "grassy": "grass", "field": "grass", "garden": "grass", "park": "grass", "dunes": "sand", "dune": "sand",
+    "winter": "snow",
+    "ice": "snow", "snowfield": "snow", "table": "wood", "tabletop": "wood", "desk": "wood", "ocean": "water",
+    "pond": "water", "river": "water",
 }  # fmt: skip
 ALSO_LIGHTS: dict[str, str] = {
     "day": "noon", "daytime": "noon", "sunny": "noon", "midday": "noon", "sunshine": "noon", "sunlight": "noon", "sunrise": "sunset",
