@@ -96,13 +96,24 @@ def _open_sora_shift(tokens: int, latent_frames: int) -> float:
     return max(1.0, _line(tokens // latent_frames, 256, 1.0, 4096, 3.0)) * math.sqrt(latent_frames)
 
 
-TOKEN_SHIFTS: dict[str, Callable[[int, int], float]] = {"flux": _flux_shift, "ltx": _ltx_shift, "open_sora": _open_sora_shift}
+def _picture_shift(tokens: int, latent_frames: int) -> float:
+    return max(1.0, math.sqrt(tokens / latent_frames / 16))
+
+
+TOKEN_SHIFTS: dict[str, Callable[[int, int], float]] = {
+    "flux": _flux_shift,
+    "ltx": _ltx_shift,
+    "open_sora": _open_sora_shift,
+    "picture": _picture_shift,
+}
 
 
 def shift_for_tokens(rule: str, tokens: int, latent_frames: int = 1) -> float:
     """The shift that a published rule gives to a clip of `tokens` in `latent_frames`: more tokens hide more noise.
 
-    flux and ltx: e^mu, mu linear in the tokens; open_sora: linear in the tokens of one frame, times sqrt(latent frames).
+    flux and ltx: e^mu, mu linear in the tokens; open_sora: linear in the tokens of one frame, times sqrt(latent frames);
+    picture (the bundled model): the square root of the tokens of one frame, 1 at 16, the exact rule for a picture that is only
+    enlarged (simple diffusion, arXiv 2301.11093).
     """
     if rule not in TOKEN_SHIFTS:
         raise InputError(f"there is no shift rule '{rule}'; choose one of: {', '.join(TOKEN_SHIFTS)}")

@@ -25,7 +25,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..layers.attention import cross_attention, self_attention
 from ..layers.modulation import gated, modulated, sinusoid
-from ..layers.packing import Layout, patchify, unpatchify
+from ..layers.packing import Group, Layout, patchify, unpatchify
 from ..layers.rotary import apply_rotary, rotary_table
 from .config import DiTConfig
 from .positions import GRID_FEATURES, grid_features, index_coordinates, metric_coordinates
@@ -41,7 +41,8 @@ class ClipGrid:
     """A group of n clips of one size: what the network must know of their grid.
 
     shape: n, T, H, W in latent cells; positions [n,T] in seconds; spans [n,T] frames; seconds_per_frame [n];
-    mask [n,1,T,H,W] or None where everything is made.
+    mask [n,1,T,H,W] or None where everything is made; text_rows [n,T] which of the group's `texts` each latent frame follows,
+    or None where each clip has one text.
     """
 
     shape: tuple[int, int, int, int]
@@ -49,6 +50,9 @@ class ClipGrid:
     spans: Tensor
     seconds_per_frame: Tensor
     mask: Tensor | None = None
+    text_rows: Tensor | None = None
+    texts: int = 0
+    """texts of the group where `text_rows` is given"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,13 +157,17 @@ class DiT(nn.Module):
     def plan(self, grids: Sequence[ClipGrid], *, device: torch.device | str = "cpu") -> Plan:
         """Rotary tables, grid features and modulation rows for a pack."""
         p, q, r = self.config.patch
-        sizes, coordinates, features, masks = [], [], [], []
+        groups: list[Group] = []
+        coordinates, features, masks = [], [], []
+        token = text = 0
         for grid in grids:
             n, t, h, w = grid.shape
             if t % p or h % q or w % r:
                 raise InputError(f"a latent of {t}x{h}x{w} does not divide into patches of {p}x{q}x{r}")
             t, h, w = t // p, h // q, w // r
-            sizes.append((n, t, h, w))
+            rows = None if grid.text_rows is None else grid.text_rows.to(device)
+            groups.append(Group(n, t, h, w, token, text, rows))
+            token, text = token + n * t * h * w, text + (n if rows is None else grid.texts)
             if self.config.grid_features:
                 coordinates.append(metric_coordinates(grid.positions, h, w))
                 features.append(grid_features(grid.positions, grid.spans, grid.seconds_per_frame, h, w))
@@ -167,9 +175,7 @@ class DiT(nn.Module):
                 coordinates.append(index_coordinates(n, t, h, w))
             masks.append(None if grid.mask is None else F.max_pool3d(grid.mask.float(), self.config.patch)[:, 0].to(device))
         cos, sin = rotary_table(torch.cat(coordinates).to(device), self.config.head_dim, self.config.rope_theta)
-        layout = Layout.of(sizes, masks)
-        if layout.rows.device != torch.device(device):
-            layout = Layout(groups=layout.groups, levels=layout.levels.to(device), rows=layout.rows.to(device), run=layout.run)
+        layout = Layout.of(groups, masks).to(device)
         return Plan(layout=layout, cos=cos, sin=sin, features=torch.cat(features).to(device) if features else None)
 
     def text(self, context_BSD: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -29,7 +29,9 @@ class Group(NamedTuple):
     width: int
     """frames, height and width in tokens"""
     first_token: int
-    first_clip: int
+    first_text: int
+    text_rows: Tensor | None = None
+    """[n,T] which of the group's texts each latent frame follows, or None where each clip has one text"""
 
     @property
     def length(self) -> int:
@@ -40,9 +42,16 @@ class Group(NamedTuple):
         """This group's part of a packed sequence, [n,length,...]; a view."""
         return x[self.first_token : self.first_token + self.clips * self.length].unflatten(0, (self.clips, self.length))
 
-    def of_clips(self, x: Tensor) -> Tensor:
-        """This group's part of something that has one row per clip."""
-        return x[self.first_clip : self.first_clip + self.clips]
+    def texts(self, x: Tensor) -> Tensor:
+        """This group's part of something that has one row per text: a row per clip, or per latent frame."""
+        if self.text_rows is None:
+            return x[self.first_text : self.first_text + self.clips]
+        return x[self.first_text + self.text_rows.flatten()]
+
+    def by_text(self, x: Tensor) -> Tensor:
+        """This group's tokens, [clips, length, ...], or [clips*frames, height*width, ...] where latent frames have texts."""
+        tokens = self.tokens(x)
+        return tokens if self.text_rows is None else tokens.unflatten(1, (self.frames, -1)).flatten(0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,25 +75,26 @@ class Layout:
         """The noise level of each row, [clips*V], from sigma per clip."""
         return (sigma[:, None] * self.levels.to(sigma)).flatten()
 
+    def to(self, device: torch.device | str) -> Layout:
+        """The same layout on another device."""
+        return replace(self, levels=self.levels.to(device), rows=self.rows.to(device))
+
     @staticmethod
-    def of(sizes: Sequence[tuple[int, int, int, int]], masks: Sequence[Tensor | None]) -> Layout:
-        """From (clips, T, H, W in tokens) per group and a mask per group: [n,T,H,W] in tokens, or None where all is made."""
-        groups, token, clip = [], 0, 0
-        for n, t, h, w in sizes:
-            groups.append(Group(n, t, h, w, token, clip))
-            token, clip = token + n * t * h * w, clip + n
-        given = [m for m in masks if m is not None]
+    def of(groups: Sequence[Group], masks: Sequence[Tensor | None]) -> Layout:
+        """From groups and a mask per group: [n,T,H,W] in tokens, or None where all is made."""
+        given = [mask for mask in masks if mask is not None]
         device = given[0].device if given else torch.device("cpu")
-        levels = torch.cat([torch.ones(1, device=device), *(m.flatten().float() for m in given)]).unique()
-        rows, runs = [], []
+        ends = torch.tensor([0.0, 1.0] if given else [1.0], device=device)
+        levels = torch.cat([ends, *(mask.flatten().float() for mask in given)]).unique()
+        rows, runs, clip = [], [], 0
         for group, mask in zip(groups, masks, strict=True):
-            row = (torch.arange(group.clips, device=device) + group.first_clip) * len(levels)
+            row = (torch.arange(group.clips, device=device) + clip) * len(levels)
+            clip += group.clips
             if mask is None:
                 rows.append((row + len(levels) - 1).repeat_interleave(group.length))
                 runs.append(group.length)
             else:
-                level = torch.bucketize(mask.float(), levels)
-                rows.append((row[:, None, None, None] + level).flatten())
+                rows.append((row[:, None, None, None] + torch.bucketize(mask.float(), levels)).flatten())
                 whole_frames = bool((mask == mask[:, :, :1, :1]).all())
                 runs.append(group.height * group.width if whole_frames else 1)
         run = math.gcd(*runs)

@@ -1,1 +1,5 @@
 """Training of codec, text encoder and transformer."""
+
+from .run import run
+
+__all__ = ["run"]

@@ -1,0 +1,62 @@
+"""A word tokenizer: the vocabulary is counted from captions and travels in the weights file's config.
+
+The bundled model knows a small world, so a word is a token and a word outside the vocabulary can be named to the user.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+__all__ = ["PAD", "UNKNOWN", "WordTokenizer", "split_words"]
+
+PAD, UNKNOWN = 0, 1
+SPECIAL = ("<pad>", "<unknown>")
+WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|[0-9]+|[.,:;!?]")
+
+
+def split_words(text: str) -> list[str]:
+    """Lower-case words, numbers and punctuation marks of a text."""
+    return WORD.findall(unicodedata.normalize("NFKC", text).lower())
+
+
+class WordTokenizer:
+    """Text to token ids; `vocabulary` is the list of words, without the two special tokens."""
+
+    def __init__(self, vocabulary: Sequence[str], length: int) -> None:
+        if len(set(vocabulary)) != len(vocabulary):
+            raise InputError("a vocabulary must not name a word twice")
+        self.vocabulary = tuple(vocabulary)
+        self.length = length
+        self.ids = {word: i for i, word in enumerate((*SPECIAL, *vocabulary))}
+
+    @classmethod
+    def train(cls, captions: Iterable[str], length: int, *, least: int = 2) -> WordTokenizer:
+        """The words that occur at least `least` times, most frequent first."""
+        counts = Counter(word for caption in captions for word in split_words(caption))
+        known = sorted((word for word, n in counts.items() if n >= least), key=lambda word: (-counts[word], word))
+        return cls(known, length)
+
+    @property
+    def size(self) -> int:
+        """Rows of an embedding table for this vocabulary."""
+        return len(self.ids)
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Token ids [B,length] int64, padded with PAD; what is longer is cut."""
+        out = torch.full((len(texts), self.length), PAD, dtype=torch.int64)
+        for row, text in zip(out, texts, strict=True):
+            ids = [self.ids.get(word, UNKNOWN) for word in split_words(text)][: self.length]
+            row[: len(ids)] = torch.tensor(ids, dtype=torch.int64)
+        return out
+
+    def unknown(self, text: str) -> list[str]:
+        """Words of a text that the vocabulary lacks, in order, each once."""
+        return list(dict.fromkeys(word for word in split_words(text) if word not in self.ids))
