@@ -18,8 +18,9 @@ from sora_nodes.sora_core.errors import SoraError
 from test_runtime_saved import NUMBER, drawn, nested, workflow
 
 ODD: list[Any] = [
-    None, True, False, 0, -1, 3, 10**30, 1.5, -0.0, 1e308, "", "x", "../x", "1", "ToyAdd", "\ud800", "{job}", [], {}, [0], ["1", 0],
-    ["4", 0], ["3", 99], ["3", -1], [1, 2, 3], [[]], {"__value__": [1]}, {"a": {"b": []}}, -10, -20, 4, 2, "Reroute", "PrimitiveNode", "plus", "5:1",
+    None, True, False, 0, -1, 3, 10**30, 1.5, -0.0, 1e308, "", "x", "../x", "1", "ToyAdd", "\ud800", "{job}", -10, -20, 4, 2,
+    [], {}, [0], ["1", 0], ["4", 0], ["3", 99], ["3", -1], [1, 2, 3], [[]], {"__value__": [1]}, {"a": {"b": []}},
+    "Reroute", "PrimitiveNode", "plus", "5:1",
 ]  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def mutate(document: dict[str, Any], chance: random.Random) -> dict[str, Any]:
             case 2 if isinstance(container, list):
                 container.insert(key, copy.deepcopy(container[key]))
             case 3:
-                container[key] = copy.deepcopy(other_container[other_key]) if other_key in range(10**9) or other_key else 0
+                container[key] = copy.deepcopy(other_container[other_key])
             case _ if isinstance(container, dict):
                 container[str(chance.choice(ODD))] = container.pop(key)
     return document

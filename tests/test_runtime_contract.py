@@ -1,0 +1,93 @@
+"""Saved workflows keep working: node ids, inputs, their order and their defaults are a contract, kept in contract/nodes.json.
+
+After an addition, run `python tests/test_runtime_contract.py` and commit the file with it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sora_nodes.nodes import SoraExtension
+from sora_nodes.runtime.command import local_registry
+from sora_nodes.runtime.registry import Registry
+
+CONTRACT = Path(__file__).parent / "contract" / "nodes.json"
+HELP = Path(__file__).parent.parent / "web" / "docs"
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+
+MIGRATE = """{what}
+Workflows that people saved hold widget values by position and sockets by name, so this change would break them.
+To change a node: append new inputs behind the others, with a default. To take one away: keep it, mark it deprecated in its tooltip
+and ignore it. To do something else: add a node with a new id and leave this one as it is.
+"""
+
+
+def ours() -> Registry:
+    return Registry.of(SoraExtension())
+
+
+def entry(info: dict[str, Any]) -> dict[str, Any]:
+    """What of a node saved workflows rely on."""
+    inputs = [
+        {"name": name, "type": spec[0], "required": group == "required", "default": spec[1].get("default")}
+        for group in ("required", "optional")
+        for name, spec in info["input"].get(group, {}).items()
+    ]
+    return {"inputs": inputs, "outputs": [list(pair) for pair in zip(info["output_name"], info["output"], strict=True)]}
+
+
+def contract() -> dict[str, Any]:
+    return {name: entry(info) for name, info in ours().object_info().items()}
+
+
+def test_no_node_and_no_input_was_removed_moved_or_changed() -> None:
+    now, was = contract(), json.loads(CONTRACT.read_text())
+    for name, node in was.items():
+        assert name in now, MIGRATE.format(what=f"The node {name} is gone.")
+        for side in ("inputs", "outputs"):
+            kept = now[name][side][: len(node[side])]
+            assert kept == node[side], MIGRATE.format(what=f"{name}: the {side} were {node[side]} and are {now[name][side]}.")
+        added = now[name]["inputs"][len(node["inputs"]) :]
+        required = [item["name"] for item in added if item["required"] and item["default"] is None]
+        assert not required, MIGRATE.format(what=f"{name}: the new inputs {required} are required and have no default.")
+
+
+def test_what_was_added_is_in_the_contract() -> None:
+    assert contract() == json.loads(CONTRACT.read_text()), "nodes or inputs were added: run `python tests/test_runtime_contract.py`"
+
+
+def test_every_node_is_ours_by_name_and_says_what_everything_is() -> None:
+    for name, info in ours().object_info().items():
+        assert name.startswith("Sora") and info["display_name"] and info["description"] and info["category"].startswith("Sora")
+        for group in ("required", "optional"):
+            for key, spec in info["input"].get(group, {}).items():
+                assert spec[1].get("tooltip"), f"{name}.{key} has no tooltip"
+                assert spec[0] not in WIDGETS or spec[0] == "COMBO" or "default" in spec[1], f"{name}.{key} has no default"
+        assert all(info["output_tooltips"]), f"an output of {name} has no tooltip"
+
+
+def test_every_node_has_a_help_page_that_names_every_input() -> None:
+    for name, info in ours().object_info().items():
+        page = (HELP / f"{name}.md").read_text()
+        for key in [*info["input"]["required"], *info["input"].get("optional", {}), *info["output_name"]]:
+            assert key in page, f"the help page of {name} does not speak of {key}"
+    assert {path.stem for path in HELP.glob("*.md")} <= set(ours().names())
+
+
+def test_names_that_nodes_offer_are_those_of_the_core() -> None:
+    from sora_nodes.nodes import adapters
+    from sora_nodes.sora_core.diffusion.schedule import SCHEDULES
+    from sora_nodes.sora_core.diffusion.solvers import SOLVERS
+
+    assert set(adapters.SAMPLERS) == set(SOLVERS) and set(adapters.SCHEDULERS) == set(SCHEDULES)
+
+
+def test_stock_nodes_do_not_take_our_prefix() -> None:
+    assert {name for name in local_registry().names() if name.startswith("Sora")} == set(ours().names())
+
+
+if __name__ == "__main__":
+    lines = [f" {json.dumps(name)}: {json.dumps(node)}" for name, node in contract().items()]
+    CONTRACT.write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -1,0 +1,59 @@
+"""The example workflows: they read, they are valid as they are, and a person can read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sora_nodes.runtime.command import Order, load_graph, local_registry
+from sora_nodes.runtime.graph import Graph
+from sora_nodes.runtime.session import Session
+from sora_nodes.runtime.validate import plan
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("*.json"))
+
+
+@pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
+def example(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def graph(path: Path, root: Path, *settings: str) -> Graph:
+    with Session(input=root, output=root, temp=root).active():
+        return load_graph(Order(workflow=path, settings=list(settings)), None, local_registry())
+
+
+def test_there_are_examples() -> None:
+    assert {"text_to_video", "text_to_image", "vertical_video", "draft_then_full"} <= {path.stem for path in EXAMPLES}
+
+
+def test_an_example_is_valid_as_it_is(example: Path, tmp_path: Path) -> None:
+    checked = plan(graph(example, tmp_path), local_registry())
+    drawn = [node for node in json.loads(example.read_text())["nodes"] if node["type"] not in ("MarkdownNote", "PrimitiveNode")]
+    assert len(checked.order) == len(drawn)
+
+
+def test_an_example_is_laid_out_for_a_person(example: Path) -> None:
+    """A note, named groups, nothing on top of anything else, and links that agree on both ends."""
+    document = json.loads(example.read_text())
+    nodes: dict[int, dict[str, Any]] = {node["id"]: node for node in document["nodes"]}
+    assert any(node["type"] == "MarkdownNote" for node in nodes.values()) and len(document["groups"]) >= 3
+    boxes = [(*node["pos"], node["pos"][0] + node["size"][0], node["pos"][1] + node["size"][1]) for node in nodes.values()]
+    for i, a in enumerate(boxes):
+        for b in boxes[i + 1 :]:
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], f"{a} and {b} overlap"
+    for number, origin, slot, target, target_slot, kind in document["links"]:
+        assert number in nodes[origin]["outputs"][slot]["links"] and nodes[target]["inputs"][target_slot]["link"] == number
+        assert nodes[origin]["outputs"][slot]["type"] == kind == nodes[target]["inputs"][target_slot]["type"]
+
+
+def test_one_seed_drives_both_passes_of_the_draft_workflow(tmp_path: Path) -> None:
+    found = graph(next(path for path in EXAMPLES if path.stem == "draft_then_full"), tmp_path)
+    assert [node.inputs["seed"] for node in found.nodes.values() if node.kind == "SoraSampler"] == [7, 7]
+
+
+def test_a_value_is_set_by_the_title_that_the_person_sees(tmp_path: Path) -> None:
+    path = next(path for path in EXAMPLES if path.stem == "text_to_video")
+    assert graph(path, tmp_path, "SoraExpandPrompt.prompt=a cone").find("SoraExpandPrompt").inputs["prompt"] == "a cone"
