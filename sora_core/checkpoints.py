@@ -39,6 +39,8 @@ class Header:
     """empty in a file that was not saved here"""
     metadata: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
+    """as the format names them: F32, BF16, F16, F8_E4M3, ..."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,7 @@ def read_header(path: str | Path) -> Header:
     try:
         config = json.loads(metadata.pop(CONFIG_KEY, "{}"))
         shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
+        dtypes = {name: str(entry["dtype"]) for name, entry in entries.items()}
         expected = end + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has a damaged header; fetch or save it again.") from error
@@ -130,7 +133,7 @@ def read_header(path: str | Path) -> Header:
         raise CheckpointError(
             f"{path} is {'truncated' if size < expected else 'damaged'}: {size} of {expected} bytes; fetch or save it again."
         )
-    return Header(config=config, metadata=metadata, shapes=shapes)
+    return Header(config=config, metadata=metadata, shapes=shapes, dtypes=dtypes)
 
 
 def parse_header(path: Path) -> tuple[dict[str, Any], int]:

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKS = ("sora_core", "runtime", "nodes", "commands")
 LINE = [
-    *["errors", "types", "grid", "files", "checkpoints", "layers", "diffusion", ("text", "vae", "dit"), "media", "editing", "pipeline"],
-    *["safety", "data", "training", "evaluation"],
+    *["errors", "types", "grid", "files", "checkpoints", "layers", "diffusion", ("text", "vae", "dit"), "open_weights"],
+    *["media", "editing", "pipeline", "safety", "data", "training", "evaluation"],
 ]
 RANK = {name: rank for rank, step in enumerate(LINE) for name in ([step] if isinstance(step, str) else step)}
 DATA_ONLY = {"weights"}

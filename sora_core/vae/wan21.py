@@ -237,8 +237,8 @@ class Wan21Codec(CausalCodec):
         self.conv1 = ops.Conv3d(2 * config.channels, 2 * config.channels, 1)
         self.conv2 = ops.Conv3d(config.channels, config.channels, 1)
         self.decoder = decoder(config, ops)
-        self.register_buffer("latent_mean", torch.tensor(config.mean), persistent=False)
-        self.register_buffer("latent_std", torch.tensor(config.std), persistent=False)
+        self.register_buffer("latent_mean", torch.tensor(config.mean, device="cpu"), persistent=False)
+        self.register_buffer("latent_std", torch.tensor(config.std, device="cpu"), persistent=False)
 
     def _encode_chunk(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
         """One latent frame at a time: memory does not grow with the clip."""

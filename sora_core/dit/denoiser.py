@@ -1,0 +1,84 @@
+"""The transformer as a denoiser: what depends on sizes and text alone is made once and kept.
+
+Legend: B clips, C channels, T H W of the latent, S text tokens, D text width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..diffusion.parametrization import denoised_from, level_at
+from ..types import Denoiser
+from .model import ClipGrid, DiT, Plan, TextKV
+
+__all__ = ["DiTDenoiser", "experts"]
+
+KEPT = 4
+"""plans and texts remembered: cond, uncond and both as one batch"""
+
+
+class DiTDenoiser:
+    """`denoised = denoiser(x, sigma, mask, context)` for clips of one grid.
+
+    positions [T] in seconds and spans [T] in frames are what the bundled model is told; published models count tokens.
+    Rotary tables and modulation rows are made once per size and mask, keys and values of the text once per prompt.
+    """
+
+    def __init__(self, dit: DiT, *, positions: Tensor, spans: Tensor, fps: float) -> None:
+        self.dit, self.positions, self.spans, self.fps = dit, positions, spans, fps
+        self.plans: list[tuple[torch.Size, Tensor | None, Plan]] = []
+        self.texts: list[tuple[Tensor, TextKV]] = []
+
+    def __call__(self, x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        weight = self.dit.patch_embedding.weight
+        given = x.to(weight.device, weight.dtype)
+        output = self.dit([given], sigma.to(weight.device), self.plan(given, mask), self.text(context))[0]
+        return denoised_from(output.to(x.device, torch.float32), x, level_at(sigma, mask), self.dit.config.prediction)
+
+    def plan(self, x: Tensor, mask: Tensor) -> Plan:
+        """The plan of this size and mask; a network with one noise level per clip is not told the mask."""
+        told = mask if self.dit.config.per_position_time else None
+        for shape, known, plan in self.plans:
+            if shape == x.shape and same(known, told):
+                return plan
+        n, _, t, h, w = x.shape
+        grid = ClipGrid(
+            shape=(n, t, h, w),
+            positions=self.positions[:t].expand(n, t),
+            spans=self.spans[:t].expand(n, t),
+            seconds_per_frame=torch.full((n,), 1 / self.fps),
+            mask=told,
+        )
+        plan = self.dit.plan([grid], device=x.device)
+        self.plans = [*self.plans[1 - KEPT :], (x.shape, told, plan)]
+        return plan
+
+    def text(self, context: Tensor) -> TextKV:
+        """Keys and values of this context."""
+        for known, text in self.texts:
+            if same(known, context):
+                return text
+        weight = self.dit.patch_embedding.weight
+        text = self.dit.text(context.to(weight.device, weight.dtype))
+        self.texts = [*self.texts[1 - KEPT :], (context, text)]
+        return text
+
+
+def same(a: Tensor | None, b: Tensor | None) -> bool:
+    """Whether two tensors hold the same; guidance joins contexts anew at every step, so being one object is not asked."""
+    if a is None or b is None:
+        return a is b
+    return a is b or (a.shape == b.shape and a.device == b.device and bool(torch.equal(a, b)))
+
+
+def experts(high: Denoiser, low: Denoiser, boundary: float) -> Denoiser:
+    """Two networks for two stretches of noise (Wan 2.2 A14B): `high` from sigma = boundary up, `low` below it.
+
+    Each may carry its own guidance. Reads sigma on the host once per call.
+    """
+
+    def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        return (high if float(sigma[0]) >= boundary else low)(x, sigma, mask, context)
+
+    return denoise

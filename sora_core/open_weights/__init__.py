@@ -1,0 +1,1 @@
+"""Published weights in our own codec, text encoder and transformer: the Wan family."""

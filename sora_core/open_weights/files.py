@@ -1,0 +1,124 @@
+"""A published model on disk as one mapping: a single file, a folder, or a set of shards with or without its index."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..checkpoints import LazyTensors, read_header
+from ..errors import CheckpointError, ResourceError
+from ..files import size_text
+
+__all__ = ["Entry", "Source", "check_memory", "open_source"]
+
+SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})\.safetensors$")
+BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "U8": 1, "I8": 1}
+MEMINFO = Path("/proc/meminfo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a file says of one tensor."""
+
+    file: Path
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def bytes(self) -> int:
+        return int(torch.Size(self.shape).numel()) * BYTES.get(self.dtype, 8)
+
+
+class Source(Mapping[str, Tensor]):
+    """The tensors of all files by name, memory-mapped and read when asked for; `entries` needs no reading."""
+
+    def __init__(self, path: Path, files: list[Path]) -> None:
+        self.path = path
+        self.entries: dict[str, Entry] = {}
+        for file in files:
+            header = read_header(file)
+            self.entries |= {n: Entry(file=file, shape=s, dtype=header.dtypes[n]) for n, s in header.shapes.items()}
+        self.opened: dict[Path, LazyTensors] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        file = self.entries[name].file
+        if file not in self.opened:
+            self.opened[file] = LazyTensors(file, [n for n, e in self.entries.items() if e.file == file], "cpu")
+        return self.opened[file][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def open_source(path: str | Path) -> Source:
+    """Read the headers of a model. Raises CheckpointError for what is missing, truncated or no safetensors file."""
+    path = Path(path)
+    if path.is_dir():
+        return Source(path, in_folder(path))
+    if path.name.endswith(".index.json"):
+        return Source(path, of_index(path))
+    shard = SHARD.match(path.name)
+    return Source(path, whole_set(path.parent, shard) if shard else [path])
+
+
+def in_folder(folder: Path) -> list[Path]:
+    indexes, files = sorted(folder.glob("*.safetensors.index.json")), sorted(folder.glob("*.safetensors"))
+    if indexes:
+        return of_index(indexes[0])
+    shards = [match for file in files if (match := SHARD.match(file.name))]
+    if shards:
+        return whole_set(folder, shards[0])
+    if len(files) != 1:
+        found = ", ".join(f.name for f in files[:3]) or "none"
+        raise CheckpointError(f"{folder} should hold one model and holds {len(files)} .safetensors files ({found}): name the file itself.")
+    return files
+
+
+def of_index(index: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except OSError as error:
+        raise CheckpointError(f"{index} cannot be read: {error.strerror}.") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{index} is not an index of shards: fetch it again.") from error
+    return present(index.parent, [str(name) for name in names])
+
+
+def whole_set(folder: Path, shard: re.Match[str]) -> list[Path]:
+    return present(folder, [f"{shard[1]}-{i + 1:05d}-of-{shard[3]}.safetensors" for i in range(int(shard[3]))])
+
+
+def present(folder: Path, names: list[str]) -> list[Path]:
+    missing = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(f"{len(missing)} of {len(names)} shards are missing in {folder} ({', '.join(missing[:3])}): fetch them too.")
+    return [folder / name for name in names]
+
+
+def check_memory(what: str, needed: int, device: torch.device | str = "cpu") -> None:
+    """Raise ResourceError where `needed` bytes are not free on the device; where that cannot be known, go on."""
+    free = free_memory(torch.device(device))
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"{what} needs {size_text(needed)} of memory and {size_text(free)} are free: "
+            "close other programs, or take an fp8 file or a smaller model."
+        )
+
+
+def free_memory(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = MEMINFO.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), None)

@@ -1,0 +1,150 @@
+"""Published weights from disk to a module that is ready to run.
+
+Weights stay memory-mapped where they keep their type: loading 2.8 GB takes no second copy. What is not as it should be is
+found from the headers, before anything is allocated, so no half-loaded model is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoints import load_into
+from ..dit.model import DiT
+from ..errors import CheckpointError, InputError
+from ..layers.eight_bit import EightBitOps
+from ..text.pieces import TokenTable
+from ..text.umt5 import UMT5
+from ..vae.wan21 import Wan21Codec
+from .files import Source, check_memory, open_source
+from .keys import SCALES, SPARE, renamed
+from .kinds import Kind, detect
+
+__all__ = ["OpenModel", "load_codec", "load_open", "load_text_encoder", "load_transformer"]
+
+DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+EIGHT = "F8_E4M3"
+TOKENIZER = "spiece_model"
+EXACT = ("modulation",)
+"""endings of what the network reads in float32 whatever its own type"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenModel:
+    """A published model in one of our modules."""
+
+    kind: Kind
+    module: nn.Module
+    dtype: torch.dtype
+    """of the computation; fp8 weights are widened to it where they are used"""
+    tokens: TokenTable | None = None
+    """of a text encoder"""
+
+
+class Prepared(Mapping[str, Tensor]):
+    """The tensors under our names and in the type they are wanted in, one at a time."""
+
+    def __init__(self, source: Source, names: dict[str, str], module: nn.Module, dtype: torch.dtype) -> None:
+        self.source, self.module, self.dtype = source, module, dtype
+        self.where = {ours: theirs for theirs, ours in names.items() if not SPARE.search(ours) and not ours.endswith(SCALES)}
+        scales = {ours: theirs for theirs, ours in names.items() if ours.endswith(SCALES)}
+        self.scales = {ours.rsplit(".", 1)[0]: theirs for ours, theirs in scales.items()}
+        self.eight = {name for name, value in module.state_dict().items() if name.endswith(".scale")}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name in self.eight:
+            theirs = self.scales.get(name.removesuffix(".scale"))
+            return torch.ones(()) if theirs is None else self.source[theirs].float().reshape(())
+        tensor = self.source[self.where[name]]
+        if name.removesuffix(".weight") + ".scale" in self.eight and name.endswith(".weight"):
+            return tensor
+        if tensor.dtype == torch.float8_e4m3fn:
+            scale = self.scales.get(name.rsplit(".", 1)[0])
+            return (tensor.float() * self.source[scale].float() if scale else tensor).to(self.dtype)
+        exact = name.endswith(EXACT) and tensor.dtype == torch.float32
+        return tensor if exact else tensor.to(self.dtype)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.where
+        yield from self.eight
+
+    def __len__(self) -> int:
+        return len(self.where) + len(self.eight)
+
+
+def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> OpenModel:
+    """Whatever published model lies at `path`: a file, a folder, an index of shards or one of the shards.
+
+    dtype: of the computation; None is the file's own (bfloat16 for fp8 files and for a float16 text encoder, which would
+    overflow). Raises CheckpointError or ResourceError in one sentence; then nothing has been allocated.
+    """
+    source = open_source(path)
+    names = renamed([name for name in source if not SPARE.search(name)])
+    shapes = {ours: source.entries[theirs].shape for theirs, ours in names.items() if not SPARE.search(ours) and not ours.endswith(SCALES)}
+    eight = any(source.entries[name].dtype == EIGHT for name in names)
+    kind, module = detect(shapes, str(path), ops(eight))
+    dtype = dtype or own_dtype(source, names, kind)
+    tensors = Prepared(source, names, module, dtype)
+    check_memory(f"{path} as a {kind.name}", sum(e.bytes for e in source.entries.values()), device)
+    load_into(module, tensors)
+    module.requires_grad_(False).eval()
+    return OpenModel(kind=kind, module=module.to(device), dtype=dtype, tokens=tokenizer(source) if kind.room == "text" else None)
+
+
+def ops(eight: bool) -> Any:
+    return EightBitOps if eight else nn
+
+
+def own_dtype(source: Source, names: dict[str, str], kind: Kind) -> torch.dtype:
+    """The type that most of the file's numbers have."""
+    sizes: dict[str, int] = {}
+    for name in names:
+        entry = source.entries[name]
+        sizes[entry.dtype] = sizes.get(entry.dtype, 0) + entry.bytes
+    strange = sorted(sizes.keys() - DTYPES.keys() - {EIGHT})
+    if strange:
+        raise CheckpointError(
+            f"{source.path} holds weights of type {', '.join(strange)}: take a float32, bfloat16, float16 or fp8 e4m3 file."
+        )
+    most = max(sizes, key=lambda d: sizes[d])
+    if most == EIGHT or (kind.room == "text" and most == "F16"):
+        return torch.bfloat16
+    return DTYPES[most]
+
+
+def tokenizer(source: Source) -> TokenTable:
+    inside = next((name for name in source if name.endswith(TOKENIZER)), None)
+    if inside:
+        return TokenTable.from_bytes(source[inside].numpy().tobytes())
+    return TokenTable.near(source.path if source.path.is_dir() else source.path.parent)
+
+
+def load_transformer(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> DiT:
+    """A Wan transformer; raises CheckpointError where the file is another kind of model."""
+    return of_room(path, "transformer", dtype, device).module  # type: ignore[return-value]
+
+
+def load_codec(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Wan21Codec:
+    """A Wan 2.1 or 2.2 codec."""
+    return of_room(path, "codec", dtype, device).module  # type: ignore[return-value]
+
+
+def load_text_encoder(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> tuple[UMT5, TokenTable]:
+    """A umT5 encoder and its tokenizer."""
+    model = of_room(path, "text", dtype, device)
+    if model.tokens is None:
+        raise InputError(f"{path} has no tokenizer.")
+    return model.module, model.tokens  # type: ignore[return-value]
+
+
+def of_room(path: str | Path, room: str, dtype: torch.dtype | None, device: torch.device | str) -> OpenModel:
+    model = load_open(path, dtype=dtype, device=device)
+    if model.kind.room != room:
+        wanted = {"transformer": "a transformer", "codec": "a codec (VAE)", "text": "a text encoder"}[room]
+        raise CheckpointError(f"{path} is a {model.kind.name}, and {wanted} is wanted here.")
+    return model

@@ -1,0 +1,188 @@
+"""Published files of every layout become our modules, and what does not fit is named in one sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from sora_nodes.sora_core.dit.config import DiTConfig
+from sora_nodes.sora_core.dit.model import DiT
+from sora_nodes.sora_core.errors import CheckpointError, ResourceError
+from sora_nodes.sora_core.open_weights import files
+from sora_nodes.sora_core.open_weights.keys import renamed
+from sora_nodes.sora_core.open_weights.load import load_codec, load_open, load_transformer
+from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
+from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
+from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
+from torch import Tensor, nn
+
+Tensors = dict[str, Tensor]
+
+
+def numbers(module: nn.Module) -> Tensors:
+    torch.manual_seed(0)
+    return {name: torch.randn(value.shape) * 0.1 for name, value in module.state_dict().items()}
+
+
+def transformer(channels: int = 16) -> Tensors:
+    return numbers(DiT(DiTConfig(width=128, depth=2, heads=1, mlp_width=64, channels=channels, text_width=32)))
+
+
+def write(path: Path, tensors: Tensors) -> Path:
+    save_file(tensors, path)
+    return path
+
+
+def same(module: nn.Module, tensors: Tensors) -> bool:
+    state = module.state_dict()
+    return state.keys() == tensors.keys() and all(torch.equal(state[name], tensors[name]) for name in tensors)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model.", "diffusion_model."])
+def test_a_prefix_does_not_matter(tmp_path: Path, prefix: str) -> None:
+    tensors = transformer()
+    path = write(tmp_path / "wan.safetensors", {prefix + name: value for name, value in tensors.items()})
+    assert same(load_transformer(path), tensors)
+
+
+@pytest.mark.parametrize(
+    ("channels", "per_position"), [(16, False), (48, True)], ids=["Wan 2.1 and A14B: one noise level", "TI2V-5B: one per position"]
+)
+def test_the_config_comes_from_the_shapes(tmp_path: Path, channels: int, per_position: bool) -> None:
+    config = load_transformer(write(tmp_path / "wan.safetensors", transformer(channels))).config
+    assert (config.width, config.depth, config.heads, config.mlp_width, config.channels) == (128, 2, 1, 64, channels)
+    assert config.per_position_time is per_position
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("scale_shift_table", "head.modulation"),
+        ("blocks.3.scale_shift_table", "blocks.3.modulation"),
+        ("blocks.3.attn1.to_out.0.bias", "blocks.3.self_attn.o.bias"),
+        ("blocks.3.attn2.norm_k.weight", "blocks.3.cross_attn.norm_k.weight"),
+        ("blocks.3.norm2.weight", "blocks.3.norm3.weight"),
+        ("blocks.3.ffn.net.0.proj.weight", "blocks.3.ffn.0.weight"),
+        ("condition_embedder.time_embedder.linear_2.weight", "time_embedding.2.weight"),
+        ("proj_out.weight", "head.head.weight"),
+    ],
+)
+def test_the_other_layout_is_a_table(theirs: str, ours: str) -> None:
+    assert renamed([theirs, "condition_embedder.time_proj.weight"])[theirs] == ours
+
+
+@pytest.mark.parametrize("named_by", ["folder", "index", "shard"])
+def test_a_set_of_shards_is_one_model(tmp_path: Path, named_by: str) -> None:
+    tensors = transformer()
+    index = shards(tmp_path, tensors)
+    path = {"folder": tmp_path, "index": index, "shard": tmp_path / "m-00002-of-00002.safetensors"}[named_by]
+    assert same(load_transformer(path), tensors)
+
+
+def shards(folder: Path, tensors: Tensors) -> Path:
+    """Two shards and their index; returns the index."""
+    names = list(tensors)
+    halves = {"m-00001-of-00002.safetensors": names[::2], "m-00002-of-00002.safetensors": names[1::2]}
+    for file, part in halves.items():
+        write(folder / file, {name: tensors[name] for name in part})
+    index = folder / "m.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {name: file for file, part in halves.items() for name in part}}))
+    return index
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_type_of_the_file_is_kept(tmp_path: Path, dtype: torch.dtype) -> None:
+    tensors = {name: value.to(dtype) for name, value in transformer().items()}
+    model = load_open(write(tmp_path / "wan.safetensors", tensors))
+    assert model.dtype == dtype
+    assert {p.dtype for p in model.module.parameters()} == {dtype}
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_eight_bits_stay_eight_bits_and_are_widened_in_use(tmp_path: Path, scaled: bool) -> None:
+    tensors = transformer()
+    packed, scales = {}, {}
+    for name, value in tensors.items():
+        linear = value.ndim == 2
+        scale = value.abs().max() / 448 if linear and scaled else torch.ones(())
+        packed[name] = (value / scale).to(torch.float8_e4m3fn) if linear else value.bfloat16()
+        if linear and scaled:
+            scales[name.removesuffix("weight") + "scale_weight"] = scale
+    if scaled:
+        packed["scaled_fp8"] = torch.zeros(2, dtype=torch.float8_e4m3fn)
+    model = load_open(write(tmp_path / "wan.safetensors", {**packed, **scales}))
+    assert model.dtype == torch.bfloat16
+    linear = model.module.get_submodule("blocks.0.ffn.0")
+    assert linear.weight.dtype == torch.float8_e4m3fn
+    x, weight = torch.randn(5, 128).bfloat16(), tensors["blocks.0.ffn.0.weight"]
+    expected = x.float() @ weight.t() + tensors["blocks.0.ffn.0.bias"]
+    assert (linear(x).float() - expected).norm() / expected.norm() < 0.05
+
+
+@pytest.mark.parametrize(
+    "codec", [Wan21Codec(Wan21Config(width=8)), Wan22Codec(Wan22Config(width=8, decoder_width=16))], ids=["2.1", "2.2"]
+)
+def test_codecs_are_told_apart(tmp_path: Path, codec: Wan21Codec) -> None:
+    tensors = numbers(codec)
+    loaded = load_codec(write(tmp_path / "vae.safetensors", tensors))
+    assert type(loaded) is type(codec) and loaded.config == codec.config and same(loaded, tensors)
+    assert torch.equal(loaded.latent_mean, codec.latent_mean)
+
+
+def test_a_text_encoder_needs_its_tokenizer(tmp_path: Path) -> None:
+    tensors = numbers(UMT5(UMT5Config(vocabulary=20, width=16, depth=1, heads=2, head_dim=8, mlp_width=16)))
+    with pytest.raises(CheckpointError, match=r"no tokenizer.*spiece\.model"):
+        load_open(write(tmp_path / "text.safetensors", tensors))
+
+
+def bad_inputs() -> dict[str, tuple[Tensors, str]]:
+    good = transformer()
+    i2v = {**good, "patch_embedding.weight": torch.zeros(128, 36, 1, 2, 2)}
+    return {
+        "a LoRA": ({"blocks.0.self_attn.q.lora_A.weight": torch.zeros(4, 4)}, "is a LoRA"),
+        "image to video": ({**good, "img_emb.proj.0.bias": torch.zeros(4)}, "image-to-video model.*TI2V-5B"),
+        "image to video, Wan 2.2": (i2v, "takes 36 channels and makes 16"),
+        "a missing name": (
+            {n: v for n, v in good.items() if n != "blocks.1.ffn.2.bias"},
+            r"almost a Wan transformer.*1 missing \(blocks.1.ffn.2.bias",
+        ),
+        "an unknown name": ({**good, "blocks.0.extra.weight": torch.zeros(1)}, r"1 unknown \(blocks.0.extra"),
+        "another shape": ({**good, "blocks.1.ffn.0.bias": torch.zeros(3)}, r"of another shape \(blocks.1.ffn.0.bias \[3\] for \[64\]"),
+        "another family": ({"double_blocks.0.img_attn.qkv.weight": torch.zeros(2)}, "is no Wan transformer, codec or text encoder"),
+        "part of a transformer": ({"patch_embedding.weight": torch.zeros(2)}, "the nearest is a Wan transformer"),
+        "integers": ({n: v.to(torch.int8) for n, v in good.items()}, "weights of type I8"),
+        "nothing": ({}, "is no Wan transformer"),
+    }
+
+
+@pytest.mark.parametrize("case", bad_inputs())
+def test_what_does_not_fit_is_named(tmp_path: Path, case: str) -> None:
+    tensors, message = bad_inputs()[case]
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_transformer(write(tmp_path / "wan.safetensors", tensors))
+    assert "\n" not in str(caught.value)
+
+
+def test_another_room_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"is a Wan transformer, and a codec \(VAE\) is wanted"):
+        load_codec(write(tmp_path / "wan.safetensors", transformer()))
+
+
+def test_a_missing_and_a_truncated_shard_are_named(tmp_path: Path) -> None:
+    index = shards(tmp_path, transformer())
+    second = tmp_path / "m-00002-of-00002.safetensors"
+    second.write_bytes(second.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"m-00002-of-00002.safetensors is truncated"):
+        load_transformer(index)
+    second.unlink()
+    for named in (index, tmp_path, tmp_path / "m-00001-of-00002.safetensors"):
+        with pytest.raises(CheckpointError, match=r"1 of 2 shards are missing .*m-00002-of-00002"):
+            load_transformer(named)
+
+
+def test_memory_is_asked_for_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "free_memory", lambda device: 1000)
+    monkeypatch.setattr(files.Source, "__getitem__", lambda *_: pytest.fail("a tensor was read"))
+    with pytest.raises(ResourceError, match=r"needs .* of memory and 1\.0 kB are free"):
+        load_transformer(write(tmp_path / "wan.safetensors", transformer()))
