@@ -1,0 +1,295 @@
+"""From a prompt to a file: the bundled model, and the few calls that everything else is made of.
+
+    model = load_bundled()
+    context = encode_text(model, [prompt])
+    latent = sample(model, empty_state(model, grid), context, noise=..., ...)
+    for frames in decode_stream(model.codec, latent): ...
+
+Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width, S text tokens, D text width.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import checkpoints
+from .diffusion import SamplerState, draw_noise, schedule, shift_for_tokens
+from .diffusion import cfg as guided
+from .diffusion import sample as run_sampler
+from .diffusion.loop import Preview
+from .dit import DiT, DiTConfig
+from .dit.denoiser import DiTDenoiser
+from .errors import InputError, ResourceError
+from .files import check_writable, size_text
+from .grid import Geometry, LatentGrid, VideoSize, frames_for, plan, positions, spans
+from .media import VideoWriter, write_image
+from .media.write import estimated_bytes
+from .text.encoder import TextConfig, TextEncoder
+from .text.expand import known_summary, unknown_words
+from .text.tokenizer import WordTokenizer
+from .types import LatentState, Progress
+from .vae import BundledCodec, CausalCodec, CodecConfig
+
+__all__ = [
+    "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "check_memory", "decode_stream", "denoiser", "empty_state", "encode_text",
+    "generate", "load_bundled", "load_codec", "sample", "sample_video",
+]  # fmt: skip
+
+CHUNK = 4
+"""latent frames decoded at once: memory stays the same for a clip of any length"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What is used where the user says nothing."""
+
+    negative: str = ""
+    seconds: float = 2.0
+    size: tuple[int, int] = (96, 96)
+    """width and height in pixels"""
+    fps: float = 8.0
+    steps: int = 25
+    cfg: float = 3.0
+    cfg_interval: tuple[float, float] = (0.1, 1.0)
+    """noise levels at which guidance acts (arXiv 2404.07724)"""
+    solver: str = "dpmpp_2m"
+    scheduler: str = "simple"
+    seed: int = 0
+
+
+DEFAULTS = Defaults()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoraModel:
+    """The bundled model, ready to sample."""
+
+    codec: CausalCodec
+    text: TextEncoder
+    tokenizer: WordTokenizer
+    dit: DiT
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.codec.geometry
+
+    @property
+    def device(self) -> torch.device:
+        return self.dit.patch_embedding.weight.device
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateResult:
+    """What was made: the file, its size, and the seconds each part took."""
+
+    path: Path
+    size: VideoSize
+    seconds_taken: dict[str, float]
+
+
+def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cpu") -> SoraModel:
+    """The bundled weights (or another set of the same kind in `folder`). Raises CheckpointError for a damaged file."""
+    folder = folder or Path(str(files(__package__) / "weights"))
+    codec = load_codec(folder / "codec.safetensors", device=device)
+    with torch.device("meta"):
+        text = TextEncoder(TextConfig(**_config(folder / "text.safetensors")))
+        dit = DiT(DiTConfig(**_config(folder / "transformer.safetensors")))
+    _fill(text, folder / "text.safetensors", device)
+    _fill(dit, folder / "transformer.safetensors", device)
+    return SoraModel(codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, text.config.tokens), dit=dit)
+
+
+def load_codec(path: Path, *, device: torch.device | str = "cpu") -> BundledCodec:
+    """A codec of the bundled kind."""
+    with torch.device("meta"):
+        codec = BundledCodec(CodecConfig(**_config(path)))
+    _fill(codec, path, device)
+    return codec
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """The config in a file; JSON has lists where the dataclasses have tuples."""
+    config = checkpoints.read_header(path).config
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+
+
+def _fill(module: torch.nn.Module, path: Path, device: torch.device | str) -> None:
+    """Weights into a module made on the meta device, float32, ready for use."""
+    module.to_empty(device=device)
+    checkpoints.load_into(module, checkpoints.load(path).tensors)
+    module.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def encode_text(model: SoraModel, prompts: Sequence[str]) -> Tensor:
+    """Text features [B,S,D]; an empty prompt is all zeros."""
+    return model.text(model.tokenizer(prompts).to(model.device))
+
+
+def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> LatentState:
+    """A grid on which everything is to be made."""
+    latent = torch.zeros(batch, *grid.shape)
+    grid_spans = spans(grid.shape[1], geometry)
+    return LatentState(
+        latent=latent,
+        clean=latent,
+        mask=torch.ones_like(latent[:, :1]),
+        positions=positions(grid_spans, grid.asked.fps),
+        spans=grid_spans,
+    )
+
+
+def denoiser(model: SoraModel, state: LatentState, fps: float) -> DiTDenoiser:
+    """The bundled network on the grid of a state."""
+    return DiTDenoiser(model.dit, positions=state.positions, spans=state.spans, fps=fps)
+
+
+def sample(
+    model: SoraModel,
+    state: LatentState,
+    cond: Tensor,
+    *,
+    noise: Tensor,
+    negative: Tensor | None = None,
+    steps: int = DEFAULTS.steps,
+    cfg: float = DEFAULTS.cfg,
+    solver: str = DEFAULTS.solver,
+    scheduler: str = DEFAULTS.scheduler,
+    denoise: float = 1.0,
+    fps: float = DEFAULTS.fps,
+    progress: Progress | None = None,
+    preview: Preview | None = None,
+    resume: SamplerState | None = None,
+    checkpoint: Callable[[SamplerState], None] | None = None,
+) -> Tensor:
+    """A sampled latent [B,C,T,H,W] from a state and text features [B,S,D]; without `negative` guidance is against no text."""
+    _, t, h, w = state.latent.shape[1:]
+    p, q, r = model.dit.config.patch
+    shift = shift_for_tokens("picture", t // p * (h // q) * (w // r), t // p)
+    sigmas = schedule(scheduler, steps, shift=shift, denoise=denoise)
+    uncond = torch.zeros_like(cond) if negative is None else negative
+    network = guided(denoiser(model, state, fps), cfg, uncond=uncond, interval=DEFAULTS.cfg_interval)
+    return run_sampler(
+        network, state.to(model.device), noise, sigmas, cond, solver=solver,
+        progress=progress, preview=preview, resume=resume, checkpoint=checkpoint,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def decode_stream(codec: CausalCodec, latent: Tensor, *, mid_stream: bool = False) -> Iterator[Tensor]:
+    """Chunks [B,3,F,H,W] in -1..1 of a latent, in bounded memory."""
+    for chunk in codec.decode_stream(latent.to(codec.latent_mean.device).split(CHUNK, 2), mid_stream=mid_stream):
+        yield chunk.clamp(-1, 1)
+
+
+def sample_video(model: SoraModel, prompts: Sequence[str], size: VideoSize, *, seed: int = 0, **settings: Any) -> Tensor:
+    """Videos [B,3,F,H,W] in -1..1 of a batch of prompts, trimmed to `size`. `settings` are those of `sample`."""
+    grid = plan(size, model.geometry)
+    noise = draw_noise(grid.shape, seed, count=len(prompts))
+    latent = sample(model, empty_state(grid, model.geometry, batch=len(prompts)), encode_text(model, prompts), noise=noise, **settings)
+    video = torch.cat(list(decode_stream(model.codec, latent)), 2)
+    return video[:, :, : size.frames, : size.height, : size.width]
+
+
+def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
+    """Bytes that sampling and decoding a grid take beyond the weights, from above."""
+    config = model.dit.config
+    step = 2 * grid.tokens * (config.width * 12 + config.mlp_width * 2) * 4
+    channels, t, h, w = grid.shape
+    factor = model.geometry.space_factor
+    decode = min(t, CHUNK) * h * w * factor * factor // 16 * 192 * 4 * 6
+    return step + decode + channels * t * h * w * 4 * 8
+
+
+def check_memory(model: SoraModel, grid: LatentGrid) -> None:
+    """Raises ResourceError, with the estimate, where a grid is beyond the machine; nothing has been allocated yet."""
+    need = memory_estimate(model, grid)
+    free = _free_memory(model.device)
+    if free is not None and need > free:
+        raise ResourceError(
+            f"{grid.asked} needs about {size_text(need)} of memory ({grid.tokens:,} tokens) and {size_text(free)} is free; "
+            "choose a smaller size or fewer seconds"
+        )
+
+
+def _free_memory(device: torch.device) -> int | None:
+    """Free bytes where the model runs, or None where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def check_prompt(prompt: str, warn: Callable[[str], None] | None) -> None:
+    """Raises InputError for an empty prompt; warns of words that the bundled model does not know."""
+    if not prompt.strip():
+        raise InputError("the prompt is empty; say what to show, such as 'a red ball rolls to the left on snow at sunset'")
+    unknown = unknown_words(prompt)
+    if unknown and warn is not None:
+        warn(f"the bundled model does not know {', '.join(repr(word) for word in unknown)}; {known_summary()}")
+
+
+def generate(
+    prompt: str,
+    *,
+    out: Path,
+    negative: str = DEFAULTS.negative,
+    seconds: float = DEFAULTS.seconds,
+    size: tuple[int, int] = DEFAULTS.size,
+    fps: float = DEFAULTS.fps,
+    steps: int = DEFAULTS.steps,
+    cfg: float = DEFAULTS.cfg,
+    seed: int = DEFAULTS.seed,
+    model: SoraModel | None = None,
+    progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> GenerateResult:
+    """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it cannot end well."""
+    taken: dict[str, float] = {}
+    began = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal began
+        taken[name], began = time.perf_counter() - began, time.perf_counter()
+
+    check_prompt(prompt, warn)
+    asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
+    check_writable(out, estimated_bytes(asked))
+    model = model or load_bundled()
+    grid = plan(asked, model.geometry)
+    check_memory(model, grid)
+    lap("load")
+    context = encode_text(model, [prompt])
+    against = encode_text(model, [negative]) if negative.strip() else None
+    lap("text")
+    noise = draw_noise(grid.shape, seed)
+    state = empty_state(grid, model.geometry)
+    latent = sample(model, state, context, noise=noise, negative=against, steps=steps, cfg=cfg, fps=fps, progress=progress)
+    lap("sample")
+    _save(model, latent, asked, out)
+    lap("decode and save")
+    return GenerateResult(path=out, size=asked, seconds_taken=taken)
+
+
+def _save(model: SoraModel, latent: Tensor, asked: VideoSize, out: Path) -> None:
+    """Stream a latent into a file of the size asked for."""
+    chunks = (chunk[..., : asked.height, : asked.width] for chunk in decode_stream(model.codec, latent))
+    if asked.frames == 1:
+        write_image(out, next(chunks)[:, :, :1])
+        return
+    left = asked.frames
+    with VideoWriter(out, asked.height, asked.width, asked.fps) as writer:
+        for chunk in chunks:
+            writer.write(chunk[:, :, :left])
+            left -= min(left, chunk.shape[2])
