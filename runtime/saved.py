@@ -115,7 +115,10 @@ def _scope(drawing: dict[str, Any], prefix: str, outer: _Scope | None = None, us
         nodes[str(node["id"])] = node
     links: dict[Any, tuple[str, int]] = {}
     exits: dict[int, Any] = {}
-    for link in drawing.get("links") or []:
+    rows = drawing.get("links", [])
+    if not isinstance(rows, list):
+        raise InputError(f"the links of a saved workflow are a list, not {str(rows)[:40]}")
+    for link in rows:
         number, origin, slot, target, target_slot = _link(link)
         links[number] = (origin, slot)
         if target == str(_OUTWARD):
