@@ -1,1 +1,42 @@
-"""The verbs: pure functions that prepare a latent state."""
+"""The verbs: pure functions that prepare a latent state, and what puts the sampled parts together.
+
+    edit   = extend(clip, codec, seconds=2.0)               # or animate, loop, connect, fill, restyle, storyboard
+    latent = sample(denoiser, edit.state, ...)
+    image  = stitch(edit, latent, codec)                    # kept frames come out as they went in
+
+Every verb returns an `Edit`: a state ready to sample, and all that is needed afterwards to decode, trim and join.
+"""
+
+from .animate import Keyframe, animate
+from .connect import connect
+from .edit import Clip, Codec, Edit
+from .extend import extend
+from .fill import fill
+from .loop import loop_clip, loop_new
+from .restyle import restyle
+from .shots import Shot, Storyboard, storyboard
+from .sizes import fit_frames, reconcile, resample
+from .stitch import decode, join_latents, stitch
+
+__all__ = [
+    "Clip",
+    "Codec",
+    "Edit",
+    "Keyframe",
+    "Shot",
+    "Storyboard",
+    "animate",
+    "connect",
+    "decode",
+    "extend",
+    "fill",
+    "fit_frames",
+    "join_latents",
+    "loop_clip",
+    "loop_new",
+    "reconcile",
+    "resample",
+    "restyle",
+    "stitch",
+    "storyboard",
+]

@@ -1,0 +1,152 @@
+"""What goes into a verb (`Clip`) and what comes out of it (`Edit`).
+
+Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width, K latent frames of the history.
+An `image` is ComfyUI's IMAGE [F,H,W,3] in 0..1: given frames stay in it, so that they come out as they went in, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..grid import Geometry, VideoSize, plan, positions
+from ..media import Video
+from ..types import LatentState
+
+__all__ = ["Clip", "Codec", "Edit", "Part", "compose", "empty", "kept", "made"]
+
+
+class Codec(Protocol):
+    """What the verbs need of a codec; `vae.CausalCodec` is one."""
+
+    geometry: Geometry
+
+    def encode(self, video: Tensor, *, mid_stream: bool = False) -> Tensor: ...
+    def decode(self, latent: Tensor, *, mid_stream: bool = False) -> Tensor: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A given clip: its frames, or the latents it was sampled as, or both.
+
+    image:  [F,H,W,3] in 0..1
+    latent: [1,C,T,h,w]; with `spans` [T]. Kept as it is, never made anew from pixels, wherever a verb can use it.
+    Given both, the latents stand for the same clip: from its first frame if they are longer (a trimmed clip), up to its last if shorter.
+    """
+
+    fps: float
+    image: Tensor | None = None
+    latent: Tensor | None = None
+    spans: Tensor | None = None
+    size: tuple[int, int] | None = None
+    """height and width in pixels of latents that are shown smaller than they are; frames have their own"""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.image is None and self.latent is None:
+            raise InputError("a clip needs frames or latents; this one has neither.")
+        if self.image is not None:
+            check_image(self.image)
+        if self.latent is not None and (self.spans is None or self.latent.ndim != 5 or len(self.spans) != self.latent.shape[2]):
+            raise InputError(f"a clip's latent is [1,C,T,h,w] with a span per latent frame, not {list(self.latent.shape)}.")
+        if not 0 < self.fps <= 240:
+            raise InputError(f"fps must be above 0 and at most 240, not {self.fps:g}.")
+
+    @staticmethod
+    def from_video(video: Video) -> Clip:
+        """A clip read from a file, with the notes of the reading (variable rate, and so on)."""
+        return Clip(image=video.frames.float() / 255, fps=video.fps, notes=video.notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """A state ready to sample, and how its sample becomes the frames that the user sees.
+
+    The timeline is `before` + the frames of history and grid, cut to `shown` + `after`.
+    """
+
+    state: LatentState
+    fps: float
+    history: Tensor | None = None
+    """[1,C,K,h,w] latents before the grid: the decoder hears them first"""
+    history_spans: Tensor | None = None
+    given: Tensor | None = None
+    """[F,H,W,3] in 0..1 the frames of history and grid; only read where `keep` is set"""
+    keep: Tensor | None = None
+    """[F] or [F,H,W] bool: what of `given` replaces the decoded frames exactly"""
+    size: tuple[int, int] | None = None
+    """height and width that are shown of the decoded frames, from the top left; None: all. Given frames have this size"""
+    shown: tuple[int, int] | None = None
+    """first frame and end of history and grid that are shown; None: all"""
+    before: Tensor | None = None
+    """[F,H,W,3] frames of the clip that come before"""
+    after: Tensor | None = None
+    """[F,H,W,3] frames of the clip that come after"""
+    ring: bool = False
+    """the clip has no first frame: sample it with `diffusion.ring`, decode it behind its own end"""
+    denoise: float = 1.0
+    """the fraction of the schedule to run, ComfyUI's `denoise`"""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def spans(self) -> Tensor:
+        """Pixel frames of each latent frame of history and grid."""
+        return self.state.spans if self.history_spans is None else torch.cat([self.history_spans, self.state.spans])
+
+    @property
+    def frames(self) -> int:
+        """Frames that the user sees."""
+        start, end = self.shown or (0, int(self.spans.sum()))
+        return end - start + sum(len(part) for part in (self.before, self.after) if part is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A stretch of the grid: `latent` is kept, or `count` latent frames are made."""
+
+    spans: Tensor
+    latent: Tensor | None = None
+
+
+def kept(latent: Tensor, spans: Tensor) -> Part:
+    """A stretch that is kept, [1,C,T,h,w] with its spans."""
+    return Part(latent=latent, spans=spans)
+
+
+def made(count: int, geometry: Geometry, *, first: bool = False) -> Part:
+    """A stretch to make; `first`: it begins the clip, so its first latent frame stands for one frame."""
+    spans = torch.full((count,), geometry.time_factor, dtype=torch.int64)
+    if first and count:
+        spans[0] = 1
+    return Part(spans=spans)
+
+
+def empty(size: VideoSize, geometry: Geometry, batch: int = 1) -> Tensor:
+    """Zeros [B,C,T,h,w] on the grid for a clip of that size."""
+    return torch.zeros(batch, *plan(size, geometry).shape)
+
+
+def compose(parts: Sequence[Part], fps: float, like: Tensor) -> LatentState:
+    """The state of parts in a row; `like` [B,C,*,h,w] gives the size of what is made."""
+    b, c, _, h, w = like.shape
+    cleans, masks = [], []
+    for part in parts:
+        t = len(part.spans)
+        cleans.append(like.new_zeros(b, c, t, h, w) if part.latent is None else part.latent.to(like))
+        masks.append(torch.full((b, 1, t, h, w), 0.0 if part.latent is not None else 1.0, device=like.device))
+    spans = torch.cat([part.spans for part in parts])
+    clean = torch.cat(cleans, 2)
+    return LatentState(latent=torch.zeros_like(clean), clean=clean, mask=torch.cat(masks, 2), positions=positions(spans, fps), spans=spans)
+
+
+def check_image(image: Tensor) -> None:
+    """Raises InputError unless `image` is [F,H,W,3] in floating point with at least one frame."""
+    if image.ndim != 4 or image.shape[-1] != 3 or not image.is_floating_point():
+        raise InputError(f"frames are an IMAGE [F,H,W,3] in 0..1, not {image.dtype} {list(image.shape)}.")
+    if not image.shape[0]:
+        raise InputError("the clip has no frames.")

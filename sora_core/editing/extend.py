@@ -1,0 +1,88 @@
+"""Extend: a clip goes on after its end, or begins earlier.
+
+forward   [keep tail | make]      backward  [make | keep head]      both  [make | keep the clip | make]
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..errors import InputError
+from .coding import encode_mid_stream, pixels_of, size_of
+from .edit import Clip, Codec, Edit, compose, kept, made
+from .ends import OVERLAP, kept_head, kept_tail, padded
+from .sizes import latents_for
+
+__all__ = ["Direction", "extend"]
+
+Direction = Literal["forward", "backward", "both"]
+
+
+def extend(
+    clip: Clip, codec: Codec, *, seconds: float, direction: Direction = "forward", overlap: int = OVERLAP, mid_stream: bool = True
+) -> Edit:
+    """New frames after the clip, before it, or both (`seconds` each); the old ones come out untouched.
+
+    overlap: frames of the clip at the seam that the network sees, rounded up to whole latent frames; for `both` it sees the whole clip.
+    mid_stream: whether the network knows latents from the middle of a stream (the bundled one does). If not, the tail is encoded
+    as a clip of its own. Raises InputError for a clip shorter than 5 frames, zero seconds or an unknown direction.
+    """
+    count, notes = latents_for(seconds, clip.fps, codec.geometry)
+    notes = (*clip.notes, *notes)
+    if direction == "forward":
+        return _forward(clip, codec, count, overlap, mid_stream, notes)
+    if direction == "backward":
+        return _backward(clip, codec, count, overlap, notes)
+    if direction == "both":
+        return _both(clip, codec, count, notes)
+    raise InputError(f"a clip is extended forward, backward or both, not {direction!r}.")
+
+
+def _forward(clip: Clip, codec: Codec, count: int, overlap: int, mid_stream: bool, notes: tuple[str, ...]) -> Edit:
+    tail = kept_tail(clip, codec, overlap, mid_stream=mid_stream)
+    new = made(count, codec.geometry)
+    state = compose([kept(tail.latent, tail.spans), new], clip.fps, tail.latent)
+    given, keep = padded(tail.given, 0, tail.frames + int(new.spans.sum()))
+    return Edit(
+        state=state,
+        fps=clip.fps,
+        history=tail.history,
+        history_spans=tail.history_spans,
+        size=size_of(clip, codec.geometry),
+        given=given,
+        keep=keep,
+        before=tail.before,
+        notes=(*notes, *tail.notes),
+    )
+
+
+def _backward(clip: Clip, codec: Codec, count: int, overlap: int, notes: tuple[str, ...]) -> Edit:
+    latent, head, rest, more = kept_head(clip, codec, overlap)
+    new, old = made(count + 1, codec.geometry, first=True), made(latent.shape[2], codec.geometry)
+    frames = int(new.spans.sum())
+    given, keep = padded(head, frames, frames + len(head))
+    state = compose([new, kept(latent, old.spans)], clip.fps, latent)
+    shown = (1, frames + len(head))  # one frame more than whole spans is made, since a clip begins with a single one
+    size = size_of(clip, codec.geometry)
+    return Edit(state=state, fps=clip.fps, size=size, given=given, keep=keep, after=rest, shown=shown, notes=(*notes, *more))
+
+
+def _both(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Edit:
+    image, geometry = pixels_of(clip, codec), codec.geometry
+    whole = len(image) // geometry.time_factor
+    if not whole:
+        raise InputError(f"a clip of {len(image)} frames is too short to extend; give at least {geometry.time_factor}.")
+    rest = len(image) - whole * geometry.time_factor
+    latent = encode_mid_stream(image[rest:], codec, whole)
+    head, tail = made(count + 1 + int(rest > 0), geometry, first=True), made(count, geometry)
+    state = compose([head, kept(latent, made(whole, geometry).spans), tail], clip.fps, latent)
+    start, end = int(head.spans.sum()) - rest, int(state.spans.sum())
+    given, keep = padded(image, start, end)
+    first = start - count * geometry.time_factor
+    if rest:
+        notes = (
+            *notes,
+            f"the clip's first {rest} frames fill no whole latent frame: the network does not see them, the result keeps them.",
+        )
+    size = size_of(clip, codec.geometry)
+    return Edit(state=state, fps=clip.fps, size=size, given=given, keep=keep, shown=(first, end), notes=notes)

@@ -1,0 +1,41 @@
+"""Restyle (SDEdit, arXiv 2108.01073): the clip is noised part of the way and made anew from there, so its motion stays."""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import InputError
+from .coding import encode_clip, pixels_of, size_of
+from .edit import Clip, Codec, Edit, Part, compose, made
+from .sizes import Fit, at_size
+
+__all__ = ["DENOISE", "restyle"]
+
+DENOISE = 0.75
+"""the fraction made anew by default: new setting or style, old motion"""
+
+
+def restyle(clip: Clip, codec: Codec, *, denoise: float = DENOISE, size: tuple[int, int] | None = None, how: Fit = "crop") -> Edit:
+    """All make, from the clip's latents; `denoise` has ComfyUI's meaning: 0 changes nothing, 1 keeps nothing.
+
+    The clip is encoded up to the next whole latent frame, its last frame held, and trimmed again.
+    """
+    if not 0 < denoise <= 1:
+        raise InputError(f"denoise must be above 0 (nothing would change) and at most 1, not {denoise:g}.")
+    clip = at_size(clip, *size, how, codec) if size else clip
+    if clip.latent is not None and clip.spans is not None:
+        latent, spans, frames = clip.latent, clip.spans, int(clip.spans.sum())
+    else:
+        image, factor = pixels_of(clip, codec), codec.geometry.time_factor
+        frames, short = len(image), -(len(image) - 1) % factor
+        latent = encode_clip(torch.cat([image, image[-1:].expand(short, -1, -1, -1)]), codec)
+        spans = made(latent.shape[2], codec.geometry, first=True).spans
+    state = compose([Part(spans=spans)], clip.fps, latent)
+    return Edit(
+        state=state.with_(latent=latent, clean=latent),
+        fps=clip.fps,
+        size=size_of(clip, codec.geometry),
+        shown=(0, frames),
+        denoise=denoise,
+        notes=clip.notes,
+    )

@@ -1,0 +1,73 @@
+"""Shots: one sample, several prompts, each for its own span of time, cut hard or blended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ..diffusion import span_weights
+from ..errors import InputError
+from ..grid import VideoSize, frames_for, latent_frames
+from .edit import Codec, Edit, compose, empty, made
+
+__all__ = ["Shot", "Storyboard", "storyboard"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """What is seen, and for how long."""
+
+    prompt: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storyboard:
+    """The edit (all make), and which prompt each latent frame follows."""
+
+    edit: Edit
+    prompts: tuple[str, ...]
+    rows: Tensor
+    """[T] int64, the index of the prompt for each latent frame: for networks that take text per latent frame"""
+    weights: Tensor
+    """[K,T] float32, the share of each prompt in each latent frame: for `diffusion.span_prompts`"""
+
+
+def storyboard(shots: Sequence[Shot], codec: Codec, *, size: VideoSize, fade: float = 0.0, batch: int = 1) -> Storyboard:
+    """Shots in a row on one grid; `size.frames` is ignored, the shots say how long. `fade`: seconds of blending, 0 cuts.
+
+    A cut falls between latent frames, at most half of one away from the time asked (a note says where).
+    Raises InputError for no shots, an empty prompt, zero seconds or a shot that is too short for a latent frame.
+    """
+    if not shots:
+        raise InputError("a storyboard needs at least one shot.")
+    for i, shot in enumerate(shots, 1):
+        if not shot.prompt.strip() or not shot.seconds > 0:
+            raise InputError(f"shot {i} needs a prompt and more than 0 seconds, not {shot.prompt!r} for {shot.seconds:g} s.")
+    geometry, factor = codec.geometry, codec.geometry.time_factor
+    frames = frames_for(sum(shot.seconds for shot in shots), size.fps)
+    count = latent_frames(frames, geometry)
+    asked = [round(sum(s.seconds for s in shots[:i]) * size.fps) for i in range(1, len(shots))]
+    cuts = [0, *(1 + round((cut - 1) / factor) for cut in asked), count]
+    lengths = [b - a for a, b in pairwise(cuts)]
+    if min(lengths) < 1:
+        short = lengths.index(min(lengths))
+        raise InputError(
+            f"shot {short + 1} of {shots[short].seconds:g} s is shorter than {factor} frames at {size.fps:g} fps; make it longer."
+        )
+    notes = []
+    for i, (cut, want) in enumerate(zip(cuts[1:-1], asked, strict=True), 2):
+        if (at := 1 + (cut - 1) * factor) != want:
+            notes.append(f"shot {i} begins at {at / size.fps:.2f} s instead of {want / size.fps:.2f} s, between two latent frames.")
+    state = compose([made(count, geometry, first=True)], size.fps, empty(size, geometry, batch))
+    faded = min(round(fade * size.fps / factor), min(lengths))
+    return Storyboard(
+        edit=Edit(state=state, fps=size.fps, size=(size.height, size.width), shown=(0, frames), notes=tuple(notes)),
+        prompts=tuple(shot.prompt.strip() for shot in shots),
+        rows=torch.repeat_interleave(torch.arange(len(shots)), torch.tensor(lengths)),
+        weights=span_weights(lengths, fade=faded),
+    )

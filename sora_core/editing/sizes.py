@@ -1,0 +1,83 @@
+"""Sizes and rates: given pictures brought to what a grid can have, cropped or fitted by choice, never squashed, never in silence."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InputError
+from ..grid import Geometry, frames_for
+from .coding import pixels_of, size_of
+from .edit import Clip, Codec, check_image
+
+__all__ = ["Fit", "at_size", "fit_frames", "latents_for", "reconcile", "resample"]
+
+Fit = Literal["crop", "fit"]
+"""crop: fill the size and cut what hangs over, evenly; fit: show all of it and go on with the colours of its edges."""
+
+
+def latents_for(seconds: float, fps: float, geometry: Geometry) -> tuple[int, tuple[str, ...]]:
+    """Whole latent frames for `seconds` of new frames beside given ones, rounded up, with a note where that is longer."""
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise InputError(f"seconds must be above 0, not {seconds:g}: nothing would be made.")
+    asked = frames_for(seconds, fps)
+    count = math.ceil(asked / geometry.time_factor)
+    frames = count * geometry.time_factor
+    if frames == asked:
+        return count, ()
+    return count, (f"{asked} new frames were asked for, {frames} ({frames / fps:.3g} s) are made: the next length the codec can have.",)
+
+
+def fit_frames(image: Tensor, height: int, width: int, how: Fit = "crop") -> Tensor:
+    """[F,H,W,3] at another size, its proportions kept: cut evenly (`crop`), or whole and continued by its edges (`fit`)."""
+    check_image(image)
+    if how not in ("crop", "fit"):
+        raise InputError(f"a picture is brought to size by 'crop' or 'fit', not {how!r}.")
+    h, w = image.shape[1:3]
+    bound = max if how == "crop" else min
+    scale = bound(height / h, width / w)
+    tall, wide = (max(1, bound(size, round(side * scale))) for side, size in ((h, height), (w, width)))
+    if (tall, wide) != (h, w):
+        smooth = F.interpolate(image.movedim(-1, 1).float(), (tall, wide), mode="bicubic", antialias=True, align_corners=False)
+        image = smooth.clamp(0, 1).movedim(1, -1)
+    if how == "crop":
+        return _cut(image, height, width)
+    top, left = (height - tall) // 2, (width - wide) // 2
+    borders = (left, width - wide - left, top, height - tall - top)
+    return F.pad(image.movedim(-1, 1), borders, mode="replicate").movedim(1, -1).contiguous()
+
+
+def _cut(image: Tensor, height: int, width: int) -> Tensor:
+    """The middle of each frame, [F,height,width,C]; no pixel is computed anew."""
+    top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
+    return image[:, top : top + height, left : left + width].contiguous()
+
+
+def resample(image: Tensor, fps: float, to: float) -> Tensor:
+    """[F,H,W,3] at another rate: each moment shows the frame that had begun; no frame is mixed of two."""
+    count = max(1, round(len(image) * to / fps))
+    place = ((torch.arange(count, dtype=torch.float64) + 0.5) * fps / to).floor().long()
+    return image[place.clamp(max=len(image) - 1).to(image.device)]
+
+
+def at_size(clip: Clip, height: int, width: int, how: Fit, codec: Codec) -> Clip:
+    """The clip's frames at another size, with a note; latents fit only the size they have, so they are left behind."""
+    image = pixels_of(clip, codec)
+    if tuple(image.shape[1:3]) == (height, width):
+        return clip
+    note = f"{image.shape[2]}x{image.shape[1]} is {'cropped' if how == 'crop' else 'fitted'} to {width}x{height}."
+    return Clip(image=fit_frames(image, height, width, how), fps=clip.fps, notes=(*clip.notes, note))
+
+
+def reconcile(first: Clip, second: Clip, codec: Codec, *, how: Fit = "crop") -> Clip:
+    """The second clip at the size and rate of the first; its notes say what was changed."""
+    b = second
+    if b.fps != first.fps:
+        change = "dropped" if b.fps > first.fps else "repeated"
+        note = f"the second clip's {b.fps:g} fps become the first one's {first.fps:g}: frames are {change}."
+        b = Clip(image=resample(pixels_of(b, codec), b.fps, first.fps), fps=first.fps, notes=(*b.notes, note))
+    return at_size(b, *size_of(first, codec.geometry), how, codec)

@@ -1,0 +1,111 @@
+"""Stitch: the sampled grid becomes frames; what was given comes out exactly, what was made matches its colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .coding import HISTORY, decode_frames
+from .edit import Codec, Edit
+
+__all__ = ["decode", "join_latents", "match_colour", "stitch"]
+
+NEAR = 8
+"""given frames beside a seam that the colour is measured on"""
+GAIN = 0.1
+"""the contrast of made frames is changed by at most this part"""
+
+
+def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Tensor:
+    """The whole clip as IMAGE [B*F,H,W,3] in 0..1, on the CPU: kept frames bit for bit as given, made ones decoded.
+
+    latent: [B,C,T,h,w] the sampled grid of `edit.state`.
+    colour_match: made frames are corrected by what the codec does to the kept ones beside them.
+    """
+    return torch.cat([_stitch(edit, decode(edit, latent[i : i + 1], codec), colour_match) for i in range(len(latent))])
+
+
+def decode(edit: Edit, latent: Tensor, codec: Codec) -> Tensor:
+    """The frames of history and grid [F,H,W,3] for one latent [1,C,T,h,w], decoded as one stream; a ring behind its own end."""
+    height, width = edit.size or (None, None)
+    return _decode(edit, latent, codec)[:, :height, :width]
+
+
+def _decode(edit: Edit, latent: Tensor, codec: Codec) -> Tensor:
+    if tuple(latent.shape[2:]) != tuple(edit.state.latent.shape[2:]):
+        raise InputError(f"this latent {list(latent.shape)} is not the sample of that edit {list(edit.state.latent.shape)}.")
+    if edit.ring:
+        lead = torch.arange(-HISTORY, 0) % latent.shape[2]
+        spans = torch.cat([edit.state.spans[lead], edit.state.spans])
+        frames = decode_frames(torch.cat([latent[:, :, lead.to(latent.device)], latent], 2), spans, codec)
+        return frames[int(edit.state.spans[lead].sum()) :]
+    if edit.history is None:
+        return decode_frames(latent, edit.spans, codec)
+    return decode_frames(torch.cat([edit.history[:1].to(latent), latent], 2), edit.spans, codec)
+
+
+def _stitch(edit: Edit, decoded: Tensor, colour_match: bool) -> Tensor:
+    if edit.given is not None and edit.keep is not None:
+        given, keep = edit.given.cpu(), edit.keep.cpu()
+        if colour_match and keep.ndim == 1:
+            decoded = match_colour(decoded, given, keep)
+        keep = keep.reshape(*keep.shape, *[1] * (4 - keep.ndim))
+        decoded = torch.where(keep, given.to(decoded), decoded)
+    start, end = edit.shown or (0, len(decoded))
+    parts = (edit.before, decoded[start:end], edit.after)
+    return torch.cat([part.cpu().to(decoded) for part in parts if part is not None])
+
+
+def match_colour(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
+    """Made frames with the mean and contrast per channel that the kept frames beside them lost in the codec.
+
+    decoded, given: [F,H,W,3]; keep: [F] bool. Between two kept stretches the correction goes over from one to the other.
+    """
+    if not keep.any() or keep.all():
+        return decoded
+    out, at = decoded.clone(), 0
+    for is_kept, run in groupby(keep.tolist()):
+        length = len(list(run))
+        start, at = at, at + length
+        if is_kept:
+            continue
+        sides = [_correction(decoded[s], given[s]) for s in _beside(keep, start, at)]
+        (gain, offset), (gain_after, offset_after) = sides[0], sides[-1]
+        part = ((torch.arange(length) + 0.5) / length)[:, None]
+        g = (torch.lerp(gain, gain_after, part))[:, None, None]
+        o = (torch.lerp(offset, offset_after, part))[:, None, None]
+        out[start:at] = (decoded[start:at] * g + o).clamp(0, 1)
+    return out
+
+
+def _beside(keep: Tensor, start: int, end: int) -> list[Tensor]:
+    """The kept frames nearest to both ends of the made stretch start..end, or to the one end that has any."""
+    kept = keep.nonzero()[:, 0]
+    left, right = kept[kept < start][-NEAR:], kept[kept >= end][:NEAR]
+    return [side for side in (left, right) if len(side)]
+
+
+def _correction(decoded: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+    """Gain and offset per channel [3] that give `decoded` [F,H,W,3] the mean and deviation of `given`."""
+    mean, std = decoded.mean((0, 1, 2)), decoded.flatten(0, 2).std(0).clamp(min=1e-4)
+    want, want_std = given.to(decoded).mean((0, 1, 2)), given.to(decoded).flatten(0, 2).std(0)
+    gain = (want_std / std).clamp(1 - GAIN, 1 + GAIN)
+    return gain, want - gain * mean
+
+
+def join_latents(parts: Sequence[Tensor], *, overlap: int) -> Tensor:
+    """Latents [B,C,T,h,w] in a row that share `overlap` latent frames, blended linearly there."""
+    if not parts or any(part.shape[2] < overlap for part in parts) or overlap < 0:
+        raise InputError(f"parts of {[part.shape[2] for part in parts]} latent frames cannot overlap by {overlap}.")
+    joined = parts[0]
+    for part in parts[1:]:
+        if joined.shape[:2] != part.shape[:2] or joined.shape[3:] != part.shape[3:]:
+            raise InputError(f"latents of {list(joined.shape)} and {list(part.shape)} differ in more than their length.")
+        cut = joined.shape[2] - overlap
+        share = ((torch.arange(overlap) + 1) / (overlap + 1)).view(-1, 1, 1).to(part)
+        joined = torch.cat([joined[:, :, :cut], torch.lerp(joined[:, :, cut:], part[:, :, :overlap], share), part[:, :, overlap:]], 2)
+    return joined

@@ -1,0 +1,153 @@
+"""Verbs that make all or nearly all: animate, loops from text, restyle and shots; sizes; colour and joining."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from editing_toys import FPS, H, W, clip, frames, pattern, sampled, tiny_codec
+from sora_nodes.sora_core.diffusion import sample, schedule, start
+from sora_nodes.sora_core.editing import (
+    Keyframe,
+    Shot,
+    animate,
+    extend,
+    fit_frames,
+    join_latents,
+    loop_new,
+    resample,
+    restyle,
+    stitch,
+    storyboard,
+)
+from sora_nodes.sora_core.editing.stitch import match_colour
+from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.grid import VideoSize
+
+CODEC = tiny_codec()
+SIZE = VideoSize(frames=16, height=H, width=W, fps=FPS)
+
+
+def test_the_picture_is_the_first_frame_to_the_bit() -> None:
+    picture = frames(1)
+    edit = animate([Keyframe(image=picture, frame_idx=0)], CODEC, size=SIZE)
+    assert pattern(edit) == "kmmmm"
+    assert edit.state.spans.tolist() == [1, 4, 4, 4, 4]
+    out = stitch(edit, sampled(edit), CODEC)
+    assert len(out) == 16
+    assert torch.equal(out[:1], picture)
+
+
+def test_keyframes_stand_in_the_latent_frame_of_their_index() -> None:
+    edit = animate([Keyframe(image=frames(1, seed=i), frame_idx=i) for i in (0, 6, -1)], CODEC, size=SIZE)
+    assert pattern(edit) == "kmkmk"
+
+
+def test_a_weak_picture_may_be_left() -> None:
+    edit = animate([Keyframe(image=frames(1), frame_idx=0, strength=0.25)], CODEC, size=SIZE)
+    assert edit.state.mask[0, 0, 0].unique().tolist() == [0.75]
+    assert edit.given is None
+    assert start(edit.state, torch.randn(edit.state.latent.shape), 1.0).isfinite().all()
+
+
+def test_a_new_loop_turns_with_its_ring() -> None:
+    edit = loop_new(CODEC, size=VideoSize(frames=40, height=H, width=W, fps=FPS))
+    assert edit.ring and edit.state.spans.unique().tolist() == [4]
+    latent = torch.randn(edit.state.latent.shape)
+    out, turned = (stitch(edit, x, CODEC) for x in (latent, latent.roll(3, 2)))
+    assert len(out) == 40
+    assert torch.allclose(out.roll(12, 0), turned, atol=1e-5)
+
+
+def test_restyle_starts_from_the_clip() -> None:
+    given = clip(15)
+    edit = restyle(given, CODEC, denoise=0.5)
+    assert pattern(edit) == "mmmmm" and edit.denoise == 0.5
+    encoded = CODEC.encode(given.image[:13].movedim(-1, 0)[None] * 2 - 1)
+    assert torch.allclose(edit.state.latent[:, :, :4], encoded, atol=1e-5)
+    sigmas = schedule("simple", 4, denoise=edit.denoise)
+    noise = torch.randn(edit.state.latent.shape)
+    same = sample(lambda *_: edit.state.latent, edit.state, noise, sigmas, torch.zeros(1, 1, 1))
+    assert torch.allclose(same, edit.state.latent, atol=1e-5)
+    assert len(stitch(edit, same, CODEC)) == 15
+
+
+def test_every_latent_frame_follows_the_prompt_of_its_shot() -> None:
+    board = storyboard([Shot(prompt="a ball", seconds=1.0), Shot(prompt="a cone", seconds=1.0)], CODEC, size=SIZE)
+    assert board.edit.frames == 16
+    assert board.rows.tolist() == [0, 0, 0, 1, 1]
+    assert torch.equal(board.weights.argmax(0), board.rows)
+    assert "shot 2 begins at 1.12 s instead of 1.00 s" in board.edit.notes[0]
+
+
+@pytest.mark.parametrize("seconds", [(0.7, 1.3, 2.0), (2.0, 0.55, 1.1)])
+def test_cuts_are_within_half_a_latent_frame_of_the_time_asked(seconds: tuple[float, ...]) -> None:
+    board = storyboard([Shot(prompt=str(i), seconds=s) for i, s in enumerate(seconds)], CODEC, size=SIZE)
+    begins = torch.cat([torch.zeros(1), board.edit.state.spans.cumsum(0)[:-1]])
+    for i in range(1, len(seconds)):
+        at = begins[(board.rows == i).nonzero()[0, 0]]
+        assert abs(at - sum(seconds[:i]) * FPS) <= 2.5
+
+
+def test_a_blend_goes_over() -> None:
+    board = storyboard([Shot(prompt="a", seconds=2.0), Shot(prompt="b", seconds=2.0)], CODEC, size=SIZE, fade=1.0)
+    assert 0 < board.weights[0, 4] < 1
+    assert torch.allclose(board.weights.sum(0), torch.ones(9))
+
+
+def test_pictures_are_never_squashed() -> None:
+    circle = torch.zeros(1, 60, 90, 3)
+    y, x = torch.meshgrid(torch.arange(60), torch.arange(90), indexing="ij")
+    circle[0, (y - 30) ** 2 + (x - 45) ** 2 < 20**2] = 1
+    for how in ("crop", "fit"):
+        out = fit_frames(circle, 32, 32, how)[0, ..., 0] > 0.5
+        tall, wide = out.any(1).sum(), out.any(0).sum()
+        assert abs(int(tall) - int(wide)) <= 1
+    assert fit_frames(circle, 32, 32, "fit")[0, :, :, 0].sum() < fit_frames(circle, 32, 32, "crop")[0, :, :, 0].sum()
+
+
+def test_rates_change_by_whole_frames() -> None:
+    image = frames(8)
+    assert torch.equal(resample(image, 16, 8), image[1::2])
+    assert torch.equal(resample(image, 8, 16)[::2], image)
+
+
+def test_made_frames_take_the_colour_that_the_codec_lost() -> None:
+    true = frames(12)
+    decoded = true * 0.95 + 0.02
+    keep = torch.arange(12) < 8
+    matched = match_colour(decoded, true, keep)
+    assert (matched[8:] - true[8:]).abs().max() < 0.02 < (decoded[8:] - true[8:]).abs().max()
+    assert torch.equal(matched[:8], decoded[:8])
+
+
+def test_joined_latents_blend_where_they_overlap() -> None:
+    a, b = torch.zeros(1, 4, 5, 2, 2), torch.ones(1, 4, 5, 2, 2)
+    joined = join_latents([a, b], overlap=3)
+    assert joined[0, 0, :, 0, 0].tolist() == [0, 0, 0.25, 0.5, 0.75, 1, 1]
+
+
+BAD = {
+    "no picture": (lambda: animate([], CODEC, size=SIZE), "at least one picture"),
+    "outside": (lambda: animate([Keyframe(image=frames(1), frame_idx=16)], CODEC, size=SIZE), "frame_idx 16 is outside"),
+    "before": (lambda: animate([Keyframe(image=frames(1), frame_idx=-17)], CODEC, size=SIZE), "use -16 to 15"),
+    "two": (lambda: animate([Keyframe(image=frames(1), frame_idx=i) for i in (5, 6)], CODEC, size=SIZE), "latent frame 2"),
+    "a film": (lambda: animate([Keyframe(image=frames(2), frame_idx=0)], CODEC, size=SIZE), "one picture, not 2"),
+    "strength": (lambda: animate([Keyframe(image=frames(1), frame_idx=0, strength=2)], CODEC, size=SIZE), "from 0 to 1"),
+    "squash": (lambda: fit_frames(frames(1), 32, 32, "stretch"), "'crop' or 'fit'"),
+    "denoise": (lambda: restyle(clip(9), CODEC, denoise=0), "above 0"),
+    "no shots": (lambda: storyboard([], CODEC, size=SIZE), "at least one shot"),
+    "empty prompt": (lambda: storyboard([Shot(prompt=" ", seconds=1)], CODEC, size=SIZE), "shot 1 needs a prompt"),
+    "short shot": (
+        lambda: storyboard([Shot(prompt="a", seconds=1), Shot(prompt="b", seconds=0.1), Shot(prompt="c", seconds=1)], CODEC, size=SIZE),
+        "shot 2 of 0.1 s is shorter",
+    ),
+    "short loop": (lambda: loop_new(CODEC, size=VideoSize(frames=4, height=H, width=W, fps=FPS)), "at least 8 frames"),
+    "another sample": (lambda: stitch(extend(clip(17), CODEC, seconds=1), torch.zeros(1, 4, 2, 2, 4), CODEC), "not the sample"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named(case: str) -> None:
+    call, said = BAD[case]
+    with pytest.raises(InputError, match=said):
+        call()
