@@ -169,7 +169,7 @@ def _keep_motion(text: _Text, patterns: tuple[tuple[str, str], ...]) -> dict[str
     marks = {"zcloserz": "closer", "zawayz": "away"}
     for key, pattern in patterns:
         guarded = rf"(?<![\w-])(?<!camera )(?<!camera is )(?:{pattern})(?![\w-])"
-        text.text = re.sub(guarded, lambda m, key=key: f" z{key}z " if m[0].strip() else m[0], text.text)
+        text.text = re.sub(guarded, f" z{key}z ", text.text)
     return marks
 
 
@@ -189,9 +189,9 @@ def _things(text: str, relation: str, marks: dict[str, str]) -> tuple[tuple[Thin
         spans.append((before[:cut], before[cut:], noun[0]))
         start = noun.end()
     tails = [after for after, _, _ in spans[1:]] + [text[start:]]
-    for i, (lead, adjectives, noun) in enumerate(spans):
+    for i, (lead, adjectives, name) in enumerate(spans):
         tail = tails[i] if i else lead + " " + tails[i]
-        thing, said = _thing(adjectives, noun, tail, marks)
+        thing, said = _thing(adjectives, name, tail, marks)
         things.append(thing)
         stated.append(said)
     if relation in ("orbit", "collide"):

@@ -1,6 +1,5 @@
 """The camera: a view and the times give eye, axes and zoom per frame; nothing else knows how it moves."""
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -81,8 +80,3 @@ def pixel_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, T
     y = 1 - (torch.arange(height, device=device) + 0.5) / height * 2
     short = min(width, height)
     return x * (width / short), y * (height / short)
-
-
-def vertical_angle(view: View) -> float:
-    """Opening angle of the picture from top to bottom, in radians."""
-    return 2 * math.atan(view.zoom)

@@ -94,8 +94,9 @@ def _stars(d: Vec) -> Tensor:
     u, v = torch.atan2(d.x, -d.z) * 9, d.y * 9
     cu, cv = torch.floor(u), torch.floor(v)
     pick = torch.frac(torch.sin(cu * 12.9898 + cv * 78.233) * 437.585).abs()
-    du, dv = u - cu - 0.3 - 0.4 * pick, v - cv - 0.7 + 0.4 * pick
-    return torch.exp(-(du * du + dv * dv) * 70) * (pick > 0.5) * (d.y > 0.02)
+    other = torch.frac(pick * 17.31)
+    du, dv = u - cu - 0.25 - 0.5 * other, v - cv - 0.75 + 0.5 * torch.frac(other * 11.7)
+    return torch.exp(-(du * du + dv * dv) * (70 + 60 * other)) * (pick > 0.5) * ((d.y - 0.04) / 0.08).clamp(0, 1)
 
 
 def ground(kind: str, light: Light, x: Tensor, z: Tensor, reach: Tensor, time: Tensor) -> Tensor:
