@@ -72,12 +72,13 @@ def paint(scene: Scene, times: Tensor, shape: ClipShape, band: slice, device: to
     y_h = y_H[band]
     d = rays(camera, x_W.view(1, 1, -1), y_h.view(1, -1, 1), (-1, 1, 1))
     light = LIGHTS[scene.setting.light]
+    pixel = 2 / min(shape.height, shape.width)
     solids = solids_of(scene, times, device)
-    colour, near = _far_picture(scene, light, camera, d, times, solids)
+    colour, near = _far_picture(scene, light, camera, d, times, solids, pixel)
     index = near.flatten().nonzero().squeeze(1)
     if len(index):
         flat = colour.reshape(3, -1)
-        flat[:, index] = _near_picture(scene, light, camera, solids, flat[:, index], index, x_W, y_h, 2 / min(shape.height, shape.width))
+        flat[:, index] = _near_picture(scene, light, camera, solids, flat[:, index], index, x_W, y_h, pixel)
         colour = flat.view_as(colour)
     return colour
 
@@ -95,7 +96,9 @@ def rays(camera: Camera, x: Tensor, y: Tensor, frame: tuple[int, ...] | Tensor) 
     return Vec(d[0] * scale, d[1] * scale, d[2] * scale)
 
 
-def _far_picture(scene: Scene, light: Light, camera: Camera, d: Vec, times: Tensor, solids: list[Solid]) -> tuple[Tensor, Tensor]:
+def _far_picture(
+    scene: Scene, light: Light, camera: Camera, d: Vec, times: Tensor, solids: list[Solid], pixel: float
+) -> tuple[Tensor, Tensor]:
     """Ground with shadows, and sky [3,F,h,W]; and where an object may be [F,h,W]."""
     clock = times.float().to(d.x.device).view(-1, 1, 1)
     eye = Vec(*(camera.eye[:, i].view(-1, 1, 1) for i in range(3)))
@@ -114,7 +117,7 @@ def _far_picture(scene: Scene, light: Light, camera: Camera, d: Vec, times: Tens
         c = solid.center
         p = Vec(*(c[:, i].view(-1, 1, 1) - e for i, e in enumerate(eye)))
         b = p.dot(d)
-        limit = bound(solid.shape, solid.radius) * 1.02 + b * (camera.zoom.view(-1, 1, 1) * 1.5 / min(d.y.shape[1:]))
+        limit = bound(solid.shape, solid.radius) * 1.02 + b * (camera.zoom.view(-1, 1, 1) * pixel)
         near = near | ((p.dot(p) - b * b < limit * limit) & (b > 0))
     shade_colour = planes(light.ambient, shade) / (planes(light.ambient, shade) + planes(light.key, shade) * 0.85)
     land = land * (shade_colour + (1 - shade_colour) * shade)
