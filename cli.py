@@ -21,6 +21,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "generate": "a prompt becomes a video or a still",
+    "run": "a workflow, once or for every row of a table",
     "train": "train codec, text encoder or transformer from a configuration",
     "eval": "measure the weights on a suite of prompts",
     "info": "versions, device, and the weights with what they know",

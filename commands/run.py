@@ -13,6 +13,7 @@ from .terminal import ProgressLine, duration, note, say
 if TYPE_CHECKING:
     from ..runtime.batch import Outcome
     from ..runtime.command import Order
+    from ..runtime.registry import Registry
 
 SOME_FAILED = 2
 """exit code where a row of a batch failed"""
@@ -45,7 +46,15 @@ def execute(args: argparse.Namespace) -> int:
     from ..runtime.command import Order, validate
     from ..runtime.validate import WorkflowError
 
-    order = Order(workflow=args.workflow, settings=args.settings, output=args.out, input=args.input, each=args.each, server=args.server)
+    order = Order(
+        workflow=args.workflow,
+        settings=args.settings,
+        output=args.out,
+        input=args.input,
+        each=args.each,
+        server=args.server,
+        nodes=local_registry,
+    )
     try:
         if args.validate:
             count = validate(order)
@@ -57,6 +66,15 @@ def execute(args: argparse.Namespace) -> int:
             raise
         say(json.dumps({"valid": False, "problems": [vars(problem) for problem in error.problems]}))
         return SOME_FAILED
+
+
+def local_registry() -> Registry:
+    """The nodes that run without ComfyUI: ours, and the stock ones under their own names."""
+    from ..nodes import SoraExtension
+    from ..nodes.stock import StockExtension
+    from ..runtime.registry import Registry
+
+    return Registry.of(SoraExtension(), StockExtension())
 
 
 def _once(order: Order, as_json: bool) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ __all__ = [
 MODELS = ["bundled"]
 SAMPLERS = ["euler", "dpmpp_2m", "heun"]
 SCHEDULERS = ["simple", "normal", "sgm_uniform", "beta"]
-FPS = 12.0
+FPS = 8.0
 """frames per second of a latent that does not say"""
 
 
@@ -66,7 +67,7 @@ def load_model(name: str) -> tuple[Any, Any, Any]:
     if name not in MODELS:
         raise InputError(f"there are no weights {name!r}; choose one of: {', '.join(MODELS)}")
     model = pipeline.load_bundled()
-    return model, model, model.codec
+    return model, model, model
 
 
 def encode_text(clip: Any, text: str) -> list[list[Any]]:
@@ -82,14 +83,20 @@ def empty_latent(
     """(LATENT of zeros, frames, summary) for a video of that size, on the grid that the VAE and the model can have."""
     import torch
 
+    from ..sora_core import pipeline
+    from ..sora_core.files import size_text
     from ..sora_core.grid import VideoSize, frames_for, plan
 
     size = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
     grid = plan(size, geometry_of(vae))
+    summary = grid.summary()
+    if isinstance(vae, pipeline.SoraModel):
+        pipeline.check_memory(vae, grid)
+        summary += f"; about {size_text(pipeline.memory_estimate(vae, grid))} of memory"
     asked: dict[str, Any] = {"frames": size.frames, "height": height, "width": width, "fps": fps}
     if draft is not None:
         asked["draft"] = list(samples_of(draft).shape[1:])
-    return {"samples": torch.zeros(1, *grid.shape), "sora": asked}, size.frames, grid.summary()
+    return {"samples": torch.zeros(1, *grid.shape), "sora": asked}, size.frames, summary
 
 
 def geometry_of(vae: Any) -> Geometry:
@@ -98,6 +105,12 @@ def geometry_of(vae: Any) -> Geometry:
     if geometry is None:
         raise InputError(f"this node needs the VAE of Sora Load Model, not {type(vae).__name__}")
     return geometry
+
+
+def codec_of(vae: Any) -> Any:
+    """The codec of a VAE of ours."""
+    geometry_of(vae)
+    return getattr(vae, "codec", vae)
 
 
 def samples_of(latent: dict[str, Any]) -> Tensor:
@@ -187,7 +200,7 @@ def decoded(vae: Any, latent: dict[str, Any]) -> Iterator[Tensor]:
 
     asked = latent.get("sora", {})
     left = asked.get("frames")
-    for chunk in pipeline.decode_stream(vae, samples_of(latent)):
+    for chunk in pipeline.decode_stream(codec_of(vae), samples_of(latent)):
         height, width = asked.get("height", chunk.shape[3]), asked.get("width", chunk.shape[4])
         frames = chunk.shape[2] if left is None else min(left, chunk.shape[2])
         if frames:
@@ -201,14 +214,12 @@ def decode_to_file(vae: Any, latent: dict[str, Any], path: Path, *, fps: float, 
     from ..sora_core.media.write import VideoWriter
 
     chunks = decoded(vae, latent)
-    chunk = next(chunks)
-    first, done, total = video_to_image(chunk[:, :, :1]), 0, latent.get("sora", {}).get("frames", 0)
-    with VideoWriter(path, chunk.shape[3], chunk.shape[4], fps) as writer:
-        while chunk is not None:
+    begin = next(chunks)
+    first, total = video_to_image(begin[:, :, :1]), latent.get("sora", {}).get("frames", 0)
+    with VideoWriter(path, begin.shape[3], begin.shape[4], fps) as writer:
+        for chunk in chain([begin], chunks):
             writer.write(chunk.cpu())
-            done += chunk.shape[2]
-            progress(done, max(done, total))
-            chunk = next(chunks, None)
+            progress(writer.frames, max(writer.frames, total))
     return first.cpu()
 
 
@@ -227,9 +238,8 @@ def encode_image(vae: Any, pixels: Tensor) -> dict[str, Any]:
 
     from ..sora_core.media.convert import image_to_video
 
-    geometry_of(vae)
     with torch.no_grad():
-        return {"samples": vae.encode(image_to_video(pixels)).cpu()}
+        return {"samples": codec_of(vae).encode(image_to_video(pixels)).cpu()}
 
 
 def load_image(path: Path) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import folder_paths
 from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
@@ -57,22 +57,13 @@ def temp_path(suffix: str) -> Path:
     return folder / f"sora_{secrets.token_hex(8)}{suffix}"
 
 
-def owned_video(path: Path) -> VideoFromFile:
+def owned_video(path: Path) -> Any:
     """A VIDEO in the temp folder."""
     return VideoFromFile(str(path))
 
 
 def progress() -> Progress:
     """Tells the person how far this node is; raises the host's own exception when they stop it."""
-    from comfy.model_management import throw_exception_if_processing_interrupted
-    from comfy.utils import ProgressBar
+    from .comfy_model import progress_bar
 
-    bar: list[ProgressBar] = []
-
-    def tell(done: int, total: int) -> None:
-        throw_exception_if_processing_interrupted()
-        if not bar:
-            bar.append(ProgressBar(total))
-        bar[0].update_absolute(done, total)
-
-    return tell
+    return progress_bar()

@@ -26,7 +26,7 @@ class SoraNoiseGrid(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        side = {"min": 16, "max": 8192, "step": 8}
+        side: dict[str, Any] = {"min": 16, "max": 8192, "step": 8}
         return io.Schema(
             node_id="SoraNoiseGrid",
             display_name="Sora Noise Grid",
@@ -37,14 +37,14 @@ class SoraNoiseGrid(io.ComfyNode):
                 io.Combo.Input(
                     "aspect",
                     options=[*ASPECTS, FREE],
-                    default="landscape 16:9",
+                    default="square 1:1",
                     tooltip="The shape of the picture, or free.",
                 ),
-                io.Int.Input("short_side", default=72, **side, tooltip="The shorter side in pixels, for all shapes but free."),
-                io.Int.Input("width", default=128, **side, tooltip="Width in pixels, where the shape is free."),
-                io.Int.Input("height", default=72, **side, tooltip="Height in pixels, where the shape is free."),
+                io.Int.Input("short_side", default=96, **side, tooltip="The shorter side in pixels, for all shapes but free."),
+                io.Int.Input("width", default=96, **side, tooltip="Width in pixels, where the shape is free."),
+                io.Int.Input("height", default=96, **side, tooltip="Height in pixels, where the shape is free."),
                 io.Float.Input("seconds", default=2.0, min=0.0, max=3600.0, step=0.25, tooltip="Length of the video; 0 is a single image."),
-                io.Float.Input("fps", default=12.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second."),
+                io.Float.Input("fps", default=8.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second."),
                 io.Latent.Input("draft", optional=True, tooltip="The grid of a smaller draft; with its seed the scene stays."),
             ],
             outputs=[
@@ -85,14 +85,14 @@ class SoraSampler(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="The diffusion transformer."),
                 io.Conditioning.Input("positive", tooltip="What to show."),
-                io.Conditioning.Input("negative", optional=True, tooltip="What not to show; left open it is the empty prompt's place."),
+                io.Conditioning.Input("negative", optional=True, tooltip="What not to show. May be left open."),
                 io.Latent.Input("latent", tooltip="The grid, from Sora Noise Grid or from an edit."),
                 io.Int.Input(
                     "seed", default=0, min=0, max=2**53 - 1, control_after_generate=True, tooltip="The same seed gives the same video."
                 ),
-                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="More steps are slower and finer."),
-                io.Float.Input("cfg", default=4.0, min=1.0, max=100.0, step=0.1, tooltip="How firmly the prompt is followed; 1 is off."),
-                io.Combo.Input("sampler_name", options=adapters.SAMPLERS, default="euler", tooltip="The solver of each step."),
+                io.Int.Input("steps", default=25, min=1, max=1000, tooltip="More steps are slower and finer."),
+                io.Float.Input("cfg", default=3.0, min=1.0, max=100.0, step=0.1, tooltip="How firmly the prompt is followed; 1 is off."),
+                io.Combo.Input("sampler_name", options=adapters.SAMPLERS, default="dpmpp_2m", tooltip="The solver of each step."),
                 io.Combo.Input("scheduler", options=adapters.SCHEDULERS, default="simple", tooltip="How noise levels are spaced."),
                 io.Float.Input(
                     "denoise",

@@ -24,7 +24,7 @@ class SoraDecodeVideo(io.ComfyNode):
             inputs=[
                 io.Latent.Input("samples", tooltip="The sampled latent."),
                 io.Vae.Input("vae", tooltip="The network that the latent was made for."),
-                io.Float.Input("fps", default=12.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second, from Sora Noise Grid."),
+                io.Float.Input("fps", default=8.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second, from Sora Noise Grid."),
             ],
             outputs=[
                 io.Video.Output(tooltip="The video, to be saved or edited."),

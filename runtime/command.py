@@ -21,7 +21,7 @@ from .server import Server
 from .session import Report, Session, make_folder
 from .validate import plan
 
-__all__ = ["Order", "Told", "load_graph", "local_registry", "run", "run_batch", "validate"]
+__all__ = ["Order", "Told", "load_graph", "run", "run_batch", "validate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,8 @@ class Order:
     input: Path = Path("input")
     each: Path | None = None
     server: str | None = None
+    nodes: Callable[[], Registry]
+    """the nodes that are here; asked once the folders are known, since they list files"""
 
     def session(self, temp: Path, report: Report) -> Session:
         return Session(input=self.input, output=self.output, temp=temp, report=report)
@@ -47,14 +49,6 @@ class Told:
     node: Callable[[Event], None] = lambda event: None
     progress: Report = lambda node, done, total: None
     outcome: Callable[[Outcome, bool], None] = lambda outcome, fresh: None
-
-
-def local_registry() -> Registry:
-    """The nodes that run without ComfyUI: ours, and the stock ones under their own names."""
-    from ..nodes import SoraExtension
-    from .stock import StockExtension
-
-    return Registry.of(SoraExtension(), StockExtension())
 
 
 def load_graph(order: Order, info: dict[str, Any] | None, registry: Registry | None) -> Graph:
@@ -85,7 +79,7 @@ def _knows(name: str, kind: str, info: dict[str, Any] | None, registry: Registry
 def validate(order: Order) -> int:
     """Checks a workflow without running it. Returns how many nodes would run; raises WorkflowError with all that is wrong."""
     with order.session(order.output / ".temp", lambda node, done, total: None).active():
-        registry = local_registry()
+        registry = order.nodes()
         return len(plan(load_graph(order, None, registry), registry).order)
 
 
@@ -99,7 +93,7 @@ def run(order: Order, told: Told) -> dict[str, Any]:
             files = server(load_graph(order, server.object_info(), None), session)
             return {"files": [str(order.output / name) for name in files]}
         with session.active():
-            registry = local_registry()
+            registry = order.nodes()
             graph = load_graph(order, None, registry)
         result = Executor(registry, keep=False).run(graph, session, on_event=told.node)
     files = [str(order.output / name) for name in result.files()]
@@ -117,7 +111,7 @@ def run_batch(order: Order, told: Told) -> list[Outcome]:
         graph, runner = load_graph(order, server.object_info(), None), server
     else:
         with session.active():
-            registry = local_registry()
+            registry = order.nodes()
             graph = load_graph(order, None, registry)
         executor = Executor(registry)
         runner = lambda graph, session: executor.run(graph, session, on_event=told.node).files()  # noqa: E731

@@ -289,17 +289,15 @@ class NodeOutput:
 
 
 class ComfyNode:
-    """The base of every node. `hidden` carries what the schema asked for while the node runs."""
+    """The base of every node, which adds `define_schema` and a classmethod `execute` that takes the inputs by name."""
 
+    execute: ClassVar[Any]
     RELATIVE_PYTHON_MODULE: ClassVar[str] = "nodes"
     hidden: ClassVar[SimpleNamespace] = SimpleNamespace(unique_id=None, prompt=None, extra_pnginfo=None)
+    """what the schema asked for, while the node runs"""
 
     @classmethod
     def define_schema(cls) -> Schema:
-        raise NotImplementedError
-
-    @classmethod
-    def execute(cls, **kwargs: Any) -> NodeOutput:
         raise NotImplementedError
 
     @classmethod

@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sora_nodes.commands.run import local_registry
 from sora_nodes.nodes import SoraExtension
-from sora_nodes.runtime.command import local_registry
 from sora_nodes.runtime.registry import Registry
 
 CONTRACT = Path(__file__).parent / "contract" / "nodes.json"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sora_nodes.runtime.command import Order, load_graph, local_registry
+from sora_nodes.commands.run import local_registry
+from sora_nodes.runtime.command import Order, load_graph
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import plan
@@ -22,7 +23,7 @@ def example(request: pytest.FixtureRequest) -> Path:
 
 def graph(path: Path, root: Path, *settings: str) -> Graph:
     with Session(input=root, output=root, temp=root).active():
-        return load_graph(Order(workflow=path, settings=list(settings)), None, local_registry())
+        return load_graph(Order(workflow=path, settings=list(settings), nodes=local_registry), None, local_registry())
 
 
 def test_there_are_examples() -> None:

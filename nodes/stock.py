@@ -1,4 +1,4 @@
-"""The few nodes of ComfyUI that our workflows use, under their own names, for machines without it.
+"""The few nodes of ComfyUI that our workflows use, under their own names: registered where ComfyUI is not, never within it.
 
 Names, inputs and their order are ComfyUI's, so that a saved workflow reads the same. Each is one call into the core.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..nodes import adapters
-from . import host, ui
-from . import schema as io
+from ..runtime import host, ui
+from ..runtime import schema as io
+from . import adapters
 
 __all__ = ["StockExtension", "saved_metadata"]
 
