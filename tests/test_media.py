@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageSequence
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import InputError, MediaError, ResourceError
+from sora_nodes.sora_core.grid import VideoSize
 from torch import Tensor
 
 TAGS = {"prompt": '{"1": "a bäll, 红球"}', "workflow": '{"nodes": []}'}
@@ -199,6 +200,12 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path, read: object) -> None:
     with pytest.raises(MediaError, match=r"no .*none\.mp4"):
         read(tmp_path / "none.mp4")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("name", "frames"), [("x.gif", 8), ("x.png", 8), ("x", 8), ("x.mp4", 1)])
+def test_an_ending_that_will_not_do_is_refused_before_any_work(tmp_path: Path, name: str, frames: int) -> None:
+    with pytest.raises(MediaError, match=r"saved as \.(mp4|png)"):
+        media.check_output(tmp_path / name, VideoSize(frames=frames, height=8, width=8, fps=8))
 
 
 def test_other_endings_are_refused(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from .images import read_image, write_image, write_webp
 from .metadata import read_metadata
 from .read import MediaInfo, Video, iter_frames, probe, read_video
 from .sheet import contact_sheet
-from .write import VideoWriter, estimated_bytes, write_video
+from .write import VideoWriter, check_output, estimated_bytes, write_video
 
 __all__ = [
     "MediaInfo",
     "Video",
     "VideoWriter",
+    "check_output",
     "check_writable",
     "contact_sheet",
     "estimated_bytes",

@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import MediaError
 
-__all__ = ["CROP_KEY", "exif_of", "png_text", "read_metadata", "user_tags"]
+__all__ = ["CROP_KEY", "PICTURES", "exif_of", "png_text", "read_metadata", "user_tags"]
 
 CROP_KEY = "crop"
 """the true size `WxH` of a video that was padded to even sides"""

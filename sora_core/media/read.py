@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from statistics import median
 
@@ -20,7 +20,8 @@ import torch
 from av.container import InputContainer
 from torch import Tensor
 
-from ..errors import InputError, MediaError
+from ..errors import InputError, MediaError, ResourceError
+from ..files import size_text
 from .metadata import CROP_KEY
 
 __all__ = ["MediaInfo", "Video", "iter_frames", "probe", "read_video"]
@@ -74,9 +75,22 @@ def read_video(path: str | Path, *, start: int = 0, frames: int | None = None) -
     """
     with opened(path) as container:
         times = timeline(path, container)
-        pictures = list(decoded(path, container, times, start, frames))
+        pictures = gathered(decoded(path, container, times, start, frames), len(times.sources[start:][:frames]))
     note = f"{path} has a variable frame rate and was resampled to {times.fps:g} fps."
-    return Video(frames=torch.from_numpy(np.stack(pictures)), fps=times.fps, notes=(note,) if times.variable else ())
+    return Video(frames=pictures, fps=times.fps, notes=(note,) if times.variable else ())
+
+
+def gathered(pictures: Iterator[np.ndarray], count: int) -> Tensor:
+    """`count` pictures as uint8 [F,H,W,3], in memory once. Raises ResourceError where there is no room for them."""
+    first = next(pictures)
+    try:
+        frames = torch.empty((count, *first.shape), dtype=torch.uint8)
+    except RuntimeError as error:
+        need = size_text(count * first.size)
+        raise ResourceError(f"{count} frames of {first.shape[1]}x{first.shape[0]} need {need} of memory; read fewer at once.") from error
+    for i, picture in enumerate(chain([first], pictures)):
+        frames[i] = torch.from_numpy(picture)
+    return frames
 
 
 def iter_frames(path: str | Path, chunk: int, *, start: int = 0, frames: int | None = None) -> Iterator[Tensor]:
@@ -187,8 +201,11 @@ def true_size(container: InputContainer) -> tuple[int, int] | None:
 
 
 def upright(frame: av.VideoFrame, size: tuple[int, int] | None) -> np.ndarray:
-    """RGB [H,W,3] without padding, turned as the file asks."""
-    pixels = frame.to_ndarray(format="rgb24")
+    """RGB [H,W,3] without padding, turned as the file asks.
+
+    The target's colour matrix means nothing for RGB, but older PyAV ignores the frame's own unless another is named.
+    """
+    pixels = frame.reformat(format="rgb24", dst_colorspace="ITU601").to_ndarray()
     if size:
         pixels = pixels[: size[0], : size[1]]
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))

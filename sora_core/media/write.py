@@ -22,16 +22,17 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from ..errors import MediaError
-from ..files import beside, write_error
+from ..files import beside, check_writable, write_error
 from ..grid import VideoSize
 from .convert import as_frames
-from .metadata import CROP_KEY
+from .metadata import CROP_KEY, PICTURES
 
-__all__ = ["VideoWriter", "estimated_bytes", "rate_of", "write_video"]
+__all__ = ["VideoWriter", "check_output", "estimated_bytes", "rate_of", "write_video"]
 
 BT709 = 1
 LIMITED_RANGE = 1
-PRESET = "veryfast"
+ENCODER = {"preset": "veryfast", "mbtree": "0"}
+"""x264's macroblock tree reads past its data at many widths, so that two runs differ; without it the same frames are the same file"""
 
 
 def rate_of(fps: float) -> Fraction:
@@ -43,6 +44,15 @@ def rate_of(fps: float) -> Fraction:
 def estimated_bytes(size: VideoSize, *, lossless: bool = False) -> int:
     """Room to look for before sampling, at the safe side: noise itself at crf 18 needs about 1.2 bytes per pixel."""
     return size.frames * size.height * size.width * (3 if lossless else 1)
+
+
+def check_output(path: str | Path, size: VideoSize) -> None:
+    """Raise, before any work, where a file of `size` could not be saved: MediaError for its ending, ResourceError for its place."""
+    path = Path(path)
+    endings = PICTURES if size.frames == 1 else {".mp4"}
+    if path.suffix.lower() not in endings:
+        raise MediaError(f"a {'still' if size.frames == 1 else 'video'} is saved as {' or '.join(sorted(endings))}, not as {path.name}.")
+    check_writable(path, estimated_bytes(size))
 
 
 class VideoWriter:
@@ -98,7 +108,7 @@ class VideoWriter:
     def add_stream(self, container: OutputContainer) -> VideoStream:
         codec, pixels = ("libx264rgb", "rgb24") if self.lossless else ("libx264", "yuv420p")
         quality = {"qp": "0"} if self.lossless else {"crf": str(self.crf)}
-        stream = cast(VideoStream, container.add_stream(codec, rate=rate_of(self.fps), options={"preset": PRESET, **quality}))
+        stream = cast(VideoStream, container.add_stream(codec, rate=rate_of(self.fps), options=ENCODER | quality))
         stream.height, stream.width = self.height + self.pad[0], self.width + self.pad[1]
         stream.pix_fmt = pixels
         if not self.lossless:
