@@ -21,21 +21,20 @@ import torch
 from torch import Tensor
 
 from . import checkpoints
-from .diffusion import SamplerState, draw_noise, schedule, shift_for_tokens
+from .diffusion import SamplerState, draw_noise, ring, schedule, shift_for_tokens, span_prompts
 from .diffusion import cfg as guided
 from .diffusion import sample as run_sampler
 from .diffusion.loop import Preview
 from .dit import DiT, DiTConfig
 from .dit.denoiser import DiTDenoiser
 from .errors import InputError, ResourceError
-from .files import check_writable, size_text
+from .files import size_text
 from .grid import Geometry, LatentGrid, VideoSize, frames_for, plan, positions, spans
-from .media import VideoWriter, write_image
-from .media.write import estimated_bytes
+from .media import VideoWriter, check_output, write_image
 from .text.encoder import TextConfig, TextEncoder
 from .text.expand import known_summary, unknown_words
 from .text.tokenizer import WordTokenizer
-from .types import LatentState, Progress
+from .types import Denoiser, LatentState, Progress
 from .vae import BundledCodec, CausalCodec, CodecConfig
 
 __all__ = [
@@ -147,9 +146,9 @@ def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> Late
     )
 
 
-def denoiser(model: SoraModel, state: LatentState, fps: float) -> DiTDenoiser:
-    """The bundled network on the grid of a state."""
-    return DiTDenoiser(model.dit, positions=state.positions, spans=state.spans, fps=fps)
+def denoiser(model: SoraModel, state: LatentState, fps: float, rows: Tensor | None = None) -> DiTDenoiser:
+    """The bundled network on the grid of a state; `rows` [T]: which prompt of several each latent frame follows."""
+    return DiTDenoiser(model.dit, positions=state.positions, spans=state.spans, fps=fps, rows=rows)
 
 
 def sample(
@@ -165,18 +164,31 @@ def sample(
     scheduler: str = DEFAULTS.scheduler,
     denoise: float = 1.0,
     fps: float = DEFAULTS.fps,
+    loop: bool = False,
+    shots: Tensor | None = None,
     progress: Progress | None = None,
     preview: Preview | None = None,
     resume: SamplerState | None = None,
     checkpoint: Callable[[SamplerState], None] | None = None,
 ) -> Tensor:
-    """A sampled latent [B,C,T,H,W] from a state and text features [B,S,D]; without `negative` guidance is against no text."""
+    """A sampled latent [B,C,T,H,W] from a state and text features [B,S,D]; without `negative` guidance is against no text.
+
+    loop: the clip is a ring. shots: features are [B,P,S,D] for P prompts, and these are the prompt of each latent frame, [T]
+    int64, or the share of each prompt in each, [P,T] float (as many runs of the network).
+    """
     _, t, h, w = state.latent.shape[1:]
     p, q, r = model.dit.config.patch
     shift = shift_for_tokens("picture", t // p * (h // q) * (w // r), t // p)
     sigmas = schedule(scheduler, steps, shift=shift, denoise=denoise)
-    uncond = torch.zeros_like(cond) if negative is None else negative
-    network = guided(denoiser(model, state, fps), cfg, uncond=uncond, interval=DEFAULTS.cfg_interval)
+    uncond = torch.zeros_like(cond[:, 0] if cond.ndim == 4 else cond) if negative is None else negative
+    if shots is not None and shots.ndim == 2:
+        network: Denoiser = span_prompts(denoiser(model, state, fps), shots)
+    else:
+        network = denoiser(model, state, fps, shots)
+        uncond = uncond if cond.ndim == 3 else uncond[:, None].expand(-1, cond.shape[1], -1, -1)
+    network = guided(network, cfg, uncond=uncond, interval=DEFAULTS.cfg_interval)
+    if loop:
+        network = ring(network, sigmas)
     return run_sampler(
         network, state.to(model.device), noise, sigmas, cond, solver=solver,
         progress=progress, preview=preview, resume=resume, checkpoint=checkpoint,
@@ -265,7 +277,7 @@ def generate(
 
     check_prompt(prompt, warn)
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
-    check_writable(out, estimated_bytes(asked))
+    check_output(out, asked)
     model = model or load_bundled()
     grid = plan(asked, model.geometry)
     check_memory(model, grid)

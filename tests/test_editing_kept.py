@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from editing_toys import FPS, H, W, clip, frames, pattern, sampled, tiny_codec
-from sora_nodes.sora_core.editing import Clip, Edit, connect, extend, fill, loop_clip, stitch
+from sora_nodes.sora_core.editing import Clip, Edit, connect, continued, extend, fill, loop_clip, stitch
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import positions
 
@@ -74,6 +74,18 @@ def test_ten_extensions_in_a_row_keep_every_frame_made_before() -> None:
         assert torch.equal(longer[: len(image)], image)
         image = longer
     assert len(image) == 17 + 10 * 4
+
+
+def test_a_sampled_edit_goes_on_from_its_own_latents() -> None:
+    first = extend(clip(17), CODEC, seconds=1.0, direction="backward")
+    latent = sampled(first)
+    done = continued(first, latent, CODEC)
+    assert done.latent is None or int(done.spans.sum()) <= len(done.image)
+    second = extend(done, CODEC, seconds=1.0)
+    again = continued(second, sampled(second), CODEC)
+    assert torch.equal(again.image[: 17 + 8], done.image)
+    third = extend(again, CODEC, seconds=1.0, overlap=8)
+    assert torch.equal(third.state.clean[:, :, :2], again.latent[:, :, -2:])
 
 
 def test_a_clip_of_latents_alone_comes_out_as_it_decodes() -> None:

@@ -23,20 +23,21 @@ class DiTDenoiser:
 
     positions [T] in seconds and spans [T] in frames are what the bundled model is told; published models count tokens.
     Rotary tables and modulation rows are made once per size and mask, keys and values of the text once per prompt.
+    A context of [B,P,S,D] holds P prompts for each clip; `rows` [T] says which of them each latent frame follows.
     """
 
-    def __init__(self, dit: DiT, *, positions: Tensor, spans: Tensor, fps: float) -> None:
-        self.dit, self.positions, self.spans, self.fps = dit, positions, spans, fps
+    def __init__(self, dit: DiT, *, positions: Tensor, spans: Tensor, fps: float, rows: Tensor | None = None) -> None:
+        self.dit, self.positions, self.spans, self.fps, self.rows = dit, positions, spans, fps, rows
         self.plans: list[tuple[torch.Size, Tensor | None, Plan]] = []
         self.texts: list[tuple[Tensor, TextKV]] = []
 
     def __call__(self, x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
         weight = self.dit.patch_embedding.weight
         given = x.to(weight.device, weight.dtype)
-        output = self.dit([given], sigma.to(weight.device), self.plan(given, mask), self.text(context))[0]
+        output = self.dit([given], sigma.to(weight.device), self.plan(given, mask, prompts(context)), self.text(context))[0]
         return denoised_from(output.to(x.device, torch.float32), x, level_at(sigma, mask), self.dit.config.prediction)
 
-    def plan(self, x: Tensor, mask: Tensor) -> Plan:
+    def plan(self, x: Tensor, mask: Tensor, prompts: int = 1) -> Plan:
         """The plan of this size and mask; a network with one noise level per clip is not told the mask."""
         told = mask if self.dit.config.per_position_time else None
         for shape, known, plan in self.plans:
@@ -49,6 +50,8 @@ class DiTDenoiser:
             spans=self.spans[:t].expand(n, t),
             seconds_per_frame=torch.full((n,), 1 / self.fps),
             mask=told,
+            text_rows=None if self.rows is None else torch.arange(n)[:, None] * prompts + self.rows[:t],
+            texts=n * prompts,
         )
         plan = self.dit.plan([grid], device=x.device)
         self.plans = [*self.plans[1 - KEPT :], (x.shape, told, plan)]
@@ -60,9 +63,14 @@ class DiTDenoiser:
             if same(known, context):
                 return text
         weight = self.dit.patch_embedding.weight
-        text = self.dit.text(context.to(weight.device, weight.dtype))
+        text = self.dit.text(context.to(weight.device, weight.dtype).reshape(-1, *context.shape[-2:]))
         self.texts = [*self.texts[1 - KEPT :], (context, text)]
         return text
+
+
+def prompts(context: Tensor) -> int:
+    """Prompts per clip in a context [B,S,D] or [B,P,S,D]."""
+    return 1 if context.ndim == 3 else context.shape[1]
 
 
 def same(a: Tensor | None, b: Tensor | None) -> bool:

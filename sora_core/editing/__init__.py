@@ -16,7 +16,7 @@ from .loop import loop_clip, loop_new
 from .restyle import restyle
 from .shots import Shot, Storyboard, storyboard
 from .sizes import fit_frames, reconcile, resample
-from .stitch import decode, join_latents, stitch
+from .stitch import continued, decode, join_latents, stitch
 
 __all__ = [
     "Clip",
@@ -27,6 +27,7 @@ __all__ = [
     "Storyboard",
     "animate",
     "connect",
+    "continued",
     "decode",
     "extend",
     "fill",

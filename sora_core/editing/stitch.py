@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..errors import InputError
 from .coding import HISTORY, decode_frames
-from .edit import Codec, Edit
+from .edit import Clip, Codec, Edit
 
-__all__ = ["decode", "join_latents", "match_colour", "stitch"]
+__all__ = ["continued", "decode", "join_latents", "match_colour", "stitch"]
 
 NEAR = 8
 """given frames beside a seam that the colour is measured on"""
@@ -27,6 +27,23 @@ def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = Tru
     colour_match: made frames are corrected by what the codec does to the kept ones beside them.
     """
     return torch.cat([_stitch(edit, decode(edit, latent[i : i + 1], codec), colour_match) for i in range(len(latent))])
+
+
+def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Clip:
+    """The finished clip with the latents of its end, so that the next verb keeps those instead of encoding its frames anew.
+
+    Where the clip does not end with the grid (a trimmed or closed one, or one with frames after it), it has frames alone.
+    Raises InputError for a batch.
+    """
+    if len(latent) != 1:
+        raise InputError(f"an edit goes on from one clip, not from a batch of {len(latent)}; choose one of them first.")
+    image = stitch(edit, latent, codec, colour_match=colour_match)
+    total = int(edit.spans.sum())
+    if edit.ring or edit.after is not None or (edit.shown is not None and edit.shown[1] != total):
+        return Clip(image=image, fps=edit.fps)
+    whole = latent if edit.history is None else torch.cat([edit.history[:1].to(latent), latent], 2)
+    first = int((total - edit.spans.cumsum(0) + edit.spans > len(image)).sum())
+    return Clip(image=image, latent=whole[:, :, first:], spans=edit.spans[first:], fps=edit.fps)
 
 
 def decode(edit: Edit, latent: Tensor, codec: Codec) -> Tensor:
