@@ -13,36 +13,39 @@ from torch import Tensor
 
 from .packing import Group
 
-__all__ = ["cross_attention", "self_attention"]
+__all__ = ["attend", "cross_attention", "self_attention"]
 
 
 SHORT = 1024
 """tokens up to which a compiled CPU graph fuses the plain formula faster than it calls the flash kernel (measured in training)"""
 
 
-def _plain(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _plain(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None) -> Tensor:
     """The formula itself; float32 products of this size beat bfloat16 ones here."""
     n, _, heads, dim = q.shape
     q, k, v = (x.transpose(1, 2).flatten(0, 1) for x in (q, k, v))
     scores = torch.bmm(q, k.transpose(1, 2)) * dim**-0.5
+    if known is not None:
+        scores = scores.unflatten(0, (n, heads)).masked_fill(~known[:, None, None], float("-inf")).flatten(0, 1)
     return torch.bmm(scores.softmax(-1), v).unflatten(0, (n, heads)).transpose(1, 2)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """[n,L,N,K], [n,S,N,K] -> [n,L,N,K]."""
+def attend(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None = None) -> Tensor:
+    """[n,L,N,K], [n,S,N,K] -> [n,L,N,K]; `known` [n,S] tells which keys there are."""
     if torch.compiler.is_compiling() and q.device.type == "cpu" and k.shape[1] <= SHORT:
         with torch.autocast("cpu", enabled=False):
-            return _plain(q.float(), k.float(), v.float()).to(v.dtype)
-    return F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2)
+            return _plain(q.float(), k.float(), v.float(), known).to(v.dtype)
+    mask = None if known is None else known[:, None, None]
+    return F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask).transpose(1, 2)
 
 
 def self_attention(q_LNK: Tensor, k_LNK: Tensor, v_LNK: Tensor, groups: Sequence[Group]) -> Tensor:
     """Each clip attends to itself alone."""
-    out = [_attend(g.tokens(q_LNK), g.tokens(k_LNK), g.tokens(v_LNK)).flatten(0, 1) for g in groups]
+    out = [attend(g.tokens(q_LNK), g.tokens(k_LNK), g.tokens(v_LNK)).flatten(0, 1) for g in groups]
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
-def cross_attention(q_LNK: Tensor, k_BSNK: Tensor, v_BSNK: Tensor, groups: Sequence[Group]) -> Tensor:
-    """Each clip, or each latent frame, attends to its own text."""
-    out = [_attend(g.by_text(q_LNK), g.texts(k_BSNK), g.texts(v_BSNK)).flatten(0, 1) for g in groups]
+def cross_attention(q_LNK: Tensor, k_BSNK: Tensor, v_BSNK: Tensor, bias_S: Tensor | None, groups: Sequence[Group]) -> Tensor:
+    """Each clip, or each latent frame, attends to its own text; bias_S is added to the scores of each text token."""
+    out = [attend(g.by_text(q_LNK), g.texts(k_BSNK), g.texts(v_BSNK), bias_S).flatten(0, 1) for g in groups]
     return out[0] if len(out) == 1 else torch.cat(out)

@@ -11,6 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import fused
+from .packing import Layout
+
 __all__ = ["gated", "modulated", "sinusoid"]
 
 
@@ -22,13 +25,18 @@ def sinusoid(timesteps: Tensor, dim: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], 1).float()
 
 
-def modulated(x_LD: Tensor, shift: Tensor, scale: Tensor, rows: Tensor, run: int, eps: float) -> Tensor:
-    """Layer norm without weights, then x * (1 + scale) + shift, where token l takes row rows[l // run]; in float32."""
-    h = F.layer_norm(x_LD.float(), x_LD.shape[-1:], eps=eps).unflatten(0, (-1, run))
+def modulated(x_LD: Tensor, shift: Tensor, scale: Tensor, layout: Layout, eps: float) -> Tensor:
+    """Layer norm without weights, then x * (1 + scale) + shift, each token with its row of the layout; in float32."""
+    if fused.usable(x_LD) and layout.segments:
+        return fused.modulated(x_LD, shift, scale, layout.segments, eps)
+    rows = layout.rows
+    h = F.layer_norm(x_LD.float(), x_LD.shape[-1:], eps=eps).unflatten(0, (-1, layout.run))
     return (h * (1 + scale[rows][:, None]) + shift[rows][:, None]).flatten(0, 1).to(x_LD.dtype)
 
 
-def gated(x_LD: Tensor, update: Tensor, gate: Tensor, rows: Tensor, run: int) -> Tensor:
-    """x + gate * update, in float32."""
-    step = update.float().unflatten(0, (-1, run)) * gate[rows][:, None]
+def gated(x_LD: Tensor, update: Tensor, gate: Tensor, layout: Layout) -> Tensor:
+    """x + gate * update, in float32; x may be overwritten."""
+    if fused.usable(x_LD) and layout.segments:
+        return fused.gated(x_LD, update, gate, layout.segments)
+    step = update.float().unflatten(0, (-1, layout.run)) * gate[layout.rows][:, None]
     return (x_LD.float() + step.flatten(0, 1)).to(x_LD.dtype)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -18,6 +20,9 @@ from einops import rearrange
 from torch import Tensor
 
 __all__ = ["Group", "Layout", "patchify", "unpatchify"]
+
+SEGMENTS = 64
+"""stretches of tokens that are worth a loop"""
 
 
 class Group(NamedTuple):
@@ -70,6 +75,16 @@ class Layout:
     @property
     def clips(self) -> int:
         return sum(group.clips for group in self.groups)
+
+    @cached_property
+    def segments(self) -> tuple[tuple[int, int, int], ...]:
+        """(first token, end, row) of each stretch of tokens with one row; empty where the stretches are many and short."""
+        out, token = [], 0
+        for row, same in groupby(self.rows.tolist()):
+            count = self.run * sum(1 for _ in same)
+            out.append((token, token + count, row))
+            token += count
+        return tuple(out) if len(out) <= SEGMENTS else ()
 
     def timesteps(self, sigma: Tensor) -> Tensor:
         """The noise level of each row, [clips*V], from sigma per clip."""

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
+from ..layers.attention import attend
 from .tokenizer import PAD
 
 __all__ = ["TextConfig", "TextEncoder"]
@@ -56,9 +57,8 @@ class TextBlock(nn.Module):
         self.up, self.down = ops.Linear(d, config.mlp_width), ops.Linear(config.mlp_width, d)
 
     def forward(self, x_BSD: Tensor, known_BS: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm1(x_BSD)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        h = F.scaled_dot_product_attention(q, k, v, attn_mask=known_BS[:, None, None])
-        x_BSD = x_BSD + self.o(h.transpose(1, 2).flatten(2))
+        q, k, v = self.qkv(self.norm1(x_BSD)).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        x_BSD = x_BSD + self.o(attend(q, k, v, known_BS).flatten(2))
         return x_BSD + self.down(F.gelu(self.up(self.norm2(x_BSD)), approximate="tanh"))
 
 

@@ -19,7 +19,7 @@ from .. import checkpoints
 from ..errors import InputError
 from ..types import Progress
 
-__all__ = ["Recipe", "Trainer", "step_generator"]
+__all__ = ["Recipe", "Trainer", "matrices_in", "step_generator"]
 
 
 @dataclass(frozen=True, kw_only=True)
