@@ -1,0 +1,54 @@
+"""Suite `fill`: a second is missing in the middle; does the object take the path it took?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data.reader import Reader
+from ..editing import Clip, fill
+from ..grid import VideoSize
+from ..types import Progress
+from . import measures
+from .joins import SECOND, Join, coded_frames, edited, measure_join, prompt_of, sized, true_track
+from .making import SIZE, Maker, clip_of, counted, held_out, video_of
+from .statistics import Tally, report
+
+__all__ = ["run"]
+
+MOTIONS = ("left", "right", "closer", "away", "spin")
+"""motions whose middle follows from both ends"""
+NEAR = 0.05
+"""picture widths by which a path may be off"""
+
+
+def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
+    """n clips of which a second after the first half is made anew; the floor is the true second through the codec."""
+    figures, floor = Tally(), Tally()
+    start = size.frames // 2 + 1
+    total = start + 2 * SECOND
+    hole = slice(start, start + SECOND)
+    wanted = {"seconds": total / size.fps, "accept": lambda scene: scene.things[0].motion in MOTIONS}
+    for i, scene in counted(held_out(n, family="single", seed=seed, **wanted), progress):  # type: ignore[arg-type]
+        truth = clip_of(scene, sized(size, total))
+        missing = torch.zeros(total)
+        missing[hole] = 1
+        given = truth.clone()
+        given[hole] = 0.5
+        frames = edited(maker, fill(Clip(image=given, fps=size.fps), maker.codec, missing=missing), prompt_of(scene), seed + i)
+        best = coded_frames(maker, truth, [slice(0, hole.start), slice(hole.stop, total)])
+        path = true_track(scene, size, total)[hole]
+        figures.right("kept", torch.equal(frames[missing == 0], truth[missing == 0]))
+        for tally, shown in ((figures, frames), (floor, best)):
+            measure_join(tally, reader, shown, Join(start=hole.start, end=hole.stop))
+            tell_path(tally, reader, shown[hole], path, size.width / size.height)
+    return report("fill", n, figures, floor)
+
+
+def tell_path(tally: Tally, reader: Reader, frames: Tensor, path: Tensor, aspect: float) -> None:
+    """How far the object is from its true path, and whether that is near."""
+    error = measures.track_error(reader.follow(video_of(frames))[0], path, aspect)
+    tally.value("path_error", error)
+    tally.right("path", error < NEAR)

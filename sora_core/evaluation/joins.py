@@ -1,0 +1,79 @@
+"""What the suites of the verbs share: run an edit, measure a join, ask for the subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..data.reader import Reader
+from ..data.world import Scene, describe
+from ..editing import Edit, stitch
+from ..grid import VideoSize
+from ..training.reader import track_of
+from . import measures
+from .making import Maker, coded, video_of
+from .statistics import Tally
+
+__all__ = ["SECOND", "Join", "coded_frames", "edited", "measure_join", "prompt_of", "same_subject", "sized", "true_track"]
+
+SECOND = 8
+"""frames made by the verbs in their suites: a second at 8 fps"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """Where frames were made: `start` to `end` of a clip; the seams are its inner ends."""
+
+    start: int
+    end: int
+
+    def seams(self, frames: int) -> list[int]:
+        """First frames after a seam."""
+        return [at for at in (self.start, self.end) if 0 < at < frames]
+
+
+def prompt_of(scene: Scene) -> str:
+    """The plain caption."""
+    return describe(scene, "plain")
+
+
+def edited(maker: Maker, edit: Edit, prompt: str, seed: int) -> Tensor:
+    """The frames [F,H,W,3] that a user sees of an edit."""
+    return stitch(edit, maker.edit(edit, prompt, seed), maker.codec)
+
+
+def coded_frames(maker: Maker, frames: Tensor, kept: Sequence[slice] = ()) -> Tensor:
+    """True frames [F,H,W,3] as the codec gives them back, those of `kept` as they were: what a perfect model would make."""
+    out = (coded(maker.codec, video_of(frames))[0].permute(1, 2, 3, 0) + 1) / 2
+    for part in kept:
+        out[part] = frames[part]
+    return out
+
+
+def measure_join(tally: Tally, reader: Reader, frames: Tensor, join: Join, name: str = "") -> None:
+    """Seams in picture and in speed, and the motion of what was made; `name` tells directions apart."""
+    track = reader.follow(video_of(frames))[0]
+    for seam in join.seams(len(frames)):
+        tally.value(f"seam{name}", measures.seam_ratio(frames, seam))
+        tally.value(f"speed{name}", measures.speed_seam(track, seam))
+    tally.value(f"movement{name}", measures.motion(frames[join.start : join.end]))
+
+
+def same_subject(reader: Reader, frames: Tensor, fps: float, scene: Scene) -> bool:
+    """Whether the last two seconds (or all of a shorter clip) show the colour and shape of the scene's object."""
+    reading = reader.read(video_of(frames), fps, start=max(0.0, len(frames) / fps - 2))
+    thing = scene.things[0]
+    return reading.answers["colour"] == [thing.colour] and reading.answers["shape"] == [thing.shape]
+
+
+def true_track(scene: Scene, size: VideoSize, frames: int) -> Tensor:
+    """Where the scene's object really is, [F,2] picture fractions."""
+    return track_of(scene, torch.arange(frames, dtype=torch.float64) / size.fps, size.width / size.height)
+
+
+def sized(size: VideoSize, frames: int) -> VideoSize:
+    """The same picture and rate for another number of frames."""
+    return VideoSize(frames=frames, height=size.height, width=size.width, fps=size.fps)

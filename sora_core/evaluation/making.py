@@ -1,0 +1,95 @@
+"""What the suites need of a model, and how they come by scenes, true clips and the floor.
+
+Frames are an IMAGE [F,H,W,3] in 0..1, as the verbs have them; a video is [B,3,F,H,W] in -1..1, as the reader has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..data.world import ClipShape, Scene, render, sample_scene
+from ..editing import Codec, Edit, Storyboard
+from ..errors import InputError
+from ..grid import VideoSize
+from ..pipeline import DEFAULTS
+from ..types import Progress
+
+__all__ = ["Maker", "clip_of", "coded", "counted", "held_out", "shape_of", "true_clips", "video_of"]
+
+FIRST_SEED = 900_000_000
+"""held-out scenes are drawn from here on; no training comes this far"""
+SIZE = VideoSize(frames=17, height=DEFAULTS.size[1], width=DEFAULTS.size[0], fps=DEFAULTS.fps)
+"""what the suites ask for: the default size, two seconds with both ends"""
+
+
+class Maker(Protocol):
+    """What makes clips: the bundled model, or a stand-in."""
+
+    codec: Codec
+
+    def generate(self, prompts: Sequence[str], size: VideoSize, seed: int) -> Tensor:
+        """Clips [B,3,F,H,W] in -1..1, one per prompt."""
+        ...
+
+    def edit(self, edit: Edit, prompt: str, seed: int) -> Tensor:
+        """The sampled grid [1,C,T,h,w] of a verb's edit."""
+        ...
+
+    def shots(self, board: Storyboard, seed: int) -> Tensor:
+        """The sampled grid [1,C,T,h,w] of several shots."""
+        ...
+
+
+def held_out(n: int, *, family: str, seed: int = 0, seconds: float = 2.0, accept: Callable[[Scene], bool] = lambda _: True) -> list[Scene]:
+    """n scenes whose combination of attributes no training has seen; the same for the same seed."""
+    scenes: list[Scene] = []
+    at = FIRST_SEED + seed * 1_000_000
+    while len(scenes) < n:
+        scene = sample_scene(at, family=family, held_out=True, seconds=seconds)
+        at += 1
+        if accept(scene):
+            scenes.append(scene)
+    return scenes
+
+
+def shape_of(size: VideoSize, frames: int | None = None) -> ClipShape:
+    """The same size for the renderer."""
+    return ClipShape(frames=frames or size.frames, height=size.height, width=size.width, fps=size.fps)
+
+
+def clip_of(scene: Scene, size: VideoSize) -> Tensor:
+    """The true frames [F,H,W,3] in 0..1."""
+    return render([scene], shape_of(size))[0].float() / 255
+
+
+def true_clips(scenes: Sequence[Scene], size: VideoSize) -> Tensor:
+    """The true video [B,3,F,H,W] in -1..1."""
+    return render(scenes, shape_of(size)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+
+
+def video_of(frames: Tensor) -> Tensor:
+    """Frames [F,H,W,3] in 0..1 as a video [1,3,F,H,W]."""
+    return frames.permute(3, 0, 1, 2)[None] * 2 - 1
+
+
+@torch.no_grad()
+def coded(codec: Codec, video: Tensor, batch: int = 8) -> Tensor:
+    """Clips [B,3,F,H,W] as the codec gives them back; the last frame is held up to the next whole latent frame, and cut off again."""
+    count, step, factor = video.shape[2], codec.geometry.time_factor, codec.geometry.space_factor
+    if video.shape[3] % factor or video.shape[4] % factor:
+        raise InputError(f"width and height must be multiples of {factor} to be measured, not {video.shape[4]}x{video.shape[3]}")
+    held = video[:, :, -1:].expand(-1, -1, -(count - 1) % step, -1, -1)
+    whole = torch.cat([video, held], 2)
+    return torch.cat([codec.decode(codec.encode(part))[:, :, :count].clamp(-1, 1) for part in whole.split(batch)])
+
+
+def counted(items: Sequence[Scene], progress: Progress | None) -> Iterator[tuple[int, Scene]]:
+    """The scenes with their number, telling how far it has come after each."""
+    for i, item in enumerate(items):
+        yield i, item
+        if progress is not None:
+            progress(i + 1, len(items))

@@ -1,0 +1,100 @@
+"""Suite `restyle`: is the setting or style as asked, and the motion kept?"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..data.reader import Reader
+from ..data.world import Scene, Setting
+from ..editing import Clip, restyle
+from ..editing.restyle import DENOISE
+from ..grid import VideoSize
+from ..media import contact_sheet
+from ..text import words
+from ..types import Progress
+from . import measures
+from .joins import coded_frames, edited, prompt_of, true_track
+from .making import SIZE, Maker, clip_of, counted, held_out, video_of
+from .statistics import Tally, report
+
+__all__ = ["run"]
+
+NEAR = 0.05
+"""picture widths by which a track may be off"""
+SWEEP = (0.25, 0.5, 0.65, 0.75, 0.85, 1.0)
+
+
+def run(
+    n: int,
+    *,
+    maker: Maker,
+    reader: Reader,
+    seed: int = 0,
+    progress: Progress | None = None,
+    size: VideoSize = SIZE,
+    denoise: float = DENOISE,
+    sheet: Path | None = None,
+) -> dict[str, Any]:
+    """n clips, every other one put into a new setting, the rest into a new style.
+
+    sheet: where a picture goes that shows a clip over `denoise`. The floor is the true clip in the new setting or style.
+    """
+    figures, floor = Tally(), Tally()
+    scenes = held_out(n, family="single", seed=seed)
+    if sheet is not None:
+        draw_sweep(sheet, maker, scenes[:2], size, seed)
+    for i, scene in counted(scenes, progress):
+        after = other(scene, style=i % 2 == 1)
+        edit = restyle(Clip(image=clip_of(scene, size), fps=size.fps), maker.codec, denoise=denoise)
+        frames = edited(maker, edit, prompt_of(after), seed + i)
+        track = true_track(scene, size, size.frames)
+        for tally, shown in ((figures, frames), (floor, coded_frames(maker, clip_of(after, size)))):
+            tell(tally, reader, shown, after, size, track)
+    return report("restyle", n, figures, floor)
+
+
+def other(scene: Scene, *, style: bool) -> Scene:
+    """The same scene in another style, or on another ground in another light."""
+    rng = random.Random(f"restyle/{scene.seed}")  # noqa: S311
+    was = scene.setting
+    if style:
+        return replace(scene, setting=replace(was, style=rng.choice([s for s in words.STYLE_PHRASES if s != was.style])))
+    light = rng.choice([light for light in words.LIGHT_PHRASES if light != was.light])
+    grounds = [g for g in words.GROUND_PHRASES if g != was.ground and not (light == "underwater" and g == "water")]
+    return replace(scene, setting=Setting(ground=rng.choice(grounds), light=light, style=was.style))
+
+
+def tell(tally: Tally, reader: Reader, frames: Tensor, wanted: Scene, size: VideoSize, track: Tensor) -> None:
+    """Whether what was asked for is there, and the track is still the same."""
+    answers = reader.read(video_of(frames), size.fps).answers
+    setting = wanted.setting
+    if setting.style != "natural":
+        right = answers["style"] == [setting.style]
+        tally.right("style", right)
+    else:
+        right = answers["ground"] == [setting.ground] and answers["light"] == [setting.light]
+        tally.right("setting", right)
+    tally.right("asked", right)
+    error = measures.track_error(reader.follow(video_of(frames))[0], track, size.width / size.height)
+    tally.value("track_error", error)
+    tally.right("track", error < NEAR)
+
+
+def draw_sweep(path: Path, maker: Maker, scenes: list[Scene], size: VideoSize, seed: int) -> None:
+    """A contact sheet: each clip, then made anew with more and more `denoise`."""
+    rows, captions = [], []
+    for i, scene in enumerate(scenes):
+        source, prompt = clip_of(scene, size), prompt_of(other(scene, style=i % 2 == 1))
+        rows.append(video_of(source))
+        captions.append(f"given: {prompt_of(scene)}")
+        for denoise in SWEEP:
+            edit = restyle(Clip(image=source, fps=size.fps), maker.codec, denoise=denoise)
+            rows.append(video_of(edited(maker, edit, prompt, seed)))
+            captions.append(f"denoise {denoise:g}: {prompt}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(rows, 8, captions=captions).save(path)
