@@ -19,7 +19,7 @@ def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> Non
     The file appears whole or not at all. Raises MediaError for a source that cannot be read or does not fit into an mp4.
     """
     try:
-        with av.open(str(source) if isinstance(source, Path) else source) as given, beside(target) as part:
+        with av.open(str(source) if isinstance(source, Path) else source, "r") as given, beside(target) as part:
             options = {"movflags": "use_metadata_tags+faststart"}
             with av.open(str(part), "w", format="mp4", options=options) as made:
                 made.metadata.update({**given.metadata, **metadata})
