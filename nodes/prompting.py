@@ -61,7 +61,11 @@ class SoraTextEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip: Any, text: str) -> io.NodeOutput:
-        return io.NodeOutput(adapters.encode_text(clip, text))
+        from ..sora_core.text.expand import unknown_words
+
+        unknown = unknown_words(text)
+        note = ui.PreviewText(f"the bundled model does not know: {', '.join(unknown)}") if unknown else None
+        return io.NodeOutput(adapters.encode_text(clip, text), ui=note)
 
 
 NODES: list[type[io.ComfyNode]] = [SoraExpandPrompt, SoraTextEncode]

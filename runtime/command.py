@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -85,17 +85,18 @@ def validate(order: Order) -> int:
 
 def run(order: Order, told: Told) -> dict[str, Any]:
     """Runs a workflow once. Returns {"files", "seconds", "shown", "ran"}; files are paths."""
+    session = order.session(order.output / ".temp", told.progress)
+    if order.server:
+        server = Server(order.server)
+        files = server(load_graph(order, server.object_info(), None), session)
+        return {"files": [str(order.output / name) for name in files]}
+    with session.active():
+        registry = order.nodes()
+        graph = load_graph(order, None, registry)
+        plan(graph, registry)  # a mistake is told before any folder is made
     make_folder(order.output)
     with TemporaryDirectory(prefix=".sora-temp-", dir=order.output) as temp:
-        session = order.session(Path(temp), told.progress)
-        if order.server:
-            server = Server(order.server)
-            files = server(load_graph(order, server.object_info(), None), session)
-            return {"files": [str(order.output / name) for name in files]}
-        with session.active():
-            registry = order.nodes()
-            graph = load_graph(order, None, registry)
-        result = Executor(registry, keep=False).run(graph, session, on_event=told.node)
+        result = Executor(registry, keep=False).run(graph, replace(session, temp=Path(temp)), on_event=told.node)
     files = [str(order.output / name) for name in result.files()]
     return {"files": files, "seconds": round(result.seconds, 3), "shown": result.texts(), "ran": result.ran}
 

@@ -1,0 +1,154 @@
+"""The Sora nodes from end to end on a tiny random model: what `sora run` makes of the example workflows, and of its own files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from sora_nodes import cli
+from sora_nodes.nodes import adapters, host
+from sora_nodes.runtime.session import Session
+from sora_nodes.sora_core import pipeline
+from sora_nodes.sora_core.dit import DiT, DiTConfig
+from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.media import probe, read_image, read_metadata, read_video, write_video
+from sora_nodes.sora_core.media.remux import remux
+from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
+from sora_nodes.sora_core.text.tokenizer import WordTokenizer
+from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
+
+EXAMPLES = Path(__file__).parent.parent / "example_workflows"
+QUICK = ["--set", "SoraSampler.steps=2"]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> pipeline.SoraModel:
+    """A model of the bundled kind with random weights, small enough to sample in a moment."""
+    torch.manual_seed(0)
+    codec = BundledCodec(CodecConfig(channels=4, widths=(8, 8), encoder_blocks=(1, 1), decoder_blocks=(1, 1)))
+    text = TextEncoder(TextConfig(vocabulary=("a", "red", "ball"), width=16, depth=1, heads=2, mlp_width=16, tokens=8))
+    sizes = {"width": 32, "depth": 1, "heads": 2, "mlp_width": 32, "channels": 4, "text_width": 16, "text_tokens": 8}
+    dit = DiT(DiTConfig(**sizes, time_features=16, prediction="clean", per_position_time=True, grid_features=True))
+    for module in (codec, text, dit):
+        module.eval().requires_grad_(False)
+    return pipeline.SoraModel(codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, 8), dit=dit)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_is_bundled(tiny: pipeline.SoraModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pipeline, "load_bundled", lambda: tiny)
+    monkeypatch.chdir(tmp_path)
+
+
+def frames_of(path: Path) -> torch.Tensor:
+    return read_video(path).frames
+
+
+def test_text_to_video_makes_a_file_that_carries_its_workflow_and_makes_itself_again(tmp_path: Path) -> None:
+    assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *QUICK]) == 0
+    first = tmp_path / "output" / "video" / "sora_00001_.mp4"
+    info = probe(first)
+    assert (info.width, info.height, info.frames, info.fps) == (128, 72, 16, 8.0)
+    carried = read_metadata(first)
+    assert json.loads(carried["workflow"])["nodes"] and json.loads(carried["prompt"])
+    assert cli.main(["run", str(first)]) == 0
+    assert torch.equal(frames_of(first), frames_of(tmp_path / "output" / "video" / "sora_00002_.mp4"))
+    assert sorted(path.name for path in (tmp_path / "output").iterdir()) == ["video"]
+
+
+def test_an_image_is_a_grid_of_one_frame(tmp_path: Path) -> None:
+    assert cli.main(["run", str(EXAMPLES / "text_to_image.json"), *QUICK]) == 0
+    assert read_image(tmp_path / "output" / "image" / "sora_00001_.png").shape == (1, 96, 96, 3)
+
+
+def test_the_same_prompt_and_seed_give_what_the_command_gives(tmp_path: Path, tiny: pipeline.SoraModel) -> None:
+    settings = ["SoraExpandPrompt.prompt=x", "SoraSampler.seed=3", "SoraNoiseGrid.seconds=1"]
+    assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *QUICK, *(part for s in settings for part in ("--set", s))]) == 0
+    made = tmp_path / "output" / "video" / "sora_00001_.mp4"
+    prompt = json.loads(read_metadata(made)["prompt"])
+    from sora_nodes.sora_core.text.expand import expand
+
+    caption = expand("x", next(node["inputs"]["seed"] for node in prompt.values() if node["class_type"] == "SoraExpandPrompt"))
+    sampler = next(node["inputs"] for node in prompt.values() if node["class_type"] == "SoraSampler")
+    pipeline.generate(caption, out=tmp_path / "b.mp4", seconds=1, size=(128, 72), steps=2, cfg=sampler["cfg"], seed=3, model=tiny)
+    assert torch.equal(frames_of(made), frames_of(tmp_path / "b.mp4"))
+
+
+def test_a_draft_and_its_full_size_come_from_one_seed(tmp_path: Path) -> None:
+    settings = ["--set", "Draft.steps=2", "--set", "Full size.steps=2"]
+    assert cli.main(["run", str(EXAMPLES / "draft_then_full.json"), *settings]) == 0
+    sizes = {path.name: (probe(path).width, probe(path).height) for path in (tmp_path / "output" / "video").iterdir()}
+    assert sizes == {"draft_00001_.mp4": (86, 48), "full_00001_.mp4": (128, 72)}
+
+
+def test_a_batch_leaves_a_table_and_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "jobs.csv"
+    table.write_text("SoraExpandPrompt.prompt,SoraSampler.steps,name\na red ball,2,red\na cube,0,cube\n")
+    run = ["run", str(EXAMPLES / "vertical_video.json"), "--each", str(table), "--set", "SoraSaveVideo.filename_prefix={name}", "--json"]
+    assert cli.main(run) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert (report["done"], report["failed"]) == (1, 1) and "input steps" in report["jobs"][1]["error"]
+    names = {path.name for path in (tmp_path / "output").iterdir()}
+    assert names == {"journal.jsonl", "results.csv", "contact.png", "red_00001_.mp4"}
+
+
+def test_validate_says_what_is_wrong_and_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = str(EXAMPLES / "text_to_video.json")
+    assert cli.main(["run", example, "--validate"]) == 0
+    assert cli.main(["run", example, "--validate", "--json", "--set", "SoraSampler.steps=0"]) == 2
+    problems = json.loads(capsys.readouterr().out.splitlines()[-1])["problems"]
+    assert [(p["kind"], p["input"]) for p in problems] == [("SoraSampler", "steps")]
+    assert cli.main(["run", example, "--set", "SoraSampler.step=3"]) == 2
+    assert "no input 'step'" in capsys.readouterr().err
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_grid_beyond_the_machine_is_refused_before_anything_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    huge = ["--set", "SoraNoiseGrid.short_side=8192", "--set", "SoraNoiseGrid.seconds=3600", "--set", "SoraNoiseGrid.aspect=square 1:1"]
+    assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *huge]) == 2
+    assert "memory" in capsys.readouterr().err
+
+
+def test_latents_of_image_models_and_masks_of_another_size_are_named(tiny: pipeline.SoraModel) -> None:
+    latent, _, _ = adapters.empty_latent(tiny, width=32, height=32, seconds=1, fps=8)
+    text = adapters.encode_text(tiny, "a red ball")
+    settings = {"model": tiny, "positive": text, "seed": 0, "steps": 1, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple"}
+    for wrong, says in (
+        ({"samples": torch.zeros(1, 4, 8, 8)}, "five dimensions"),
+        ({"samples": torch.zeros(1, 16, 3, 4, 4)}, "16 channels and the model 4"),
+        ({**latent, "noise_mask": torch.ones(1, 1, 9, 4, 4)}, "the mask of this LATENT"),
+    ):
+        with pytest.raises(InputError, match=says):
+            adapters.sample(latent=wrong, **settings)
+
+
+def test_kept_latents_stay_and_the_given_latent_is_not_touched(tiny: pipeline.SoraModel) -> None:
+    latent, _, _ = adapters.empty_latent(tiny, width=32, height=32, seconds=1, fps=8)
+    latent["samples"] = torch.randn(latent["samples"].shape)
+    latent["noise_mask"] = torch.ones_like(latent["samples"][:, :1])
+    latent["noise_mask"][:, :, 0] = 0
+    before = latent["samples"].clone()
+    text = adapters.encode_text(tiny, "a red ball")
+    made = adapters.sample(model=tiny, positive=text, latent=latent, seed=0, steps=2, cfg=3.0, sampler_name="dpmpp_2m", scheduler="simple")[
+        "samples"
+    ]
+    assert torch.equal(made[:, :, 0], before[:, :, 0]) and not torch.equal(made, before) and torch.equal(latent["samples"], before)
+
+
+def test_a_video_copied_into_a_new_file_keeps_its_frames_and_takes_the_tags(tmp_path: Path) -> None:
+    frames = (torch.rand(5, 32, 48, 3) * 255).to(torch.uint8)
+    write_video(tmp_path / "a.mp4", frames, 8.0, metadata={"prompt": "old", "artist": "me"})
+    remux(tmp_path / "a.mp4", tmp_path / "b.mp4", {"prompt": "{}"})
+    assert torch.equal(frames_of(tmp_path / "a.mp4"), frames_of(tmp_path / "b.mp4"))
+    assert read_metadata(tmp_path / "b.mp4")["prompt"] == "{}" and read_metadata(tmp_path / "b.mp4")["artist"] == "me"
+
+
+def test_a_decoded_video_goes_away_with_the_last_that_needs_it(tmp_path: Path) -> None:
+    with Session(input=tmp_path, output=tmp_path, temp=tmp_path / "temp").active():
+        path = host.temp_path(".mp4")
+        video = host.owned_video(path)
+        assert path.exists()
+        del video
+        assert not path.exists()
