@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -214,7 +215,7 @@ def load_reader(path: Path | None = None) -> Reader:
     """The reader with the bundled weights (or those of `path`), ready to read."""
     path = path or Path(str(resources.files(__package__.rpartition(".")[0]) / "weights" / "reader.safetensors"))
     checkpoint = checkpoints.load(path)
-    config = {k: tuple(v) if isinstance(v, list) else v for k, v in checkpoint.config.items()}
+    config: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in checkpoint.config.items()}
     reader = Reader(ReaderConfig(**config))
     checkpoints.load_into(reader, {name: tensor.float() for name, tensor in checkpoint.tensors.items()})
     return reader.eval()

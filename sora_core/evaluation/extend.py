@@ -8,6 +8,7 @@ import torch
 
 from ..data.reader import Reader
 from ..editing import Clip, decode, extend, stitch
+from ..editing.extend import Direction
 from ..grid import VideoSize
 from ..types import Progress
 from . import measures
@@ -29,10 +30,7 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
     scenes = held_out(n, family="single", seed=seed, seconds=total / size.fps)
     for i, scene in counted(scenes, progress):
         truth = clip_of(scene, sized(size, total))
-        for direction, kept, join in (
-            ("forward", slice(0, given), Join(start=given, end=total)),
-            ("backward", slice(SECOND, total), Join(start=0, end=SECOND)),
-        ):
+        for direction, kept, join in ways(given, total):
             edit = extend(Clip(image=truth[kept], fps=size.fps), maker.codec, seconds=SECOND / size.fps, direction=direction)
             latent = maker.edit(edit, prompt_of(scene), seed + i)
             frames = stitch(edit, latent, maker.codec)
@@ -43,7 +41,15 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
             measure_join(figures, reader, frames, join, f"_{direction}")
             measure_join(floor, reader, best, join, f"_{direction}")
             if direction == "forward":
-                plain = decode(edit, latent, maker.codec)
-                figures.value("kept_psnr", measures.psnr(plain[: -SECOND or None][-given:], truth[kept][-len(plain[:-SECOND]) :]))
+                plain = decode(edit, latent, maker.codec)[:-SECOND]
+                figures.value("kept_psnr", measures.psnr(plain, truth[kept][-len(plain) :]))
                 floor.value("kept_psnr", measures.psnr(coded_frames(maker, truth[kept]), truth[kept]))
     return report("extend", n, figures, floor)
+
+
+def ways(given: int, total: int) -> tuple[tuple[Direction, slice, Join], ...]:
+    """Both directions: which frames of the whole are given, and which are made."""
+    return (
+        ("forward", slice(0, given), Join(start=given, end=total)),
+        ("backward", slice(SECOND, total), Join(start=0, end=SECOND)),
+    )

@@ -29,7 +29,10 @@ SIZE = VideoSize(frames=17, height=DEFAULTS.size[1], width=DEFAULTS.size[0], fps
 class Maker(Protocol):
     """What makes clips: the bundled model, or a stand-in."""
 
-    codec: Codec
+    @property
+    def codec(self) -> Codec:
+        """What turns its latents into frames; what true clips are sent through."""
+        ...
 
     def generate(self, prompts: Sequence[str], size: VideoSize, seed: int) -> Tensor:
         """Clips [B,3,F,H,W] in -1..1, one per prompt."""

@@ -82,7 +82,13 @@ def ask(scene: Scene, level: str) -> tuple[str, Wanted]:
     prompt = expand(describe(scene, "short", scene.seed), scene.seed)
     said = understand(prompt)
     first = said.things[0]
-    told = {"colour": first.colour, "shape": first.shape, "motion": first.motion, "ground": said.ground, "light": said.light}
+    told: dict[str, str | int | None] = {
+        "colour": first.colour,
+        "shape": first.shape,
+        "motion": first.motion,
+        "ground": said.ground,
+        "light": said.light,
+    }
     told |= {"camera": said.camera, "count": sum(thing.count for thing in said.things)}
     return prompt, attributes(scene) | {name: value for name, value in told.items() if value is not None}
 

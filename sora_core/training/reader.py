@@ -174,8 +174,9 @@ def train_reader(stage: dict[str, Any], shards: Sequence[Shard], folder: Path, *
     stage: {"model": fields of ReaderConfig, "recipe": fields of Recipe, "pixels_per_step"}, all but the recipe optional.
     """
     torch.manual_seed(seed)
-    model = {k: tuple(v) if isinstance(v, list) else v for k, v in stage.get("model", {}).items()}
-    reader = Reader(ReaderConfig(**model)).to(memory_format=torch.channels_last)
+    model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stage.get("model", {}).items()}
+    reader = Reader(ReaderConfig(**model))
+    reader.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = ReaderLoss(reader=reader, shards=shards, pixels=stage.get("pixels_per_step", ReaderLoss.pixels), seed=seed)
     trainer = Trainer(reader, Recipe(**stage["recipe"], seed=seed), folder / "reader-run.safetensors")
     trainer.resume()
