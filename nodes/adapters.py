@@ -133,7 +133,9 @@ def state_of(latent: dict[str, Any], geometry: Geometry) -> LatentState:
         raise InputError(f"this LATENT has {samples.shape[1]} channels and the model {geometry.channels}; size it with the model's own VAE")
     given = latent.get("noise_mask")
     mask = torch.ones_like(samples[:, :1]) if given is None else _mask(given, samples)
-    grid_spans = spans(samples.shape[2], geometry)
+    edit = latent.get("sora", {}).get("edit")
+    told = edit is not None and len(edit.state.spans) == samples.shape[2]
+    grid_spans = edit.state.spans if told else spans(samples.shape[2], geometry)
     fps = latent.get("sora", {}).get("fps", FPS)
     return LatentState(latent=samples, clean=samples, mask=mask, positions=positions(grid_spans, fps), spans=grid_spans)
 
@@ -182,6 +184,8 @@ def sample(
         scheduler=scheduler,
         denoise=denoise,
         fps=latent.get("sora", {}).get("fps", FPS),
+        loop="edit" in latent.get("sora", {}) and latent["sora"]["edit"].ring,
+        shots=positive[0][1].get("sora_shots"),
         progress=progress,
     )
     return {**latent, "samples": made.cpu()}
@@ -199,6 +203,12 @@ def decoded(vae: Any, latent: dict[str, Any]) -> Iterator[Tensor]:
     from ..sora_core import pipeline
 
     asked = latent.get("sora", {})
+    if "edit" in asked:
+        from ..sora_core.editing import stitch
+        from ..sora_core.media.convert import image_to_video
+
+        yield image_to_video(stitch(asked["edit"], samples_of(latent), codec_of(vae)))
+        return
     left = asked.get("frames")
     for chunk in pipeline.decode_stream(codec_of(vae), samples_of(latent)):
         height, width = asked.get("height", chunk.shape[3]), asked.get("width", chunk.shape[4])

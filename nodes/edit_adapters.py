@@ -1,0 +1,205 @@
+"""The edits' part of `adapters`: clips out of VIDEO, IMAGE and LATENT, edits into LATENT and back.
+
+A LATENT of ours carries its edit: {"samples", "noise_mask", "sora": {"fps", "edit": Edit, "sound"?}}. Stock samplers hand it on.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from ..sora_core.errors import InputError
+from . import adapters, host
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..sora_core.editing import Clip, Edit, Keyframe, Shot, Storyboard
+    from ..sora_core.grid import VideoSize
+
+__all__ = [
+    "begins", "clip_of", "edit_latent", "edit_of", "encode_shots", "keyframes_of", "mask_of", "ranges", "second_begins", "shots_of",
+    "size_of", "stitched", "told_spans",
+]  # fmt: skip
+
+Sound = dict[str, Any]
+"""ComfyUI's AUDIO: {"waveform" [B,C,S], "sample_rate"}"""
+
+
+def rgb(image: Tensor) -> Tensor:
+    """IMAGE [F,H,W,3]: grey becomes RGB, transparency is dropped."""
+    return image[..., :3] if image.shape[-1] >= 3 else image[..., :1].expand(-1, -1, -1, 3)
+
+
+def clip_of(vae: Any, video: Any = None, samples: dict[str, Any] | None = None, *, what: str = "clip") -> tuple[Clip, Sound | None]:
+    """The clip of a VIDEO or of a sampled LATENT (which keeps its latents), and its sound; raises InputError for neither."""
+    if samples is not None:
+        return latent_clip(vae, samples), samples.get("sora", {}).get("sound")
+    if video is None:
+        raise InputError(f"no {what} is given; link a video, or the latent of one that was just sampled")
+    from ..sora_core.editing import Clip
+
+    parts = video.get_components()
+    notes = ("the sound of this file is dropped.",) if parts.audio is None and getattr(video, "has_audio", False) else ()
+    return Clip(image=rgb(parts.images), fps=float(parts.frame_rate), notes=notes), parts.audio
+
+
+def latent_clip(vae: Any, samples: dict[str, Any]) -> Clip:
+    """The clip that a sampled LATENT stands for."""
+    from ..sora_core.editing import Clip, continued
+    from ..sora_core.grid import spans
+
+    asked, latent = samples.get("sora", {}), adapters.samples_of(samples)
+    if "edit" in asked:
+        return continued(asked["edit"], latent, adapters.codec_of(vae))
+    if len(latent) != 1:
+        raise InputError(f"an edit goes on from one clip, not from a batch of {len(latent)}; choose one with Latent From Batch")
+    size = (asked["height"], asked["width"]) if "height" in asked else None
+    return Clip(latent=latent, spans=spans(latent.shape[2], adapters.geometry_of(vae)), fps=asked.get("fps", adapters.FPS), size=size)
+
+
+def edit_latent(edit: Edit, *sounds: tuple[Sound | None, float]) -> tuple[dict[str, Any], str]:
+    """(LATENT, notes) of an edit. `sounds`: each with the second of the finished clip at which it begins."""
+    from ..sora_core.diffusion import blend
+
+    state, notes = edit.state, list(edit.notes)
+    about: dict[str, Any] = {"fps": edit.fps, "edit": edit}
+    sound = laid(sounds, edit, notes)
+    if sound is not None:
+        about["sound"] = sound
+    latent = {"samples": blend(state.mask, state.latent, state.clean), "noise_mask": state.mask, "sora": about}
+    return latent, "\n".join(notes) or f"{edit.frames} frames at {edit.fps:g} fps."
+
+
+def laid(sounds: tuple[tuple[Sound | None, float], ...], edit: Edit, notes: list[str]) -> Sound | None:
+    """All sounds on the finished clip's time; those of another rate than the first are dropped with a note."""
+    from ..sora_core.editing.sound import lay_sounds
+
+    heard = [(sound, start) for sound, start in sounds if sound is not None]
+    if not heard:
+        return None
+    rate = heard[0][0]["sample_rate"]
+    same = [(sound["waveform"], start) for sound, start in heard if sound["sample_rate"] == rate]
+    if len(same) < len(heard):
+        notes.append(f"sounds of different rates cannot be joined: only those of {rate} samples a second are kept.")
+    notes.append("the sound is kept where frames are kept; what is made is silent.")
+    return {"waveform": lay_sounds(same, rate=rate, seconds=edit.frames / edit.fps), "sample_rate": rate}
+
+
+def edit_of(samples: dict[str, Any]) -> Edit:
+    """The edit that a LATENT carries; raises InputError for a LATENT without one."""
+    edit = samples.get("sora", {}).get("edit")
+    if edit is None:
+        raise InputError("this latent is not of an edit (or was saved and loaded since); decode it with Sora Decode Video")
+    return edit
+
+
+def stitched(vae: Any, samples: dict[str, Any], *, colour_match: bool) -> tuple[Any, Tensor, float]:
+    """(VIDEO, IMAGE, fps) of a sampled edit, with its sound; kept frames as they were given."""
+    from ..sora_core.editing import stitch
+
+    edit = edit_of(samples)
+    image = stitch(edit, adapters.samples_of(samples), adapters.codec_of(vae), colour_match=colour_match)
+    rate = Fraction(edit.fps).limit_denominator(100_000)
+    parts = host.VideoComponents(images=image, audio=samples["sora"].get("sound"), frame_rate=rate)
+    return host.VideoFromComponents(parts), image, edit.fps
+
+
+def begins(edit: Edit) -> float:
+    """The second of the finished clip at which the given clip begins."""
+    if edit.before is not None or edit.keep is None:
+        return 0.0
+    return (int(edit.keep.nonzero()[0]) - (edit.shown or (0, 0))[0]) / edit.fps
+
+
+def second_begins(edit: Edit) -> float:
+    """The second of the finished clip at which the second of two connected clips begins."""
+    made = 0 if edit.keep is None else int((~edit.keep).nonzero().max()) + 1
+    return (made + (0 if edit.before is None else len(edit.before))) / edit.fps
+
+
+def keyframes_of(image: Tensor, strength: float, end_image: Tensor | None, keyframes: Tensor | None, frame_idx: str) -> list[Keyframe]:
+    """The pictures of an animation with their places; raises InputError where pictures and places differ in number."""
+    from ..sora_core.editing import Keyframe
+
+    keys = [Keyframe(image=rgb(image), frame_idx=0, strength=strength)]
+    places = [first for first, _ in ranges(frame_idx)]
+    pictures = [] if keyframes is None else list(rgb(keyframes).split(1))
+    if len(places) != len(pictures):
+        raise InputError(f"{len(pictures)} keyframes need as many frame_idx, such as '8, 16', not {frame_idx!r}")
+    keys += [Keyframe(image=picture, frame_idx=place) for picture, place in zip(pictures, places, strict=True)]
+    return keys if end_image is None else [*keys, Keyframe(image=rgb(end_image), frame_idx=-1)]
+
+
+def encode_shots(clip: Any, board: Storyboard, *, blended: bool) -> list[list[Any]]:
+    """CONDITIONING [1,P,S,D] of the prompts of a storyboard, with the prompt (or the shares) of each latent frame."""
+    from ..sora_core import pipeline
+
+    features = pipeline.encode_text(clip, board.prompts)[None]
+    return [[features, {"sora_shots": board.weights if blended else board.rows}]]
+
+
+def size_of(latent: dict[str, Any]) -> VideoSize:
+    """The size that Sora Noise Grid was asked for; raises InputError for another LATENT."""
+    from ..sora_core.grid import VideoSize
+
+    asked = latent.get("sora", {})
+    if "frames" not in asked:
+        raise InputError("this latent does not say its size; link the one of Sora Noise Grid")
+    return VideoSize(frames=asked["frames"], height=asked["height"], width=asked["width"], fps=asked["fps"])
+
+
+def told_spans(vae: Any) -> bool:
+    """Whether the model of this VAE knows latents from the middle of a stream: the bundled one does."""
+    from ..sora_core.vae import BundledCodec
+
+    return isinstance(adapters.codec_of(vae), BundledCodec)
+
+
+def ranges(text: str) -> list[tuple[int, int]]:
+    """`5, 12-20, -1` as (first, last) places; raises InputError for anything else."""
+    out = []
+    for part in filter(None, re.split(r"[,\s]+", text.strip())):
+        match = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", part)
+        if match is None:
+            raise InputError(f"frames are numbers and ranges such as '5, 12-20, -1', not {part!r}")
+        first = int(match[1])
+        out.append((first, int(match[2]) if match[2] is not None else first))
+    return out
+
+
+def mask_of(clip: Clip, vae: Any, frames: str, mask: Tensor | None) -> Tensor:
+    """What is missing of a clip: the frames named, and where the MASK [F,H,W] (or one picture of it, for all frames) is white."""
+    import torch
+    import torch.nn.functional as F
+
+    from ..sora_core.editing.coding import pixels_of
+
+    count, height, width = pixels_of(clip, adapters.codec_of(vae)).shape[:3]
+    missing = torch.zeros(count)
+    for first, last in ranges(frames):
+        if not (-count <= first < count and -count <= last < count and first % count <= last % count):
+            raise InputError(f"frames {first} to {last} are not in this clip of {count} frames; use 0 to {count - 1}, or -{count} to -1")
+        missing[first % count : last % count + 1] = 1
+    if mask is None:
+        return missing
+    if mask.ndim != 3 or len(mask) not in (1, count):
+        raise InputError(f"the mask has {len(mask)} frames and the clip {count}; give one for all frames or one for each")
+    if mask.shape[1:] != (height, width):
+        mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest")[:, 0]
+    return torch.maximum(mask.cpu().float().expand(count, -1, -1), missing[:, None, None])
+
+
+def shots_of(text: str) -> list[Shot]:
+    """One shot a line, `seconds: prompt`; raises InputError that names the line."""
+    from ..sora_core.editing import Shot
+
+    shots = []
+    for number, line in enumerate(filter(None, map(str.strip, text.splitlines())), 1):
+        seconds, colon, prompt = line.partition(":")
+        try:
+            shots.append(Shot(prompt=prompt.strip(), seconds=float(seconds.strip().removesuffix("s"))))
+        except ValueError:
+            raise InputError(f"shot {number} is written 'seconds: prompt', such as '2.5: a red ball rolls', not {line!r}") from None
+    return shots

@@ -1,0 +1,364 @@
+"""Sora / editing: images and videos are prompts too. Each verb gives a LATENT to sample; Sora Stitch Video makes the clip of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import adapters, edit_adapters
+from .host import io, ui
+
+__all__ = ["NODES"]
+
+CATEGORY = "Sora/editing"
+FITS = {"crop": "crop", "fit": "fit"}
+
+
+def vae_input() -> Any:
+    return io.Vae.Input("vae", tooltip="The video compression network of the model.")
+
+
+def fit_input(what: str) -> Any:
+    return io.Combo.Input(
+        "fit",
+        options=list(FITS),
+        default="crop",
+        tooltip=f"How {what} comes to size: crop cuts what hangs over, fit shows all of it. It is never squashed.",
+    )
+
+
+def overlap_input() -> Any:
+    return io.Int.Input(
+        "overlap", default=12, min=1, max=400, tooltip="Frames of the given clip that the model sees at the seam, so that motion goes on."
+    )
+
+
+def latent_output() -> Any:
+    return io.Latent.Output(tooltip="For a sampler, then for Sora Stitch Video.")
+
+
+def notes_output() -> Any:
+    return io.String.Output(display_name="notes", tooltip="What was changed or rounded on the way in.")
+
+
+def shown(edit: Any, *sounds: tuple[Any, float]) -> tuple[Any, str, Any]:
+    """LATENT and notes of an edit, and the notes as the node shows them."""
+    latent, notes = edit_adapters.edit_latent(edit, *sounds)
+    return latent, notes, ui.PreviewText(notes)
+
+
+class SoraAnimateImage(io.ComfyNode):
+    """[keep 1 frame | make]"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraAnimateImage",
+            display_name="Sora Animate Image",
+            category=CATEGORY,
+            description="A picture becomes the first frame of a video. An end picture and further keyframes are met on the way.",
+            inputs=[
+                vae_input(),
+                io.Image.Input("image", tooltip="The first frame, at any size."),
+                io.Latent.Input("latent", tooltip="Size and length, from Sora Noise Grid."),
+                fit_input("a picture of another shape"),
+                io.Float.Input(
+                    "strength", default=1.0, min=0.0, max=1.0, step=0.05, tooltip="How firmly the first frame is kept; 1 is to the pixel."
+                ),
+                io.Image.Input("end_image", optional=True, tooltip="What the last frame shows."),
+                io.Image.Input("keyframes", optional=True, tooltip="Further pictures on the way."),
+                io.String.Input(
+                    "frame_idx",
+                    optional=True,
+                    default="",
+                    tooltip="The frame of each keyframe, such as '8, 16'; negative counts from the end.",
+                ),
+            ],
+            outputs=[latent_output(), notes_output()],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        vae: Any,
+        image: Any,
+        latent: Any,
+        fit: Any,
+        strength: float,
+        end_image: Any = None,
+        keyframes: Any = None,
+        frame_idx: str = "",
+    ) -> io.NodeOutput:
+        from ..sora_core.editing import animate
+
+        keys = edit_adapters.keyframes_of(image, strength, end_image, keyframes, frame_idx)
+        edit = animate(keys, adapters.codec_of(vae), size=edit_adapters.size_of(latent), how=fit)
+        made, notes, preview = shown(edit)
+        return io.NodeOutput(made, notes, ui=preview)
+
+
+class SoraExtendVideo(io.ComfyNode):
+    """[keep tail | make], [make | keep head], or both"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraExtendVideo",
+            display_name="Sora Extend Video",
+            category=CATEGORY,
+            description="A clip goes on after its end, or begins earlier. Its own frames come out untouched.",
+            inputs=[
+                vae_input(),
+                io.Float.Input(
+                    "seconds", default=1.0, min=0.05, max=3600.0, step=0.25, tooltip="Length of the new part (of each, for both)."
+                ),
+                io.Combo.Input(
+                    "direction",
+                    options=["forward", "backward", "both"],
+                    default="forward",
+                    tooltip="After the end, before the beginning, or both.",
+                ),
+                overlap_input(),
+                io.Video.Input("video", optional=True, tooltip="The clip to extend."),
+                io.Latent.Input(
+                    "samples",
+                    optional=True,
+                    tooltip="Instead of a video: a sampled latent. Its latents are kept, so many extensions do not drift.",
+                ),
+            ],
+            outputs=[latent_output(), notes_output()],
+        )
+
+    @classmethod
+    def execute(cls, vae: Any, seconds: float, direction: Any, overlap: int, video: Any = None, samples: Any = None) -> io.NodeOutput:
+        from ..sora_core.editing import extend
+
+        clip, sound = edit_adapters.clip_of(vae, video, samples)
+        told = edit_adapters.told_spans(vae)
+        edit = extend(clip, adapters.codec_of(vae), seconds=seconds, direction=direction, overlap=overlap, mid_stream=told)
+        made, notes, preview = shown(edit, (sound, edit_adapters.begins(edit)))
+        return io.NodeOutput(made, notes, ui=preview)
+
+
+class SoraLoopVideo(io.ComfyNode):
+    """All make on a ring, or connect(clip, clip)"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraLoopVideo",
+            display_name="Sora Loop Video",
+            category=CATEGORY,
+            description="A clip that plays round and round: a new one from text (link a grid), or a given one closed (link a video).",
+            inputs=[
+                vae_input(),
+                io.Float.Input(
+                    "seconds",
+                    default=1.0,
+                    min=0.05,
+                    max=3600.0,
+                    step=0.25,
+                    tooltip="For a given clip: the way from its end back to its beginning.",
+                ),
+                overlap_input(),
+                io.Latent.Input("latent", optional=True, tooltip="For a new loop: size and length, from Sora Noise Grid."),
+                io.Video.Input("video", optional=True, tooltip="The clip to close."),
+                io.Latent.Input("samples", optional=True, tooltip="Instead of a video: a sampled latent, to be closed."),
+            ],
+            outputs=[latent_output(), notes_output()],
+        )
+
+    @classmethod
+    def execute(cls, vae: Any, seconds: float, overlap: int, latent: Any = None, video: Any = None, samples: Any = None) -> io.NodeOutput:
+        from ..sora_core.editing import loop_clip, loop_new
+
+        codec, sound = adapters.codec_of(vae), None
+        if latent is not None:
+            edit = loop_new(codec, size=edit_adapters.size_of(latent))
+        else:
+            clip, sound = edit_adapters.clip_of(vae, video, samples, what="clip or grid")
+            edit = loop_clip(clip, codec, seconds=seconds, overlap=overlap, mid_stream=edit_adapters.told_spans(vae))
+        made, notes, preview = shown(edit, (sound, 0.0))
+        return io.NodeOutput(made, notes, ui=preview)
+
+
+class SoraConnectVideos(io.ComfyNode):
+    """[keep tail of A | make | keep head of B]"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraConnectVideos",
+            display_name="Sora Connect Videos",
+            category=CATEGORY,
+            description="A transition from one clip to another, with other subjects and scenes. Both clips come out whole.",
+            inputs=[
+                vae_input(),
+                io.Video.Input("first", tooltip="The clip to begin with; it sets size and rate."),
+                io.Video.Input("second", tooltip="The clip to end with."),
+                io.Float.Input("seconds", default=1.0, min=0.05, max=3600.0, step=0.25, tooltip="Length of the transition between them."),
+                overlap_input(),
+                fit_input("the second clip"),
+            ],
+            outputs=[latent_output(), notes_output()],
+        )
+
+    @classmethod
+    def execute(cls, vae: Any, first: Any, second: Any, seconds: float, overlap: int, fit: Any) -> io.NodeOutput:
+        from ..sora_core.editing import connect
+
+        (a, sound), (b, other) = (edit_adapters.clip_of(vae, video) for video in (first, second))
+        told = edit_adapters.told_spans(vae)
+        edit = connect(a, b, adapters.codec_of(vae), seconds=seconds, overlap=overlap, how=fit, mid_stream=told)
+        made, notes, preview = shown(edit, (sound, 0.0), (other, edit_adapters.second_begins(edit)))
+        return io.NodeOutput(made, notes, ui=preview)
+
+
+class SoraFillFrames(io.ComfyNode):
+    """Keep any subset"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraFillFrames",
+            display_name="Sora Fill Frames",
+            category=CATEGORY,
+            description="Makes what is missing of a clip: frames, ranges, or a part of the picture. The rest comes out untouched.",
+            inputs=[
+                vae_input(),
+                io.Video.Input("video", tooltip="The clip; what its missing frames show does not matter."),
+                io.String.Input("frames", default="", tooltip="The missing frames, such as '5, 12-20'; negative counts from the end."),
+                io.Mask.Input("mask", optional=True, tooltip="White where it is missing: one picture for all frames, or one for each."),
+            ],
+            outputs=[latent_output(), notes_output()],
+        )
+
+    @classmethod
+    def execute(cls, vae: Any, video: Any, frames: str, mask: Any = None) -> io.NodeOutput:
+        from ..sora_core.editing import fill
+
+        clip, sound = edit_adapters.clip_of(vae, video)
+        edit = fill(clip, adapters.codec_of(vae), missing=edit_adapters.mask_of(clip, vae, frames, mask))
+        made, notes, preview = shown(edit, (sound, 0.0))
+        return io.NodeOutput(made, notes, ui=preview)
+
+
+class SoraRestyleVideo(io.ComfyNode):
+    """All make, start at sigma < 1"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraRestyleVideo",
+            display_name="Sora Restyle Video",
+            category=CATEGORY,
+            description="Keeps the motion of a clip and changes its setting or style to what the prompt says.",
+            inputs=[
+                vae_input(),
+                io.Float.Input(
+                    "denoise", default=0.75, min=0.01, max=1.0, step=0.01, tooltip="The fraction made anew: less keeps more of the clip."
+                ),
+                fit_input("a clip of another shape"),
+                io.Video.Input("video", optional=True, tooltip="The clip to restyle."),
+                io.Latent.Input("samples", optional=True, tooltip="Instead of a video: a sampled latent."),
+                io.Latent.Input("latent", optional=True, tooltip="Another size, from Sora Noise Grid; the length stays the clip's."),
+            ],
+            outputs=[
+                latent_output(),
+                io.Float.Output(display_name="denoise", tooltip="Link it to the sampler's denoise: that is where it acts."),
+                notes_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, vae: Any, denoise: float, fit: Any, video: Any = None, samples: Any = None, latent: Any = None) -> io.NodeOutput:
+        from ..sora_core.editing import restyle
+
+        clip, sound = edit_adapters.clip_of(vae, video, samples)
+        wanted = edit_adapters.size_of(latent) if latent is not None else None
+        size = (wanted.height, wanted.width) if wanted else None
+        edit = restyle(clip, adapters.codec_of(vae), denoise=denoise, size=size, how=fit)
+        made, notes, preview = shown(edit, (sound, 0.0))
+        return io.NodeOutput(made, edit.denoise, notes, ui=preview)
+
+
+class SoraStoryboard(io.ComfyNode):
+    """All make, text differs per span of time"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraStoryboard",
+            display_name="Sora Storyboard",
+            category=CATEGORY,
+            description="Several shots in one video, each with its own prompt and length. As one sample, so the subject stays.",
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder of the model."),
+                vae_input(),
+                io.String.Input(
+                    "shots",
+                    multiline=True,
+                    default="1: a red ball rolls to the right on grass at noon\n1: close up of a red ball on grass at noon",
+                    tooltip="One shot a line, as 'seconds: prompt'.",
+                ),
+                io.Combo.Input(
+                    "transition", options=["cut", "blend"], default="cut", tooltip="Hard cuts, or prompts that go over into each other."
+                ),
+                io.Float.Input("blend_seconds", default=0.5, min=0.0, max=60.0, step=0.25, tooltip="How long a blend takes."),
+                io.Latent.Input("latent", tooltip="Size and rate, from Sora Noise Grid; the length is that of the shots."),
+            ],
+            outputs=[
+                io.Conditioning.Output(tooltip="The prompts of all shots, for the sampler's positive input."),
+                latent_output(),
+                notes_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, clip: Any, vae: Any, shots: str, transition: str, blend_seconds: float, latent: Any) -> io.NodeOutput:
+        from ..sora_core.editing import storyboard
+
+        fade = blend_seconds if transition == "blend" else 0.0
+        board = storyboard(edit_adapters.shots_of(shots), adapters.codec_of(vae), size=edit_adapters.size_of(latent), fade=fade)
+        made, notes, preview = shown(board.edit)
+        return io.NodeOutput(edit_adapters.encode_shots(clip, board, blended=fade > 0), made, notes, ui=preview)
+
+
+class SoraStitchVideo(io.ComfyNode):
+    """The sampled edit as a clip"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraStitchVideo",
+            display_name="Sora Stitch Video",
+            category=CATEGORY,
+            description="Joins the sampled part with the given ones: kept frames are exactly as given, new ones match their colour.",
+            inputs=[
+                io.Latent.Input("samples", tooltip="The sampled latent of an edit."),
+                vae_input(),
+                io.Boolean.Input(
+                    "colour_match", default=True, tooltip="Corrects new frames by what the codec does to the kept ones beside them."
+                ),
+            ],
+            outputs=[
+                io.Video.Output(tooltip="The whole clip, for Sora Save Video or the next edit; nothing is lost in it."),
+                io.Image.Output(display_name="frames", tooltip="The frames; kept ones are identical to those given."),
+                io.Float.Output(display_name="fps", tooltip="Frames per second."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, samples: Any, vae: Any, colour_match: bool) -> io.NodeOutput:
+        return io.NodeOutput(*edit_adapters.stitched(vae, samples, colour_match=colour_match))
+
+
+NODES: list[type[io.ComfyNode]] = [
+    SoraAnimateImage,
+    SoraExtendVideo,
+    SoraLoopVideo,
+    SoraConnectVideos,
+    SoraFillFrames,
+    SoraRestyleVideo,
+    SoraStoryboard,
+    SoraStitchVideo,
+]

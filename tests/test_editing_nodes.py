@@ -1,0 +1,177 @@
+"""The editing nodes on a tiny model with random weights: video in, sampler, stitch, and the kept frames are those given."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+from editing_toys import FPS, H, W, frames, tiny_codec
+from sora_nodes.nodes import adapters, host
+from sora_nodes.nodes.editing import NODES
+from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
+from sora_nodes.runtime.session import Session
+from sora_nodes.sora_core.dit import DiT, DiTConfig
+from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.pipeline import SoraModel
+from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
+from sora_nodes.sora_core.text.tokenizer import WordTokenizer
+
+NODE = {node.GET_SCHEMA().node_id: node for node in NODES}
+
+
+def tiny_model() -> SoraModel:
+    torch.manual_seed(0)
+    words = ("a", "red", "ball", "blue")
+    text = TextEncoder(TextConfig(vocabulary=words, width=16, depth=1, heads=2, mlp_width=16, tokens=8))
+    dit = DiT(
+        DiTConfig(
+            width=16, depth=1, heads=2, mlp_width=16, channels=4, text_width=16, text_tokens=8,
+            prediction="clean", per_position_time=True, grid_features=True,
+        )
+    )  # fmt: skip
+    return SoraModel(codec=tiny_codec(), text=text.eval(), tokenizer=WordTokenizer(words, 8), dit=dit.eval())
+
+
+MODEL = tiny_model()
+
+
+@pytest.fixture(autouse=True)
+def session(tmp_path: Any) -> Any:
+    with torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
+        yield
+
+
+def run(name: str, **inputs: Any) -> tuple[Any, ...]:
+    return NODE[name].execute(**inputs).result
+
+
+def video(image: torch.Tensor, fps: float = FPS, audio: Any = None) -> Any:
+    return host.VideoFromComponents(host.VideoComponents(images=image, frame_rate=Fraction(fps), audio=audio))
+
+
+def sampled(latent: Any, positive: Any = None, **settings: Any) -> Any:
+    positive = positive or adapters.encode_text(MODEL, "a red ball")
+    settings = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0} | settings
+    return SoraSampler.execute(latent=latent, model=MODEL, positive=positive, **settings).result[0]
+
+
+def grid(seconds: float = 2.0) -> Any:
+    return SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, seconds, FPS).result[0]
+
+
+def stitched(latent: Any) -> torch.Tensor:
+    return run("SoraStitchVideo", samples=latent, vae=MODEL, colour_match=True)[1]
+
+
+def test_animate() -> None:
+    picture = frames(1, height=40, width=40)
+    latent, notes = run("SoraAnimateImage", vae=MODEL, image=picture, latent=grid(), fit="crop", strength=1.0, end_image=frames(1))
+    out = stitched(sampled(latent))
+    assert out.shape == (16, H, W, 3)
+    assert "40x40 is cropped to 32x16" in notes
+    assert tuple(latent["noise_mask"].shape) == (1, 1, 5, 2, 4)
+
+
+@pytest.mark.parametrize(("direction", "where"), [("forward", slice(0, 17)), ("backward", slice(8, 25)), ("both", slice(8, 25))])
+def test_extend_keeps_the_video(direction: str, where: slice) -> None:
+    given = frames(17)
+    latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction=direction, overlap=8, video=video(given))
+    assert torch.equal(stitched(sampled(latent))[where], given)
+
+
+def test_extend_goes_on_from_a_latent() -> None:
+    first = sampled(run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=video(frames(17)))[0])
+    second = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, samples=first)[0]
+    assert torch.equal(second["samples"][:, :, :2], first["samples"][:, :, -2:])
+    assert torch.equal(stitched(sampled(second))[:25], stitched(first))
+    plain = sampled(grid())
+    assert len(stitched(sampled(run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, samples=plain)[0]))) == 25
+
+
+def test_loops() -> None:
+    new, _ = run("SoraLoopVideo", vae=MODEL, seconds=1.0, overlap=8, latent=grid())
+    assert len(stitched(sampled(new))) == 16
+    given = frames(17)
+    closed, _ = run("SoraLoopVideo", vae=MODEL, seconds=1.0, overlap=8, video=video(given))
+    assert torch.equal(stitched(sampled(closed))[:17], given)
+    assert len(stitched(sampled(closed))) == 25
+
+
+def test_connect_keeps_both_videos_and_their_sound() -> None:
+    a, b = frames(17), frames(16, seed=2)
+    sounds = [{"waveform": torch.full((1, 2, 2000), value), "sample_rate": 1000} for value in (0.25, 0.5)]
+    latent, notes = run(
+        "SoraConnectVideos",
+        vae=MODEL,
+        first=video(a, audio=sounds[0]),
+        second=video(b, audio=sounds[1]),
+        seconds=1.0,
+        overlap=8,
+        fit="crop",
+    )
+    made, image, fps = run("SoraStitchVideo", samples=sampled(latent), vae=MODEL, colour_match=True)
+    assert torch.equal(image[:17], a) and torch.equal(image[-16:], b) and fps == FPS
+    wave = made.get_components().audio["waveform"][0, 0]
+    assert wave[1900] == 0.25 and wave[2500] == 0 and wave[3200] == 0.5
+    assert "silent" in notes
+
+
+def test_fill_keeps_what_is_not_named() -> None:
+    given = frames(17)
+    latent, notes = run("SoraFillFrames", vae=MODEL, video=video(given), frames="5-8, -1")
+    out = stitched(sampled(latent))
+    kept = torch.ones(17, dtype=torch.bool)
+    kept[5:9] = kept[16] = False
+    assert torch.equal(out[kept], given[kept]) and not torch.equal(out[6], given[6])
+    assert "3 given frames share" in notes
+
+
+def test_fill_takes_a_mask_of_any_size() -> None:
+    mask = torch.zeros(1, 64, 64)
+    mask[:, :, 32:] = 1
+    latent, _ = run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="", mask=mask)
+    assert latent["noise_mask"][0, 0, 0].tolist() == [[0, 0, 1, 1]] * 2
+
+
+def test_restyle_gives_the_denoise_to_the_sampler() -> None:
+    latent, denoise, _ = run("SoraRestyleVideo", vae=MODEL, denoise=0.5, fit="crop", video=video(frames(15)))
+    assert denoise == 0.5
+    assert stitched(sampled(latent, denoise=denoise)).shape == (15, H, W, 3)
+
+
+@pytest.mark.parametrize("transition", ["cut", "blend"])
+def test_storyboard(transition: str) -> None:
+    text = "1: a red ball\n1.5: a blue ball\n"
+    positive, latent, _ = run("SoraStoryboard", clip=MODEL, vae=MODEL, shots=text, transition=transition, blend_seconds=0.5, latent=grid())
+    assert positive[0][0].shape[1] == 2
+    assert len(stitched(sampled(latent, positive))) == 20
+
+
+def test_decode_video_gives_the_same_clip(tmp_path: Any) -> None:
+    latent = sampled(run("SoraLoopVideo", vae=MODEL, seconds=1.0, overlap=8, latent=grid())[0])
+    assert torch.allclose(adapters.decode_image(MODEL, latent), stitched(latent), atol=1e-5)
+
+
+BAD = {
+    "nothing given": (lambda: run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8), "no clip is given"),
+    "no edit": (lambda: run("SoraStitchVideo", samples=grid(), vae=MODEL, colour_match=True), "not of an edit"),
+    "words for frames": (lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="the end"), "not 'the'"),
+    "frames outside": (lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="3-12"), "use 0 to 8"),
+    "a shot without seconds": (
+        lambda: run("SoraStoryboard", clip=MODEL, vae=MODEL, shots="a ball", transition="cut", blend_seconds=0, latent=grid()),
+        "shot 1 is written",
+    ),
+    "keyframes without places": (
+        lambda: run("SoraAnimateImage", vae=MODEL, image=frames(1), latent=grid(), fit="crop", strength=1.0, keyframes=frames(2)),
+        "2 keyframes need as many",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named(case: str) -> None:
+    call, said = BAD[case]
+    with pytest.raises(InputError, match=said):
+        call()
