@@ -15,7 +15,12 @@ import torch
 from sora_nodes import cli
 from sora_nodes.commands import eval as eval_command
 from sora_nodes.commands import generate, terminal
+from sora_nodes.sora_core import media, pipeline
+from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import Cancelled, InputError
+from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
+from sora_nodes.sora_core.text.tokenizer import WordTokenizer
+from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
 
 
 def python(code: str, folder: Path) -> subprocess.Popen[str]:
@@ -90,6 +95,64 @@ def test_info_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
 def test_figures_stand_beside_their_floor() -> None:
     report = {"suite": "text", "n": 2, "figures": {"colour": 0.9, "all": 0.5}, "floor": {"colour": 1.0}}
     assert re.search(r"colour +0\.900 +1\.000 +0\.900\n", eval_command.table(report))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An untrained model of a few thousand numbers in place of the bundled one, and an empty folder to work in."""
+    text = TextEncoder(TextConfig(vocabulary=("a", "red", "ball"), width=16, depth=1, heads=2, mlp_width=32, tokens=8))
+    net = DiT(DiTConfig(width=32, depth=1, heads=2, mlp_width=32, text_width=16, text_tokens=8, per_position_time=True))
+    for module in (text, net):
+        module.init_weights()
+        module.eval().requires_grad_(False)
+    codec = BundledCodec(CodecConfig(widths=(8, 8), encoder_blocks=(1, 1), decoder_blocks=(1, 1))).eval().requires_grad_(False)
+    model = pipeline.SoraModel(codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, 8), dit=net)
+    monkeypatch.setattr(pipeline, "load_bundled", lambda: model)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_prompt_becomes_a_video_of_the_size_asked_for(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = "--size 37x22 --seconds 1.1 --fps 7.5 --steps 2 -o x.mp4"
+    assert cli.main(["generate", "a red ball", *args.split()]) == 0
+    info = media.probe(tiny / "x.mp4")
+    assert (info.width, info.height, info.frames, info.fps) == (37, 22, 8, 7.5)
+    assert capsys.readouterr().out == "x.mp4\n"
+
+
+@pytest.mark.parametrize(("args", "path"), [("--seconds 0", "output/a-red-ball.png"), ("-o still.png", "still.png")])
+def test_no_seconds_or_a_png_name_make_a_still(tiny: Path, args: str, path: str) -> None:
+    assert cli.main(["generate", "a red ball", "--size", "32x32", "--steps", "1", *args.split()]) == 0
+    assert media.read_image(tiny / path).shape == (1, 32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--size 0x32", "width"),
+        ("--size 4000x4000 --seconds 60", "memory"),
+        ("-o none/x.mp4", "no folder"),
+        ("-o x.gif", ".mp4"),
+        ("--fps 0", "fps"),
+        ("--seconds -1", "seconds"),
+        ("--steps 0", "steps"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_sampling(tiny: Path, args: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["generate", "a red ball", *args.split()]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.startswith("sora: ") and error.count("\n") == 1
+    assert [path for path in tiny.rglob("*") if path.is_file()] == []
+
+
+def test_ctrl_c_between_two_steps_leaves_no_file(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(self: terminal.ProgressLine, done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(terminal.ProgressLine, "__call__", stop)
+    assert cli.main(["generate", "a red ball", "--size", "32x32", "-o", "x.mp4"]) == 130
+    assert list(tiny.iterdir()) == []
 
 
 class Clock:
