@@ -1,0 +1,210 @@
+"""The instrument: its measures say what they are meant to, its reader reads, and every suite has the same form."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from sora_nodes.sora_core.data.reader import ATTRIBUTES, Reader, ReaderConfig, to_read
+from sora_nodes.sora_core.data.world import describe
+from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.evaluation import SUITES, measures, run_suite
+from sora_nodes.sora_core.evaluation.making import held_out, shape_of, true_clips
+from sora_nodes.sora_core.evaluation.statistics import median_interval, wilson
+from sora_nodes.sora_core.evaluation.text import ask
+from sora_nodes.sora_core.grid import Geometry, VideoSize
+from sora_nodes.sora_core.training.reader import UNASKED, answers_of, spoilt, track_of
+
+SMALL = VideoSize(frames=9, height=16, width=16, fps=8)
+
+
+class ExactCodec:
+    """A codec that loses nothing: four frames of 8x8 pixels are the channels of a cell."""
+
+    geometry = Geometry(time_factor=4, space_factor=8, channels=3 * 4 * 8 * 8, patch=1)
+
+    def encode(self, video, *, mid_stream=False):
+        if not mid_stream:
+            video = torch.cat([video[:, :, :1].expand(-1, -1, 3, -1, -1), video], 2)
+        b, c, f, h, w = video.shape
+        cells = video.reshape(b, c, f // 4, 4, h // 8, 8, w // 8, 8)
+        return cells.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, -1, f // 4, h // 8, w // 8)
+
+    def decode(self, latent, *, mid_stream=False):
+        b, _, t, h, w = latent.shape
+        cells = latent.reshape(b, 3, 4, 8, 8, t, h, w).permute(0, 1, 5, 2, 6, 3, 7, 4)
+        video = cells.reshape(b, 3, 4 * t, 8 * h, 8 * w)
+        return video if mid_stream else video[:, :, 3:]
+
+
+class FrozenMaker:
+    """Makes nothing happen: what is asked of it stands still."""
+
+    def __init__(self):
+        self.codec = ExactCodec()
+
+    def generate(self, prompts, size, seed):
+        return torch.zeros(len(prompts), 3, size.frames, size.height, size.width)
+
+    def edit(self, edit, prompt, seed):
+        kept = (edit.state.mask.amax((0, 1, 3, 4)) < 1).nonzero()
+        last = edit.state.clean[:, :, int(kept.max()) if len(kept) else 0, None]
+        frame = self.codec.decode(last, mid_stream=True)[:, :, -1:]
+        still = self.codec.encode(frame.expand(-1, -1, 4, -1, -1), mid_stream=True)
+        return torch.where(edit.state.mask > 0, still, edit.state.clean)
+
+    def shots(self, board, seed):
+        return self.edit(board.edit, "", seed)
+
+
+class PerfectMaker(FrozenMaker):
+    """Renders the very scene that a prompt was made from."""
+
+    def __init__(self, n):
+        super().__init__()
+        quarter = max(1, n // 4)
+        scenes = [*held_out(n, family="single"), *held_out(quarter, family="camera"), *held_out(quarter, family="things")]
+        self.scenes = {describe(scene, "plain"): scene for scene in scenes}
+
+    def generate(self, prompts, size, seed):
+        return true_clips([self.scenes[prompt] for prompt in prompts], size)
+
+
+def tiny_reader() -> Reader:
+    """Untrained: it answers, no matter what."""
+    return Reader(ReaderConfig(widths=(8, 8, 8), tokens=8, hidden=8)).eval()
+
+
+def sliding(frames: int, jump_at: int = 0, jump: int = 0) -> torch.Tensor:
+    """A bright bar that moves a pixel a frame over black, and once further."""
+    out = torch.zeros(frames, 8, 64, 3)
+    for i in range(frames):
+        x = i + (jump if jump_at and i >= jump_at else 0)
+        out[i, :, x : x + 4] = 1
+    return out
+
+
+def test_a_seam_is_measured_in_ordinary_steps():
+    assert measures.seam_ratio(sliding(12), 6) == pytest.approx(1.0)
+    assert measures.seam_ratio(sliding(12, 6, 20), 6) > 3
+    assert measures.seam_ratio(sliding(12, 6, 20), 5) == pytest.approx(1.0)
+
+
+def test_a_loop_wraps_where_its_end_meets_its_beginning():
+    there_and_back = torch.cat([sliding(8), sliding(8).flip(0)[1:-1]])
+    assert measures.wrap_ratio(there_and_back) == pytest.approx(1.0)
+    assert measures.wrap_ratio(sliding(12)) > 2
+
+
+def test_a_change_of_speed_is_seen_at_the_seam_alone():
+    steady = torch.stack([torch.linspace(0.1, 0.9, 16), torch.full((16,), 0.5)], 1)
+    stopped = steady.clone()
+    stopped[8:] = steady[7]
+    assert measures.speed_seam(steady, 8) == pytest.approx(1.0, abs=1e-3)
+    assert measures.speed_seam(stopped, 8) > 5
+    assert measures.speed_seam(stopped, 3) == pytest.approx(1.0, abs=1e-3)
+    circle = torch.stack([torch.cos(torch.arange(16) * math.tau / 16), torch.sin(torch.arange(16) * math.tau / 16)], 1)
+    assert measures.wrap_speed(circle) == pytest.approx(1.0, abs=1e-3)
+    assert measures.wrap_speed(steady) > 5
+
+
+def test_a_crossfade_leaves_nothing_unexplained():
+    a, b, other = torch.rand(3, 8, 8, 3)
+    fade = torch.stack([a + (b - a) * share for share in (0.2, 0.5, 0.8)])
+    assert float(measures.crossfade_residual(fade, a, b).max()) < 1e-2
+    assert float(measures.crossfade_residual(other[None], a, b)) > 0.8
+
+
+def test_drift_tells_light_contrast_and_colour_apart():
+    frames = torch.rand(20, 8, 8, 3) * 0.5
+    darker = frames * torch.linspace(1, 0.5, 20).view(-1, 1, 1, 1)
+    gray = torch.lerp(frames, frames.mean(-1, keepdim=True), torch.linspace(0, 1, 20).view(-1, 1, 1, 1))
+    assert float(measures.drift(frames).max()) < 0.02
+    assert float(measures.drift(darker)[0]) > 0.05
+    assert float(measures.drift(gray)[2]) > 0.1 > float(measures.drift(gray)[0])
+
+
+def test_cuts_paths_and_fidelity():
+    clip = torch.cat([sliding(6), 1 - sliding(6)])
+    path = torch.full((5, 2), 0.5)
+    assert measures.cut_at(clip) == 6
+    assert measures.track_error(path + torch.tensor([0.1, 0.0]), path, 1.0) == pytest.approx(0.1)
+    assert measures.track_error(path + torch.tensor([0.0, 0.1]), path, 2.0) == pytest.approx(0.05)
+    assert math.isnan(measures.track_error(path, path + 1, 1.0))
+    assert measures.psnr(torch.zeros(4), torch.full((4,), 0.1)) == pytest.approx(20.0, abs=1e-3)
+
+
+def test_intervals_hold_the_figure():
+    assert wilson(9, 10) == pytest.approx((0.596, 0.982), abs=1e-3)
+    assert wilson(0, 0) == (0.0, 1.0)
+    low, high = median_interval([float(i) for i in range(101)])
+    assert low < 50 < high and high - low < 25
+
+
+@pytest.mark.parametrize(("height", "width", "frames", "fps"), [(64, 64, 17, 8), (128, 256, 25, 12), (96, 64, 1, 8), (90, 161, 7, 30)])
+def test_any_size_and_rate_is_brought_to_the_same_frames(height, width, frames, fps):
+    read = to_read(torch.zeros(2, 3, frames, height, width), fps)
+    assert read.shape[:3] == (2, 9, 3) and min(read.shape[3:]) == 64 and max(read.shape[3:]) <= 128
+
+
+def test_a_reader_answers_every_question_and_follows_every_frame():
+    reader = tiny_reader()
+    video = torch.rand(2, 3, 5, 64, 96) * 2 - 1
+    reading = reader.read(video, 8)
+    assert reading.answers.keys() == ATTRIBUTES.keys() and len(reading) == 2
+    assert reading.matches("colour", reading.answers["colour"]) == [True, True]
+    track = reader.follow(video)
+    assert track.shape == (2, 5, 2) and bool(((track > 0) & (track < 1)).all())
+    with pytest.raises(InputError, match=r"\[B,3,F,H,W\]"):
+        reader.read(video[0], 8)
+
+
+def test_spoiling_keeps_the_range_and_the_answers_leave_out_what_no_picture_settles():
+    frames = torch.rand(3, 9, 3, 16, 16) * 2 - 1
+    out = spoilt(frames, torch.Generator().manual_seed(0))
+    assert out.shape == frames.shape and float(out.abs().max()) <= 1
+    pair = next(s for s in held_out(60, family="things") if s.relation == "orbit")
+    assert answers_of(pair)[0] == UNASKED != answers_of(pair)[-1]
+    assert bool(track_of(pair, torch.zeros(1), 1.0).isnan().all())
+
+
+def test_a_perfect_model_reaches_the_floor():
+    report = run_suite("text", 4, model=PerfectMaker(4), reader=tiny_reader(), size=SMALL)
+    assert set(report) == {"suite", "n", "figures", "floor", "intervals"} and report["n"] == 4
+    assert report["figures"] == report["floor"]
+    assert set(report["figures"]) == {"colour", "shape", "motion", "setting", "all", "camera", "count"}
+
+
+def test_prompts_ask_for_what_they_say():
+    scene = held_out(1, family="single")[0]
+    prompt, wanted = ask(scene, "expanded")
+    assert str(wanted["shape"]) and prompt.endswith(".")
+    assert ask(scene, "plain")[1]["colour"] == scene.things[0].colour
+    with pytest.raises(InputError, match="plain, descriptive"):
+        ask(scene, "loud")
+
+
+@pytest.mark.parametrize("suite", sorted(set(SUITES) - {"text"}))
+def test_every_suite_has_the_same_form_and_a_frozen_clip_fails(suite):
+    reader = tiny_reader()
+    more = {"times": 2} if suite == "drift" else {}
+    calls = []
+    report = run_suite(suite, 2, model=FrozenMaker(), reader=reader, size=SMALL, progress=lambda *at: calls.append(at), **more)
+    assert set(report) == {"suite", "n", "figures", "floor", "intervals"} and calls[-1] == (2, 2)
+    assert report["figures"].keys() == report["intervals"].keys()
+    assert report["figures"].get("kept", 1.0) == 1.0
+    for name in report["floor"].keys() & {"movement", "movement_forward", "movement_backward", "movement_text"}:
+        assert report["figures"][name] <= 0.5 * report["floor"][name]
+
+
+def test_an_unknown_suite_is_answered_with_the_list():
+    with pytest.raises(InputError, match="text, animate"):
+        run_suite("nonsense")
+    with pytest.raises(InputError, match="at least one clip"):
+        run_suite("text", 0)
+
+
+def test_held_out_scenes_are_fixed():
+    assert held_out(3, family="single") == held_out(3, family="single")
+    assert shape_of(SMALL, 5).frames == 5
