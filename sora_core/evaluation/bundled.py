@@ -37,7 +37,7 @@ class BundledMaker:
 
     def shots(self, board: Storyboard, seed: int) -> Tensor:
         """The sampled grid [1,C,T,h,w] of a storyboard."""
-        return self._sample(board.edit, encode_text(self.model, board.prompts)[None], seed, board.rows)
+        return self._sample(board.edit, encode_text(self.model, board.prompts)[None], seed, shots=board.rows)
 
     def _sample(self, edit: Edit, cond: Tensor, seed: int, shots: Tensor | None = None) -> Tensor:
         noise = draw_noise(edit.state.latent.shape[1:], seed)
