@@ -11,6 +11,7 @@ from editing_toys import FPS, H, W, frames, tiny_codec
 from sora_nodes.nodes import adapters, host
 from sora_nodes.nodes.editing import NODES
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
+from sora_nodes.nodes.stock import KSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
@@ -147,6 +148,16 @@ def test_storyboard(transition: str) -> None:
     positive, latent, _ = run("SoraStoryboard", clip=MODEL, vae=MODEL, shots=text, transition=transition, blend_seconds=0.5, latent=grid())
     assert positive[0][0].shape[1] == 2
     assert len(stitched(sampled(latent, positive))) == 20
+
+
+def test_a_stock_sampler_keeps_what_is_kept() -> None:
+    given = frames(17)
+    latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=video(given))
+    words = adapters.encode_text(MODEL, "a red ball")
+    settings = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple"}
+    done = KSampler.execute(latent_image=latent, model=MODEL, positive=words, negative=words, **settings).result[0]
+    assert torch.equal(done["samples"][:, :, :2], latent["samples"][:, :, :2])
+    assert torch.equal(stitched(done)[:17], given)
 
 
 def test_decode_video_gives_the_same_clip(tmp_path: Any) -> None:
