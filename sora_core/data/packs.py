@@ -46,6 +46,7 @@ class Pack:
 def keep_mask(shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
     """A mask [T,H,W] with a kept part: a prefix, a suffix, both ends, some frames, or a block of space through time.
 
+    Something is always made. Blocks begin and end at even cells, so that a patch of 2x2 is made or kept as a whole.
     Shares after Open-Sora 2.0 (arXiv 2503.09642) and the curriculum of Open-Sora Plan (arXiv 2412.00131).
     """
     t, h, w = shape
@@ -59,7 +60,7 @@ def keep_mask(shape: tuple[int, int, int], generator: torch.Generator) -> Tensor
         mask[: 1 + below(t - 1)] = 0
     elif choice < 0.6:
         mask[t - 1 - below(t - 1) :] = 0
-    elif choice < 0.75:
+    elif choice < 0.75 and t > 2:
         head = 1 + below(t - 2)
         mask[:head] = 0
         mask[t - 1 - below(t - 1 - head) :] = 0
@@ -69,8 +70,8 @@ def keep_mask(shape: tuple[int, int, int], generator: torch.Generator) -> Tensor
     else:
         rows, columns = below(h // 2) // 2 * 2, below(w // 2) // 2 * 2
         made = torch.zeros(shape)
-        made[:, rows : rows + h // 2, columns : columns + w // 2] = 1
-        mask = made if float(torch.rand((), generator=generator)) < 0.7 else 1 - made
+        made[:, rows : rows + max(2, h // 4 * 2), columns : columns + max(2, w // 4 * 2)] = 1
+        mask = made if float(torch.rand((), generator=generator)) < 0.7 or bool(made.all()) else 1 - made
     return mask
 
 

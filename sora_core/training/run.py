@@ -88,7 +88,9 @@ def run(config: Path, *, folder: Path | None = None, workers: int = 2, progress:
 
 
 def _in_processes(work: Callable[..., Path], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[Path]:
-    """Run `work` for every tuple in processes of one thread each: small pictures gain nothing from more."""
+    """Run `work` for every tuple in processes of one thread each: small pictures gain nothing from more. No workers: here."""
+    if not workers:
+        return [work(*one) for one in arguments]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return list(pool.map(work, *zip(*arguments, strict=True)))
 

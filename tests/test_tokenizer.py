@@ -1,0 +1,68 @@
+"""Words to numbers and features: nothing is lost, what is unknown is named, and padding does not count."""
+
+import pytest
+import torch
+from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
+from sora_nodes.sora_core.text.tokenizer import PAD, UNKNOWN, WordTokenizer, split_words
+
+CAPTIONS = ["A red ball rolls left.", "a red cube, then a ball", "the ball's shadow; 2 balls", "the ball's shadow; 2 balls"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> WordTokenizer:
+    return WordTokenizer.train(CAPTIONS, 12)
+
+
+@pytest.fixture(scope="module")
+def encoder(tokenizer: WordTokenizer) -> TextEncoder:
+    torch.manual_seed(0)
+    model = TextEncoder(TextConfig(vocabulary=tokenizer.vocabulary, width=16, depth=2, heads=2, mlp_width=32, tokens=12))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model.requires_grad_(False)
+
+
+def test_known_text_survives_the_round_trip(tokenizer: WordTokenizer) -> None:
+    words = {i: word for word, i in tokenizer.ids.items()}
+    text = "The Ball's shadow;  a red ball"
+    ids = tokenizer([text])[0]
+    assert [words[i] for i in ids.tolist() if i != PAD] == split_words(text) == ["the", "ball's", "shadow", ";", "a", "red", "ball"]
+
+
+def test_the_vocabulary_is_counted_and_always_in_the_same_order(tokenizer: WordTokenizer) -> None:
+    assert tokenizer.vocabulary[0] == "a" and "rolls" not in tokenizer.vocabulary, "most frequent first, and nothing said only once"
+    assert tokenizer.vocabulary == WordTokenizer.train(reversed(CAPTIONS), 12).vocabulary
+    assert tokenizer.size == len(tokenizer.vocabulary) + 2
+
+
+def test_unknown_words_are_named_once_in_their_order(tokenizer: WordTokenizer) -> None:
+    assert tokenizer.unknown("a dragon eats a red ball, the dragon") == ["dragon", "eats", ","]
+    assert tokenizer(["a dragon"])[0, :3].tolist() == [tokenizer.ids["a"], UNKNOWN, PAD]
+
+
+def test_what_is_too_long_is_cut(tokenizer: WordTokenizer) -> None:
+    assert torch.equal(tokenizer(["ball " * 50]), tokenizer(["ball " * 12]))
+    assert tokenizer([]).shape == (0, 12)
+
+
+def test_a_word_may_not_be_listed_twice() -> None:
+    with pytest.raises(InputError, match="twice"):
+        WordTokenizer(["ball", "ball"], 4)
+
+
+def test_an_empty_prompt_has_no_features(tokenizer: WordTokenizer, encoder: TextEncoder) -> None:
+    features = encoder(tokenizer(["", "a red ball"]))
+    assert (features[0] == 0).all() and (features[1, :3] != 0).any(-1).all() and (features[1, 3:] == 0).all()
+
+
+def test_padding_does_not_change_what_is_known(tokenizer: WordTokenizer, encoder: TextEncoder) -> None:
+    ids = tokenizer(["a red ball", "the ball's shadow; a red ball"])
+    padded = encoder(ids)
+    assert torch.allclose(encoder(ids[:1, :3])[0], padded[0, :3], atol=1e-6)
+    assert torch.allclose(encoder(ids[1:])[0], padded[1], atol=1e-6), "nor do the other texts of a batch"
+
+
+def test_the_order_of_words_matters(tokenizer: WordTokenizer, encoder: TextEncoder) -> None:
+    a, b = encoder(tokenizer(["red ball cube", "cube ball red"]))
+    assert not torch.allclose(a[1], b[1], atol=1e-3)

@@ -1,0 +1,278 @@
+"""Training: a run that was stopped and taken up again is the run that never stopped; packs and masks are what they promise."""
+
+import importlib
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from sora_nodes.sora_core import checkpoints, training
+from sora_nodes.sora_core.data.clips import ClipKind, Shard, scenes_of
+from sora_nodes.sora_core.data.packs import GroupSpec, PackSource, keep_mask
+from sora_nodes.sora_core.data.world import is_held_out
+from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
+from sora_nodes.sora_core.errors import Cancelled, InputError
+from sora_nodes.sora_core.grid import Geometry
+from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
+from sora_nodes.sora_core.training.codec import CodecLoss
+from sora_nodes.sora_core.training.loop import Recipe, Trainer, matrices_in, step_generator
+from sora_nodes.sora_core.training.transformer import TextToVideo, TransformerLoss
+from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
+
+CONFIG = Path(__file__).parent / "data" / "tiny_training.json"
+GEOMETRY = Geometry(time_factor=4, space_factor=8, channels=4)
+MIX = [
+    GroupSpec(kind="mix-32x32", clips=3, frames=3),
+    GroupSpec(kind="mix-64x32", clips=2, frames=2),
+    GroupSpec(kind="shots-32x32", clips=2, frames=3),
+    GroupSpec(kind="mix-32x32", clips=2, frames=1),
+]
+WORDS = ("a", "red", "ball", "rolls", "left")
+TEXT_TOKENS = 6
+
+
+def latents_of(width: int, frames: int, *, family: str | None = None, fps: float = 8.0, parts: int = 1) -> Shard:
+    """A shard of random latents with captions of every length."""
+    kind = ClipKind(height=32, width=width, frames=frames, fps=fps, family=family)
+    generator = step_generator(width, frames)
+    ids = torch.randint(1, len(WORDS) + 2, (4, 5, parts, TEXT_TOKENS), generator=generator)
+    lengths = torch.randint(1, TEXT_TOKENS, (4, 5, parts, 1), generator=generator)
+    tensors = {
+        "latent": torch.randn(4, 4, (frames - 1) // 4 + 1, 4, width // 8, generator=generator).half(),
+        "ids": torch.where(torch.arange(TEXT_TOKENS) < lengths, ids, 0).short(),
+        "starts": torch.tensor([0.0, 0.75][:parts]).expand(4, parts).clone(),
+    }
+    return Shard(path=Path(kind.name), kind=kind, first_seed=0, tensors=tensors)
+
+
+@pytest.fixture(scope="module")
+def source() -> PackSource:
+    shards = [latents_of(32, 17), latents_of(64, 13, fps=12.0), latents_of(32, 17, family="shots", parts=2)]
+    return PackSource(shards=shards, mix=MIX, geometry=GEOMETRY)
+
+
+def tiny_model() -> TextToVideo:
+    torch.manual_seed(0)
+    text = TextEncoder(TextConfig(vocabulary=WORDS, width=16, depth=1, heads=2, mlp_width=32, tokens=TEXT_TOKENS))
+    dit = DiT(
+        DiTConfig(
+            width=32,
+            depth=2,
+            heads=2,
+            mlp_width=32,
+            channels=4,
+            text_width=16,
+            text_tokens=8,
+            prediction="clean",
+            per_position_time=True,
+            rope_theta=100.0,
+            grid_features=True,
+        )
+    )
+    for module in (text, dit):
+        module.init_weights()
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return TextToVideo(text, dit)
+
+
+def clips_of(frames: int) -> Shard:
+    kind = ClipKind(height=16, width=16, frames=frames, fps=8.0)
+    video = torch.randint(0, 256, (4, frames, 16, 16, 3), generator=step_generator(1, frames), dtype=torch.uint8)
+    return Shard(path=Path(kind.name), kind=kind, first_seed=0, tensors={"video": video})
+
+
+def codec_trainer(path: Path) -> tuple[Trainer, CodecLoss]:
+    torch.manual_seed(0)
+    codec = BundledCodec(CodecConfig(channels=4, widths=(8, 8), encoder_blocks=(1, 1), decoder_blocks=(1, 1)))
+    blocks = matrices_in(("encoder.fine", "encoder.down", "decoder.coarse", "decoder.up"))
+    trainer = Trainer(codec, Recipe(steps=6, muon_rate=0.002, warmup=2, save_every=3), path, matrices=blocks)
+    return trainer, CodecLoss(codec=codec, shards=[clips_of(9), clips_of(5)], pixels=5000)
+
+
+def transformer_trainer(path: Path, source: PackSource) -> tuple[Trainer, TransformerLoss]:
+    model = tiny_model()
+    recipe = Recipe(steps=6, muon_rate=0.002, warmup=2, save_every=3)
+    trainer = Trainer(model, recipe, path, matrices=matrices_in(("dit.blocks", "text.blocks")))
+    return trainer, TransformerLoss(model=model, source=source, steps=6)
+
+
+@pytest.mark.parametrize("stage", ["codec", "transformer"])
+def test_resumed_is_never_stopped(stage: str, source: PackSource, tmp_path: Path) -> None:
+    def make(name: str) -> tuple[Trainer, CodecLoss | TransformerLoss]:
+        return codec_trainer(tmp_path / name) if stage == "codec" else transformer_trainer(tmp_path / name, source)
+
+    whole, loss = make("whole.safetensors")
+    losses = whole.train(loss)
+    first, loss = make("parts.safetensors")
+    early = first.train(loss, until=3)
+    second, loss = make("parts.safetensors")
+    assert second.resume() and second.step == 3 and len(second.optimizers) == 2
+    assert early + second.train(loss) == losses
+    for name, value in whole.averaged().items():
+        assert torch.equal(value, second.averaged()[name]), name
+    a, b = (checkpoints.load(tmp_path / f"{name}.safetensors").tensors for name in ("whole", "parts"))
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_stopped_in_every_stage_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("sora_nodes.sora_core.training.run"), "VOCABULARY_SCENES", 40)
+    whole = training.run(CONFIG, folder=tmp_path / "whole", workers=0)
+
+    def stop_at_three(step: int, steps: int) -> None:
+        if (step, steps) in stops:
+            stops.remove((step, steps))
+            raise Cancelled("stopped")
+
+    stops = {(3, 4), (3, 6)}
+    for _ in range(2):
+        with pytest.raises(Cancelled):
+            training.run(CONFIG, folder=tmp_path / "parts", workers=0, progress=stop_at_three)
+    parts = training.run(CONFIG, folder=tmp_path / "parts", workers=0, progress=stop_at_three)
+    for name in ("codec", "text", "transformer"):
+        a, b = (checkpoints.load(folder / f"{name}.safetensors") for folder in (whole, parts))
+        assert a.config == b.config and all(torch.equal(a.tensors[key], b.tensors[key]) for key in a.tensors), name
+
+
+def test_the_moving_average_follows_every_step(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 1, bias=False)
+    recipe = Recipe(steps=5, warmup=1, ema=0.5, save_every=5)
+    trainer = Trainer(model, recipe, tmp_path / "run.safetensors")
+    seen = []
+
+    def loss(step: int) -> torch.Tensor:
+        seen.append(model.weight.detach().clone())
+        return (model.weight - 3).square().sum()
+
+    trainer.train(loss)
+    expected, *after = [*seen, model.weight.detach()]
+    for step, value in enumerate(after):
+        expected = expected.lerp(value, 1 - recipe.average(step))
+    assert torch.allclose(trainer.averaged()["weight"], expected)
+    assert recipe.average(0) < 0.1 and recipe.average(1000) == 0.5
+
+
+def test_divergence_is_named(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 1)
+    trainer = Trainer(model, Recipe(steps=2), tmp_path / "run.safetensors")
+    with pytest.raises(InputError, match="diverged at step 0"):
+        trainer.train(lambda step: model.weight.sum() * float("nan"))
+    assert not (tmp_path / "run.safetensors").exists()
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    recipe = Recipe(steps=1000, warmup=100)
+    rates = [recipe.rate(step) for step in range(1000)]
+    assert rates[0] == 0.01 and rates[99] == rates[500] == 1 and rates[-1] == 0.02
+    assert all(a >= b for a, b in pairwise(rates[600:]))
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2), (2, 4, 8), (3, 8, 14), (5, 8, 8), (9, 14, 12)])
+def test_keep_masks_keep_a_part_in_whole_patches(shape: tuple[int, int, int]) -> None:
+    generator = step_generator(0, 0)
+    masks = torch.stack([keep_mask(shape, generator) for _ in range(200)])
+    assert set(masks.unique().tolist()) == {0.0, 1.0}
+    assert (masks.flatten(1).sum(1) > 0).all(), "something is always made"
+    assert (masks.flatten(1).mean(1) < 1).float().mean() > 0.7, "and nearly always something is kept"
+    patches = masks.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
+    assert (patches == patches[:, :, :, :1, :, :1]).all(), "a patch is made or kept as a whole"
+    assert ((masks[:, 0] == 0).all((1, 2))).any() and ((masks[:, -1] == 0).all((1, 2))).any(), "beginnings and ends are kept"
+
+
+def test_a_pack_follows_from_its_step(source: PackSource) -> None:
+    one, same, other = (source.pack(step_generator(0, step)) for step in (7, 7, 8))
+    assert all(torch.equal(a, b) for a, b in zip(one.latents, same.latents, strict=True)) and torch.equal(one.ids, same.ids)
+    assert all(torch.equal(a.mask, b.mask) for a, b in zip(one.grids, same.grids, strict=True))
+    assert not torch.equal(one.latents[0], other.latents[0])
+
+
+def test_every_pack_has_the_composition_of_the_mix(source: PackSource) -> None:
+    for step in range(8):
+        pack = source.pack(step_generator(0, step), keep=1.0)
+        assert [tuple(x.shape) for x in pack.latents] == [(3, 4, 3, 4, 4), (2, 4, 2, 4, 8), (2, 4, 3, 4, 4), (2, 4, 1, 4, 4)]
+        assert [grid.shape for grid in pack.grids] == [(x.shape[0], *x.shape[2:]) for x in pack.latents]
+        assert pack.ids.shape == (3 + 2 + 2 * 2 + 2, TEXT_TOKENS)
+        moving, still = pack.grids[0], pack.grids[3]
+        assert (still.mask == 1).all() and (still.spans == 1).all(), "a still is a first frame, and all of it is made"
+        assert set(moving.spans[:, 0].tolist()) <= {1, 4} and (moving.spans[:, 1:] == 4).all()
+        assert (moving.positions[:, 0] == 0).all() and (moving.mask.amin((1, 2, 3, 4)) == 0).any()
+    begun_late = [source.pack(step_generator(1, step)).grids[0].spans[:, 0] == 4 for step in range(40)]
+    assert 0.3 < torch.cat(begun_late).float().mean() < 0.7, "half of the clips begin mid-stream"
+
+
+def test_latent_frames_of_a_shot_follow_its_caption(source: PackSource) -> None:
+    for step in range(8):
+        grid = source.pack(step_generator(0, step)).grids[2]
+        assert grid.texts == 4
+        for clip, rows in enumerate(grid.text_rows.tolist()):
+            assert rows == sorted(rows) and set(rows) <= {2 * clip, 2 * clip + 1}
+
+
+def test_a_kind_without_shards_is_named(source: PackSource) -> None:
+    with pytest.raises(InputError, match=r"'mix-9x9'.*mix-32x32-17f-8fps"):
+        PackSource(shards=source.shards, mix=[GroupSpec(kind="mix-9x9", clips=1, frames=1)], geometry=GEOMETRY)
+
+
+def test_training_never_sees_what_is_held_out() -> None:
+    for family in (None, "single", "shots"):
+        kind = ClipKind(height=16, width=16, frames=5, fps=8.0, family=family)
+        assert not any(is_held_out(scene) for scene in scenes_of(kind, 5000, 60))
+
+
+def padded_loss(loss: TransformerLoss, seen: tuple, step: int) -> torch.Tensor:
+    """The loss as a batch of padded clips has it: every clip alone through the network, zeros around it up to the largest."""
+    noisy, sigma, plan, _ = seen
+    pack = loss.source.pack(step_generator(loss.seed, step), loss.keep[0])
+    features = loss.model.text(pack.ids)
+    errors, counts = [], []
+    for group, latents, grid, inputs in zip(plan.layout.groups, pack.latents, pack.grids, noisy, strict=True):
+        for i in range(group.clips):
+            rows = [group.first_text + row for row in ([i] if grid.text_rows is None else grid.text_rows[i].tolist())]
+            own = ClipGrid(
+                shape=(1, *grid.shape[1:]),
+                positions=grid.positions[i : i + 1],
+                spans=grid.spans[i : i + 1],
+                seconds_per_frame=grid.seconds_per_frame[i : i + 1],
+                mask=grid.mask[i : i + 1],
+                text_rows=None if grid.text_rows is None else torch.arange(len(rows))[None],
+                texts=len(rows),
+            )
+            at = sigma[len(errors) : len(errors) + 1]
+            (out,) = loss.model.dit([inputs[i : i + 1]], at, loss.model.dit.plan([own]), loss.model.dit.text(features[rows]))
+            weight = own.mask / at.clamp(min=loss.least_sigma).square()
+            error = torch.zeros(4, 3, 4, 8)
+            _, c, t, h, w = out.shape
+            error[:c, :t, :h, :w] = (weight * (out - latents[i : i + 1]).square())[0]
+            errors.append(error)
+            counts.append(own.mask.sum() * c)
+    return torch.stack(errors).sum() / torch.stack(counts).sum()
+
+
+def test_the_loss_of_a_pack_is_that_of_padded_clips(source: PackSource) -> None:
+    model = tiny_model()
+    loss = TransformerLoss(model=model, source=source, keep=(1.0, 1.0), bfloat16=False)
+    seen: list[tuple] = []
+    model.dit.register_forward_pre_hook(lambda module, args: seen.append(args))
+    for step in range(2):
+        value = loss(step)
+        with torch.no_grad():
+            assert torch.allclose(value, padded_loss(loss, seen[-1], step), rtol=1e-4)
+
+
+def test_shapes_in_training_do_not_depend_on_the_text(source: PackSource) -> None:
+    loss = TransformerLoss(model=tiny_model(), source=source)
+    seen: list[tuple] = []
+    loss.model.dit.register_forward_pre_hook(lambda module, args: seen.append(args))
+    for step in range(3):
+        loss(step)
+    for _, _, _, text in seen:
+        assert all(block.k.shape[:2] == block.v.shape[:2] == (11, 8) and block.bias is None for block in text)
+
+
+@pytest.mark.parametrize(("text", "problem"), [("", "Expecting value"), (json.dumps({"steps": 3}), "unexpected keyword")])
+def test_a_bad_configuration_is_named(text: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"config.json is not a training configuration: .*{problem}"):
+        training.run(path, folder=tmp_path)
