@@ -40,9 +40,25 @@ def clip_of(vae: Any, video: Any = None, samples: dict[str, Any] | None = None, 
         raise InputError(f"no {what} is given; link a video, or the latent of one that was just sampled")
     from ..sora_core.editing import Clip
 
+    source = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
+    if isinstance(source, str):
+        return file_clip(video, source)
     parts = video.get_components()
-    notes = ("the sound of this file is dropped.",) if parts.audio is None and getattr(video, "has_audio", False) else ()
-    return Clip(image=rgb(parts.images), fps=float(parts.frame_rate), notes=notes), parts.audio
+    return Clip(image=rgb(parts.images), fps=float(parts.frame_rate)), parts.audio
+
+
+def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
+    """The clip of a file, read by our own reader, which sets phones' videos upright and their rate constant, with notes that say so."""
+    from dataclasses import replace
+
+    from ..sora_core.editing import Clip
+    from ..sora_core.media.read import probe, read_video
+
+    clip = Clip.from_video(read_video(path))
+    if not probe(path).has_audio:
+        return clip, None
+    sound = video.get_components().audio
+    return (clip, sound) if sound is not None else (replace(clip, notes=(*clip.notes, "the sound of this file is dropped.")), None)
 
 
 def latent_clip(vae: Any, samples: dict[str, Any]) -> Clip:

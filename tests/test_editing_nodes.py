@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sora_nodes.nodes.stock import KSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.media import read_video, write_video
 from sora_nodes.sora_core.pipeline import SoraModel
 from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
 from sora_nodes.sora_core.text.tokenizer import WordTokenizer
@@ -89,6 +91,14 @@ def test_extend_goes_on_from_a_latent() -> None:
     assert torch.equal(stitched(sampled(second))[:25], stitched(first))
     plain = sampled(grid())
     assert len(stitched(sampled(run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, samples=plain)[0]))) == 25
+
+
+def test_a_file_is_read_by_our_own_reader(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", [frames(17).movedim(-1, 0)[None] * 2 - 1], FPS)
+    given = read_video(tmp_path / "clip.mp4").frames.float() / 255
+    file = host.VideoFromFile(str(tmp_path / "clip.mp4"))
+    latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=file)
+    assert torch.equal(stitched(sampled(latent))[:17], given)
 
 
 def test_loops() -> None:
