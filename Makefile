@@ -1,7 +1,7 @@
 # `make video` and `make test` do all the set-up by themselves.
 
 PYTHON ?= python3
-PROMPT ?= a red ball rolls to the left on snow at sunset
+export PROMPT ?= a red ball rolls to the left on snow at sunset
 BIN := .venv/bin
 STAMP := .venv/.stamp
 TYPED := .venv/typed
@@ -34,7 +34,7 @@ format: $(STAMP) ## mend format and lint where that can be done by machine
 	$(BIN)/ruff check --fix .
 
 video: $(STAMP) ## a prompt becomes an mp4: make video PROMPT="a red ball rolls to the left on snow"
-	$(BIN)/sora generate "$(PROMPT)"
+	$(BIN)/sora run example_workflows/text_to_video.json --set "SoraExpandPrompt.prompt=$$PROMPT"
 
 clean: ## away with everything that was made here, weights and outputs excepted
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -10,6 +10,7 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ __all__ = [
 
 CHUNK = 4
 """latent frames decoded at once: memory stays the same for a clip of any length"""
+METADATA_KEY = "sora"
+"""in files made by `generate`: prompt and settings as JSON; the keys of ComfyUI's graph stay free"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,19 +292,20 @@ def generate(
     state = empty_state(grid, model.geometry)
     latent = sample(model, state, context, noise=noise, negative=against, steps=steps, cfg=cfg, fps=fps, progress=progress)
     lap("sample")
-    _save(model, latent, asked, out)
+    made_with = dict(prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps, steps=steps, cfg=cfg, seed=seed)
+    _save(model, latent, asked, out, {METADATA_KEY: json.dumps(made_with)})
     lap("decode and save")
     return GenerateResult(path=out, size=asked, seconds_taken=taken)
 
 
-def _save(model: SoraModel, latent: Tensor, asked: VideoSize, out: Path) -> None:
-    """Stream a latent into a file of the size asked for."""
+def _save(model: SoraModel, latent: Tensor, asked: VideoSize, out: Path, metadata: dict[str, str]) -> None:
+    """Stream a latent into a file of the size asked for; the file tells what it was made with."""
     chunks = (chunk[..., : asked.height, : asked.width] for chunk in decode_stream(model.codec, latent))
     if asked.frames == 1:
-        write_image(out, next(chunks)[:, :, :1])
+        write_image(out, next(chunks)[:, :, :1], metadata=metadata)
         return
     left = asked.frames
-    with VideoWriter(out, asked.height, asked.width, asked.fps) as writer:
+    with VideoWriter(out, asked.height, asked.width, asked.fps, metadata=metadata) as writer:
         for chunk in chunks:
             writer.write(chunk[:, :, :left])
             left -= min(left, chunk.shape[2])

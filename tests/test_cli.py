@@ -120,6 +120,15 @@ def test_a_prompt_becomes_a_video_of_the_size_asked_for(tiny: Path, capsys: pyte
     assert capsys.readouterr().out == "x.mp4\n"
 
 
+@pytest.mark.parametrize("name", ["x.mp4", "x.png"])
+def test_a_file_tells_what_it_was_made_with(tiny: Path, name: str) -> None:
+    assert cli.main(["generate", "a red ball", "--size", "32x32", "--seconds", "0.5", "--steps", "1", "--seed", "7", "-o", name]) == 0
+    tags = media.read_metadata(tiny / name)
+    assert tags.keys() == {pipeline.METADATA_KEY}, "the keys prompt and workflow belong to ComfyUI's graph"
+    made_with = json.loads(tags[pipeline.METADATA_KEY])
+    assert (made_with["prompt"], made_with["size"], made_with["seed"], made_with["steps"]) == ("a red ball", [32, 32], 7, 1)
+
+
 @pytest.mark.parametrize(("args", "path"), [("--seconds 0", "output/a-red-ball.png"), ("-o still.png", "still.png")])
 def test_no_seconds_or_a_png_name_make_a_still(tiny: Path, args: str, path: str) -> None:
     assert cli.main(["generate", "a red ball", "--size", "32x32", "--steps", "1", *args.split()]) == 0
