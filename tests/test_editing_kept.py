@@ -161,7 +161,7 @@ def test_fill_keeps_latent_frames_that_are_given_whole_and_every_given_pixel() -
     given, missing = clip(17), torch.zeros(17)
     missing[6:9] = 1
     edit = fill(given, CODEC, missing=missing)
-    assert pattern(edit) == "kkmkk"
+    assert pattern(edit) == "kkmk"
     out = whole(edit)
     kept = missing == 0
     assert torch.equal(out[kept], given.image[kept])
@@ -175,6 +175,16 @@ def test_nothing_of_missing_frames_leaks_into_kept_latents() -> None:
     other[5:9] = 0.5
     a, b = (fill(Clip(image=image, fps=FPS), CODEC, missing=missing) for image in (clip(17).image, other))
     assert torch.equal(a.state.clean, b.state.clean)
+
+
+@pytest.mark.parametrize(("first", "last", "count"), [(0, 3, 17), (1, 4, 17), (16, 16, 17), (3, 14, 18), (120, 127, 200), (0, 0, 200)])
+def test_fill_sees_no_more_than_the_surroundings_and_leaves_all_else(first: int, last: int, count: int) -> None:
+    given, missing = clip(count), torch.zeros(count)
+    missing[first : last + 1] = 1
+    edit = fill(given, CODEC, missing=missing)
+    out = whole(edit)
+    assert torch.equal(out[missing == 0], given.image[missing == 0])
+    assert len(edit.state.spans) <= 1 + (last - first) // 4 + 1 + 2 * 3 + 1
 
 
 def test_fill_of_a_part_of_the_picture() -> None:

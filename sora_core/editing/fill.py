@@ -13,7 +13,10 @@ from ..grid import Geometry, latent_frames
 from .coding import encode_clip, encode_mid_stream, pixels_of
 from .edit import Clip, Codec, Edit, compose, made
 
-__all__ = ["fill", "latent_mask"]
+__all__ = ["CONTEXT", "fill", "latent_mask"]
+
+CONTEXT = 12
+"""given frames on either side of what is missing that the network sees"""
 
 
 def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
@@ -23,9 +26,11 @@ def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
     The network keeps whole latent frames: one is kept only if all its pixel frames are given. Given frames that share a
     latent frame with missing ones are made along, then put back exactly.
     Each kept stretch is encoded on its own behind a mirrored preroll, so nothing of the missing frames leaks into it.
+    Of a long clip the network sees what is missing and CONTEXT frames on either side.
     """
-    image = pixels_of(clip, codec)
-    missing = _checked(missing, image)
+    whole = pixels_of(clip, codec)
+    start, end = _stretch(missing := _checked(missing, whole), codec.geometry.time_factor)
+    image, missing = whole[start:end], missing[start:end]
     mask = latent_mask(missing, (image.shape[1], image.shape[2]), codec.geometry)
     latent = _encode(image, mask, codec)
     state = compose([made(latent.shape[2], codec.geometry, first=True)], clip.fps, latent)
@@ -39,8 +44,20 @@ def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
         given=given,
         keep=keep,
         shown=(0, len(image)),
+        before=whole[:start] if start else None,
+        after=whole[end:] if end < len(whole) else None,
         notes=(*clip.notes, *_note(missing, mask, codec.geometry)),
     )
+
+
+def _stretch(missing: Tensor, factor: int) -> tuple[int, int]:
+    """First frame and end of what the network sees: the first missing frame begins a latent frame, given ones end with a whole one."""
+    places = missing.reshape(len(missing), -1).any(1).nonzero()[:, 0]
+    first, last = int(places[0]), int(places[-1])
+    start = first - 1 - min(CONTEXT, first - 1) // factor * factor if first else 0
+    end = min(len(missing), last + 1 + CONTEXT)
+    aligned = end - (end - start - 1) % factor
+    return start, aligned if aligned > last else end
 
 
 def latent_mask(missing: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
