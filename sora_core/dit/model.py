@@ -13,9 +13,11 @@ Legend: L tokens of all clips, n clips of a group, B clips of the pack, S text t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
@@ -23,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
+from ..layers import fused
 from ..layers.attention import cross_attention, self_attention
 from ..layers.modulation import gated, modulated, sinusoid
 from ..layers.packing import Group, Layout, patchify, unpatchify
@@ -32,8 +35,17 @@ from .positions import GRID_FEATURES, grid_features, index_coordinates, metric_c
 
 __all__ = ["ClipGrid", "DiT", "Plan", "TextKV"]
 
-TextKV = Sequence[tuple[Tensor, Tensor]]
-"""Keys and values [B,S,N,K] of the text for each block: computed once per prompt."""
+
+class BlockText(NamedTuple):
+    """Keys and values [B,S,N,K] of the text for one block, and what is added to the scores of each token, [S] or None."""
+
+    k: Tensor
+    v: Tensor
+    bias: Tensor | None = None
+
+
+TextKV = Sequence[BlockText]
+"""The text for every block: computed once per prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +76,22 @@ class Plan:
     sin: Tensor
     features: Tensor | None
 
+    @cached_property
+    def turn(self) -> Tensor:
+        """The rotation of each pair of features as complex numbers, [L,1,K/2]."""
+        return torch.complex(self.cos, self.sin)
+
+
+def padded_once(context_BSD: Tensor, tokens: int) -> tuple[Tensor, Tensor | None]:
+    """The text with one token of padding, and the bias that lets it count for all that would fill it up to `tokens`."""
+    said = (context_BSD != 0).any(-1).any(0)
+    length = int(said.nonzero().max()) + 1 if said.any() else 0
+    if length == tokens:
+        return context_BSD, None
+    bias = context_BSD.new_zeros(length + 1, dtype=torch.float32)
+    bias[-1] = math.log(tokens - length)
+    return F.pad(context_BSD[:, :length], (0, 0, 0, 1)), bias
+
 
 class Attention(nn.Module):
     """Projections with normed queries and keys."""
@@ -79,8 +107,15 @@ class Attention(nn.Module):
         """[...,D] -> [...,N,K]."""
         return x.unflatten(-1, (self.heads, -1))
 
-    def keys_values(self, context_BSD: Tensor) -> tuple[Tensor, Tensor]:
-        return self.split(self.norm_k(self.k(context_BSD))), self.split(self.v(context_BSD))
+    def normed(self, norm: nn.Module, x_LD: Tensor, plan: Plan | None = None) -> Tensor:
+        """Queries or keys behind their norm, and turned by position where a plan is given: [L,N,K]. x may be overwritten."""
+        if fused.usable(x_LD) and type(norm) is nn.RMSNorm:
+            return fused.rms_norm(x_LD, norm.weight, norm.eps or 0.0, self.heads, plan.turn if plan else None)
+        x_LNK = self.split(norm(x_LD))
+        return apply_rotary(x_LNK, plan.cos, plan.sin) if plan else x_LNK
+
+    def text(self, context_BSD: Tensor, bias: Tensor | None) -> BlockText:
+        return BlockText(self.split(self.norm_k(self.k(context_BSD))), self.split(self.v(context_BSD)), bias)
 
 
 class Block(nn.Module):
@@ -96,20 +131,19 @@ class Block(nn.Module):
         )
         self.modulation = nn.Parameter(torch.randn(1, 6, config.width) / config.width**0.5)
 
-    def forward(self, x_LD: Tensor, time_R6D: Tensor, text: tuple[Tensor, Tensor], plan: Plan) -> Tensor:
-        rows, run = plan.layout.rows, plan.layout.run
+    def forward(self, x_LD: Tensor, time_R6D: Tensor, text: BlockText, plan: Plan) -> Tensor:
+        layout = plan.layout
         table = (self.modulation.float() + time_R6D).unbind(1)
         attn = self.self_attn
-        h = modulated(x_LD, table[0], table[1], rows, run, self.eps)
-        q = apply_rotary(attn.split(attn.norm_q(attn.q(h))), plan.cos, plan.sin)
-        k = apply_rotary(attn.split(attn.norm_k(attn.k(h))), plan.cos, plan.sin)
-        h = attn.o(self_attention(q, k, attn.split(attn.v(h)), plan.layout.groups).flatten(1))
-        x_LD = gated(x_LD, h, table[2], rows, run)
+        h = modulated(x_LD, table[0], table[1], layout, self.eps)
+        q, k = attn.normed(attn.norm_q, attn.q(h), plan), attn.normed(attn.norm_k, attn.k(h), plan)
+        h = attn.o(self_attention(q, k, attn.split(attn.v(h)), layout.groups).flatten(1))
+        x_LD = gated(x_LD, h, table[2], layout)
         cross = self.cross_attn
-        q = cross.split(cross.norm_q(cross.q(self.norm3(x_LD))))
-        x_LD = x_LD + cross.o(cross_attention(q, *text, plan.layout.groups).flatten(1))
-        h = modulated(x_LD, table[3], table[4], rows, run, self.eps)
-        return gated(x_LD, self.ffn(h), table[5], rows, run)
+        q = cross.normed(cross.norm_q, cross.q(self.norm3(x_LD)))
+        x_LD = x_LD + cross.o(cross_attention(q, *text, layout.groups).flatten(1))
+        h = modulated(x_LD, table[3], table[4], layout, self.eps)
+        return gated(x_LD, fused.gelu_mlp(self.ffn, h) if fused.usable(h) else self.ffn(h), table[5], layout)
 
 
 class Head(nn.Module):
@@ -124,7 +158,7 @@ class Head(nn.Module):
 
     def forward(self, x_LD: Tensor, time_RD: Tensor, plan: Plan) -> Tensor:
         shift, scale = (self.modulation.float() + time_RD[:, None]).unbind(1)
-        return self.head(modulated(x_LD, shift, scale, plan.layout.rows, plan.layout.run, self.eps))
+        return self.head(modulated(x_LD, shift, scale, plan.layout, self.eps))
 
 
 class DiT(nn.Module):
@@ -178,16 +212,22 @@ class DiT(nn.Module):
         layout = Layout.of(groups, masks).to(device)
         return Plan(layout=layout, cos=cos, sin=sin, features=torch.cat(features).to(device) if features else None)
 
-    def text(self, context_BSD: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of the text for every block; the text is zero-padded to `text_tokens`."""
+    def text(self, context_BSD: Tensor) -> list[BlockText]:
+        """Keys and values of the text for every block; the text is zero-padded to `text_tokens`.
+
+        Padding tokens are all alike, so for inference one stands for them all, with the logarithm of their number on its scores.
+        """
         b, s, d = context_BSD.shape
         if d != self.config.text_width or s > self.config.text_tokens:
             raise InputError(
                 f"text features must be [B, at most {self.config.text_tokens}, {self.config.text_width}], not {list(context_BSD.shape)}"
             )
-        padded = F.pad(context_BSD, (0, 0, 0, self.config.text_tokens - s))
+        if fused.usable(context_BSD):
+            padded, bias = padded_once(context_BSD, self.config.text_tokens)
+        else:
+            padded, bias = F.pad(context_BSD, (0, 0, 0, self.config.text_tokens - s)), None
         embedded = self.text_embedding(padded)
-        return [block.cross_attn.keys_values(embedded) for block in self.blocks]  # type: ignore[union-attr, operator]
+        return [block.cross_attn.text(embedded, bias) for block in self.blocks]  # type: ignore[union-attr, operator]
 
     def forward(self, groups: Sequence[Tensor], sigma_B: Tensor, plan: Plan, text: TextKV) -> list[Tensor]:
         """Groups of latents [n,C,T,H,W] at noise level sigma [B] -> the prediction for each group, same shapes."""

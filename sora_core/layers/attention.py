@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import fused
 from .packing import Group
 
 __all__ = ["attend", "cross_attention", "self_attention"]
@@ -30,22 +31,25 @@ def _plain(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None) -> Tensor:
     return torch.bmm(scores.softmax(-1), v).unflatten(0, (n, heads)).transpose(1, 2)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None = None) -> Tensor:
-    """[n,L,N,K], [n,S,N,K] -> [n,L,N,K]; `known` [n,S] tells which keys there are."""
+def attend(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None = None, bias_S: Tensor | None = None) -> Tensor:
+    """[n,L,N,K], [n,S,N,K] -> [n,L,N,K]; `known` [n,S] tells which keys there are, `bias_S` is added to the scores of each."""
     if torch.compiler.is_compiling() and q.device.type == "cpu" and k.shape[1] <= SHORT:
         with torch.autocast("cpu", enabled=False):
             return _plain(q.float(), k.float(), v.float(), known).to(v.dtype)
-    mask = None if known is None else known[:, None, None]
+    mask = known[:, None, None] if known is not None else None if bias_S is None else bias_S[None, None, None]
     return F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask).transpose(1, 2)
 
 
 def self_attention(q_LNK: Tensor, k_LNK: Tensor, v_LNK: Tensor, groups: Sequence[Group]) -> Tensor:
     """Each clip attends to itself alone."""
+    if fused.usable(q_LNK) and q_LNK.dtype == torch.bfloat16 and min(g.length for g in groups) >= fused.LONG:
+        clips = [x for g in groups for x in zip(g.tokens(q_LNK), g.tokens(k_LNK), g.tokens(v_LNK), strict=True)]
+        return torch.cat([fused.attention(*clip) for clip in clips])
     out = [attend(g.tokens(q_LNK), g.tokens(k_LNK), g.tokens(v_LNK)).flatten(0, 1) for g in groups]
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
 def cross_attention(q_LNK: Tensor, k_BSNK: Tensor, v_BSNK: Tensor, bias_S: Tensor | None, groups: Sequence[Group]) -> Tensor:
     """Each clip, or each latent frame, attends to its own text; bias_S is added to the scores of each text token."""
-    out = [attend(g.by_text(q_LNK), g.texts(k_BSNK), g.texts(v_BSNK), bias_S).flatten(0, 1) for g in groups]
+    out = [attend(g.by_text(q_LNK), g.texts(k_BSNK), g.texts(v_BSNK), bias_S=bias_S).flatten(0, 1) for g in groups]
     return out[0] if len(out) == 1 else torch.cat(out)

@@ -30,6 +30,14 @@ class StreamCache:
         self._kept[id(layer)] = x[:, :, -frames:].clone()
         return x
 
+    def room(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
+        """What `extend` would give for an x that is still to be written: [B,C,frames+T,H,W] channels-last, the first filled in."""
+        b, c, t, h, w = x.shape
+        out = x.new_empty(b, frames + t, h, w, c).movedim(-1, 1)
+        before = self._kept.get(id(layer))
+        out[:, :, :frames] = 0 if before is None else before
+        return out
+
     def remember(self, layer: nn.Module, x: Tensor) -> None:
         """Let x [B,C,T,H,W] be what comes before the next input of `layer`."""
         self._kept[id(layer)] = x.clone()

@@ -23,10 +23,11 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry
+from ..layers import fused
 from ..layers.causal import StreamCache, causal_conv
 from .base import CausalCodec
 
-__all__ = ["Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "final", "middle", "run"]
+__all__ = ["Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "final", "middle", "norm_conv", "run"]
 
 MEAN = (
     *(-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508),
@@ -91,9 +92,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         layers = self.residual
-        h = causal_conv(layers["2"], F.silu(layers["0"](x)), cache)
-        h = causal_conv(layers["6"], F.silu(layers["3"](h)), cache)
-        return h + (x if self.shortcut is None else self.shortcut(x))
+        h = norm_conv(layers["0"], layers["2"], x, cache)
+        h = norm_conv(layers["3"], layers["6"], h, cache)
+        return h.add_(x if self.shortcut is None else self.shortcut(x))
 
 
 class Attention2d(nn.Module):
@@ -154,6 +155,17 @@ class Resample(nn.Module):
         return torch.cat([head, rest], 2)
 
 
+def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
+    """conv(silu(norm(x))), causal; on a CPU the norm is written where the convolution reads it."""
+    if not fused.usable(x):
+        return causal_conv(conv, F.silu(norm(x)), cache)
+    history = conv.kernel_size[0] - 1
+    padded = cache.room(conv, x, history)
+    fused.norm_silu(x, norm.gamma.flatten(), padded[:, :, history:])
+    cache.remember(conv, padded[:, :, -history:])
+    return conv(padded)
+
+
 def pictures(x: Tensor) -> Tensor:
     """[B,C,T,H,W] -> [B*T,C,H,W]; a view of channels-last memory."""
     return x.transpose(1, 2).flatten(0, 1)
@@ -198,7 +210,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = run(self.middle, run(self.downsamples, causal_conv(self.conv1, x, cache), cache, first), cache, first)
-        return causal_conv(self.head["2"], F.silu(self.head["0"](x)), cache)
+        return norm_conv(self.head["0"], self.head["2"], x, cache)
 
 
 class Decoder(nn.Module):
@@ -220,7 +232,7 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = run(self.upsamples, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
-        return causal_conv(self.head["2"], F.silu(self.head["0"](x)), cache)
+        return norm_conv(self.head["0"], self.head["2"], x, cache)
 
 
 class Wan21Codec(CausalCodec):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..grid import Geometry
 from ..layers.causal import StreamCache, causal_conv
-from .wan21 import Resample, ResidualBlock, Wan21Codec, Wan21Config, final, middle, run
+from .wan21 import Resample, ResidualBlock, Wan21Codec, Wan21Config, final, middle, norm_conv, run
 
 __all__ = ["Wan22Codec", "Wan22Config"]
 
@@ -119,7 +119,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = rearrange(x, "b c f (h q) (w r) -> b (c r q) f h w", q=PATCH, r=PATCH)
         x = run(self.middle, run(self.downsamples, causal_conv(self.conv1, x, cache), cache, first), cache, first)
-        return causal_conv(self.head["2"], F.silu(self.head["0"](x)), cache)
+        return norm_conv(self.head["0"], self.head["2"], x, cache)
 
 
 class Decoder(nn.Module):
@@ -138,7 +138,7 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = run(self.upsamples, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
-        x = causal_conv(self.head["2"], F.silu(self.head["0"](x)), cache)
+        x = norm_conv(self.head["0"], self.head["2"], x, cache)
         return rearrange(x, "b (c r q) f h w -> b c f (h q) (w r)", q=PATCH, r=PATCH)
 
 

@@ -1,0 +1,83 @@
+"""What runs on a CPU for inference gives what the plain formulas give."""
+
+import pytest
+import torch
+from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
+from sora_nodes.sora_core.dit.denoiser import DiTDenoiser, experts
+from sora_nodes.sora_core.layers import fused
+
+CONFIG = DiTConfig(width=128, depth=2, heads=1, mlp_width=96, text_width=16, text_tokens=24)
+
+
+@pytest.fixture(scope="module")
+def dit() -> DiT:
+    torch.manual_seed(0)
+    return DiT(CONFIG).requires_grad_(False).eval()
+
+
+def grid(n: int, mask: torch.Tensor | None = None) -> ClipGrid:
+    return ClipGrid(shape=(n, 3, 4, 6), positions=torch.zeros(n, 3), spans=torch.ones(n, 3), seconds_per_frame=torch.ones(n), mask=mask)
+
+
+def run(dit: DiT, context: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    x = torch.randn(2, 16, 3, 4, 6, generator=torch.Generator().manual_seed(1))
+    return dit([x], torch.tensor([0.3, 0.8]), dit.plan([grid(2, mask)]), dit.text(context))[0]
+
+
+@pytest.mark.parametrize("words", [0, 7, 24])
+def test_the_fused_path_is_the_plain_one(dit: DiT, words: int) -> None:
+    context = torch.randn(2, words, 16)
+    mask = torch.ones(2, 1, 3, 4, 6)
+    mask[:, :, 0] = 0
+    for told in (None, mask):
+        plain = run(dit, context, told)
+        with torch.no_grad():
+            torch.testing.assert_close(run(dit, context, told), plain, rtol=1e-4, atol=1e-5)
+
+
+def test_a_mask_of_many_small_pieces_takes_the_plain_path(dit: DiT) -> None:
+    mask = (torch.rand(2, 1, 3, 4, 6, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    with torch.no_grad():
+        fast = run(dit, torch.zeros(2, 3, 16), mask)
+    torch.testing.assert_close(run(dit, torch.zeros(2, 3, 16), mask), fast, rtol=1e-4, atol=1e-5)
+
+
+def test_zeros_behind_the_text_are_padding(dit: DiT) -> None:
+    context = torch.randn(2, 7, 16)
+    with torch.no_grad():
+        assert dit.text(context)[0].k.shape[1] == 8
+        torch.testing.assert_close(run(dit, torch.nn.functional.pad(context, (0, 0, 0, 17))), run(dit, context))
+
+
+def test_attention_in_blocks_is_attention() -> None:
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(600, 2, 32).bfloat16() for _ in range(3))
+    exact = torch.nn.functional.scaled_dot_product_attention(*(x.float().transpose(0, 1) for x in (q, k, v))).transpose(0, 1)
+    with torch.no_grad():
+        made = fused.attention(q, k, v).float()
+    assert (made - exact).norm() / exact.norm() < 0.005
+
+
+def test_the_second_expert_takes_over_below_the_boundary() -> None:
+    asked: list[str] = []
+
+    def expert(name: str):
+        return lambda x, sigma, mask, context: asked.append(name) or x
+
+    both = experts(expert("high"), expert("low"), 0.875)
+    for sigma in (1.0, 0.875, 0.874, 0.1):
+        both(torch.zeros(1), torch.tensor([sigma]), torch.ones(1), torch.zeros(1))
+    assert asked == ["high", "high", "low", "low"]
+
+
+def test_plans_and_texts_are_made_once(dit: DiT, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    for name in ("plan", "text"):
+        once = getattr(dit, name)
+        monkeypatch.setattr(dit, name, lambda *a, name=name, once=once, **k: made.append(name) or once(*a, **k))
+    denoiser = DiTDenoiser(dit, positions=torch.zeros(3), spans=torch.ones(3), fps=8.0)
+    x, mask, context = torch.randn(1, 16, 3, 4, 6), torch.ones(1, 1, 3, 4, 6), torch.randn(1, 5, 16)
+    with torch.no_grad():
+        for sigma in (0.9, 0.5, 0.1):
+            denoiser(x, torch.tensor([sigma]), mask.clone(), context.clone())
+    assert made == ["plan", "text"]
