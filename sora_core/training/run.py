@@ -161,7 +161,7 @@ def train_transformer(plan: Plan, shards: list[Shard], tokenizer: WordTokenizer,
             block.compile(dynamic=False)
     for phase in plan.transformer["phases"]:
         source = PackSource(shards=shards, mix=[GroupSpec(**group) for group in phase["mix"]], geometry=geometry)
-        loss = TransformerLoss(model=model, source=source, steps=recipe.steps, seed=plan.seed)
+        loss = TransformerLoss(model=model, source=source, steps=recipe.steps, seed=plan.seed, **_tuples(phase.get("loss", {})))
         trainer.train(loss, progress, until=phase["until"])
     export(trainer, model, folder)
 
