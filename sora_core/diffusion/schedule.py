@@ -97,7 +97,7 @@ def _open_sora_shift(tokens: int, latent_frames: int) -> float:
 
 
 def _picture_shift(tokens: int, latent_frames: int) -> float:
-    return max(1.0, math.sqrt(tokens / latent_frames / 16))
+    return 3 * max(1.0, math.sqrt(tokens / latent_frames / 16))
 
 
 TOKEN_SHIFTS: dict[str, Callable[[int, int], float]] = {
@@ -112,8 +112,8 @@ def shift_for_tokens(rule: str, tokens: int, latent_frames: int = 1) -> float:
     """The shift that a published rule gives to a clip of `tokens` in `latent_frames`: more tokens hide more noise.
 
     flux and ltx: e^mu, mu linear in the tokens; open_sora: linear in the tokens of one frame, times sqrt(latent frames);
-    picture (the bundled model): the square root of the tokens of one frame, 1 at 16, the exact rule for a picture that is only
-    enlarged (simple diffusion, arXiv 2301.11093).
+    picture (the bundled model): three times the square root of the tokens of one frame over 16, the exact rule for a picture
+    that is only enlarged (simple diffusion, arXiv 2301.11093).
     """
     if rule not in TOKEN_SHIFTS:
         raise InputError(f"there is no shift rule '{rule}'; choose one of: {', '.join(TOKEN_SHIFTS)}")

@@ -1,8 +1,9 @@
 """Training of text encoder and transformer together, on frozen latents.
 
 After JiT (arXiv 2511.13720): the network gives the clean latent and the loss weighs it as a velocity, 1/sigma^2, clamped;
-sigma = sigmoid(N(1.5, 1.1)), shifted up for larger pictures: in a latent of few, rich tokens what moves where is decided above
-sigma = 0.85, and with JiT's N(0.8, 0.8) too few samples lie there for words to steer motion. The loss is on made tokens only. Kept parts are told sigma 0 and
+sigma = sigmoid(N(0.4, 1.1)), shifted as sampling shifts it (by 3 and more): in a latent of few, rich tokens what moves where is
+decided above sigma = 0.85, where JiT's N(0.8, 0.8) leaves too few samples for words to steer motion. The loss is on made tokens
+only. Kept parts are told sigma 0 and
 are sometimes slightly noisy, so that a clip may be extended many times without drifting.
 """
 
@@ -41,7 +42,7 @@ class TransformerLoss:
     """share of clips with a kept part, at the first and from half of the steps on"""
     steps: int = 1
     """of the whole run, for the curriculum"""
-    mean: float = 1.5
+    mean: float = 0.4
     """of the normal distribution behind sigma"""
     deviation: float = 1.1
     """of the normal distribution behind sigma"""
