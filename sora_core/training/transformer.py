@@ -3,8 +3,7 @@
 After JiT (arXiv 2511.13720): the network gives the clean latent and the loss weighs it as a velocity, 1/sigma^2, clamped;
 sigma = sigmoid(N(0.4, 1.1)), shifted as sampling shifts it (by 3 and more): in a latent of few, rich tokens what moves where is
 decided above sigma = 0.85, where JiT's N(0.8, 0.8) leaves too few samples for words to steer motion. The loss is on made tokens
-only. Kept parts are told sigma 0 and
-are sometimes slightly noisy, so that a clip may be extended many times without drifting.
+only. Kept parts are told sigma 0 and are sometimes slightly noisy, so that a clip may be extended many times without drifting.
 """
 
 from __future__ import annotations
