@@ -35,9 +35,18 @@ PUBLISHED = (
     Published(name="Wan 2.1 T2V 14B", width=5120, channels=16, shift=5, steps=50, cfg=5, frames=81, fps=16, size=(1280, 720)),
     Published(name="Wan 2.2 TI2V 5B", width=3072, channels=48, shift=5, steps=50, cfg=5, frames=121, fps=24, size=(1280, 704)),
     Published(
-        name="Wan 2.2 T2V A14B", width=5120, channels=16, shift=12, steps=40, cfg=4, frames=81, fps=16, size=(1280, 720),
-        boundary=0.875, cfg_low=3,
-    ),  # fmt: skip
+        name="Wan 2.2 T2V A14B",
+        width=5120,
+        channels=16,
+        shift=12,
+        steps=40,
+        cfg=4,
+        frames=81,
+        fps=16,
+        size=(1280, 720),
+        boundary=0.875,
+        cfg_low=3,
+    ),
 )
 """the last is two transformers of the second's size: it is meant where two are given"""
 
