@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from . import checkpoints
-from .diffusion import SamplerState, draw_noise, ring, schedule, shift_for_tokens, span_prompts
+from . import checkpoints, open_weights
+from .diffusion import SamplerState, draw_noise, renoise, ring, schedule, shift_for_tokens, span_prompts
 from .diffusion import cfg as guided
 from .diffusion import sample as run_sampler
 from .diffusion.loop import Preview
 from .dit import DiT, DiTConfig
-from .dit.denoiser import DiTDenoiser
+from .dit.denoiser import DiTDenoiser, experts
 from .errors import InputError, ResourceError
 from .files import size_text
 from .grid import Geometry, LatentGrid, VideoSize, frames_for, plan, positions, spans
@@ -40,7 +40,7 @@ from .vae import BundledCodec, CausalCodec, CodecConfig
 
 __all__ = [
     "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "check_memory", "decode_stream", "denoiser", "empty_state", "encode_text",
-    "generate", "load_bundled", "load_codec", "sample", "sample_video",
+    "generate", "load_bundled", "load_codec", "load_open", "sample", "sample_video",
 ]  # fmt: skip
 
 CHUNK = 4
@@ -72,12 +72,19 @@ DEFAULTS = Defaults()
 
 @dataclass(frozen=True, kw_only=True)
 class SoraModel:
-    """The bundled model, ready to sample."""
+    """A model ready to sample: the bundled one, or published weights."""
 
     codec: CausalCodec
-    text: TextEncoder
-    tokenizer: WordTokenizer
+    text: nn.Module
+    """[B,S] tokens -> [B,S,D] features"""
+    tokenizer: Callable[[Sequence[str]], Tensor]
     dit: DiT
+    low: DiT | None = None
+    """a second expert, for noise levels below `low_from`"""
+    low_from: float = 0.0
+    shift: float | None = None
+    """of the schedule; None: by the number of tokens"""
+    cfg_interval: tuple[float, float] = DEFAULTS.cfg_interval
 
     @property
     def geometry(self) -> Geometry:
@@ -107,6 +114,34 @@ def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cp
     _fill(text, folder / "text.safetensors", device)
     _fill(dit, folder / "transformer.safetensors", device)
     return SoraModel(codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, text.config.tokens), dit=dit)
+
+
+def load_open(
+    *,
+    transformer: Path,
+    codec: Path,
+    text: Path,
+    low: Path | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+) -> SoraModel:
+    """Published weights (the Wan family) from their files; `low` is the low-noise expert of Wan 2.2 A14B.
+
+    Raises CheckpointError or ResourceError, naming the file, for what does not fit or does not fit into memory.
+    """
+    dit = open_weights.load_transformer(transformer, dtype=dtype, device=device)
+    settings = open_weights.published(dit.config, two_experts=low is not None)
+    encoder, table = open_weights.load_text_encoder(text, dtype=dtype, device=device)
+    return SoraModel(
+        codec=open_weights.load_codec(codec, dtype=dtype, device=device),
+        text=open_weights.OpenText(encoder),
+        tokenizer=open_weights.OpenTokens(table),
+        dit=dit,
+        low=open_weights.load_transformer(low, dtype=dtype, device=device) if low else None,
+        low_from=settings.boundary or 0.0,
+        shift=settings.shift,
+        cfg_interval=(0.0, 1.0),
+    )
 
 
 def load_codec(path: Path, *, device: torch.device | str = "cpu") -> BundledCodec:
@@ -149,9 +184,10 @@ def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> Late
     )
 
 
-def denoiser(model: SoraModel, state: LatentState, fps: float, rows: Tensor | None = None) -> DiTDenoiser:
-    """The bundled network on the grid of a state; `rows` [T]: which prompt of several each latent frame follows."""
-    return DiTDenoiser(model.dit, positions=state.positions, spans=state.spans, fps=fps, rows=rows)
+def denoiser(model: SoraModel, state: LatentState, fps: float, rows: Tensor | None = None) -> Denoiser:
+    """The network on the grid of a state; `rows` [T]: which prompt of several each latent frame follows."""
+    networks = [DiTDenoiser(dit, positions=state.positions, spans=state.spans, fps=fps, rows=rows) for dit in (model.dit, model.low) if dit]
+    return networks[0] if model.low is None else experts(networks[0], networks[1], model.low_from)
 
 
 def sample(
@@ -181,17 +217,19 @@ def sample(
     """
     _, t, h, w = state.latent.shape[1:]
     p, q, r = model.dit.config.patch
-    shift = shift_for_tokens("picture", t // p * (h // q) * (w // r), t // p)
+    shift = shift_for_tokens("picture", t // p * (h // q) * (w // r), t // p) if model.shift is None else model.shift
     sigmas = schedule(scheduler, steps, shift=shift, denoise=denoise)
-    uncond = torch.zeros_like(cond[:, 0] if cond.ndim == 4 else cond) if negative is None else negative
+    uncond = encode_text(model, [""] * len(cond)).to(cond) if negative is None else negative
     if shots is not None and shots.ndim == 2:
         network: Denoiser = span_prompts(denoiser(model, state, fps), shots)
     else:
         network = denoiser(model, state, fps, shots)
         uncond = uncond if cond.ndim == 3 else uncond[:, None].expand(-1, cond.shape[1], -1, -1)
-    network = guided(network, cfg, uncond=uncond, interval=DEFAULTS.cfg_interval)
+    network = guided(network, cfg, uncond=uncond, interval=model.cfg_interval)
     if loop:
         network = ring(network, sigmas)
+    if not model.dit.config.per_position_time:
+        network = renoise(network, noise.to(state.latent))
     return run_sampler(
         network, state.to(model.device), noise, sigmas, cond, solver=solver,
         progress=progress, preview=preview, resume=resume, checkpoint=checkpoint,

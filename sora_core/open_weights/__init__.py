@@ -1,1 +1,23 @@
-"""Published weights in our own codec, text encoder and transformer: the Wan family."""
+"""Published weights in our own codec, text encoder and transformer: the Wan family.
+
+dit = load_transformer("wan2.1_t2v_1.3B_bf16.safetensors")        # a file, a folder, or an index of shards
+encoder, tokens = load_text_encoder("umt5_xxl_fp8_e4m3fn_scaled.safetensors")
+codec = load_codec("wan_2.1_vae.safetensors")
+"""
+
+from .load import OpenModel, load_codec, load_open, load_text_encoder, load_transformer
+from .settings import PUBLISHED, Published, published
+from .text import OpenText, OpenTokens
+
+__all__ = [
+    "PUBLISHED",
+    "OpenModel",
+    "OpenText",
+    "OpenTokens",
+    "Published",
+    "load_codec",
+    "load_open",
+    "load_text_encoder",
+    "load_transformer",
+    "published",
+]

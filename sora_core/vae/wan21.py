@@ -256,12 +256,13 @@ class Wan21Codec(CausalCodec):
         """One latent frame at a time: memory does not grow with the clip."""
         head, rest = video[:, :, :first], video[:, :, first:]
         pieces = [head] * first + list(rest.split(self.geometry.time_factor, 2)) * bool(rest.shape[2])
-        out = [self.encoder(channels_last(p), cache, first and i == 0) for i, p in enumerate(pieces)]
-        return self.conv1(torch.cat(out, 2)).chunk(2, 1)[0]
+        dtype = self.conv1.weight.dtype
+        out = [self.encoder(channels_last(p.to(dtype)), cache, first and i == 0) for i, p in enumerate(pieces)]
+        return self.conv1(torch.cat(out, 2)).chunk(2, 1)[0].float()
 
     def _decode_chunk(self, latent: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        pieces = channels_last(self.conv2(latent)).split(1, 2)
-        return torch.cat([self.decoder(p, cache, first and i == 0) for i, p in enumerate(pieces)], 2)
+        pieces = channels_last(self.conv2(latent.to(self.conv2.weight.dtype))).split(1, 2)
+        return torch.cat([self.decoder(p, cache, first and i == 0) for i, p in enumerate(pieces)], 2).float()
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -1,0 +1,97 @@
+"""Every verb runs on published weights: on one noise level per clip (kept parts re-noised) and on one per position. Plumbing only."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from sora_nodes.sora_core import pipeline
+from sora_nodes.sora_core.diffusion import draw_noise
+from sora_nodes.sora_core.dit import DiT, DiTConfig
+from sora_nodes.sora_core.editing import (
+    Clip,
+    Edit,
+    Keyframe,
+    animate,
+    connect,
+    extend,
+    fill,
+    loop_clip,
+    loop_new,
+    restyle,
+    stitch,
+)
+from sora_nodes.sora_core.grid import VideoSize
+from sora_nodes.sora_core.open_weights import OpenText, OpenTokens, published
+from sora_nodes.sora_core.pipeline import SoraModel
+from sora_nodes.sora_core.text.pieces import TokenTable
+from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
+from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
+from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
+
+FPS, SIDE = 16.0, 32
+
+
+def model(kind: str) -> SoraModel:
+    """Random weights with one block of everything."""
+    torch.manual_seed(0)
+    if kind == "TI2V-5B":
+        codec: Wan21Codec = Wan22Codec(Wan22Config(width=8, decoder_width=8))
+    else:
+        codec = Wan21Codec(Wan21Config(width=8))
+    channels = codec.geometry.channels
+    sizes = {"width": 128, "depth": 1, "heads": 1, "mlp_width": 64, "channels": channels, "text_width": 16, "text_tokens": 32}
+    dit = DiT(DiTConfig(**sizes, per_position_time=kind == "TI2V-5B"))
+    text = UMT5(UMT5Config(vocabulary=200, width=16, depth=1, heads=2, head_dim=8, mlp_width=16))
+    for module in (codec, dit, text):
+        module.requires_grad_(False).eval()
+    return SoraModel(
+        codec=codec,
+        text=OpenText(text, tokens=32),
+        tokenizer=OpenTokens(TokenTable(lambda words: [2 + ord(c) % 100 for c in words], limit=32)),
+        dit=dit,
+        shift=published(dit.config).shift,
+        cfg_interval=(0.0, 1.0),
+    )
+
+
+MODELS = {kind: model(kind) for kind in ("T2V", "TI2V-5B")}
+
+
+def clip(count: int, seed: int = 0) -> Clip:
+    return Clip(image=torch.rand(count, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(seed)), fps=FPS)
+
+
+SIZE = VideoSize(frames=9, height=SIDE, width=SIDE, fps=FPS)
+MISSING = torch.arange(9) // 2 == 2
+VERBS: dict[str, Callable[[SoraModel], Edit]] = {
+    "animate": lambda m: animate([Keyframe(image=clip(1).image, frame_idx=0)], m.codec, size=SIZE),
+    "extend": lambda m: extend(clip(9), m.codec, seconds=0.25, mid_stream=False),
+    "extend backward": lambda m: extend(clip(9), m.codec, seconds=0.25, direction="backward", mid_stream=False),
+    "connect": lambda m: connect(clip(9), clip(9, 1), m.codec, seconds=0.25, mid_stream=False),
+    "fill": lambda m: fill(clip(9), m.codec, missing=MISSING),
+    "loop": lambda m: loop_clip(clip(9), m.codec, seconds=0.25, mid_stream=False),
+    "loop from text": lambda m: loop_new(m.codec, size=SIZE),
+    "restyle": lambda m: restyle(clip(9), m.codec),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_runs(kind: str, verb: str) -> None:
+    weights = MODELS[kind]
+    with torch.no_grad():
+        edit = VERBS[verb](weights)
+        noise = draw_noise(tuple(edit.state.latent.shape[1:]), 0)
+        cond = pipeline.encode_text(weights, ["a white car on a dirt road"])
+        made = pipeline.sample(weights, edit.state, cond, noise=noise, steps=2, cfg=4.0, fps=FPS, loop=edit.ring, denoise=edit.denoise)
+        image = stitch(edit, made, weights.codec)
+    assert torch.isfinite(image).all() and len(image) == edit.frames
+    kept = (edit.state.mask == 0).expand_as(made)
+    assert torch.equal(made[kept], edit.state.clean[kept])
+
+
+def test_an_empty_prompt_is_a_prompt() -> None:
+    weights = MODELS["T2V"]
+    features = pipeline.encode_text(weights, ["", "a drone circles a church"])
+    assert features.shape == (2, 32, 16)
+    assert features[0, 0].any() and not features[0, 1:].any()
