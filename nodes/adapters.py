@@ -66,15 +66,32 @@ def load_model(name: str) -> tuple[Any, Any, Any]:
 
     if name not in MODELS:
         raise InputError(f"there are no weights {name!r}; choose one of: {', '.join(MODELS)}")
-    model = pipeline.load_bundled()
-    return model, model, model
+    model, theirs = pipeline.load_bundled(), host.models()
+    return theirs.native(model) if theirs else (model, model, model)
 
 
 def encode_text(clip: Any, text: str) -> list[list[Any]]:
     """CONDITIONING of a prompt."""
     from ..sora_core import pipeline
 
-    return [[pipeline.encode_text(clip, [text]), {}]]
+    if is_ours(clip):
+        return [[pipeline.encode_text(clip, [text]), {}]]
+    return host_models("CLIP", clip).encode(clip, text)
+
+
+def is_ours(thing: Any) -> bool:
+    """Whether a MODEL, CLIP or VAE is the core's own, as it is where no ComfyUI is."""
+    from ..sora_core import pipeline
+
+    return isinstance(thing, pipeline.SoraModel)
+
+
+def host_models(socket: str, thing: Any) -> Any:
+    """What knows ComfyUI's own models; raises InputError where there is no ComfyUI."""
+    theirs = host.models()
+    if theirs is None:
+        raise InputError(f"this node needs the {socket} of Sora Load Model, not {type(thing).__name__}")
+    return theirs
 
 
 def empty_latent(
@@ -90,9 +107,10 @@ def empty_latent(
     size = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
     grid = plan(size, geometry_of(vae))
     summary = grid.summary()
-    if isinstance(vae, pipeline.SoraModel):
-        pipeline.check_memory(vae, grid)
-        summary += f"; about {size_text(pipeline.memory_estimate(vae, grid))} of memory"
+    model = getattr(vae, "sora", vae)
+    if is_ours(model):
+        pipeline.check_memory(model, grid)
+        summary += f"; about {size_text(pipeline.memory_estimate(model, grid))} of memory"
     asked: dict[str, Any] = {"frames": size.frames, "height": height, "width": width, "fps": fps}
     if draft is not None:
         asked["draft"] = list(samples_of(draft).shape[1:])
@@ -100,17 +118,14 @@ def empty_latent(
 
 
 def geometry_of(vae: Any) -> Geometry:
-    """How a VAE divides a video; raises InputError for a VAE that does not say."""
+    """How a VAE divides a video; raises InputError for one that is not of videos."""
     geometry = getattr(vae, "geometry", None)
-    if geometry is None:
-        raise InputError(f"this node needs the VAE of Sora Load Model, not {type(vae).__name__}")
-    return geometry
+    return host_models("VAE", vae).geometry_of(vae) if geometry is None else geometry
 
 
 def codec_of(vae: Any) -> Any:
-    """The codec of a VAE of ours."""
-    geometry_of(vae)
-    return getattr(vae, "codec", vae)
+    """The codec of a VAE."""
+    return vae.codec if is_ours(vae) else host_models("VAE", vae).codec_of(vae)
 
 
 def samples_of(latent: dict[str, Any]) -> Tensor:
@@ -165,13 +180,15 @@ def sample(
 ) -> dict[str, Any]:
     """Samples a LATENT; the one given stays as it was."""
     from ..sora_core import pipeline
-    from ..sora_core.diffusion.noise import draw_noise, enlarge_noise
 
+    noise = noise_for(latent, seed)
+    if not is_ours(model):
+        made = host_models("MODEL", model).sample(
+            model, positive, negative, latent, noise,
+            seed=seed, steps=steps, cfg=cfg, sampler_name=sampler_name, scheduler=scheduler, denoise=denoise,
+        )  # fmt: skip
+        return {**latent, "samples": made}
     state = state_of(latent, geometry_of(model))
-    shape = tuple(state.latent.shape[1:])
-    draft = latent.get("sora", {}).get("draft")
-    count = state.latent.shape[0]
-    noise = enlarge_noise(draw_noise(draft, seed, count=count), shape, seed) if draft else draw_noise(shape, seed, count=count)
     made = pipeline.sample(
         model,
         state,
@@ -189,6 +206,15 @@ def sample(
         progress=progress,
     )
     return {**latent, "samples": made.cpu()}
+
+
+def noise_for(latent: dict[str, Any], seed: int) -> Tensor:
+    """The noise of a seed for a LATENT; where it has a smaller draft, with the coarse structure of that one's noise."""
+    from ..sora_core.diffusion.noise import draw_noise, enlarge_noise
+
+    count, *shape = samples_of(latent).shape
+    draft = latent.get("sora", {}).get("draft")
+    return enlarge_noise(draw_noise(draft, seed, count=count), shape, seed) if draft else draw_noise(shape, seed, count=count)
 
 
 def _features(conditioning: Any) -> Tensor:

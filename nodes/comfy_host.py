@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import folder_paths
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "models",
     "output_path", "owned_video", "progress", "temp_path", "ui",
 ]  # fmt: skip
 
@@ -67,3 +68,10 @@ def progress() -> Progress:
     from .comfy_model import progress_bar
 
     return progress_bar()
+
+
+def models() -> ModuleType:
+    """What knows ComfyUI's own MODEL, CLIP and VAE."""
+    from . import comfy_model
+
+    return comfy_model

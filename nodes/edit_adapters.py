@@ -150,9 +150,9 @@ def keyframes_of(image: Tensor, strength: float, end_image: Tensor | None, keyfr
 
 def encode_shots(clip: Any, board: Storyboard, *, blended: bool) -> list[list[Any]]:
     """CONDITIONING [1,P,S,D] of the prompts of a storyboard, with the prompt (or the shares) of each latent frame."""
-    from ..sora_core import pipeline
+    import torch
 
-    features = pipeline.encode_text(clip, board.prompts)[None]
+    features = torch.cat([adapters.encode_text(clip, prompt)[0][0] for prompt in board.prompts])[None]
     return [[features, {"sora_shots": board.weights if blended else board.rows}]]
 
 

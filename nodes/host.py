@@ -12,6 +12,7 @@ if TYPE_CHECKING or find_spec("comfy_api") is None:
         input_files,
         input_path,
         io,
+        models,
         output_path,
         owned_video,
         progress,
@@ -27,6 +28,7 @@ else:
         input_files,
         input_path,
         io,
+        models,
         output_path,
         owned_video,
         progress,
@@ -35,6 +37,6 @@ else:
     )
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "models",
     "output_path", "owned_video", "progress", "temp_path", "ui",
 ]  # fmt: skip

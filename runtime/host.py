@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "models",
     "output_path", "owned_video", "progress", "temp_path", "ui",
 ]  # fmt: skip
 
@@ -52,3 +52,7 @@ def progress() -> Progress:
     """Tells the person how far this node is; raises Cancelled when they stop it."""
     session = current()
     return lambda done, total: session.report(session.node, done, total)
+
+
+def models() -> None:
+    """What knows ComfyUI's own MODEL, CLIP and VAE: nothing here, where all are the core's own."""

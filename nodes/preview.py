@@ -1,0 +1,60 @@
+"""What is made so far as a small picture that moves: latents turned into colours by a linear rule."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from ..sora_core.vae import CausalCodec
+
+__all__ = ["MovingPicture", "moving_preview", "rgb_factors"]
+
+SIDE = 256
+"""longer side in pixels"""
+FRAMES = 24
+"""frames at most"""
+
+
+class MovingPicture:
+    """All frames of a preview. ComfyUI's server saves what it sends; this saves itself as an animated png."""
+
+    def __init__(self, frames: list[Any], fps: float) -> None:
+        self.frames, self.fps = frames, fps
+
+    def save(self, file: BinaryIO, format: str = "PNG", **_: Any) -> None:
+        first, *others = self.frames
+        first.save(file, format="PNG", save_all=bool(others), append_images=others, duration=round(1000 / self.fps), loop=0)
+
+
+def moving_preview(clean: Tensor, layout: Any, fps: float) -> tuple[str, MovingPicture, None] | None:
+    """A small moving picture of a clean estimate, where the latents of this model have known colours."""
+    if layout.latent_rgb_factors is None:
+        return None
+    every = math.ceil(clean.shape[2] / FRAMES)
+    cells = clean[0, :, ::every].float().cpu().movedim(0, -1)
+    colours = cells @ torch.tensor(layout.latent_rgb_factors) + torch.tensor(layout.latent_rgb_factors_bias or [0.0, 0.0, 0.0])
+    frames = ((colours + 1) * 127.5).clamp(0, 255).byte().numpy()
+    scale = SIDE / max(frames.shape[1:3])
+    size = round(frames.shape[2] * scale), round(frames.shape[1] * scale)
+    pictures = [Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC) for frame in frames]
+    return "PNG", MovingPicture(pictures, max(1.0, fps / 4 / every)), None
+
+
+def rgb_factors(codec: CausalCodec) -> tuple[list[list[float]], list[float]]:
+    """The colour of a latent cell as a linear function of its channels, by least squares over smooth random pictures."""
+    space = codec.geometry.space_factor
+    colours = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    cells = F.interpolate(colours, (24, 24), mode="bilinear")
+    picture = F.interpolate(cells, scale_factor=space, mode="bilinear")
+    frames = picture[:, :, None].expand(-1, -1, codec.geometry.time_factor + 1, -1, -1)
+    latent = codec.encode(frames.to(codec.latent_mean))[0].float().cpu().flatten(1).T
+    known = torch.cat([latent, torch.ones(len(latent), 1)], 1)
+    wanted = cells[0].flatten(1).T.repeat(2, 1)
+    solved = torch.linalg.lstsq(known, wanted, driver="gelsd").solution
+    return solved[:-1].tolist(), solved[-1].tolist()
