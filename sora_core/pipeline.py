@@ -55,7 +55,7 @@ class Defaults:
 
     negative: str = ""
     seconds: float = 2.0
-    size: tuple[int, int] = (96, 96)
+    size: tuple[int, int] = (64, 64)
     """width and height in pixels"""
     fps: float = 8.0
     steps: int = 25
