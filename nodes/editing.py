@@ -26,9 +26,13 @@ def fit_input(what: str) -> Any:
     )
 
 
-def overlap_input() -> Any:
+def overlap_input(default: int) -> Any:
     return io.Int.Input(
-        "overlap", default=12, min=1, max=400, tooltip="Frames of the given clip that the model sees at the seam, so that motion goes on."
+        "overlap",
+        default=default,
+        min=1,
+        max=400,
+        tooltip="Frames of the given clip that the model sees at the seam, so that motion goes on.",
     )
 
 
@@ -117,7 +121,7 @@ class SoraExtendVideo(io.ComfyNode):
                     default="forward",
                     tooltip="After the end, before the beginning, or both.",
                 ),
-                overlap_input(),
+                overlap_input(8),
                 io.Video.Input("video", optional=True, tooltip="The clip to extend."),
                 io.Latent.Input(
                     "samples",
@@ -159,7 +163,7 @@ class SoraLoopVideo(io.ComfyNode):
                     step=0.25,
                     tooltip="For a given clip: the way from its end back to its beginning.",
                 ),
-                overlap_input(),
+                overlap_input(4),
                 io.Latent.Input("latent", optional=True, tooltip="For a new loop: size and length, from Sora Noise Grid."),
                 io.Video.Input("video", optional=True, tooltip="The clip to close."),
                 io.Latent.Input("samples", optional=True, tooltip="Instead of a video: a sampled latent, to be closed."),
@@ -196,7 +200,7 @@ class SoraConnectVideos(io.ComfyNode):
                 io.Video.Input("first", tooltip="The clip to begin with; it sets size and rate."),
                 io.Video.Input("second", tooltip="The clip to end with."),
                 io.Float.Input("seconds", default=1.0, min=0.05, max=3600.0, step=0.25, tooltip="Length of the transition between them."),
-                overlap_input(),
+                overlap_input(4),
                 fit_input("the second clip"),
             ],
             outputs=[latent_output(), notes_output()],

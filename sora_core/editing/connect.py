@@ -6,14 +6,14 @@ import torch
 
 from .coding import size_of
 from .edit import Clip, Codec, Edit, compose, kept, made
-from .ends import OVERLAP, kept_head, kept_tail
+from .ends import BOTH_ENDS, kept_head, kept_tail
 from .sizes import Fit, latents_for, reconcile
 
 __all__ = ["connect"]
 
 
 def connect(
-    first: Clip, second: Clip, codec: Codec, *, seconds: float, overlap: int = OVERLAP, how: Fit = "crop", mid_stream: bool = True
+    first: Clip, second: Clip, codec: Codec, *, seconds: float, overlap: int = BOTH_ENDS, how: Fit = "crop", mid_stream: bool = True
 ) -> Edit:
     """Both clips whole, with `seconds` of new frames between them; the second is brought to the size and rate of the first.
 

@@ -12,10 +12,12 @@ from ..grid import Geometry
 from .coding import HISTORY, encode_clip, encode_mid_stream, encode_tail, pixels_of
 from .edit import Clip, Codec
 
-__all__ = ["OVERLAP", "Tail", "kept_head", "kept_tail", "overlap_latents", "padded"]
+__all__ = ["BOTH_ENDS", "OVERLAP", "Tail", "kept_head", "kept_tail", "overlap_latents", "padded"]
 
-OVERLAP = 12
-"""frames of a given clip that the new part sees, by default"""
+OVERLAP = 8
+"""frames of a given clip that a new part at one end of it sees, by default"""
+BOTH_ENDS = 4
+"""frames on either side of a new part between given ones, by default: together with it no longer than the network has learned"""
 
 
 @dataclass(frozen=True, kw_only=True)

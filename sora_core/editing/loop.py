@@ -8,7 +8,7 @@ from ..errors import InputError
 from ..grid import VideoSize, latent_frames
 from .connect import connect
 from .edit import Clip, Codec, Edit, compose, empty, made
-from .ends import OVERLAP
+from .ends import BOTH_ENDS
 
 __all__ = ["loop_clip", "loop_new"]
 
@@ -28,7 +28,7 @@ def loop_new(codec: Codec, *, size: VideoSize, batch: int = 1) -> Edit:
     return Edit(state=state, fps=size.fps, size=(size.height, size.width), ring=True, notes=notes)
 
 
-def loop_clip(clip: Clip, codec: Codec, *, seconds: float, overlap: int = OVERLAP, mid_stream: bool = True) -> Edit:
+def loop_clip(clip: Clip, codec: Codec, *, seconds: float, overlap: int = BOTH_ENDS, mid_stream: bool = True) -> Edit:
     """The clip as it is, then `seconds` of new frames that lead from its end to its beginning; played again and again it has no seam.
 
     This is `connect` of the clip with itself, shown without its second beginning.
