@@ -184,9 +184,9 @@ class DiT(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
         nn.init.zeros_(self.head.head.weight)
-        nn.init.zeros_(self.time_projection[1].weight)
+        nn.init.zeros_(self.time_projection[1].weight)  # type: ignore[arg-type]
         for block in self.blocks:
-            nn.init.zeros_(block.cross_attn.o.weight)  # type: ignore[union-attr]
+            nn.init.zeros_(block.cross_attn.o.weight)  # type: ignore[union-attr, arg-type]
 
     def plan(self, grids: Sequence[ClipGrid], *, device: torch.device | str = "cpu") -> Plan:
         """Rotary tables, grid features and modulation rows for a pack."""

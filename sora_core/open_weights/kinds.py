@@ -72,8 +72,8 @@ def codec_21(shapes: Shapes, ops: Any) -> nn.Module:
 
 
 def codec_22(shapes: Shapes, ops: Any) -> nn.Module:
-    widths = {"width": shapes["encoder.conv1.weight"][0], "decoder_width": shapes["decoder.head.0.gamma"][0]}
-    return Wan22Codec(Wan22Config(**widths, channels=shapes["conv2.weight"][0]), ops=ops)
+    width, decoder_width = shapes["encoder.conv1.weight"][0], shapes["decoder.head.0.gamma"][0]
+    return Wan22Codec(Wan22Config(width=width, decoder_width=decoder_width, channels=shapes["conv2.weight"][0]), ops=ops)
 
 
 def text(shapes: Shapes, ops: Any) -> nn.Module:

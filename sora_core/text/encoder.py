@@ -81,8 +81,8 @@ class TextEncoder(nn.Module):
             elif parameter.ndim == 2:
                 nn.init.normal_(parameter, std=0.5 if "embedding" in name else 0.02 if name == "positions" else parameter.shape[1] ** -0.5)
         for block in self.blocks:
-            nn.init.zeros_(block.o.weight)  # type: ignore[union-attr]
-            nn.init.zeros_(block.down.weight)  # type: ignore[union-attr]
+            nn.init.zeros_(block.o.weight)  # type: ignore[union-attr, arg-type]
+            nn.init.zeros_(block.down.weight)  # type: ignore[union-attr, arg-type]
 
     def forward(self, ids_BS: Tensor) -> Tensor:
         known = ids_BS != PAD

@@ -67,7 +67,7 @@ class TransformerLoss:
         total = torch.zeros(())
         count = torch.zeros(())
         for output, latent, grid, sigma in zip(outputs, pack.latents, pack.grids, sigmas, strict=True):
-            weight = grid.mask / sigma.clamp(min=self.least_sigma).square().view(-1, 1, 1, 1, 1)  # type: ignore[operator]
+            weight = grid.mask / sigma.clamp(min=self.least_sigma).square().view(-1, 1, 1, 1, 1)  # type: ignore[operator, arg-type]
             total = total + (weight * (output.float() - latent).square()).sum()
             count = count + grid.mask.sum() * latent.shape[1]  # type: ignore[union-attr]
         return total / count
@@ -83,5 +83,5 @@ class TransformerLoss:
         latent, mask = pack.latents[i], pack.grids[i].mask
         n = len(latent)
         disturbed = (torch.rand(n, generator=generator) < 1 / 3) * torch.rand(n, generator=generator) * self.kept_noise
-        level = torch.where(mask > 0, sigma.view(-1, 1, 1, 1, 1), disturbed.view(-1, 1, 1, 1, 1))  # type: ignore[operator]
+        level = torch.where(mask > 0, sigma.view(-1, 1, 1, 1, 1), disturbed.view(-1, 1, 1, 1, 1))  # type: ignore[operator, arg-type]
         return (1 - level) * latent + level * torch.randn(latent.shape, generator=generator)
