@@ -264,9 +264,9 @@ class SoraText(TextEncoder):
 
 def _clip(model: pipeline.SoraModel) -> comfy.sd.CLIP:
     def encoder(**where: Any) -> SoraText:
-        return SoraText(model.text.config, **where).eval().requires_grad_(False)
+        return SoraText(model.text.config, **where).eval().requires_grad_(False)  # type: ignore[arg-type]
 
-    target = comfy.supported_models_base.ClipTarget(lambda **_: SoraTokenizer(model.tokenizer), encoder)
+    target = comfy.supported_models_base.ClipTarget(lambda **_: SoraTokenizer(model.tokenizer), encoder)  # type: ignore[arg-type]
     clip = comfy.sd.CLIP(target, model_options={"dtype": DTYPE})
     clip.load_sd(dict(model.text.state_dict()))
     return clip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import schema as io
 from . import ui
@@ -54,5 +54,5 @@ def progress() -> Progress:
     return lambda done, total: session.report(session.node, done, total)
 
 
-def models() -> None:
+def models() -> Any:
     """What knows ComfyUI's own MODEL, CLIP and VAE: nothing here, where all are the core's own."""
