@@ -51,8 +51,8 @@ __all__ = ["codec_of", "encode", "geometry_of", "native", "progress_bar", "sampl
 
 DTYPE = torch.float32
 """the bundled model is small: it runs as it was trained, and gives the same frames on every device"""
-SHIFT = shift_for_tokens("picture", 36)
-"""of the schedule for stock samplers: our rule at the default size of 96x96; Sora Sampler follows the grid"""
+SHIFT = shift_for_tokens("picture", 16)
+"""of the schedule for stock samplers: our rule at the default size of 64x64; Sora Sampler follows the grid"""
 
 
 def native(model: pipeline.SoraModel) -> tuple[ModelPatcher, comfy.sd.CLIP, SoraVAE]:

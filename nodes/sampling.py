@@ -91,7 +91,7 @@ class SoraSampler(io.ComfyNode):
                     "seed", default=0, min=0, max=2**53 - 1, control_after_generate=True, tooltip="The same seed gives the same video."
                 ),
                 io.Int.Input("steps", default=25, min=1, max=1000, tooltip="More steps are slower and finer."),
-                io.Float.Input("cfg", default=3.0, min=1.0, max=100.0, step=0.1, tooltip="How firmly the prompt is followed; 1 is off."),
+                io.Float.Input("cfg", default=2.0, min=1.0, max=100.0, step=0.1, tooltip="How firmly the prompt is followed; 1 is off."),
                 io.Combo.Input("sampler_name", options=adapters.SAMPLERS, default="dpmpp_2m", tooltip="The solver of each step."),
                 io.Combo.Input("scheduler", options=adapters.SCHEDULERS, default="simple", tooltip="How noise levels are spaced."),
                 io.Float.Input(

@@ -59,7 +59,7 @@ class Defaults:
     """width and height in pixels"""
     fps: float = 8.0
     steps: int = 25
-    cfg: float = 3.0
+    cfg: float = 2.0
     cfg_interval: tuple[float, float] = (0.1, 1.0)
     """noise levels at which guidance acts (arXiv 2404.07724)"""
     solver: str = "dpmpp_2m"
