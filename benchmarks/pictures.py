@@ -1,0 +1,74 @@
+"""The README's pictures, made by the bundled weights: `python benchmarks/pictures.py`.
+
+With `--points DIR` (folders of weights named by their training step) it also draws how quality rises with compute.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from sora_nodes.sora_core.grid import VideoSize
+from sora_nodes.sora_core.media import contact_sheet, video_to_frames, write_webp
+from sora_nodes.sora_core.pipeline import DEFAULTS, SoraModel, load_bundled, sample_video
+from torch import Tensor
+
+PROMPTS = (
+    "a red ball rolls to the left on snow at sunset",
+    "a blue cube slides to the right on grass at noon",
+    "a yellow cone bounces up and down on sand at noon",
+    "a green ring spins in place on wood at night",
+    "a purple cylinder comes closer on a rainbow road in fog",
+    "an orange ball falls from above on water at sunset",
+    "a white cube stands still on sand under water, the camera pans left",
+    "three red balls roll to the right on grass at noon",
+    "a yellow ball bounces up and down on snow at night, neon style",
+    "a green cube spins in place on grass at noon, charcoal drawing",
+    "on the left a blue cone spins in place, on the right a red ball stands still, on sand at noon",
+    "a purple ball rolls to the right and passes behind a wall on grass at noon",
+)
+SIZES = ((64, 128), (64, 96), (64, 64), (112, 64), (128, 64))
+"""width and height"""
+POINT_PROMPTS = PROMPTS[:4]
+
+
+def clips(model: SoraModel, prompts: tuple[str, ...], width: int, height: int) -> list[Tensor]:
+    """uint8 [F,H,W,3] of each prompt, two seconds."""
+    size = VideoSize(frames=17, height=height, width=width, fps=DEFAULTS.fps)
+    video = sample_video(model, prompts, size, seed=DEFAULTS.seed, fps=DEFAULTS.fps)
+    return [video_to_frames(clip[None]) for clip in video]
+
+
+def wall(videos: list[Tensor], columns: int, scale: int) -> Tensor:
+    """Clips of one size side by side, enlarged: uint8 [F,H,W,3]."""
+    rows = [torch.cat(videos[i : i + columns], 2) for i in range(0, len(videos), columns)]
+    pixels = torch.cat(rows, 1).permute(0, 3, 1, 2).float()
+    large = torch.nn.functional.interpolate(pixels, scale_factor=scale, mode="bicubic")
+    return large.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, help="a folder of weights (default: the bundled ones)")
+    parser.add_argument("--points", type=Path, help="a folder of folders of weights, each named by its training step")
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    model = load_bundled(args.weights)
+    made = clips(model, PROMPTS, *DEFAULTS.size)
+    write_webp(args.out / "first-light.webp", wall(made, 4, 2), DEFAULTS.fps, quality=80)
+    contact_sheet(made, 6, captions=PROMPTS).save(args.out / "first-light.png", optimize=True)
+    shapes = [clips(model, PROMPTS[:1], *size)[0] for size in SIZES]
+    contact_sheet(shapes, 5, captions=[f"{w}x{h}" for w, h in SIZES]).save(args.out / "sizes.png", optimize=True)
+    if args.points:
+        folders = sorted((path for path in args.points.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+        rows = [clips(load_bundled(folder), POINT_PROMPTS, *DEFAULTS.size) for folder in folders]
+        middle = [torch.cat([clip[8:9] for clip in row], 2) for row in rows]
+        contact_sheet(middle, 1, captions=[f"after {folder.name} steps" for folder in folders]).save(
+            args.out / "compute.png", optimize=True
+        )
+
+
+if __name__ == "__main__":
+    main()
