@@ -304,7 +304,7 @@ def save_video(video: Any, path: Path, metadata: dict[str, str]) -> None:
     """A VIDEO as mp4 with its streams copied, so that nothing is encoded twice."""
     from ..sora_core.media.remux import remux
 
-    source = video.get_stream_source()
+    source = host.stream_source(video)
     remux(source if isinstance(source, BytesIO) else Path(source), path, metadata)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import folder_paths
 from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
 
+from ..runtime.video import memory_video
 from ..sora_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "models",
-    "output_path", "owned_video", "progress", "temp_path", "ui",
+    "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip
 
 VideoFromFile = InputImpl.VideoFromFile
@@ -61,6 +63,19 @@ def temp_path(suffix: str) -> Path:
 def owned_video(path: Path) -> Any:
     """A VIDEO in the temp folder."""
     return VideoFromFile(str(path))
+
+
+def stream_source(video: Any) -> str | BytesIO:
+    """The file of a VIDEO, or what saving its frames gives: by our own writer, or by ComfyUI's where there is sound."""
+    if not isinstance(video, VideoFromComponents):
+        return video.get_stream_source()
+    parts = video.get_components()
+    if parts.audio is None:
+        return memory_video(parts.images, float(parts.frame_rate))
+    buffer = BytesIO()
+    video.save_to(buffer, format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264)
+    buffer.seek(0)
+    return buffer
 
 
 def progress() -> Progress:

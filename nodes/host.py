@@ -16,6 +16,7 @@ if TYPE_CHECKING or find_spec("comfy_api") is None:
         output_path,
         owned_video,
         progress,
+        stream_source,
         temp_path,
         ui,
     )
@@ -32,11 +33,12 @@ else:
         output_path,
         owned_video,
         progress,
+        stream_source,
         temp_path,
         ui,
     )
 
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "models",
-    "output_path", "owned_video", "progress", "temp_path", "ui",
+    "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip

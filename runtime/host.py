@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "models",
-    "output_path", "owned_video", "progress", "temp_path", "ui",
+    "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip
 
 
@@ -46,6 +47,11 @@ def temp_path(suffix: str) -> Path:
 def owned_video(path: Path) -> VideoFromFile:
     """A VIDEO whose file is deleted when nothing needs it any more."""
     return VideoFromFile(str(path), owned=True)
+
+
+def stream_source(video: Any) -> str | BytesIO:
+    """The file of a VIDEO, or what saving its frames gives."""
+    return video.get_stream_source()
 
 
 def progress() -> Progress:

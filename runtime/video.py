@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-__all__ = ["VideoComponents", "VideoFromComponents", "VideoFromFile"]
+__all__ = ["VideoComponents", "VideoFromComponents", "VideoFromFile", "memory_video"]
 
 
 @dataclass
@@ -72,12 +72,17 @@ class VideoFromComponents:
 
     def get_stream_source(self) -> str | BytesIO:
         """The file that saving these frames gives, in memory."""
-        from tempfile import TemporaryDirectory
+        return memory_video(self._components.images, float(self._components.frame_rate))
 
-        from ..sora_core.media.convert import image_to_video
-        from ..sora_core.media.write import write_video
 
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "video.mp4"
-            write_video(path, (image_to_video(frame[None]) for frame in self._components.images), float(self._components.frame_rate))
-            return BytesIO(path.read_bytes())
+def memory_video(image: Any, fps: float) -> BytesIO:
+    """An mp4 of frames [F,H,W,C] in 0..1, in memory."""
+    from tempfile import TemporaryDirectory
+
+    from ..sora_core.media.convert import image_to_video
+    from ..sora_core.media.write import write_video
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "video.mp4"
+        write_video(path, (image_to_video(frame[None]) for frame in image), fps)
+        return BytesIO(path.read_bytes())

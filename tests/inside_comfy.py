@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 COMFY, PACK = sys.argv[1], sys.argv[2]
-sys.argv = ["main.py", "--cpu"]
+sys.argv = ["main.py", "--cpu", "--use-pytorch-cross-attention"]
 sys.path.insert(0, COMFY)
 
 import comfy.options  # noqa: E402
@@ -178,7 +178,7 @@ def check_ltx(our: Our) -> None:
 
 def check_theirs(name: str, model: Any, latent: Any) -> None:
     """Our sampler gives what theirs gives, our patches act under theirs, kept parts stay."""
-    known = {"attention_mask": torch.ones(1, 8)} if name == "LTX" else {}
+    known = {"attention_mask": torch.ones(1, 8, dtype=torch.int64)} if name == "LTX" else {}
     said = [[torch.randn(1, 8, 4096, generator=torch.Generator().manual_seed(1)), known]]
     none = [[torch.zeros(1, 8, 4096), known]]
     plain = stock.KSampler().sample(model, 5, 3, 3.0, "euler", "simple", said, none, latent)[0]["samples"]

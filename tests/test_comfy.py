@@ -138,9 +138,8 @@ def test_object_info_is_the_same_in_both_runtimes(comfy: Comfy, tmp_path: Path) 
 
 
 def test_the_pack_costs_no_time_at_start(comfy: Comfy) -> None:
-    found = re.search(r"([\d.]+) seconds.*sora-nodes", comfy.log.read_text())
+    found = re.search(r"([\d.]+) seconds: \S*sora-nodes", comfy.log.read_text())
     assert found and float(found[1]) < 1
-    assert "IMPORT FAILED" not in comfy.log.read_text()
 
 
 def test_a_run_is_cancelled_midway(comfy: Comfy, tmp_path: Path) -> None:
