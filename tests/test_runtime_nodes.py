@@ -50,7 +50,7 @@ def test_text_to_video_makes_a_file_that_carries_its_workflow_and_makes_itself_a
     assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *QUICK]) == 0
     first = tmp_path / "output" / "video" / "sora_00001_.mp4"
     info = probe(first)
-    assert (info.width, info.height, info.frames, info.fps) == (128, 72, 16, 8.0)
+    assert (info.width, info.height, info.frames, info.fps) == (114, 64, 16, 8.0)
     carried = read_metadata(first)
     assert json.loads(carried["workflow"])["nodes"] and json.loads(carried["prompt"])
     assert cli.main(["run", str(first)]) == 0
@@ -60,7 +60,7 @@ def test_text_to_video_makes_a_file_that_carries_its_workflow_and_makes_itself_a
 
 def test_an_image_is_a_grid_of_one_frame(tmp_path: Path) -> None:
     assert cli.main(["run", str(EXAMPLES / "text_to_image.json"), *QUICK]) == 0
-    assert read_image(tmp_path / "output" / "image" / "sora_00001_.png").shape == (1, 96, 96, 3)
+    assert read_image(tmp_path / "output" / "image" / "sora_00001_.png").shape == (1, 64, 64, 3)
 
 
 def test_the_same_prompt_and_seed_give_what_the_command_gives(tmp_path: Path, tiny: pipeline.SoraModel) -> None:
@@ -72,7 +72,7 @@ def test_the_same_prompt_and_seed_give_what_the_command_gives(tmp_path: Path, ti
 
     caption = expand("x", next(node["inputs"]["seed"] for node in prompt.values() if node["class_type"] == "SoraExpandPrompt"))
     sampler = next(node["inputs"] for node in prompt.values() if node["class_type"] == "SoraSampler")
-    pipeline.generate(caption, out=tmp_path / "b.mp4", seconds=1, size=(128, 72), steps=2, cfg=sampler["cfg"], seed=3, model=tiny)
+    pipeline.generate(caption, out=tmp_path / "b.mp4", seconds=1, size=(114, 64), steps=2, cfg=sampler["cfg"], seed=3, model=tiny)
     assert torch.equal(frames_of(made), frames_of(tmp_path / "b.mp4"))
 
 
@@ -80,7 +80,7 @@ def test_a_draft_and_its_full_size_come_from_one_seed(tmp_path: Path) -> None:
     settings = ["--set", "Draft.steps=2", "--set", "Full size.steps=2"]
     assert cli.main(["run", str(EXAMPLES / "draft_then_full.json"), *settings]) == 0
     sizes = {path.name: (probe(path).width, probe(path).height) for path in (tmp_path / "output" / "video").iterdir()}
-    assert sizes == {"draft_00001_.mp4": (86, 48), "full_00001_.mp4": (128, 72)}
+    assert sizes == {"draft_00001_.mp4": (86, 48), "full_00001_.mp4": (114, 64)}
 
 
 def test_a_batch_leaves_a_table_and_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
