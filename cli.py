@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "a workflow, once or for every row of a table",
     "train": "train codec, text encoder or transformer from a configuration",
     "eval": "measure the weights on a suite of prompts",
+    "bench": "speed beside another implementation on the same weights",
     "info": "versions, device, and the weights with what they know",
 }
 """name -> one line of help; the module of the same name in `commands/` does the work"""

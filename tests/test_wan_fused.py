@@ -1,10 +1,14 @@
 """What runs on a CPU for inference gives what the plain formulas give."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser, experts
 from sora_nodes.sora_core.layers import fused
+from sora_nodes.sora_core.types import Denoiser
 
 CONFIG = DiTConfig(width=128, depth=2, heads=1, mlp_width=96, text_width=16, text_tokens=24)
 
@@ -52,7 +56,8 @@ def test_zeros_behind_the_text_are_padding(dit: DiT) -> None:
 def test_attention_in_blocks_is_attention() -> None:
     torch.manual_seed(0)
     q, k, v = (torch.randn(600, 2, 32).bfloat16() for _ in range(3))
-    exact = torch.nn.functional.scaled_dot_product_attention(*(x.float().transpose(0, 1) for x in (q, k, v))).transpose(0, 1)
+    wide = [x.float().transpose(0, 1) for x in (q, k, v)]
+    exact = torch.nn.functional.scaled_dot_product_attention(wide[0], wide[1], wide[2]).transpose(0, 1)
     with torch.no_grad():
         made = fused.attention(q, k, v).float()
     assert (made - exact).norm() / exact.norm() < 0.005
@@ -61,8 +66,12 @@ def test_attention_in_blocks_is_attention() -> None:
 def test_the_second_expert_takes_over_below_the_boundary() -> None:
     asked: list[str] = []
 
-    def expert(name: str):
-        return lambda x, sigma, mask, context: asked.append(name) or x
+    def expert(name: str) -> Denoiser:
+        def denoise(x: torch.Tensor, sigma: torch.Tensor, mask: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+            asked.append(name)
+            return x
+
+        return denoise
 
     both = experts(expert("high"), expert("low"), 0.875)
     for sigma in (1.0, 0.875, 0.874, 0.1):
@@ -72,9 +81,18 @@ def test_the_second_expert_takes_over_below_the_boundary() -> None:
 
 def test_plans_and_texts_are_made_once(dit: DiT, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    for name in ("plan", "text"):
+
+    def watched(name: str) -> Callable[..., Any]:
         once = getattr(dit, name)
-        monkeypatch.setattr(dit, name, lambda *a, name=name, once=once, **k: made.append(name) or once(*a, **k))
+
+        def run(*args: Any, **settings: Any) -> Any:
+            made.append(name)
+            return once(*args, **settings)
+
+        return run
+
+    for name in ("plan", "text"):
+        monkeypatch.setattr(dit, name, watched(name))
     denoiser = DiTDenoiser(dit, positions=torch.zeros(3), spans=torch.ones(3), fps=8.0)
     x, mask, context = torch.randn(1, 16, 3, 4, 6), torch.ones(1, 1, 3, 4, 6), torch.randn(1, 5, 16)
     with torch.no_grad():

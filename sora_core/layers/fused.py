@@ -25,7 +25,7 @@ SAMPLED = 16
 """of so many keys one tells how large a query's scores are"""
 LONG = 512
 """keys from which on `attention` is the faster"""
-MLP_TOKENS = 1024
+MLP_TOKENS = 512
 """tokens of the MLP at a time: its hidden features are the largest of all"""
 
 

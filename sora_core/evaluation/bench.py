@@ -1,0 +1,262 @@
+"""Speed and memory of our modules beside another implementation's on the same weights, and beside their floor.
+
+Runs are paired (A B A B ...), figures are medians. The floor of a figure is the bare matrix products, attentions and
+convolutions of the same shapes in the same run: what no implementation on these kernels can go below.
+
+    rows = run_bench("transformer", against="diffusers")     # [{"name", "ours", "peer", "ratio", "unit"}, ...]
+"""
+
+from __future__ import annotations
+
+import ctypes
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..diffusion import cfg, sample
+from ..diffusion.schedule import schedule
+from ..dit.config import DiTConfig
+from ..dit.denoiser import DiTDenoiser
+from ..dit.model import ClipGrid, DiT
+from ..errors import InputError
+from ..text.umt5 import UMT5Config
+from ..types import LatentState, Progress
+from ..vae.wan21 import Wan21Config
+from . import peers
+
+__all__ = ["SUBJECTS", "run_bench"]
+
+Run = Callable[[], Any]
+Row = dict[str, Any]
+GRIDS = {1024: (4, 32, 32), 4096: (4, 64, 64)}
+"""tokens -> latent T, H, W"""
+WORDS = 120
+"""tokens of the prompt, zero-padded to 512"""
+SETTLE = Path("/proc/self/clear_refs")
+
+
+def run_bench(
+    subject: str,
+    *,
+    against: str = "diffusers",
+    rounds: int = 5,
+    dtype: torch.dtype = torch.bfloat16,
+    small: bool = False,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Rows for one subject; `small` keeps one block of each, for a quick look. Raises InputError for an unknown subject or peer."""
+    if subject not in SUBJECTS:
+        raise InputError(f"there is no benchmark {subject!r}; choose one of: {', '.join(SUBJECTS)}")
+    if against != "diffusers":
+        raise InputError(f"the benchmarks compare against diffusers, not {against!r}")
+    if rounds < 1:
+        raise InputError(f"a benchmark needs at least one round, not {rounds}")
+    rows: list[Row] = []
+    with torch.inference_mode():
+        cases = list(SUBJECTS[subject](dtype, small))
+        for done, case in enumerate(cases):
+            if progress:
+                progress(done, len(cases))
+            rows += compared(*case, rounds=rounds)
+    if progress:
+        progress(len(cases), len(cases))
+    return rows
+
+
+def compared(name: str, ours: Run, peer: Run, floor: Run | None, *, rounds: int) -> Iterator[Row]:
+    """Time, floor and peak memory of one case, each run once before it counts."""
+    memory = peak(ours), peak(peer)
+    runs = [ours, peer] + ([floor] if floor else [])
+    if floor:
+        floor()
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(rounds):
+        for i, run in enumerate(runs):
+            times[i].append(seconds(run))
+    mine, theirs, *least = (statistics.median(t) for t in times)
+    yield row(name, mine, theirs, "s")
+    if least:
+        yield row(f"{name}, beside its floor", mine, least[0], "s")
+        yield row(f"{name}, the peer beside that floor", theirs, least[0], "s")
+    if memory[0] is not None and memory[1] is not None:
+        yield row(f"{name}, peak memory over the weights", memory[0] / 1e6, memory[1] / 1e6, "MB")
+
+
+def row(name: str, ours: float, peer: float, unit: str) -> Row:
+    return {"name": name, "ours": round(ours, 4), "peer": round(peer, 4), "ratio": round(ours / max(peer, 1e-9), 3), "unit": unit}
+
+
+def seconds(run: Run) -> float:
+    began = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def peak(run: Run) -> int | None:
+    """Bytes that a run takes at its highest over what was held before it; None where the system does not tell."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+        SETTLE.write_text("5", encoding="ascii")  # the high-water mark begins anew
+        before = resident("VmRSS")
+        run()
+        return max(0, resident("VmHWM") - before)
+    run()
+    return None
+
+
+def resident(field: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+Cases = Iterator[tuple[str, Run, Run, Run | None]]
+
+
+def bench_transformer(dtype: torch.dtype, small: bool) -> Cases:
+    """The forward of Wan 1.3B."""
+    config = DiTConfig(depth=2) if small else DiTConfig()
+    ours = peers.transformer(config, dtype)
+    peer = peers.peer_transformer(config, ours)
+    for tokens, (t, h, w) in GRIDS.items():
+        x, sigma, text = torch.randn(1, config.channels, t, h, w).to(dtype), torch.tensor([0.7]), prompt(config, dtype)
+        plan, keys = ours.plan([clip_grid(t, h, w)]), ours.text(text)
+        yield (
+            f"transformer, Wan 1.3B{f', {config.depth} blocks' if small else ''}, {tokens} tokens",
+            partial(ours, [x], sigma, plan, keys),
+            partial(peer, x, sigma * 1000, text, return_dict=False),
+            transformer_floor(ours, tokens, keys[0].k.shape[1], dtype),
+        )
+
+
+def prompt(config: DiTConfig, dtype: torch.dtype) -> Tensor:
+    text = torch.zeros(1, config.text_tokens, config.text_width, dtype=dtype)
+    text[:, :WORDS] = torch.randn(1, WORDS, config.text_width)
+    return text
+
+
+def clip_grid(t: int, h: int, w: int) -> ClipGrid:
+    return ClipGrid(shape=(1, t, h, w), positions=torch.zeros(1, t), spans=torch.ones(1, t), seconds_per_frame=torch.ones(1))
+
+
+def transformer_floor(dit: DiT, tokens: int, words: int, dtype: torch.dtype) -> Run:
+    """The products and attentions of every block, text already projected."""
+    c = dit.config
+    x, hidden = torch.randn(tokens, c.width).to(dtype), torch.randn(tokens, c.mlp_width).to(dtype)
+    q, k = (torch.randn(1, c.heads, length, c.head_dim).to(dtype) for length in (tokens, words))
+
+    def run() -> None:
+        for block in dit.blocks:
+            a, b = block.self_attn, block.cross_attn
+            for linear in (a.q, a.k, a.v, a.o, b.q, b.o, block.ffn[0]):  # type: ignore[union-attr, index]
+                linear(x)  # type: ignore[operator]
+            block.ffn[2](hidden)  # type: ignore[index, operator]
+            F.scaled_dot_product_attention(q, q, q)
+            F.scaled_dot_product_attention(q, k, k)
+
+    return run
+
+
+def bench_codec(dtype: torch.dtype, small: bool) -> Cases:
+    """Encode and decode of the Wan 2.1 codec."""
+    config = Wan21Config()
+    ours = peers.codec(config, dtype)
+    peer = peers.peer_codec(config, ours)
+    side = 64 if small else 256
+    for frames in (5,) if small else (17, 33):
+        clip = (torch.rand(1, 3, frames, side, side) * 2 - 1).to(dtype)
+        latent = torch.randn(1, 16, 1 + frames // 4, side // 8, side // 8).to(dtype)
+        for what, mine, theirs in (
+            ("decode", partial(ours.decode, latent), partial(codec_of(peer, "decode"), latent, return_dict=False)),
+            ("encode", partial(ours.encode, clip), partial(codec_of(peer, "encode"), clip, return_dict=False)),
+        ):
+            yield f"codec, Wan 2.1, {what} {frames} frames of {side}x{side}", mine, theirs, convolution_floor(ours, mine)
+
+
+def codec_of(peer: nn.Module, what: str) -> Callable[..., Any]:
+    return getattr(peer, what)
+
+
+def convolution_floor(module: nn.Module, run: Run) -> Run:
+    """The convolutions that a run makes, with the shapes it makes them in."""
+    calls: list[tuple[nn.Module, Tensor]] = []
+    hooks = [
+        layer.register_forward_pre_hook(lambda layer, args: calls.append((layer, torch.empty_like(args[0], device="meta"))))
+        for layer in module.modules()
+        if isinstance(layer, nn.Conv2d | nn.Conv3d)
+    ]
+    run()
+    for hook in hooks:
+        hook.remove()
+
+    def floor() -> None:
+        for layer, shape in calls:
+            layer(torch.empty_like(shape, device="cpu"))
+
+    return floor
+
+
+def bench_text(dtype: torch.dtype, small: bool) -> Cases:
+    """One prompt through umT5-XXL (four of its blocks: all alike)."""
+    config = UMT5Config(vocabulary=1000, depth=1 if small else 4)
+    ours = peers.text_encoder(config, dtype)
+    peer = peers.peer_text_encoder(config, ours)
+    tokens = torch.randint(2, config.vocabulary, (1, 512))
+    there = torch.zeros(1, 512, dtype=torch.int64)
+    there[:, :WORDS] = 1
+    row_of = tokens[:, :WORDS].tolist()
+    linears = [layer for layer in ours.encoder.modules() if isinstance(layer, nn.Linear)]
+    inputs = [torch.randn(WORDS, layer.in_features).to(dtype) for layer in linears]
+
+    def floor() -> None:
+        for layer, x in zip(linears, inputs, strict=True):
+            layer(x)
+
+    name = f"text encoder, umT5-XXL, {config.depth} blocks, {WORDS} tokens"
+    yield name, lambda: ours.encode(row_of), lambda: peer(tokens, attention_mask=there), floor
+
+
+def bench_sample(dtype: torch.dtype, small: bool) -> Cases:
+    """20 steps with cfg, the peer as its pipeline runs it: one forward for cond, one for uncond."""
+    config = DiTConfig(depth=2) if small else DiTConfig()
+    ours = peers.transformer(config, dtype)
+    peer = peers.peer_transformer(config, ours)
+    t, h, w = GRIDS[1024]
+    noise, sigmas, scale = torch.randn(1, config.channels, t, h, w), schedule("simple", 4 if small else 20, shift=8.0), 6.0
+    cond, uncond = prompt(config, dtype), prompt(config, dtype)
+    zeros, ones = torch.zeros_like(noise), torch.ones(1, 1, t, h, w)
+    state = LatentState(latent=zeros, clean=zeros, mask=ones, positions=torch.zeros(t), spans=torch.ones(t, dtype=torch.int64))
+
+    def mine() -> Tensor:
+        denoiser = DiTDenoiser(ours, positions=state.positions, spans=state.spans, fps=16.0)
+        return sample(cfg(denoiser, scale, uncond=uncond), state, noise, sigmas, cond)
+
+    def theirs() -> Tensor:
+        x = noise
+        for sigma, after in pairwise(sigmas):
+            given, level = x.to(dtype), sigma.expand(1) * 1000
+            positive = peer(given, level, cond, return_dict=False)[0].float()
+            negative = peer(given, level, uncond, return_dict=False)[0].float()
+            x = x + (after - sigma) * (negative + scale * (positive - negative))
+        return x
+
+    yield f"sampling, Wan 1.3B{f', {config.depth} blocks' if small else ''}, {len(sigmas) - 1} steps, cfg, 1024 tokens", mine, theirs, None
+
+
+SUBJECTS: dict[str, Callable[[torch.dtype, bool], Cases]] = {
+    "transformer": bench_transformer,
+    "codec": bench_codec,
+    "text": bench_text,
+    "sample": bench_sample,
+}
+"""What can be compared: name -> its cases (name, ours, peer, floor), built one after the other."""
