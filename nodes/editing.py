@@ -259,7 +259,7 @@ class SoraRestyleVideo(io.ComfyNode):
             inputs=[
                 vae_input(),
                 io.Float.Input(
-                    "denoise", default=0.75, min=0.01, max=1.0, step=0.01, tooltip="The fraction made anew: less keeps more of the clip."
+                    "denoise", default=0.85, min=0.01, max=1.0, step=0.01, tooltip="The fraction made anew: less keeps more of the clip."
                 ),
                 fit_input("a clip of another shape"),
                 io.Video.Input("video", optional=True, tooltip="The clip to restyle."),

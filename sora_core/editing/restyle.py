@@ -11,7 +11,7 @@ from .sizes import Fit, at_size
 
 __all__ = ["DENOISE", "restyle"]
 
-DENOISE = 0.75
+DENOISE = 0.85
 """the fraction made anew by default: new setting or style, old motion"""
 
 
