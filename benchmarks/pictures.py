@@ -1,6 +1,7 @@
 """The README's pictures, made by the bundled weights: `python benchmarks/pictures.py`.
 
-With `--points DIR` (folders of weights named by their training step) it also draws how quality rises with compute.
+With `--points DIR` (folders of weights named by their training step) it also draws how quality rises with compute. With
+`--thumbnails DIR`, where `sora run example_workflows/NAME.json --out DIR/NAME` has left its files, it only draws the examples' thumbnails.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import argparse
 from pathlib import Path
 
 import torch
+from PIL import Image
 from sora_nodes.sora_core.grid import VideoSize
-from sora_nodes.sora_core.media import contact_sheet, video_to_frames, write_webp
+from sora_nodes.sora_core.media import contact_sheet, read_image, read_video, video_to_frames, write_image, write_webp
 from sora_nodes.sora_core.pipeline import DEFAULTS, SoraModel, load_bundled, sample_video
 from torch import Tensor
 
@@ -48,12 +50,27 @@ def wall(videos: list[Tensor], columns: int, scale: int) -> Tensor:
     return large.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
+def thumbnails(outputs: Path, workflows: Path) -> None:
+    """NAME.jpg beside each workflow: beginning, middle and end of what it made last, or the still."""
+    for workflow in sorted(workflows.glob("*.json")):
+        made = sorted(path for path in (outputs / workflow.stem).rglob("*") if path.suffix in (".mp4", ".png"))
+        frames = read_image(made[-1]) if made[-1].suffix == ".png" else read_video(made[-1]).frames
+        last = len(frames) - 1
+        chosen = [frames[i : i + 1] for i in sorted({0, last // 2, last})]
+        write_image(outputs / "thumbnail.png", wall(chosen, len(chosen), 3))
+        Image.open(outputs / "thumbnail.png").convert("RGB").save(workflow.with_suffix(".jpg"), quality=88)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, help="a folder of weights (default: the bundled ones)")
     parser.add_argument("--points", type=Path, help="a folder of folders of weights, each named by its training step")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--thumbnails", type=Path, help="a folder with the output of every example workflow")
     args = parser.parse_args()
+    if args.thumbnails:
+        thumbnails(args.thumbnails, Path("example_workflows"))
+        return
     args.out.mkdir(parents=True, exist_ok=True)
     model = load_bundled(args.weights)
     made = clips(model, PROMPTS, *DEFAULTS.size)
