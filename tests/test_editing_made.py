@@ -19,7 +19,7 @@ from sora_nodes.sora_core.editing import (
     stitch,
     storyboard,
 )
-from sora_nodes.sora_core.editing.stitch import match_colour
+from sora_nodes.sora_core.editing.stitch import match_kept
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import VideoSize
 
@@ -115,9 +115,21 @@ def test_made_frames_take_the_colour_that_the_codec_lost() -> None:
     true = frames(12)
     decoded = true * 0.95 + 0.02
     keep = torch.arange(12) < 8
-    matched = match_colour(decoded, true, keep)
+    matched = match_kept(decoded, true, keep)
     assert (matched[8:] - true[8:]).abs().max() < 0.02 < (decoded[8:] - true[8:]).abs().max()
     assert torch.equal(matched[:8], decoded[:8])
+
+
+def test_what_stands_still_keeps_the_detail_that_the_codec_lost() -> None:
+    true = frames(1, height=32, width=32).repeat(12, 1, 1, 1)
+    decoded = torch.nn.functional.avg_pool2d(true.movedim(-1, 1), 3, 1, 1, count_include_pad=False).movedim(1, -1)
+    for i in range(12):
+        decoded[i, 12:20, 2 * i : 2 * i + 8] = 1  # what moves
+    keep = torch.arange(12) < 4
+    given = torch.where(decoded[:, :, :, :1] == 1, decoded, true)
+    matched = match_kept(decoded, given, keep)
+    assert (matched[4:, :8] - true[4:, :8]).abs().mean() < 0.2 * (decoded[4:, :8] - true[4:, :8]).abs().mean()
+    assert matched[11, 14:18, 24:28].min() > 0.9
 
 
 def test_joined_latents_blend_where_they_overlap() -> None:

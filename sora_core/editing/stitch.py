@@ -6,25 +6,28 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
 from .coding import HISTORY, decode_frames
 from .edit import Clip, Codec, Edit
 
-__all__ = ["continued", "decode", "join_latents", "match_colour", "stitch"]
+__all__ = ["continued", "decode", "join_latents", "match_kept", "stitch"]
 
 NEAR = 8
 """given frames beside a seam that the colour is measured on"""
 GAIN = 0.1
 """the contrast of made frames is changed by at most this part"""
+STILL = 0.04
+"""a change between frames (of 0..1) above which a place counts as moving"""
 
 
 def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Tensor:
     """The whole clip as IMAGE [B*F,H,W,3] in 0..1, on the CPU: kept frames bit for bit as given, made ones decoded.
 
     latent: [B,C,T,h,w] the sampled grid of `edit.state`.
-    colour_match: made frames are corrected by what the codec does to the kept ones beside them.
+    colour_match: made frames get back what the codec takes from the kept ones beside them.
     """
     return torch.cat([_stitch(edit, decode(edit, latent[i : i + 1], codec), colour_match) for i in range(len(latent))])
 
@@ -69,7 +72,7 @@ def _stitch(edit: Edit, decoded: Tensor, colour_match: bool) -> Tensor:
     if edit.given is not None and edit.keep is not None:
         given, keep = edit.given.cpu(), edit.keep.cpu()
         if colour_match and keep.ndim == 1:
-            decoded = match_colour(decoded, given, keep)
+            decoded = match_kept(decoded, given, keep)
         keep = keep.reshape(*keep.shape, *[1] * (4 - keep.ndim))
         decoded = torch.where(keep, given.to(decoded), decoded)
     start, end = edit.shown or (0, len(decoded))
@@ -77,8 +80,8 @@ def _stitch(edit: Edit, decoded: Tensor, colour_match: bool) -> Tensor:
     return torch.cat([part.cpu().to(decoded) for part in parts if part is not None])
 
 
-def match_colour(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
-    """Made frames with the mean and contrast per channel that the kept frames beside them lost in the codec.
+def match_kept(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
+    """Made frames with what the codec took from the kept frames beside them: colour, contrast and, where nothing moves, detail.
 
     decoded, given: [F,H,W,3]; keep: [F] bool. Between two kept stretches the correction goes over from one to the other.
     """
@@ -88,22 +91,26 @@ def match_colour(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
     for is_kept, run in groupby(keep.tolist()):
         length = len(list(run))
         start, at = at, at + length
-        if is_kept:
-            continue
-        sides = [_correction(decoded[s], given[s]) for s in _beside(keep, start, at)]
-        (gain, offset), (gain_after, offset_after) = sides[0], sides[-1]
-        part = ((torch.arange(length) + 0.5) / length)[:, None]
-        g = (torch.lerp(gain, gain_after, part))[:, None, None]
-        o = (torch.lerp(offset, offset_after, part))[:, None, None]
-        out[start:at] = (decoded[start:at] * g + o).clamp(0, 1)
+        if not is_kept:
+            share = ((torch.arange(length) + 0.5) / length).view(-1, 1, 1, 1)
+            sides = [_corrected(decoded[start:at], decoded[side], given[side].to(decoded)) for side in _beside(keep, start, at)]
+            out[start:at] = torch.lerp(sides[0], sides[-1], share).clamp(0, 1)
     return out
 
 
 def _beside(keep: Tensor, start: int, end: int) -> list[Tensor]:
-    """The kept frames nearest to both ends of the made stretch start..end, or to the one end that has any."""
+    """The kept frames at both ends of the made stretch start..end, or at the one end that has any, nearest first."""
     kept = keep.nonzero()[:, 0]
-    left, right = kept[kept < start][-NEAR:], kept[kept >= end][:NEAR]
+    left, right = kept[kept < start][-NEAR:].flip(0), kept[kept >= end][:NEAR]
     return [side for side in (left, right) if len(side)]
+
+
+def _corrected(made: Tensor, decoded: Tensor, given: Tensor) -> Tensor:
+    """Made frames [F,H,W,3] as the kept ones beside them, nearest first, say: `decoded` by the codec and as `given`."""
+    gain, offset = _correction(decoded, given)
+    made, nearest = made * gain + offset, decoded[0] * gain + offset
+    change = F.avg_pool2d((made - nearest).abs().mean(-1)[:, None], 5, 1, 2, count_include_pad=False)[:, 0, :, :, None]
+    return made + torch.exp(-((change / STILL) ** 2)) * (given[0] - nearest)
 
 
 def _correction(decoded: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
