@@ -19,7 +19,7 @@ NEAR = 8
 """given frames beside a seam that the colour is measured on"""
 GAIN = 0.1
 """the contrast of made frames is changed by at most this part"""
-STILL = 0.04
+STILL = 0.08
 """a change between frames (of 0..1) above which a place counts as moving"""
 
 
