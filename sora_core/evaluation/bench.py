@@ -239,7 +239,7 @@ def bench_sample(dtype: torch.dtype, small: bool) -> Cases:
 
     def mine() -> Tensor:
         denoiser = DiTDenoiser(ours, positions=state.positions, spans=state.spans, fps=16.0)
-        return sample(cfg(denoiser, scale, uncond=uncond), state, noise, sigmas, cond)
+        return sample(cfg(denoiser, scale, uncond=uncond, batched=False), state, noise, sigmas, cond)
 
     def theirs() -> Tensor:
         x = noise

@@ -35,8 +35,15 @@ class StreamCache:
         b, c, t, h, w = x.shape
         out = x.new_empty(b, frames + t, h, w, c).movedim(-1, 1)
         before = self._kept.get(id(layer))
-        out[:, :, :frames] = 0 if before is None else before
+        known = 0 if before is None else before.shape[2]
+        out[:, :, : frames - known] = 0
+        if before is not None:
+            out[:, :, frames - known : frames] = before
         return out
+
+    def is_new(self, layer: nn.Module) -> bool:
+        """Whether nothing has come before."""
+        return id(layer) not in self._kept
 
     def remember(self, layer: nn.Module, x: Tensor) -> None:
         """Let x [B,C,T,H,W] be what comes before the next input of `layer`."""

@@ -11,6 +11,7 @@ Legend: B batch, C channels, F pixel frames, T frames of a layer, H W height and
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -27,7 +28,9 @@ from ..layers import fused
 from ..layers.causal import StreamCache, causal_conv
 from .base import CausalCodec
 
-__all__ = ["Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "final", "middle", "norm_conv", "run"]
+__all__ = [
+    "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "final", "in_pieces", "middle", "norm_conv", "run",
+]  # fmt: skip
 
 MEAN = (
     *(-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508),
@@ -38,6 +41,8 @@ STD = (
     *(3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160),
 )
 """of every latent channel, as published"""
+PIECE = 2
+"""frames at a time on the finest grid"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,11 +164,19 @@ def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
     """conv(silu(norm(x))), causal; on a CPU the norm is written where the convolution reads it."""
     if not fused.usable(x):
         return causal_conv(conv, F.silu(norm(x)), cache)
-    history = conv.kernel_size[0] - 1
+    lone = x.shape[2] == 1 and cache.is_new(conv) and type(conv) is nn.Conv3d
+    history = 0 if lone else conv.kernel_size[0] - 1
     padded = cache.room(conv, x, history)
     fused.norm_silu(x, norm.gamma.flatten(), padded[:, :, history:])
     cache.remember(conv, padded[:, :, -history:])
+    if lone:  # only silence before it: one slice of the kernel sees anything
+        return clip(F.conv2d(pictures(padded), conv.weight[:, :, -1], conv.bias, padding=conv.padding[1:]), 1)
     return conv(padded)
+
+
+def in_pieces(layer: Callable[[Tensor, bool], Tensor], x: Tensor, first: bool) -> Tensor:
+    """A part of the codec that keeps the frame rate, a few frames at a time: the finest grid is what memory is needed for."""
+    return torch.cat([layer(part, first and i == 0) for i, part in enumerate(x.split(PIECE, 2))], 2)
 
 
 def pictures(x: Tensor) -> Tensor:
@@ -205,11 +218,14 @@ class Encoder(nn.Module):
             if i < len(config.time_strides):
                 layers.append(Resample(out, out, ops, up=False, time=config.time_strides[i]))
         self.downsamples = nn.ModuleList(layers)
+        self.fine = 0 if config.time_strides[0] else config.blocks + 1
         self.middle = middle(widths[-1], ops)
         self.head = final(widths[-1], 2 * config.channels, ops)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        x = run(self.middle, run(self.downsamples, causal_conv(self.conv1, x, cache), cache, first), cache, first)
+        fine, coarse = self.downsamples[: self.fine], self.downsamples[self.fine :]
+        x = in_pieces(lambda part, begins: run(fine, causal_conv(self.conv1, part, cache), cache, begins), x, first)
+        x = run(self.middle, run(coarse, x, cache, first), cache, first)
         return norm_conv(self.head["0"], self.head["2"], x, cache)
 
 
@@ -228,11 +244,14 @@ class Decoder(nn.Module):
             if i < len(config.time_strides):
                 layers.append(Resample(out, out // 2, ops, up=True, time=config.time_strides[::-1][i]))
         self.upsamples = nn.ModuleList(layers)
+        self.coarse = len(layers) if config.time_strides[0] else len(layers) - config.blocks - 2
         self.head = final(widths[-1], 3, ops)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        x = run(self.upsamples, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
-        return norm_conv(self.head["0"], self.head["2"], x, cache)
+        coarse, fine = self.upsamples[: self.coarse], self.upsamples[self.coarse :]
+        x = run(coarse, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
+        last = self.head
+        return in_pieces(lambda part, begins: norm_conv(last["0"], last["2"], run(fine, part, cache, begins), cache), x, first)
 
 
 class Wan21Codec(CausalCodec):

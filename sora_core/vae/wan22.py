@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..grid import Geometry
 from ..layers.causal import StreamCache, causal_conv
-from .wan21 import Resample, ResidualBlock, Wan21Codec, Wan21Config, final, middle, norm_conv, run
+from .wan21 import Resample, ResidualBlock, Wan21Codec, Wan21Config, final, in_pieces, middle, norm_conv, run
 
 __all__ = ["Wan22Codec", "Wan22Config"]
 
@@ -118,7 +118,9 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = rearrange(x, "b c f (h q) (w r) -> b (c r q) f h w", q=PATCH, r=PATCH)
-        x = run(self.middle, run(self.downsamples, causal_conv(self.conv1, x, cache), cache, first), cache, first)
+        fine, coarse = (self.downsamples[:1], self.downsamples[1:]) if self.downsamples[0].time == 1 else ([], self.downsamples)
+        x = in_pieces(lambda part, begins: run(fine, causal_conv(self.conv1, part, cache), cache, begins), x, first)
+        x = run(self.middle, run(coarse, x, cache, first), cache, first)
         return norm_conv(self.head["0"], self.head["2"], x, cache)
 
 
@@ -137,8 +139,10 @@ class Decoder(nn.Module):
         self.head = final(widths[-1], 3 * PATCH**2, ops)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        x = run(self.upsamples, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
-        x = norm_conv(self.head["0"], self.head["2"], x, cache)
+        x = run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
+        x = run(self.upsamples[:-1], x, cache, first)
+        fine, last = self.upsamples[-1:], self.head
+        x = in_pieces(lambda part, begins: norm_conv(last["0"], last["2"], run(fine, part, cache, begins), cache), x, first)
         return rearrange(x, "b (c r q) f h w -> b c f (h q) (w r)", q=PATCH, r=PATCH)
 
 
