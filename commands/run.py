@@ -13,6 +13,7 @@ from .terminal import ProgressLine, duration, note, say
 if TYPE_CHECKING:
     from ..runtime.batch import Outcome
     from ..runtime.command import Order
+    from ..runtime.graph import Node
     from ..runtime.registry import Registry
 
 SOME_FAILED = 2
@@ -81,12 +82,10 @@ def _once(order: Order, as_json: bool) -> int:
     from ..runtime.command import Told, run
 
     with _Lines() as lines:
-        report = run(order, Told(progress=lines.progress))
+        report = run(order, Told(progress=lines.progress, text=lines.text))
     if as_json:
         say(json.dumps(report))
         return 0
-    for node, text in report.get("shown", {}).items():
-        note(f"node {node}: {text}")
     for file in report["files"]:
         say(file)
     return 0
@@ -106,7 +105,7 @@ def _batch(order: Order, as_json: bool) -> int:
 
 
 class _Lines:
-    """The bar of the node that works, and a line per job."""
+    """The bar of the node that works, what nodes show, and a line per job."""
 
     def __init__(self) -> None:
         self.stack, self.node = ExitStack(), ""
@@ -125,9 +124,16 @@ class _Lines:
         if total:
             self.bar(done, total)
 
-    def outcome(self, outcome: Outcome, fresh: bool) -> None:
+    def text(self, node: Node, text: str) -> None:
+        self._clear()
+        note(f"{node.title or node.kind}: {text}")
+
+    def _clear(self) -> None:
         self.stack.close()
         self.bar = None
+
+    def outcome(self, outcome: Outcome, fresh: bool) -> None:
+        self._clear()
         if fresh:
             said = (
                 f"done in {duration(outcome.seconds)}: {' '.join(outcome.files)}"

@@ -12,6 +12,8 @@ Torch and the core are imported inside the functions, so that listing the nodes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from itertools import chain
@@ -22,9 +24,10 @@ from ..sora_core.errors import InputError, SoraError
 from . import host
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device
 
     from ..sora_core.grid import Geometry
+    from ..sora_core.pipeline import SoraModel
     from ..sora_core.types import LatentState, Progress
 
 __all__ = [
@@ -110,11 +113,24 @@ def empty_latent(
     model = getattr(vae, "sora", vae)
     if is_ours(model):
         pipeline.check_memory(model, grid)
-        summary += f"; about {size_text(pipeline.memory_estimate(model, grid))} of memory"
+        seconds = pipeline.time_estimate(placed(model, vae.device), grid)
+        memory = size_text(pipeline.memory_estimate(model, grid))
+        summary += f"; about {memory} of memory and {time_text(seconds)} for {pipeline.DEFAULTS.steps} steps"
     asked: dict[str, Any] = {"frames": size.frames, "height": height, "width": width, "fps": fps}
     if draft is not None:
         asked["draft"] = list(samples_of(draft).shape[1:])
     return {"samples": torch.zeros(1, *grid.shape), "sora": asked}, size.frames, summary
+
+
+def placed(model: SoraModel, device: device) -> SoraModel:
+    """The model with its transformer where the host samples: ComfyUI keeps ours aside in main memory."""
+    return model if model.device == device else replace(model, dit=deepcopy(model.dit).to(device))
+
+
+def time_text(seconds: float) -> str:
+    """Seconds for a person: `0.8 s`, `12 s`, `3.5 min`, `20 h`."""
+    count, unit = (seconds, "s") if seconds < 100 else (seconds / 60, "min") if seconds < 6000 else (seconds / 3600, "h")
+    return f"{count:.{int(count < 10)}f} {unit}"
 
 
 def geometry_of(vae: Any) -> Geometry:

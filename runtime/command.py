@@ -10,8 +10,8 @@ from typing import Any
 
 from ..sora_core.errors import InputError
 from .batch import Outcome, run_jobs
-from .executor import Event, Executor
-from .graph import Graph
+from .executor import Executor
+from .graph import Graph, Node
 from .jobs import read_jobs
 from .reading import is_saved_format, read_document
 from .registry import Registry
@@ -46,7 +46,8 @@ class Order:
 class Told:
     """Whom a run tells how far it is."""
 
-    node: Callable[[Event], None] = lambda event: None
+    text: Callable[[Node, str], None] = lambda node, text: None
+    """what a node shows, as soon as it has run"""
     progress: Report = lambda node, done, total: None
     outcome: Callable[[Outcome, bool], None] = lambda outcome, fresh: None
 
@@ -96,7 +97,7 @@ def run(order: Order, told: Told) -> dict[str, Any]:
         plan(graph, registry)  # a mistake is told before any folder is made
     make_folder(order.output)
     with TemporaryDirectory(prefix=".sora-temp-", dir=order.output) as temp:
-        result = Executor(registry, keep=False).run(graph, replace(session, temp=Path(temp)), on_event=told.node)
+        result = Executor(registry, keep=False).run(graph, replace(session, temp=Path(temp)), on_text=told.text)
     files = [str(order.output / name) for name in result.files()]
     return {"files": files, "seconds": round(result.seconds, 3), "shown": result.texts(), "ran": result.ran}
 
@@ -115,7 +116,7 @@ def run_batch(order: Order, told: Told) -> list[Outcome]:
             registry = order.nodes()
             graph = load_graph(order, None, registry)
         executor = Executor(registry)
-        runner = lambda graph, session: executor.run(graph, session, on_event=told.node).files()  # noqa: E731
+        runner = lambda graph, session: executor.run(graph, session).files()  # noqa: E731
     jobs = read_jobs(order.each, graph)
     outcomes = run_jobs(jobs, runner, session, on_outcome=told.outcome)
     write_table(order.output / "results.csv", jobs, outcomes)

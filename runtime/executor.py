@@ -20,17 +20,7 @@ from .registry import Registry, accepted
 from .session import Session
 from .validate import Plan, plan
 
-__all__ = ["Event", "Executor", "Result"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """A node that is about to run, or was found unchanged."""
-
-    node: Node
-    index: int
-    total: int
-    cached: bool
+__all__ = ["Executor", "Result"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +43,7 @@ class Result:
 
     def texts(self) -> dict[str, str]:
         """Lines of text shown on nodes, by node id."""
-        return {node: str(ui["text"][0]) for node, ui in self.shown.items() if ui.get("text")}
+        return {node: text for node, ui in self.shown.items() if (text := _text(ui))}
 
 
 @dataclass(frozen=True)
@@ -71,12 +61,15 @@ class Executor:
         self._keep = keep
         self._kept: dict[str, _Kept] = {}
 
-    def run(self, graph: Graph, session: Session, *, on_event: Callable[[Event], None] | None = None) -> Result:
-        """Validates and runs. Raises WorkflowError before anything has run, or what a node raised, naming the node."""
-        with session.active():
-            return self._run(plan(graph, self.registry), session, on_event or (lambda event: None))
+    def run(self, graph: Graph, session: Session, *, on_text: Callable[[Node, str], None] = lambda node, text: None) -> Result:
+        """Validates and runs. Raises WorkflowError before anything has run, or what a node raised, naming the node.
 
-    def _run(self, plan: Plan, session: Session, on_event: Callable[[Event], None]) -> Result:
+        on_text: told what a node shows as soon as it has run
+        """
+        with session.active():
+            return self._run(plan(graph, self.registry), session, on_text)
+
+    def _run(self, plan: Plan, session: Session, on_text: Callable[[Node, str], None]) -> Result:
         began, ran, shown = time.monotonic(), 0, {}
         prompt = plan.graph.to_api()
         signatures = self._signatures(plan)
@@ -85,11 +78,11 @@ class Executor:
         last_use = {link.node: index for index, name in enumerate(plan.order) for _, link in plan.graph.nodes[name].links()}
         for index, name in enumerate(plan.order):
             node, signature = plan.graph.nodes[name], signatures[name]
-            cached = signature in self._kept
-            on_event(Event(node=node, index=index, total=len(plan.order), cached=cached))
-            if not cached:
+            if signature not in self._kept:
                 self._kept[signature] = self._call(node, signatures, prompt, plan.graph, replace(session, node=name))
                 ran += 1
+                if text := _text(self._kept[signature].ui):
+                    on_text(node, text)
             if self._kept[signature].ui:
                 shown[name] = self._kept[signature].ui
             if not self._keep:
@@ -139,6 +132,11 @@ class Executor:
         still = {signatures[name] for name in signatures if last_use.get(name, -1) > index}
         for key in [key for key in self._kept if key not in still]:
             self._kept[key] = _Kept((), self._kept[key].ui)
+
+
+def _text(ui: dict[str, Any]) -> str:
+    """The line of text that a node shows, or none."""
+    return str(ui["text"][0]) if ui.get("text") else ""
 
 
 def _named(error: SoraError, node: Node) -> SoraError:

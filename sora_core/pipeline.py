@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,13 @@ from .vae import BundledCodec, CausalCodec, CodecConfig
 
 __all__ = [
     "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "check_memory", "decode_stream", "denoiser", "empty_state", "encode_text",
-    "generate", "load_bundled", "load_codec", "load_open", "sample", "sample_video",
+    "generate", "load_bundled", "load_codec", "load_open", "memory_estimate", "sample", "sample_video", "time_estimate",
 ]  # fmt: skip
 
 CHUNK = 4
 """latent frames decoded at once: memory stays the same for a clip of any length"""
+TIMED = 1024
+"""tokens at most of the step that is run to say how long sampling takes"""
 METADATA_KEY = "sora"
 """in files made by `generate`: prompt and settings as JSON; the keys of ComfyUI's graph stay free"""
 
@@ -260,6 +262,28 @@ def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
     factor = model.geometry.space_factor
     decode = min(t, CHUNK) * h * w * factor * factor // 16 * 192 * 4 * 6
     return step + decode + channels * t * h * w * 4 * 8
+
+
+@torch.no_grad()
+def time_estimate(model: SoraModel, grid: LatentGrid, *, steps: int = DEFAULTS.steps) -> float:
+    """Seconds that sampling a grid takes here and now: one guided step of as many tokens is run.
+
+    Beyond TIMED tokens the step is shorter, and scaled by the multiplications that it leaves out.
+    """
+    config, tokens = model.dit.config, min(grid.tokens, TIMED)
+    p, q, r = config.patch
+    strip = replace(grid, shape=(config.channels, p, q, r * tokens))
+    state = empty_state(strip, model.geometry, batch=2).to(model.device)
+    context = torch.ones(2, config.text_tokens, config.text_width, device=model.device)
+    network = denoiser(model, state, grid.asked.fps)
+    taken = 0.0
+    for _ in range(2):  # the first call prepares what later ones find
+        began = time.perf_counter()
+        network(state.latent, torch.ones(2, device=model.device), state.mask, context).sum().item()
+        taken = time.perf_counter() - began
+    weights = sum(weight.numel() for weight in model.dit.blocks.parameters())
+    work, timed = (n * (weights + 2 * n * config.width * config.depth) for n in (grid.tokens, tokens))
+    return steps * taken * work / timed
 
 
 def check_memory(model: SoraModel, grid: LatentGrid) -> None:

@@ -53,7 +53,9 @@ def test_a_changed_file_is_a_changed_node(tmp_path: Path) -> None:
     assert executor.run(graph, where).cached == 1
     file.write_bytes(b"12345")
     os.utime(file, (1, 1))
-    assert executor.run(graph, where).texts() == {"2": "5"}
+    told: list[str] = []
+    result = executor.run(graph, where, on_text=lambda node, text: told.append(f"{node.id}: {text}"))
+    assert result.texts() == {"2": "5"} and told == ["2: 5"]
 
 
 def test_a_chain_of_ten_thousand_nodes_needs_no_recursion(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.grid import VideoSize, plan
 from sora_nodes.sora_core.media import probe, read_image, read_metadata, read_video, write_video
 from sora_nodes.sora_core.media.remux import remux
 from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
@@ -109,6 +111,15 @@ def test_a_grid_beyond_the_machine_is_refused_before_anything_is_made(capsys: py
     huge = ["--set", "SoraNoiseGrid.short_side=8192", "--set", "SoraNoiseGrid.seconds=3600", "--set", "SoraNoiseGrid.aspect=square 1:1"]
     assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *huge]) == 2
     assert "memory" in capsys.readouterr().err
+
+
+def test_the_grid_says_what_sampling_will_take(tiny: pipeline.SoraModel) -> None:
+    *_, summary = adapters.empty_latent(tiny, width=32, height=32, seconds=1, fps=8)
+    assert re.search(r"tokens; about [\d.]+ [kM]B of memory and [\d.]+ s for 25 steps$", summary)
+    size = [VideoSize(frames=frames, height=side, width=side, fps=8.0) for frames, side in ((9, 32), (900, 1024))]
+    short, long = (pipeline.time_estimate(tiny, plan(one, tiny.geometry)) for one in size)
+    assert long > 1000 * short
+    assert [adapters.time_text(seconds) for seconds in (0.84, 12.3, 200, 9000)] == ["0.8 s", "12 s", "3.3 min", "2.5 h"]
 
 
 def test_latents_of_image_models_and_masks_of_another_size_are_named(tiny: pipeline.SoraModel) -> None:
