@@ -133,7 +133,7 @@ class Block(nn.Module):
 
     def forward(self, x_LD: Tensor, time_R6D: Tensor, text: BlockText, plan: Plan) -> Tensor:
         layout = plan.layout
-        table = (self.modulation.float() + time_R6D).unbind(1)
+        table = (self.modulation.to(time_R6D) + time_R6D).unbind(1)
         attn = self.self_attn
         h = modulated(x_LD, table[0], table[1], layout, self.eps)
         q, k = attn.normed(attn.norm_q, attn.q(h), plan), attn.normed(attn.norm_k, attn.k(h), plan)
@@ -157,7 +157,7 @@ class Head(nn.Module):
         self.modulation = nn.Parameter(torch.randn(1, 2, config.width) / config.width**0.5)
 
     def forward(self, x_LD: Tensor, time_RD: Tensor, plan: Plan) -> Tensor:
-        shift, scale = (self.modulation.float() + time_RD[:, None]).unbind(1)
+        shift, scale = (self.modulation.to(time_RD) + time_RD[:, None]).unbind(1)
         return self.head(modulated(x_LD, shift, scale, plan.layout, self.eps))
 
 
@@ -229,11 +229,14 @@ class DiT(nn.Module):
         embedded = self.text_embedding(padded)
         return [block.cross_attn.text(embedded, bias) for block in self.blocks]  # type: ignore[union-attr, operator]
 
+    def embed(self, groups: Sequence[Tensor]) -> Tensor:
+        """Tokens [L,D] of groups of latents: patches do not overlap, so one matrix product does it."""
+        x = torch.cat([patchify(group, self.config.patch) for group in groups])
+        return F.linear(x, self.patch_embedding.weight.flatten(1), self.patch_embedding.bias)
+
     def forward(self, groups: Sequence[Tensor], sigma_B: Tensor, plan: Plan, text: TextKV) -> list[Tensor]:
         """Groups of latents [n,C,T,H,W] at noise level sigma [B] -> the prediction for each group, same shapes."""
-        patch = self.config.patch
-        x = torch.cat([patchify(group, patch) for group in groups])
-        x = F.linear(x, self.patch_embedding.weight.flatten(1), self.patch_embedding.bias)
+        x = self.embed(groups)
         if self.grid_embedding is not None:
             x = x + self.grid_embedding(plan.features)
         time = self.time_embedding(sinusoid(plan.layout.timesteps(sigma_B) * 1000, self.config.time_features).to(x.dtype))
@@ -241,4 +244,4 @@ class DiT(nn.Module):
         for block, kv in zip(self.blocks, text, strict=True):
             x = block(x, time_R6D, kv, plan)
         out = self.head(x, time.float(), plan)
-        return [unpatchify(group.tokens(out), group, patch) for group in plan.layout.groups]
+        return [unpatchify(group.tokens(out), group, self.config.patch) for group in plan.layout.groups]

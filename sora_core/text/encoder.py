@@ -87,7 +87,8 @@ class TextEncoder(nn.Module):
     def forward(self, ids_BS: Tensor) -> Tensor:
         known = ids_BS != PAD
         attended = known | ~known.any(1, keepdim=True)
-        x = self.embedding(ids_BS) + self.positions[: ids_BS.shape[1]]
+        x = self.embedding(ids_BS)
+        x = x + self.positions[: ids_BS.shape[1]].to(x)
         for block in self.blocks:
             x = block(x, attended)
         return self.norm(x) * known[..., None]
