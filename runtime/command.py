@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..sora_core.errors import InputError
+from ..sora_core.files import check_writable
 from .batch import Outcome, run_jobs
 from .executor import Executor
 from .graph import Graph, Node
@@ -20,6 +21,9 @@ from .saved import from_saved
 from .server import Server
 from .session import Report, Session, make_folder
 from .validate import plan
+
+ROOM = 1 << 20
+"""bytes that must be free for results"""
 
 __all__ = ["Order", "Told", "load_graph", "run", "run_batch", "validate"]
 
@@ -95,7 +99,7 @@ def run(order: Order, told: Told) -> dict[str, Any]:
         registry = order.nodes()
         graph = load_graph(order, None, registry)
         plan(graph, registry)  # a mistake is told before any folder is made
-    make_folder(order.output)
+    _check_output(order.output)
     with TemporaryDirectory(prefix=".sora-temp-", dir=order.output) as temp:
         result = Executor(registry, keep=False).run(graph, replace(session, temp=Path(temp)), on_text=told.text)
     files = [str(order.output / name) for name in result.files()]
@@ -118,7 +122,14 @@ def run_batch(order: Order, told: Told) -> list[Outcome]:
         executor = Executor(registry)
         runner = lambda graph, session: executor.run(graph, session).files()  # noqa: E731
     jobs = read_jobs(order.each, graph)
+    _check_output(order.output)
     outcomes = run_jobs(jobs, runner, session, on_outcome=told.outcome)
     write_table(order.output / "results.csv", jobs, outcomes)
     write_contact_sheet(order.output / "contact.png", order.output, outcomes)
     return outcomes
+
+
+def _check_output(folder: Path) -> None:
+    """Makes the folder for results. Raises ResourceError where nothing can be written there, before anything is made."""
+    make_folder(folder)
+    check_writable(folder / "results.csv", ROOM)

@@ -19,11 +19,11 @@ from typing import Any
 
 from ..sora_core.errors import InputError
 from .graph import Graph
+from .session import NAME_INPUT
 
 __all__ = ["Job", "read_jobs"]
 
 MAX_BYTES, MAX_ROWS = 256 * 2**20, 100_000
-_NAME_INPUT = "filename_prefix"
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -69,10 +69,10 @@ def _applied(graph: Graph, row: dict[str, Any], number: int) -> Graph:
             graph = graph.set(column, value)
     words = {column: _file_word(value) for column, value in row.items()} | {"job": f"{number:04}"}
     for node in list(graph.nodes.values()):
-        prefix = node.inputs.get(_NAME_INPUT)
+        prefix = node.inputs.get(NAME_INPUT)
         if isinstance(prefix, str):
             filled = _PLACE.sub(lambda place: _word(words, place.group(1)), prefix)
-            graph = graph.set(f"{node.id}.{_NAME_INPUT}", filled) if filled != prefix else graph
+            graph = graph.set(f"{node.id}.{NAME_INPUT}", filled) if filled != prefix else graph
     return graph
 
 
@@ -90,7 +90,7 @@ def _file_word(value: Any) -> str:
 def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Graph) -> None:
     """A misspelt column would be a thousand videos of the wrong thing: it is refused before anything runs."""
     columns = dict.fromkeys(column for row, _ in rows for column in row)
-    prefixes = " ".join(str(node.inputs.get(_NAME_INPUT, "")) for node in graph.nodes.values())
+    prefixes = " ".join(str(node.inputs.get(NAME_INPUT, "")) for node in graph.nodes.values())
     asked = set(_PLACE.findall(prefixes))
     for column in columns:
         if "." in column:
@@ -98,9 +98,9 @@ def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Gr
             if column.rpartition(".")[2] not in node.inputs:
                 raise InputError(f"{path}: {node} has no input {column.rpartition('.')[2]!r}; it has {', '.join(node.inputs)}")
         elif column not in asked:
-            raise InputError(f"{path}: the column {column!r} is neither NODE.INPUT nor used as {{{column}}} in a {_NAME_INPUT}")
+            raise InputError(f"{path}: the column {column!r} is neither NODE.INPUT nor used as {{{column}}} in a {NAME_INPUT}")
     for column in asked - set(columns) - {"job"}:
-        raise InputError(f"a {_NAME_INPUT} of the workflow asks for {{{column}}}, but {path} has no such column")
+        raise InputError(f"a {NAME_INPUT} of the workflow asks for {{{column}}}, but {path} has no such column")
 
 
 def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:

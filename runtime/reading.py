@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ..sora_core.errors import InputError
 
 __all__ = ["MAX_DEPTH", "is_saved_format", "parse", "read_document"]
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 60
 """Levels of lists and objects; workflows of the interface stay below 15."""
 
+_JSON_WORDS = {list: "a list", str: "text", int: "a number", float: "a number", bool: "true or false", type(None): "nothing"}
 _CARRIERS = {".png", ".webp", ".mp4", ".mov", ".m4v", ".webm", ".mkv"}
 """Endings of files that a workflow can travel in."""
 
@@ -29,15 +30,14 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
     Raises InputError for a file that is missing, too large, no JSON or without a workflow.
     """
     if not path.is_file():
-        raise InputError(f"there is no workflow file {path}")
+        raise InputError(f"{path} is no file; name a workflow" if path.exists() else f"there is no workflow file {path}")
     if path.suffix.lower() in _CARRIERS:
         carried = _carried(path)
         found = [parse(carried[n].encode(), where=f"the {n} inside {path}") for n in ("prompt", "workflow") if carried.get(n)]
         if not found:
             raise InputError(f"{path} carries no workflow; files that ComfyUI or sora saved do")
         return found[0], next((document for document in found if is_saved_format(document)), None)
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path} is {path.stat().st_size / 2**20:.0f} MiB; a workflow of at most {MAX_BYTES // 2**20} MiB is read")
+    _check_size(str(path), path.stat().st_size)
     document = parse(path.read_bytes(), where=str(path))
     return document, document if is_saved_format(document) else None
 
@@ -50,8 +50,11 @@ def _carried(path: Path) -> dict[str, str]:
 
 def parse(data: bytes, *, where: str) -> dict[str, Any]:
     """JSON bytes to a dictionary. Raises InputError, naming `where`, for all that is not a usable object."""
+    _check_size(where, len(data))
+    if not data.strip():
+        raise InputError(f"{where} is empty")
     try:
-        document = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
+        document = json.loads(data.decode("utf-8-sig"), parse_constant=str)  # NaN: where a number belongs, validation refuses it
     except UnicodeDecodeError as error:
         raise InputError(f"{where} is not UTF-8 text (byte {error.start}); save the workflow as JSON again") from error
     except json.JSONDecodeError as error:
@@ -61,10 +64,15 @@ def parse(data: bytes, *, where: str) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{where} cannot be read: {error}") from error
     if not isinstance(document, dict):
-        raise InputError(f"{where} holds a {type(document).__name__}, not a workflow, which is a JSON object")
+        raise InputError(f"{where} holds {_JSON_WORDS[type(document)]}, not a workflow, which is a JSON object")
     if _deeper_than(document, MAX_DEPTH):
         raise InputError(f"{where} is nested deeper than {MAX_DEPTH} levels; no workflow is")
     return _unwrap(document)
+
+
+def _check_size(where: str, size: int) -> None:
+    if size > MAX_BYTES:
+        raise InputError(f"{where} is {size / 2**20:.0f} MiB; a workflow of at most {MAX_BYTES // 2**20} MiB is read")
 
 
 def is_saved_format(document: dict[str, Any]) -> bool:
@@ -76,10 +84,6 @@ def _unwrap(document: dict[str, Any]) -> dict[str, Any]:
     """The body of a request to `/prompt` wraps the API format."""
     inner = document.get("prompt")
     return inner if isinstance(inner, dict) and "class_type" not in inner else document
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number that JSON allows; give a finite one")
 
 
 def _deeper_than(document: Any, depth: int) -> bool:

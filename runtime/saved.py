@@ -20,6 +20,7 @@ from .graph import CONTROLS, MAX_NODES, Graph, types_fit
 
 __all__ = ["from_saved"]
 
+MAX_LINKS = 10 * MAX_NODES
 _MUTED, _BYPASSED = 2, 4
 _DRAWN = {"Note", "MarkdownNote", "Reroute", "PrimitiveNode"}
 _INWARD, _OUTWARD = -10, -20
@@ -105,8 +106,10 @@ def _scopes(document: dict[str, Any]) -> list[_Scope]:
 def _scope(drawing: dict[str, Any], prefix: str, outer: _Scope | None = None, user: Any = None) -> _Scope:
     nodes: dict[str, dict[str, Any]] = {}
     listed = drawing.get("nodes")
-    if not isinstance(listed, list) or len(listed) > MAX_NODES:
-        raise InputError(f"a saved workflow lists its nodes, at most {MAX_NODES:,}; this one does not")
+    if not isinstance(listed, list):
+        raise InputError(f"the nodes of a saved workflow are a list, not {str(listed)[:40]}")
+    if len(listed) > MAX_NODES:
+        raise InputError(f"the workflow has {len(listed):,} nodes; at most {MAX_NODES:,} are read")
     for node in listed:
         if not isinstance(node, dict) or not isinstance(node.get("id"), (int, str)) or not isinstance(node.get("type"), str):
             raise InputError(f"a node of the saved workflow has no id or no type: {str(node)[:80]}")
@@ -118,6 +121,8 @@ def _scope(drawing: dict[str, Any], prefix: str, outer: _Scope | None = None, us
     rows = drawing.get("links", [])
     if not isinstance(rows, list):
         raise InputError(f"the links of a saved workflow are a list, not {str(rows)[:40]}")
+    if len(rows) > MAX_LINKS:
+        raise InputError(f"the workflow has {len(rows):,} links; at most {MAX_LINKS:,} are read")
     for link in rows:
         number, origin, slot, target, target_slot = _link(link)
         links[number] = (origin, slot)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..sora_core.errors import InputError, ResourceError
 
-__all__ = ["KINDS", "Report", "Session", "current", "inside"]
+__all__ = ["KINDS", "NAME_INPUT", "Report", "Session", "current", "inside", "make_folder"]
 
 Report = Callable[[str, int, int], None]
 """Called as `report(node_id, done, total)`; it may raise `Cancelled` to stop the work."""
@@ -25,6 +25,9 @@ KINDS: dict[str, frozenset[str]] = {
     "video": frozenset({".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"}),
 }
 """File name endings per kind of file."""
+
+NAME_INPUT = "filename_prefix"
+"""What every node that saves calls the name of its file."""
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*]')
 _MAX_NAME = 200

@@ -17,6 +17,7 @@ from typing import Any
 from ..sora_core.errors import InputError, SoraError
 from .graph import Graph, Link, Node, types_fit
 from .registry import Registry, accepted
+from .session import NAME_INPUT, current, inside
 
 __all__ = ["Plan", "Problem", "WorkflowError", "plan"]
 
@@ -56,7 +57,7 @@ class Plan:
 
 def plan(graph: Graph, registry: Registry) -> Plan:
     """Checks a workflow. Raises WorkflowError with everything that is wrong."""
-    problems = [_missing(node, registry) for node in graph.nodes.values() if node.kind not in registry]
+    problems = [_missing(node, graph, registry) for node in graph.nodes.values() if node.kind not in registry]
     outputs = [node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]]
     if not outputs and not problems:
         raise InputError("the workflow has no output node, so there is nothing to run; add one that saves or shows, such as SoraSaveVideo")
@@ -74,16 +75,21 @@ def plan(graph: Graph, registry: Registry) -> Plan:
     return Plan(graph=replace(graph, nodes=nodes), order=order)
 
 
-def _missing(node: Node, registry: Registry) -> Problem:
-    """A node type that is not here, with the pack the file names and the nearest name we know."""
+def _missing(node: Node, graph: Graph, registry: Registry) -> Problem:
+    """A node type that is not here, with the pack that the file names and the nearest name we know.
+
+    The interface notes the pack of nearly every node; of those it does not, nearly all are ComfyUI's own.
+    """
     near = difflib.get_close_matches(node.kind[:80], registry.names(), n=1, cutoff=0.75)
     hint = f", or did you mean {near[0]}?" if near else ""
     if node.pack == "comfy-core":
         expected = f"a node that is here; {node.kind[:80]} is part of ComfyUI itself (run it there with --server){hint}"
     elif node.pack:
         expected = f"a node that is here; this one is of the pack {node.pack} (run it in a ComfyUI that has it, with --server){hint}"
+    elif graph.saved:
+        expected = f"a node that is here; the file does not say its pack, most likely ComfyUI itself (run it there with --server){hint}"
     else:
-        expected = f"a node that is here (the file does not name its pack){hint}"
+        expected = f"a node that is here; files in the API's format name no packs (run it in a ComfyUI that has it, with --server){hint}"
     return Problem(node=node.id[:40], kind=node.kind[:80], input="", given="a node type that is missing", expected=expected)
 
 
@@ -147,6 +153,7 @@ def _check(node: Node, graph: Graph, registry: Registry) -> tuple[Node, list[Pro
         else:
             try:
                 values[name] = _value(values[name], kind, options)
+                _check_name(name, values[name])
             except _MisfitError as misfit:
                 problems.append(_problem(node, name, _shown(values[name]), str(misfit)))
     checked = replace(node, inputs=values)
@@ -230,6 +237,15 @@ def _choice(value: Any, choices: list[Any] | None, options: dict[str, Any]) -> A
     raise _MisfitError(f"one of: {shown or 'nothing (the list is empty)'}" + (f"; did you mean {near[0]}?" if near else ""))
 
 
+def _check_name(name: str, value: Any) -> None:
+    """What is to be saved must get a name that stays in the output folder: known before anything is made."""
+    if name == NAME_INPUT and isinstance(value, str):
+        try:
+            inside(current().output, value, what="output")
+        except InputError as error:
+            raise _MisfitError(f"another name, since {error}") from error
+
+
 def _text(value: str) -> str:
     """Text that can be written down: JSON allows halves of characters, files do not."""
     try:
@@ -250,7 +266,8 @@ def _own_checks(node: Node, registry: Registry) -> Iterator[Problem]:
     except (SoraError, TypeError) as error:
         verdict = str(error)
     if verdict is not True:
-        yield _problem(node, ", ".join(named), _shown(next(iter(named.values()), "")), str(verdict or "other values"))
+        expected = f"another value, since {verdict}" if verdict else "another value"
+        yield _problem(node, ", ".join(named), _shown(next(iter(named.values()), "")), expected)
 
 
 def _problem(node: Node, name: str, given: str, expected: str) -> Problem:

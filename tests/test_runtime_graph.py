@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,9 @@ def test_a_missing_node_type_names_its_pack() -> None:
     prompt = sum_workflow() | {"9": {"class_type": "WanVideoSampler", "inputs": {}, "_pack": "ComfyUI-WanVideoWrapper"}}
     (problem,) = problems(prompt)
     assert "ComfyUI-WanVideoWrapper" in problem.expected and problem.node == "9"
+    del prompt["9"]["_pack"]
+    with pytest.raises(WorkflowError, match="does not say its pack, most likely ComfyUI itself"):
+        plan(Graph.from_api(prompt, saved={"nodes": []}), registry())
 
 
 def test_what_no_output_needs_is_not_run_and_not_judged(tmp_path: Path) -> None:
@@ -145,9 +149,10 @@ def test_a_link_on_the_disk_does_not_lead_out_either(tmp_path: Path) -> None:
 @pytest.mark.parametrize("prefix", ["../x", "/tmp/x", "a/../../x", "a\\..\\..\\x", "x\x00"])
 def test_no_file_is_written_outside_the_output_folder(tmp_path: Path, prefix: str) -> None:
     graph = Graph.from_api(sum_workflow()).set("4.filename_prefix", prefix)
-    with pytest.raises(InputError, match=r"node 4 \(ToySave\)"):
+    CALLS.clear()
+    with pytest.raises(InputError, match=r"node 4 \(ToySave\), input filename_prefix"):
         Executor(registry()).run(graph, session(tmp_path))
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert CALLS == [] and [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 NOT_A_WORKFLOW = {
@@ -155,8 +160,9 @@ NOT_A_WORKFLOW = {
     "not JSON": b'{"1": ',
     "nested deeper": b"[" * 100_000 + b"]" * 100_000,
     "nested deeper than 60": b'{"a":' * 200 + b"1" + b"}" * 200,
-    "NaN": b'{"1": {"class_type": "ToyNumber", "inputs": {"value": NaN}}}',
-    "not a workflow": b"[1, 2]",
+    "is empty": b" \n",
+    "a list, not a workflow": b"[1, 2]",
+    "17 MiB": b" " * (17 * 2**20),
     "cannot be read": b'{"1": ' + b"9" * 10_000 + b"}",
 }
 
@@ -166,6 +172,13 @@ def test_bytes_that_are_no_workflow_are_answered_by_one_sentence(says: str) -> N
     with pytest.raises(InputError, match=says.replace("nested deeper than 60", "nested deeper")) as caught:
         parse(NOT_A_WORKFLOW[says], where="bad.json")
     assert "bad.json" in str(caught.value) and len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_a_number_that_is_none_is_named_by_node_and_input(constant: bytes) -> None:
+    prompt = parse(json.dumps(sum_workflow()).encode().replace(b'"value": 1.0', b'"value": ' + constant), where="bad.json")
+    (problem,) = problems(prompt)
+    assert (problem.node, problem.input) == ("1", "value") and "from -1000.0 to 1000.0" in problem.expected
 
 
 def test_a_million_nodes_are_refused_by_number() -> None:

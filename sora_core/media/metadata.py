@@ -31,8 +31,9 @@ def read_metadata(path: str | Path) -> dict[str, str]:
                 return picture_tags(image)
         with av.open(str(path)) as container:
             return user_tags(container.metadata)
-    except (OSError, UnidentifiedImageError, av.FFmpegError, ValueError) as error:
-        raise MediaError(f"{path} cannot be read as a video or picture: {error}.") from error
+    except (OSError, UnidentifiedImageError, av.FFmpegError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MediaError(f"{path} cannot be read as a video or picture: {reason}.") from error
 
 
 def user_tags(tags: dict[str, str]) -> dict[str, str]:
