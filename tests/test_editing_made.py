@@ -132,6 +132,18 @@ def test_what_stands_still_keeps_the_detail_that_the_codec_lost() -> None:
     assert matched[11, 14:18, 24:28].min() > 0.9
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_a_jump_at_the_seam_is_taken_out_where_nothing_moves_before_or_after_it(after: bool) -> None:
+    true = frames(1, height=32, width=32).repeat(12, 1, 1, 1)
+    made = torch.arange(12) < 6 if after else torch.arange(12) >= 6
+    decoded = true.clone()
+    decoded[made, :16] = (decoded[made, :16] + 0.1).clamp(max=1)  # the network slips
+    decoded[made, 24:] = torch.rand(6, 8, 32, 3)  # it really moves here
+    matched = match_kept(decoded, true, ~made)
+    assert (matched[made, 2:14] - true[made, 2:14]).abs().mean() < 0.2 * (decoded[made, 2:14] - true[made, 2:14]).abs().mean()
+    assert (matched[made, 28:] - decoded[made, 28:]).abs().mean() < 0.05
+
+
 def test_joined_latents_blend_where_they_overlap() -> None:
     a, b = torch.zeros(1, 4, 5, 2, 2), torch.ones(1, 4, 5, 2, 2)
     joined = join_latents([a, b], overlap=3)

@@ -21,6 +21,10 @@ GAIN = 0.1
 """the contrast of made frames is changed by at most this part"""
 STILL = 0.08
 """a change between frames (of 0..1) above which a place counts as moving"""
+JUMP = 0.3
+"""a step at the seam above which it is no slip of the network, even where nothing moved before or after"""
+AHEAD = 4
+"""made frames beside a seam that a place must be still in"""
 
 
 def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Tensor:
@@ -81,7 +85,7 @@ def _stitch(edit: Edit, decoded: Tensor, colour_match: bool) -> Tensor:
 
 
 def match_kept(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
-    """Made frames with what the codec took from the kept frames beside them: colour, contrast and, where nothing moves, detail.
+    """Made frames with what the codec took from the kept frames beside them: colour, contrast and, where nothing moves, the picture.
 
     decoded, given: [F,H,W,3]; keep: [F] bool. Between two kept stretches the correction goes over from one to the other.
     """
@@ -93,7 +97,7 @@ def match_kept(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
         start, at = at, at + length
         if not is_kept:
             share = ((torch.arange(length) + 0.5) / length).view(-1, 1, 1, 1)
-            sides = [_corrected(decoded[start:at], decoded[side], given[side].to(decoded)) for side in _beside(keep, start, at)]
+            sides = [_from_side(decoded, given.to(decoded), side, slice(start, at)) for side in _beside(keep, start, at)]
             out[start:at] = torch.lerp(sides[0], sides[-1], share).clamp(0, 1)
     return out
 
@@ -105,18 +109,38 @@ def _beside(keep: Tensor, start: int, end: int) -> list[Tensor]:
     return [side for side in (left, right) if len(side)]
 
 
+def _from_side(decoded: Tensor, given: Tensor, side: Tensor, made: slice) -> Tensor:
+    """The made frames as the kept ones at places `side`, nearest first, say; seen from there, whether before or after them."""
+    before = bool(side[0] < made.start)
+    frames = decoded[made] if before else decoded[made].flip(0)
+    frames = _corrected(frames, decoded[side], given[side])
+    return frames if before else frames.flip(0)
+
+
 def _corrected(made: Tensor, decoded: Tensor, given: Tensor) -> Tensor:
-    """Made frames [F,H,W,3] as the kept ones beside them, nearest first, say: `decoded` by the codec and as `given`."""
+    """Made frames [F,H,W,3] as the kept ones beside them, nearest first, say: `decoded` by the codec and as `given`.
+
+    A place that is still in the kept frames and in the made ones cannot jump between them: there the made frames go on from the
+    last kept one, and only what changes after the first made one is theirs.
+    """
     gain, offset = _correction(decoded, given)
     made, nearest = made * gain + offset, decoded[0] * gain + offset
-    change = F.avg_pool2d((made - nearest).abs().mean(-1)[:, None], 5, 1, 2, count_include_pad=False)[:, 0, :, :, None]
-    return made + torch.exp(-((change / STILL) ** 2)) * (given[0] - nearest)
+    moved = _change(made, made[0])
+    moved = torch.maximum(moved, moved[:AHEAD].amax(0))
+    still = torch.exp(-((moved / STILL) ** 2 + (_change(given[1:2], given[0]) / STILL).square().sum(0)))
+    slip = torch.exp(-((_change(made[:1], nearest) / JUMP) ** 2))
+    return made + still * slip * (given[0] - made[0])
+
+
+def _change(frames: Tensor, other: Tensor) -> Tensor:
+    """How far frames [F,H,W,3] are from another [H,W,3] around each pixel, [F,H,W,1]."""
+    return F.avg_pool2d((frames - other).abs().mean(-1)[:, None], 5, 1, 2, count_include_pad=False)[:, 0, :, :, None]
 
 
 def _correction(decoded: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
     """Gain and offset per channel [3] that give `decoded` [F,H,W,3] the mean and deviation of `given`."""
     mean, std = decoded.mean((0, 1, 2)), decoded.flatten(0, 2).std(0).clamp(min=1e-4)
-    want, want_std = given.to(decoded).mean((0, 1, 2)), given.to(decoded).flatten(0, 2).std(0)
+    want, want_std = given.mean((0, 1, 2)), given.flatten(0, 2).std(0)
     gain = (want_std / std).clamp(1 - GAIN, 1 + GAIN)
     return gain, want - gain * mean
 
