@@ -9,6 +9,6 @@ class SoraExtension(ComfyExtension):
     """The nodes of this pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        from . import editing, loading, prompting, sampling, video
+        from . import editing, loading, patches, prompting, sampling, video
 
-        return [*loading.NODES, *prompting.NODES, *sampling.NODES, *video.NODES, *editing.NODES]
+        return [*loading.NODES, *prompting.NODES, *sampling.NODES, *video.NODES, *editing.NODES, *patches.NODES]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..sora_core.errors import InputError, SoraError
 from . import host
+from .saved_models import load_saved
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from ..sora_core.types import LatentState, Progress
 
 __all__ = [
-    "MODELS",
+    "BUNDLED",
     "SAMPLERS",
     "SCHEDULERS",
     "decode_image",
@@ -41,6 +42,8 @@ __all__ = [
     "encode_text",
     "load_image",
     "load_model",
+    "model_for",
+    "ring_time",
     "said",
     "sample",
     "save_image",
@@ -48,7 +51,7 @@ __all__ = [
     "video_of",
 ]  # fmt: skip
 
-MODELS = ["bundled"]
+BUNDLED = "bundled"
 SAMPLERS = ["euler", "dpmpp_2m", "heun"]
 SCHEDULERS = ["simple", "normal", "sgm_uniform", "beta"]
 FPS = 8.0
@@ -67,9 +70,11 @@ def load_model(name: str) -> tuple[Any, Any, Any]:
     """MODEL, CLIP and VAE of the weights of that name."""
     from ..sora_core import pipeline
 
-    if name not in MODELS:
-        raise InputError(f"there are no weights {name!r}; choose one of: {', '.join(MODELS)}")
-    model, theirs = pipeline.load_bundled(), host.models()
+    known = [BUNDLED, *host.model_files()]
+    if name not in known:
+        raise InputError(f"there are no weights {name!r}; choose one of: {', '.join(known)}")
+    model = pipeline.load_bundled() if name == BUNDLED else load_saved(host.model_path(name))
+    theirs = host.models()
     return theirs.native(model) if theirs else (model, model, model)
 
 
@@ -152,8 +157,8 @@ def samples_of(latent: dict[str, Any]) -> Tensor:
     return samples
 
 
-def state_of(latent: dict[str, Any], geometry: Geometry) -> LatentState:
-    """A LATENT as the state that is sampled."""
+def state_of(latent: dict[str, Any], geometry: Geometry, *, ring: bool = False) -> LatentState:
+    """A LATENT as the state that is sampled; on a ring every latent frame is from the middle of a stream."""
     import torch
 
     from ..sora_core.grid import positions, spans
@@ -166,7 +171,7 @@ def state_of(latent: dict[str, Any], geometry: Geometry) -> LatentState:
     mask = torch.ones_like(samples[:, :1]) if given is None else _mask(given, samples)
     edit = latent.get("sora", {}).get("edit")
     told = edit is not None and len(edit.state.spans) == samples.shape[2]
-    grid_spans = edit.state.spans if told else spans(samples.shape[2], geometry)
+    grid_spans = edit.state.spans if told and not ring else spans(samples.shape[2], geometry, mid_stream=ring)
     fps = latent.get("sora", {}).get("fps", FPS)
     return LatentState(latent=samples, clean=samples, mask=mask, positions=positions(grid_spans, fps), spans=grid_spans)
 
@@ -204,7 +209,7 @@ def sample(
             seed=seed, steps=steps, cfg=cfg, sampler_name=sampler_name, scheduler=scheduler, denoise=denoise,
         )  # fmt: skip
         return {**latent, "samples": made}
-    state = state_of(latent, geometry_of(model))
+    state = state_of(latent, geometry_of(model), ring=model.ring)
     made = pipeline.sample(
         model,
         state,
@@ -222,6 +227,17 @@ def sample(
         progress=progress,
     )
     return {**latent, "samples": made.cpu()}
+
+
+def ring_time(model: Any) -> Any:
+    """The MODEL that samples loops."""
+    return replace(model, ring=True) if is_ours(model) else host_models("MODEL", model).ring_time(model)
+
+
+def model_for(model: Any, latent: dict[str, Any]) -> Any:
+    """The MODEL told of a LATENT; the core's own sampler reads all from the LATENT itself."""
+    samples_of(latent)
+    return model if is_ours(model) else host_models("MODEL", model).for_latent(model, latent)
 
 
 def noise_for(latent: dict[str, Any], seed: int) -> Tensor:

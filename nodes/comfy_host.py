@@ -13,13 +13,14 @@ from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
 
 from ..runtime.video import memory_video
 from ..sora_core.errors import InputError
+from .saved_models import is_saved_model
 
 if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "models",
-    "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "model_files",
+    "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip
 
 VideoFromFile = InputImpl.VideoFromFile
@@ -44,6 +45,16 @@ def input_path(name: str) -> Path:
     if not path.is_file():
         raise InputError(f"there is no file {name!r} in {root}")
     return path
+
+
+def model_files() -> list[str]:
+    """Names of the checkpoints in ComfyUI's folders that hold a model of ours."""
+    return [name for name in folder_paths.get_filename_list("checkpoints") if is_saved_model(model_path(name))]
+
+
+def model_path(name: str) -> Path:
+    """A checkpoint of that name."""
+    return Path(folder_paths.get_full_path_or_raise("checkpoints", name))
 
 
 def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:
@@ -80,13 +91,13 @@ def stream_source(video: Any) -> str | BytesIO:
 
 def progress() -> Progress:
     """Tells the person how far this node is; raises the host's own exception when they stop it."""
-    from .comfy_model import progress_bar
+    from .comfy_objects import progress_bar
 
     return progress_bar()
 
 
 def models() -> ModuleType:
     """What knows ComfyUI's own MODEL, CLIP and VAE."""
-    from . import comfy_model
+    from . import comfy_objects
 
-    return comfy_model
+    return comfy_objects

@@ -149,11 +149,20 @@ def keyframes_of(image: Tensor, strength: float, end_image: Tensor | None, keyfr
 
 
 def encode_shots(clip: Any, board: Storyboard, *, blended: bool) -> list[list[Any]]:
-    """CONDITIONING [1,P,S,D] of the prompts of a storyboard, with the prompt (or the shares) of each latent frame."""
+    """CONDITIONING of the prompts of a storyboard.
+
+    Our CLIP: [1,P,S,D] with the prompt (or the shares) of each latent frame. Another: a prompt each, with its share as ComfyUI's
+    own mask over the latent, which any sampler of its follows.
+    """
     import torch
 
-    features = torch.cat([adapters.encode_text(clip, prompt)[0][0] for prompt in board.prompts])[None]
-    return [[features, {"sora_shots": board.weights if blended else board.rows}]]
+    parts = [adapters.encode_text(clip, prompt) for prompt in board.prompts]
+    if adapters.is_ours(clip) or adapters.host_models("CLIP", clip).is_sora_clip(clip):
+        features, about = torch.cat([part[0][0] for part in parts])[None], parts[0][0][1]
+        return [[features, {**about, "sora_shots": board.weights if blended else board.rows}]]
+    t, h, w = board.edit.state.latent.shape[2:]
+    masks = board.weights.view(-1, 1, t, 1, 1).expand(-1, 1, t, h, w)
+    return [[text, {**about, "mask": mask, "mask_strength": 1.0}] for part, mask in zip(parts, masks, strict=True) for text, about in part]
 
 
 def size_of(latent: dict[str, Any]) -> VideoSize:

@@ -12,6 +12,8 @@ if TYPE_CHECKING or find_spec("comfy_api") is None:
         input_files,
         input_path,
         io,
+        model_files,
+        model_path,
         models,
         output_path,
         owned_video,
@@ -29,6 +31,8 @@ else:
         input_files,
         input_path,
         io,
+        model_files,
+        model_path,
         models,
         output_path,
         owned_video,
@@ -39,6 +43,6 @@ else:
     )
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "models",
-    "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "model_files",
+    "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip

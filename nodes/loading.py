@@ -21,9 +21,9 @@ class SoraLoadModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model",
-                    options=list(adapters.MODELS),
-                    default=adapters.MODELS[0],
-                    tooltip="The weights. The bundled ones need no download.",
+                    options=[adapters.BUNDLED, *host.model_files()],
+                    default=adapters.BUNDLED,
+                    tooltip="The weights. The bundled ones need no download; others are what CheckpointSave wrote of a model of ours.",
                 ),
             ],
             outputs=[

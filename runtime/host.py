@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..sora_core.errors import InputError
 from . import schema as io
 from . import ui
 from .schema import ComfyExtension
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "models",
-    "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "model_files",
+    "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip
 
 
@@ -29,6 +30,16 @@ def input_files(kind: str) -> list[str]:
 def input_path(name: str) -> Path:
     """A file of the input folder. Raises InputError where there is none, or where the name leads elsewhere."""
     return current().input_path(name)
+
+
+def model_files() -> list[str]:
+    """Names of further weights: none here, where the bundled ones are all."""
+    return []
+
+
+def model_path(name: str) -> Path:
+    """A weights file of that name."""
+    raise InputError(f"there are no weights {name!r} here; take the bundled ones")
 
 
 def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:

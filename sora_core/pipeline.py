@@ -87,6 +87,8 @@ class SoraModel:
     shift: float | None = None
     """of the schedule; None: by the number of tokens"""
     cfg_interval: tuple[float, float] = DEFAULTS.cfg_interval
+    ring: bool = False
+    """samples every clip as a loop"""
 
     @property
     def geometry(self) -> Geometry:
@@ -228,7 +230,7 @@ def sample(
         network = denoiser(model, state, fps, shots)
         uncond = uncond if cond.ndim == 3 else uncond[:, None].expand(-1, cond.shape[1], -1, -1)
     network = guided(network, cfg, uncond=uncond, interval=model.cfg_interval)
-    if loop:
+    if loop or model.ring:
         network = ring(network, sigmas)
     if not model.dit.config.per_position_time:
         network = renoise(network, noise.to(state.latent))

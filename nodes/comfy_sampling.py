@@ -1,0 +1,216 @@
+"""Any video MODEL of ComfyUI's under our nodes: sampled by ComfyUI's own samplers, patched as ComfyUI patches. Tested with 0.3.64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import comfy.model_base
+import comfy.model_management as memory
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+from ..sora_core.diffusion import ring, shift_for_tokens
+from ..sora_core.errors import InputError
+from ..sora_core.pipeline import DEFAULTS
+from ..sora_core.types import Denoiser, Progress
+from .comfy_model import TIME, LatentTime, SoraBase
+from .comfy_text import MARK
+from .preview import moving_preview
+
+__all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
+
+RING = "sora_ring"
+"""the key of ring time among a MODEL's wrappers"""
+
+
+def progress_bar() -> Progress:
+    """The bar of the node that runs; calling it raises ComfyUI's own exception when the person stops the run."""
+    bars: list[Any] = []
+
+    def tell(done: int, total: int) -> None:
+        memory.throw_exception_if_processing_interrupted()
+        if not bars:
+            bars.append(comfy.utils.ProgressBar(total))
+        bars[0].update_absolute(done, total)
+
+    return tell
+
+
+def sample(
+    model: ModelPatcher, positive: Any, negative: Any, latent: dict[str, Any], noise: Tensor, *,
+    seed: int, steps: int, cfg: float, sampler_name: str, scheduler: str, denoise: float,
+) -> Tensor:  # fmt: skip
+    """Samples a LATENT with any video MODEL through ComfyUI's own samplers: progress, preview and cancel are theirs."""
+    model = for_latent(model, latent)
+    _check_text(model, positive)
+    if negative is None:
+        negative = _without_text(model, positive, cfg)
+    samples, mask = latent["samples"], latent.get("noise_mask")
+    made = comfy.sample.sample_custom(
+        model, noise, cfg, comfy.samplers.sampler_object(sampler_name), _sigmas(model, scheduler, steps, denoise),
+        _with_picture(model, positive, latent), _with_picture(model, negative, latent), samples,
+        noise_mask=mask, callback=_callback(model, latent), disable_pbar=True, seed=seed,
+    )  # fmt: skip
+    if mask is None or mask.ndim != 5 or mask.shape[2:] != made.shape[2:]:
+        return made
+    return torch.where(mask.to(made) > 0, made, samples.to(made))
+
+
+# --- MODEL to MODEL
+
+
+def for_latent(model: ModelPatcher, latent: dict[str, Any]) -> ModelPatcher:
+    """The MODEL that samples this LATENT: told of its time, with the schedule's shift by its size, on a ring where it is one.
+
+    All of it is the MODEL's, so any sampler has it. Raises InputError where MODEL and LATENT do not fit.
+    """
+    samples, about = latent["samples"], latent.get("sora", {})
+    _check_grid(model, samples)
+    edit = about.get("edit")
+    turned = ring_time(model) if edit is not None and edit.ring else model.clone()
+    if isinstance(model.model, SoraBase):
+        spans = None if edit is None else tuple(edit.state.spans.tolist())
+        _tell(turned, spans=spans, fps=about.get("fps", DEFAULTS.fps))
+        if "model_sampling" not in model.object_patches:
+            turned.add_object_patch("model_sampling", _schedule_for(model.model, samples))
+    return turned
+
+
+def ring_time(model: ModelPatcher) -> ModelPatcher:
+    """The MODEL under which a clip has no first frame."""
+    _check_video(model)
+    turned = patched(model, RING, _ring)
+    if isinstance(model.model, SoraBase):
+        _tell(turned, ring=True)
+    return turned
+
+
+def patched(model: ModelPatcher, key: str, decorate: Callable[[Denoiser, dict[str, Any]], Denoiser]) -> ModelPatcher:
+    """A copy of a MODEL under a decorator of ours, `decorate(denoiser, transformer_options)`: the one way in which they attach.
+
+    What a network is told of each latent position rides with the mask, so that a decorator that moves or cuts time moves it too.
+    """
+
+    def wrapper(run: Any, x: Tensor, sigma: Tensor, concat: Any, context: Any, control: Any, options: Any, **told: Any) -> Tensor:
+        given = {name: value for name, value in {**told, "concat": concat}.items() if _on_grid(value, x)}
+
+        def network(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+            parts = dict(zip(given, mask.split([value.shape[1] for value in given.values()], 1), strict=True))
+            return run(x, sigma, parts.pop("concat", concat), context, control, options, **{**told, **parts})
+
+        riders = torch.cat([x[:, :0], *(value.to(x) for value in given.values())], 1)
+        return decorate(network, options)(x, sigma, riders, context)
+
+    copy = model.clone()
+    copy.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, key)
+    copy.add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, wrapper)
+    return copy
+
+
+def _ring(network: Denoiser, options: dict[str, Any]) -> Denoiser:
+    """Raises InputError beside a patch of ComfyUI's that remembers or cuts time, which a turning clip does not bear."""
+    if "context_window" in options:
+        raise InputError(
+            "context windows would each become a loop under ring time; for a loop of windows take closed_loop without ring time"
+        )
+    if "easycache" in options.get("wrappers", {}).get(WrappersMP.DIFFUSION_MODEL, {}):
+        raise InputError("EasyCache would use what it kept of one turn of the ring at another; take LazyCache with ring time")
+    return ring(network, options["sample_sigmas"])
+
+
+def _tell(model: ModelPatcher, **about: Any) -> None:
+    """Add to what a copy of our MODEL is told of time."""
+    options = {**model.model_options.get("transformer_options", {})}
+    options[TIME] = replace(options.get(TIME, LatentTime()), **about)
+    model.model_options["transformer_options"] = options
+
+
+def _schedule_for(base: SoraBase, samples: Tensor) -> Any:
+    """The noise levels by our rule for a grid of this size."""
+    p, q, r = base.diffusion_model.config.patch
+    t, h, w = samples.shape[2] // p, math.ceil(samples.shape[3] / q), math.ceil(samples.shape[4] / r)
+    levels = comfy.model_base.model_sampling(base.model_config, comfy.model_base.ModelType.FLOW)
+    levels.set_parameters(shift=shift_for_tokens("picture", t * h * w, t))
+    return levels
+
+
+def _on_grid(value: Any, x: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 5 and value.shape[0] == x.shape[0] and value.shape[2:] == x.shape[2:]
+
+
+# --- what does not fit
+
+
+def _check_video(model: ModelPatcher) -> None:
+    layout = model.get_model_object("latent_format")
+    if layout.latent_dimensions != 3:
+        raise InputError(f"model is one of images or sound ({type(model.model).__name__}); a video MODEL is needed")
+
+
+def _check_grid(model: ModelPatcher, samples: Tensor) -> None:
+    _check_video(model)
+    wanted, name = model.get_model_object("latent_format").latent_channels, type(model.model).__name__
+    if samples.shape[1] != wanted:
+        raise InputError(
+            f"latent has {samples.shape[1]} channels and the model ({name}) takes {wanted}; size it with the VAE of the same model"
+        )
+
+
+def _check_text(model: ModelPatcher, positive: Any) -> None:
+    if not isinstance(model.model, SoraBase) and any(settings.get(MARK) for _, settings in positive):
+        name = type(model.model).__name__
+        raise InputError(
+            f"positive was encoded by the CLIP of Sora Load Model and the model is {name}; encode it with the CLIP of that model"
+        )
+
+
+def _without_text(model: ModelPatcher, positive: Any, cfg: float) -> Any:
+    """What guidance steers away from where no negative prompt is linked."""
+    if isinstance(model.model, SoraBase):
+        text = positive[0][0]
+        return [[torch.zeros_like(text[:, 0] if text.ndim == 4 else text), {}]]
+    if cfg != 1:
+        raise InputError(
+            f"negative is not linked, and with cfg {cfg:g} the model ({type(model.model).__name__}) needs one; link one or set cfg to 1"
+        )
+    return positive
+
+
+# --- what ComfyUI's samplers are given
+
+
+def _with_picture(model: ModelPatcher, conditioning: Any, latent: dict[str, Any]) -> Any:
+    """CONDITIONING that tells an image-to-video Wan what is kept, where no node has told it of an image."""
+    mask = latent.get("noise_mask")
+    if mask is None or not isinstance(model.model, comfy.model_base.WAN21):
+        return conditioning
+    samples = latent["samples"]
+    kept = samples * (1 - comfy.utils.reshape_mask(mask, samples.shape).to(samples))
+    return [[text, {"concat_latent_image": kept, **settings}] for text, settings in conditioning]
+
+
+def _sigmas(model: ModelPatcher, scheduler: str, steps: int, denoise: float) -> Tensor:
+    """The schedule that the MODEL brings."""
+    total = steps if denoise > 0.9999 else int(steps / denoise)
+    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, total)[-(steps + 1) :]
+
+
+def _callback(model: ModelPatcher, latent: dict[str, Any]) -> Callable[..., None]:
+    """Called by ComfyUI's samplers after each step: the bar, and what is made so far."""
+    layout, bars = model.get_model_object("latent_format"), SimpleNamespace(bar=None)
+    fps = latent.get("sora", {}).get("fps", DEFAULTS.fps)
+
+    def step(done: int, clean: Tensor, x: Tensor, total: int) -> None:
+        bars.bar = bars.bar or comfy.utils.ProgressBar(total)
+        bars.bar.update_absolute(done + 1, total, moving_preview(clean, layout, fps))
+
+    return step

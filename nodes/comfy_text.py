@@ -1,0 +1,104 @@
+"""Our text encoder as ComfyUI's CLIP, and prompts encoded by any CLIP. Tested with ComfyUI 0.3.64."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import comfy.model_management as memory
+import comfy.ops
+import comfy.sd
+import comfy.supported_models_base
+import torch
+from comfy.sd1_clip import escape_important, token_weights, unescape_important
+from torch import Tensor
+
+from ..sora_core.errors import InputError
+from ..sora_core.pipeline import SoraModel
+from ..sora_core.text.encoder import TextConfig, TextEncoder
+from ..sora_core.text.tokenizer import PAD, UNKNOWN, WordTokenizer, split_words
+from .comfy_model import DTYPE, HostLayers
+from .saved_models import CONFIG
+
+__all__ = ["MARK", "encode", "is_sora_clip", "sora_clip"]
+
+MARK = "sora_text"
+"""in a CONDITIONING: its features are those of our encoder"""
+
+
+class SoraTokenizer:
+    """Words to ids, each with the weight that `(word:1.2)` gives it."""
+
+    def __init__(self, words: WordTokenizer, configs: dict[str, Any]) -> None:
+        self.words, self.configs = words, configs
+
+    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **_: Any) -> dict[str, list[list[tuple[Any, ...]]]]:
+        parts = token_weights(escape_important(text), 1.0)
+        said = [(word, weight) for part, weight in parts for word in split_words(unescape_important(part))]
+        ids = [(self.words.ids.get(word, UNKNOWN), weight) for word, weight in said[: self.words.length]]
+        ids += [(PAD, 1.0)] * (self.words.length - len(ids))
+        return {"sora": [[(*pair, i + 1) if return_word_ids else pair for i, pair in enumerate(ids)]]}
+
+    def untokenize(self, pairs: Any) -> list[Any]:
+        names = {number: word for word, number in self.words.ids.items()}
+        return [(pair, names.get(pair[0], "")) for pair in pairs]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What CheckpointSave writes beside the weights, so that the file can be loaded again."""
+        return {CONFIG: torch.frombuffer(bytearray(json.dumps(self.configs).encode()), dtype=torch.uint8)}
+
+
+class SoraText(TextEncoder):
+    """Our text encoder with ComfyUI's way to call one."""
+
+    device: torch.device
+    """where it runs: ComfyUI sets it when it loads the CLIP, wherever the weights are"""
+
+    def __init__(self, config: TextConfig, *, dtype: torch.dtype, device: Any, **_: Any) -> None:
+        super().__init__(config, ops=HostLayers(comfy.ops.manual_cast, dtype, device))
+        self.dtypes = {dtype}
+
+    def encode_token_weights(self, tokens: dict[str, Any]) -> tuple[Tensor, None, dict[str, Any]]:
+        """(features [B,S,D], no pooled output, our mark); a weight scales the features of its word, since no text is all zeros."""
+        table = torch.tensor([[pair[:2] for pair in row] for row in tokens["sora"]], device=self.device)
+        features = self(table[..., 0].long()) * table[..., 1:2]
+        return features.to(memory.intermediate_device()), None, {MARK: True}
+
+    def set_clip_options(self, options: dict[str, Any]) -> None:
+        """There are none."""
+
+    def reset_clip_options(self) -> None:
+        """There are none."""
+
+    def load_sd(self, weights: dict[str, Tensor]) -> Any:
+        return self.load_state_dict(weights, strict=False)
+
+
+def sora_clip(model: SoraModel) -> comfy.sd.CLIP:
+    """The CLIP of a model of ours."""
+    parts: dict[str, Any] = {"transformer": model.dit, "text": model.text, "codec": model.codec}
+    words, sizes = model.tokenizer, {name: asdict(part.config) for name, part in parts.items()}
+
+    def encoder(**where: Any) -> SoraText:
+        return SoraText(parts["text"].config, **where).eval().requires_grad_(False)
+
+    def tokenizer(**_: Any) -> SoraTokenizer:
+        return SoraTokenizer(words, sizes)  # type: ignore[arg-type]
+
+    target = comfy.supported_models_base.ClipTarget(tokenizer, encoder)  # type: ignore[arg-type]
+    clip = comfy.sd.CLIP(target, model_options={"dtype": DTYPE})
+    clip.load_sd(dict(model.text.state_dict()))
+    return clip
+
+
+def is_sora_clip(clip: Any) -> bool:
+    """Whether a CLIP is ours."""
+    return isinstance(getattr(clip, "cond_stage_model", None), SoraText)
+
+
+def encode(clip: Any, text: str) -> list[list[Any]]:
+    """CONDITIONING of a prompt, by any CLIP."""
+    if not isinstance(clip, comfy.sd.CLIP):
+        raise InputError(f"clip must be a CLIP, not {type(clip).__name__}; the loader found no text encoder in its file")
+    return clip.encode_from_tokens_scheduled(clip.tokenize(text))

@@ -1,0 +1,106 @@
+"""Our codec as ComfyUI's VAE, and any VAE as a codec of ours. Tested with ComfyUI 0.3.64."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import comfy.model_management as memory
+import comfy.sd
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..sora_core.errors import InputError
+from ..sora_core.grid import Geometry
+from ..sora_core.pipeline import SoraModel
+from .comfy_model import DTYPE
+
+__all__ = ["SoraVAE", "codec_of", "geometry_of"]
+
+
+class SoraVAE(comfy.sd.VAE):
+    """Our codec as a VAE. ComfyUI has no place to register one, so its attributes are set here."""
+
+    def __init__(self, model: SoraModel) -> None:
+        codec, geometry = model.codec, model.geometry
+        time, space = geometry.time_factor, geometry.space_factor
+        self.sora, self.geometry = model, geometry
+        self.first_stage_model = codec
+        self.latent_channels, self.latent_dim, self.output_channels = geometry.channels, 3, 3
+        self.downscale_ratio = (lambda frames: math.ceil((frames - 1) / time) + 1, space, space)
+        self.upscale_ratio = (lambda frames: max(0, (frames - 1) * time + 1), space, space)
+        self.downscale_index_formula = self.upscale_index_formula = (time, space, space)
+        self.process_input = lambda image: image * 2 - 1
+        self.process_output = lambda image: ((image + 1) / 2).clamp(0, 1)
+        self.memory_used_encode = lambda shape, dtype: 600 * math.prod(shape[2:])
+        self.memory_used_decode = lambda shape, dtype: 900 * time * space * space * math.prod(shape[2:])
+        self.working_dtypes, self.vae_dtype = [DTYPE], DTYPE
+        self.disable_offload, self.not_video = True, False
+        self.crop_input, self.extra_1d_channel, self.size = True, None, None
+        self.device, self.output_device = memory.vae_device(), memory.intermediate_device()
+        self.patcher = ModelPatcher(codec, load_device=self.device, offload_device=memory.vae_offload_device())
+
+    def encode(self, pixel_samples: Tensor) -> Tensor:
+        return super().encode(self._whole(pixel_samples))
+
+    def encode_tiled(self, pixel_samples: Tensor, **tiles: Any) -> Tensor:
+        return super().encode_tiled(self._whole(pixel_samples), **tiles)
+
+    def _whole(self, image: Tensor) -> Tensor:
+        """[F,H,W,C] or [B,F,H,W,C] with the last frame repeated until the latents are whole: nothing is dropped."""
+        axis = image.ndim - 4
+        missing = -(image.shape[axis] - 1) % self.geometry.time_factor
+        last = image.narrow(axis, image.shape[axis] - 1, 1)
+        return torch.cat([image] + [last] * missing, axis) if missing else image
+
+
+class HostCodec:
+    """A VAE of ComfyUI's as a codec of ours; it encodes and decodes whole clips, which begin where they begin."""
+
+    def __init__(self, vae: Any) -> None:
+        self.vae, self.geometry = vae, geometry_of(vae)
+        self.latent_mean = torch.zeros(self.geometry.channels)
+
+    def encode(self, video: Tensor, *, mid_stream: bool = False) -> Tensor:
+        """[1,3,F,H,W] in -1..1 to a LATENT's samples."""
+        self._from_the_start(mid_stream)
+        return self.vae.encode(((video[0].movedim(0, -1) + 1) / 2).clamp(0, 1))
+
+    def decode(self, latent: Tensor, *, mid_stream: bool = False) -> Tensor:
+        """A LATENT's samples [B,C,T,H,W] to [B,3,F,H,W] in -1..1."""
+        self._from_the_start(mid_stream)
+        return self.vae.decode(latent).movedim(-1, 1) * 2 - 1
+
+    def decode_stream(self, latents: Any, *, mid_stream: bool = False) -> Any:
+        """The whole clip at once: ComfyUI's VAEs keep no cache between calls."""
+        yield self.decode(torch.cat(list(latents), 2), mid_stream=mid_stream)
+
+    def _from_the_start(self, mid_stream: bool) -> None:
+        if mid_stream:
+            raise InputError("this VAE knows clips from their start alone; this needs the VAE of Sora Load Model")
+
+
+def geometry_of(vae: Any) -> Geometry:
+    """How any VAE divides a video, read from the object itself; raises InputError for one of images or sound."""
+    if isinstance(vae, SoraVAE):
+        return vae.geometry
+    time = vae.temporal_compression_decode() if isinstance(vae, comfy.sd.VAE) else None
+    if time is None or vae.latent_dim != 3:
+        raise InputError(f"the VAE of a video model is needed (Wan, LTX, Hunyuan, Cosmos or ours), not {_kind(vae)}")
+    space = int(vae.spacial_compression_encode())
+    return Geometry(time_factor=time, space_factor=space, channels=vae.latent_channels, patch=2 if space <= 16 else 1)
+
+
+def _kind(vae: Any) -> str:
+    inner = getattr(vae, "first_stage_model", None)
+    return f"an image model's ({type(inner).__name__})" if inner is not None else type(vae).__name__
+
+
+def codec_of(vae: Any) -> Any:
+    """The codec of any VAE, on its device."""
+    geometry_of(vae)
+    if not isinstance(vae, SoraVAE):
+        return HostCodec(vae)
+    memory.load_models_gpu([vae.patcher], force_full_load=True)
+    return vae.first_stage_model

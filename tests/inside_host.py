@@ -1,0 +1,203 @@
+"""What ComfyUI does with a MODEL, CLIP and VAE beside sampling, on ours: cast, offload, patch, save, cut, refuse; see `inside_toys.py`."""
+# ruff: noqa: I001 - inside_toys finds ComfyUI for what follows
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from inside_toys import (
+    LAYERS, PROMPT, Our, adapters, comfy_objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny, tiny_wan, vae_like,
+)  # fmt: skip
+
+import comfy.ldm.modules.diffusionmodules.mmdit as mmdit
+import comfy.ops
+import folder_paths
+import torch
+from comfy_extras import nodes_context_windows, nodes_custom_sampler, nodes_easycache, nodes_model_advanced, nodes_model_merging
+from safetensors.torch import save_file
+from sora_pack.nodes import (  # type: ignore[import-not-found]
+    comfy_model, comfy_text, edit_adapters, editing, loading, patches, sampling, video,
+)  # fmt: skip
+from sora_pack.sora_core.dit import DiT  # type: ignore[import-not-found]
+
+
+def step(net: Any, our: Our, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """One call of a network on a small grid."""
+    x = torch.randn(1, our.core.geometry.channels, 3, 4, 6, generator=torch.Generator().manual_seed(0)).to(dtype)
+    return net(x, torch.tensor([700.0]), our.said[0][0].to(dtype))
+
+
+def check_casting(our: Our) -> None:
+    """Weights in another dtype than the input: every layer is given the input's, and so is what lies between layers."""
+
+    def watched(module: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        assert given[0].dtype == torch.float32, f"{type(module).__name__} is given {given[0].dtype}"
+
+    for dtype in (torch.bfloat16, torch.float16, torch.float64):
+        net = comfy_model.SoraTransformer(our.core.dit.config, dtype=dtype, device="cpu", operations=comfy.ops.manual_cast).to(dtype)
+        net.load_state_dict(our.core.dit.state_dict())
+        plain = comfy_model.SoraTransformer(our.core.dit.config, dtype=torch.float32, operations=comfy.ops.disable_weight_init)
+        plain.load_state_dict(net.state_dict())
+        handles = [module.register_forward_pre_hook(watched) for module in net.modules() if isinstance(module, torch.nn.Linear)]
+        made = step(net, our)
+        assert handles and made.dtype == torch.float32
+        differ(f"weights in {dtype}", made, step(plain, our))
+    half = comfy_text.SoraText(our.core.text.config, dtype=torch.bfloat16, device="cpu").to(torch.bfloat16)
+    half.load_state_dict(our.core.text.state_dict())
+    assert half(torch.tensor([[2, 3, 0]])).isfinite().all()
+
+
+def check_low_memory(our: Our) -> None:
+    """Most layers left behind, with a patch that is applied as they are cast: the same numbers."""
+    for name, patcher in {
+        "one layer of memory": comfy_model.sora_patcher(our.core),
+        "no memory": comfy_model.sora_patcher(our.core),
+    }.items():
+        key = next(key for key in patcher.model.state_dict() if key.endswith("ffn.0.weight"))
+        patcher.add_patches({key: (torch.full_like(patcher.model.state_dict()[key], 0.01),)})
+        patcher.patch_model(device_to=torch.device("cpu"), lowvram_model_memory=2_000_000 if name.startswith("one") else 1)
+        assert patcher.model.model_lowvram and patcher.model.lowvram_patch_counter
+        made = step(patcher.model.diffusion_model, our)
+        patcher.unpatch_model(torch.device("cpu"))
+        patcher.patch_model(device_to=torch.device("cpu"))
+        differ(f"transformer with {name}", made, step(patcher.model.diffusion_model, our))
+    clip = comfy_text.sora_clip(our.core)
+    clip.patcher.patch_model(device_to=torch.device("cpu"), lowvram_model_memory=1)
+    differ("text encoder with no memory", clip.cond_stage_model.encode_token_weights(clip.tokenize(PROMPT))[0], our.said[0][0])
+
+
+def check_guiders(our: Our) -> None:
+    """SamplerCustomAdvanced under both guiders, and ModelSamplingSD3."""
+    latent, custom = grid(our.vae), nodes_custom_sampler
+    told = patches.SoraModelForLatent.execute(our.model, latent).result[0]
+    sigmas = custom.BasicScheduler().get_sigmas(told, "simple", 3, 1.0)[0]
+    noise, euler = custom.RandomNoise().get_noise(5)[0], custom.KSamplerSelect().get_sampler("euler")[0]
+    for name, guider, cfg in (
+        ("CFGGuider", custom.CFGGuider().get_guider(told, our.said, our.empty, 3.0)[0], 3.0),
+        ("BasicGuider", custom.BasicGuider().get_guider(told, our.said)[0], 1.0),
+    ):
+        made = custom.SamplerCustomAdvanced().sample(noise, guider, euler, sigmas, latent)[0]["samples"]
+        differ(name, made, ours(our.core, our.text, latent, cfg=cfg))
+    for sampler in ("uni_pc", "res_multistep", "dpmpp_2m_sde", "lcm"):
+        solver = custom.KSamplerSelect().get_sampler(sampler)[0]
+        assert custom.SamplerCustomAdvanced().sample(noise, guider, solver, sigmas, latent)[0]["samples"].isfinite().all(), sampler
+    shifted = nodes_model_advanced.ModelSamplingSD3().patch(our.model, 4.5)[0]
+    same = ours(shifted, our.said, latent)
+    differ("ModelSamplingSD3, both samplers", theirs(shifted, our.said, our.empty, latent), same)
+    differ("ModelSamplingSD3, our rule by hand", same, ours(our.core, our.text, latent))
+    assert not torch.equal(same, ours(nodes_model_advanced.ModelSamplingSD3().patch(our.model, 9.0)[0], our.said, latent))
+
+
+def check_caches_and_windows(our: Our) -> None:
+    """EasyCache, LazyCache and context windows: the host's own, on our MODEL."""
+    latent = grid(our.vae, 64, 64, 2.5)
+    plain = ours(our.model, our.said, latent, steps=25)
+    for name, node in {"EasyCache": nodes_easycache.EasyCacheNode, "LazyCache": nodes_easycache.LazyCacheNode}.items():
+        cached = node.execute(our.model, 0.05, 0.15, 0.95, False).result[0]
+        made = ours(cached, our.said, latent, steps=25)
+        assert not torch.equal(made, plain) and (made - plain).abs().mean() < 0.2 * plain.abs().mean(), name
+        if name == "LazyCache":
+            assert ours(patches.SoraRingTime.execute(cached).result[0], our.said, latent, steps=4).isfinite().all()
+        else:
+            refused("take LazyCache with ring time", lambda cached=cached: ours(comfy_objects.ring_time(cached), our.said, latent))
+    cut = nodes_context_windows.WanContextWindowsManualNode.execute(our.model, 13, 5, "standard_static", 1, False, "pyramid").result[0]
+    assert ours(cut, our.said, latent).shape == plain.shape and ours(cut, our.said, latent).isfinite().all()
+    shots = "1: a red ball on grass at noon\n1.5: a blue cone on grass at noon"
+    board, given = editing.SoraStoryboard.execute(our.clip, our.vae, shots, "cut", 0.5, latent).result[:2]
+    assert ours(cut, board, given).isfinite().all()
+    refused("each become a loop under ring time", lambda: ours(comfy_objects.ring_time(cut), our.said, latent))
+    whole = nodes_context_windows.WanContextWindowsManualNode.execute(our.model, 81, 5, "standard_static", 1, False, "pyramid").result[0]
+    differ("windows longer than the clip", ours(whole, our.said, latent, steps=25), plain)
+
+
+def check_saved(our: Our) -> None:
+    """A LoRA for our names, and what CheckpointSave writes of all three is a model of Sora Load Model."""
+    latent, weights = grid(our.vae), dict(our.core.dit.state_dict())
+    lora, merged = {}, dict(weights)
+    for layer, names in {
+        "blocks.0.self_attn.q": (
+            "diffusion_model.blocks.0.self_attn.q.lora_A.weight",
+            "diffusion_model.blocks.0.self_attn.q.lora_B.weight",
+        ),
+        "blocks.1.ffn.0": ("lora_unet_blocks_1_ffn_0.lora_down.weight", "lora_unet_blocks_1_ffn_0.lora_up.weight"),
+    }.items():
+        out, wide = weights[f"{layer}.weight"].shape
+        lora[names[0]], lora[names[1]] = torch.randn(2, wide) * 0.05, torch.randn(out, 2) * 0.05
+        merged[f"{layer}.weight"] = weights[f"{layer}.weight"] + lora[names[1]] @ lora[names[0]]
+    folder = Path(folder_paths.models_dir) / "loras"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(lora, folder / "ours.safetensors")
+    touched = stock.LoraLoaderModelOnly().load_lora_model_only(our.model, "ours.safetensors", 1.0)[0]
+    dit = DiT(our.core.dit.config)
+    dit.load_state_dict(merged)
+    same = ours(pipeline.SoraModel(codec=our.core.codec, text=our.core.text, tokenizer=our.core.tokenizer, dit=dit), our.text, latent)
+    made = ours(touched, our.said, latent)
+    differ("LoRA", made, same)
+    assert not torch.allclose(made, ours(our.model, our.said, latent)), "the LoRA changes nothing"
+    nodes_model_merging.CheckpointSave().save(touched, our.clip, our.vae, "checkpoints/sora")
+    folder_paths.add_model_folder_path("checkpoints", str(Path(folder_paths.get_output_directory()) / "checkpoints"))
+    save_file({"x": torch.zeros(1)}, Path(folder_paths.get_output_directory()) / "checkpoints" / "foreign.safetensors")
+    options = loading.SoraLoadModel.define_schema().inputs[0].options
+    assert options == ["bundled", "sora_00001_.safetensors"], options
+    model, clip, vae = adapters.load_model(options[1])
+    differ("a saved checkpoint", ours(model, stock.CLIPTextEncode().encode(clip, PROMPT)[0], latent), made)
+    refused("choose one of: bundled, sora_00001_.safetensors", lambda: adapters.load_model("foreign.safetensors"))
+    differ("its VAE", vae.decode(made), our.vae.decode(made))
+
+
+def check_tiles(our: Our) -> None:
+    """Several tiles in space and time: the same picture but for the seams."""
+    latent = grid(our.vae, 160, 128, 2.5)
+    samples = {"samples": ours(our.model, our.said, latent, steps=8)}
+    whole, cut = stock.VAEDecode().decode(our.vae, samples)[0], stock.VAEDecodeTiled().decode(our.vae, samples, 64, 32, 12, 4)[0]
+    assert whole.shape == cut.shape
+    level = -10 * math.log10(float((whole - cut).square().mean()))
+    assert level > 30, f"{level:.1f} dB"
+    frames = stock.VAEEncodeTiled().encode(our.vae, whole[:9], 64, 32, 12, 4)[0]["samples"]
+    assert frames.shape == our.vae.encode(whole[:9]).shape
+
+
+def image_model() -> Any:
+    """SD3 of one block, random."""
+    config = {"target": "torch.nn.Linear", "params": {"in_features": 4096, "out_features": 64}}
+    sizes = {"input_size": None, "pos_embed_scaling_factor": None, "pos_embed_max_size": 8, "depth": 1, "adm_in_channels": 2048}
+    net = mmdit.OpenAISignatureMMDITWrapper(in_channels=16, context_embedder_config=config, qkv_bias=True, patch_size=2, **sizes, **LAYERS)
+    return tiny(net)
+
+
+def check_refusals(our: Our) -> None:
+    """What does not fit is one sentence that says what was given and what would fit."""
+    latent, foreign, wan = grid(our.vae), [[torch.zeros(1, 8, 4096), {}]], tiny_wan("t2v", 16)
+    cells = {"samples": torch.zeros(1, 16, 2, 8, 8)}
+    image = image_model()
+    clip = video.host.VideoFromComponents(video.host.VideoComponents(images=torch.rand(9, 64, 64, 3), frame_rate=8))  # type: ignore[arg-type]
+    for part, call in {
+        "model is one of images or sound (SD3)": lambda: ours(image, foreign, cells, negative=foreign),
+        "is one of images or sound (SD3); a video": lambda: patches.SoraRingTime.execute(image),
+        "text features of width": lambda: ours(our.model, foreign, latent),
+        "takes text features of width": lambda: theirs(our.model, foreign, foreign, latent),
+        "the model is WAN21; encode": lambda: ours(wan, our.said, cells, negative=our.empty),
+        "negative is not linked": lambda: ours(wan, foreign, cells),
+        "latent has 4 channels and the model (SoraBase) takes": lambda: ours(
+            our.model, our.said, {"samples": torch.zeros(1, 4, 2, 12, 12)}
+        ),
+        "five dimensions": lambda: ours(our.model, our.said, {"samples": torch.zeros(1, 16, 12, 12)}),
+        "has five dimensions": lambda: patches.SoraModelForLatent.execute(our.model, {"samples": torch.zeros(1, 4, 8, 8)}),
+        "five dimensions [B": lambda: video.SoraDecodeVideo.execute({"samples": torch.zeros(1, 4, 8, 8)}, our.vae, 8.0),
+        "[B,32,T,H,W], not [1, 4, 2, 8, 8]": lambda: video.SoraDecodeVideo.execute({"samples": torch.zeros(1, 4, 2, 8, 8)}, our.vae, 8.0),
+        "the VAE of a video model": lambda: sampling.SoraNoiseGrid.execute(object(), sampling.FREE, 64, 64, 64, 1.0, 8.0),
+        "the mask has 4 frames and the clip 9": lambda: editing.SoraFillFrames.execute(our.vae, clip, "", torch.ones(4, 64, 64)),
+        "not from a batch of 2": lambda: edit_adapters.latent_clip(
+            our.vae, {"samples": torch.zeros(2, our.core.geometry.channels, 2, 8, 8)}
+        ),
+        "clip must be a CLIP, not NoneType": lambda: adapters.encode_text(None, PROMPT),
+    }.items():
+        refused(part, call)
+    wide = grid(vae_like(16, 4, 8), 64, 64, 1.1)
+    assert ours(wan, foreign, {**wide, "noise_mask": torch.ones(1, 1, 64, 64)}, negative=foreign).isfinite().all()
+
+
+if __name__ == "__main__":
+    run(check_casting, check_low_memory, check_guiders, check_caches_and_windows, check_saved, check_tiles, check_refusals)
