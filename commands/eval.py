@@ -6,19 +6,25 @@ import argparse
 import json
 from typing import Any
 
+from .generate import size
 from .terminal import ProgressLine, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--suite", required=True, help="what to measure, such as text")
     parser.add_argument("--n", type=int, help="how many prompts")
+    parser.add_argument("--size", type=size, metavar="WxH", help="width and height in pixels, multiples of 16")
+    parser.add_argument("--fps", type=float, help="frames per second")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
 def execute(args: argparse.Namespace) -> int:
     from ..sora_core import evaluation
 
-    settings = {} if args.n is None else {"n": args.n}
+    asked = {name: getattr(args, name) for name in ("size", "fps") if getattr(args, name) is not None}
+    settings: dict[str, Any] = {} if args.n is None else {"n": args.n}
+    if asked:
+        settings["size"] = evaluation.two_seconds(**asked)
     with ProgressLine(args.suite) as progress:
         report = evaluation.run_suite(args.suite, progress=progress, **settings)
     say(json.dumps(report) if args.json else table(report))

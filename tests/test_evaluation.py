@@ -47,15 +47,18 @@ class FrozenMaker:
     def generate(self, prompts, size, seed):
         return torch.zeros(len(prompts), 3, size.frames, size.height, size.width)
 
-    def edit(self, edit, prompt, seed):
+    def edit(self, edits, prompts, seeds):
+        return torch.cat([self.frozen(edit) for edit in edits])
+
+    def frozen(self, edit):
         kept = (edit.state.mask.amax((0, 1, 3, 4)) < 1).nonzero()
         last = edit.state.clean[:, :, int(kept.max()) if len(kept) else 0, None]
         frame = self.codec.decode(last, mid_stream=True)[:, :, -1:]
         still = self.codec.encode(frame.expand(-1, -1, 4, -1, -1), mid_stream=True)
         return torch.where(edit.state.mask > 0, still, edit.state.clean)
 
-    def shots(self, board, seed):
-        return self.edit(board.edit, "", seed)
+    def shots(self, boards, seeds):
+        return self.edit([board.edit for board in boards], [], seeds)
 
 
 class PerfectMaker(FrozenMaker):

@@ -14,9 +14,9 @@ from ..pipeline import load_bundled
 from ..types import Progress
 from . import animate, connect, drift, extend, fill, loop, restyle, shots, text
 from .bundled import BundledMaker
-from .making import Maker
+from .making import Maker, two_seconds
 
-__all__ = ["SUITES", "BundledMaker", "Maker", "run_suite"]
+__all__ = ["SUITES", "BundledMaker", "Maker", "run_suite", "two_seconds"]
 
 SUITES: dict[str, Callable[..., dict[str, Any]]] = {
     "text": text.run,

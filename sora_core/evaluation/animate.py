@@ -14,7 +14,7 @@ from ..grid import VideoSize
 from ..types import Progress
 from . import measures
 from .joins import coded_frames, prompt_of, same_subject
-from .making import SIZE, Maker, clip_of, counted, held_out, video_of
+from .making import SIZE, Maker, batches, clip_of, held_out, video_of
 from .statistics import Tally, report
 
 __all__ = ["run"]
@@ -26,18 +26,17 @@ AWAKE = 0.5
 def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
     """n first frames with the captions of their clips; the floor is the true clip through the codec behind its true first frame."""
     figures, floor = Tally(), Tally()
-    for i, scene in counted(held_out(n, family="single", seed=seed), progress):
-        truth = clip_of(scene, size)
-        first = truth[:1]
-        edit = animate([Keyframe(image=first, frame_idx=0)], maker.codec, size=size)
-        latent = maker.edit(edit, prompt_of(scene), seed + i)
-        frames = stitch(edit, latent, maker.codec)
-        best = coded_frames(maker, truth, [slice(0, 1)])
-        figures.right("kept", torch.equal(frames[:1], first))
-        figures.value("kept_psnr", measures.psnr(decode(edit, latent, maker.codec)[:1], first))
-        floor.value("kept_psnr", measures.psnr(coded_frames(maker, first), first))
-        tell(figures, reader, frames, scene, size)
-        tell(floor, reader, best, scene, size)
+    for numbers, scenes in batches(held_out(n, family="single", seed=seed), progress):
+        truths = [clip_of(scene, size) for scene in scenes]
+        edits = [animate([Keyframe(image=truth[:1], frame_idx=0)], maker.codec, size=size) for truth in truths]
+        latents = maker.edit(edits, [prompt_of(scene) for scene in scenes], [seed + i for i in numbers])
+        for scene, truth, edit, latent in zip(scenes, truths, edits, latents[:, None], strict=True):
+            first, frames = truth[:1], stitch(edit, latent, maker.codec)
+            figures.right("kept", torch.equal(frames[:1], first))
+            figures.value("kept_psnr", measures.psnr(decode(edit, latent, maker.codec)[:1], first))
+            floor.value("kept_psnr", measures.psnr(coded_frames(maker, first), first))
+            tell(figures, reader, frames, scene, size)
+            tell(floor, reader, coded_frames(maker, truth, [slice(0, 1)]), scene, size)
     return report("animate", n, figures, floor)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..diffusion import draw_noise
@@ -31,17 +32,20 @@ class BundledMaker:
         """Clips [B,3,F,H,W] in -1..1, one per prompt."""
         return sample_video(self.model, prompts, size, seed=seed, steps=self.steps, cfg=self.cfg, fps=size.fps)
 
-    def edit(self, edit: Edit, prompt: str, seed: int) -> Tensor:
-        """The sampled grid [1,C,T,h,w] of an edit."""
-        return self._sample(edit, encode_text(self.model, [prompt]), seed)
+    def edit(self, edits: Sequence[Edit], prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
+        """The sampled grids [B,C,T,h,w] of edits of one shape."""
+        return self._sample(edits, encode_text(self.model, prompts), seeds)
 
-    def shots(self, board: Storyboard, seed: int) -> Tensor:
-        """The sampled grid [1,C,T,h,w] of a storyboard."""
-        return self._sample(board.edit, encode_text(self.model, board.prompts)[None], seed, shots=board.rows)
+    def shots(self, boards: Sequence[Storyboard], seeds: Sequence[int]) -> Tensor:
+        """The sampled grids [B,C,T,h,w] of storyboards of one shape."""
+        cond = torch.stack([encode_text(self.model, board.prompts) for board in boards])
+        return self._sample([board.edit for board in boards], cond, seeds, shots=boards[0].rows)
 
-    def _sample(self, edit: Edit, cond: Tensor, seed: int, shots: Tensor | None = None) -> Tensor:
-        noise = draw_noise(edit.state.latent.shape[1:], seed)
+    def _sample(self, edits: Sequence[Edit], cond: Tensor, seeds: Sequence[int], shots: Tensor | None = None) -> Tensor:
+        first, states = edits[0], [edit.state for edit in edits]
+        latent, clean, mask = (torch.cat([getattr(state, name) for state in states]) for name in ("latent", "clean", "mask"))
+        noise = torch.cat([draw_noise(latent.shape[1:], seed) for seed in seeds])
         return sample(
-            self.model, edit.state, cond, noise=noise, steps=self.steps, cfg=self.cfg,
-            denoise=edit.denoise, fps=edit.fps, loop=edit.ring, shots=shots,
+            self.model, first.state.with_(latent=latent, clean=clean, mask=mask), cond, noise=noise, steps=self.steps, cfg=self.cfg,
+            denoise=first.denoise, fps=first.fps, loop=first.ring, shots=shots,
         )  # fmt: skip

@@ -13,8 +13,8 @@ from ..editing import Clip, connect
 from ..grid import VideoSize
 from ..types import Progress
 from . import measures
-from .joins import SECOND, Join, coded_frames, edited, measure_join, prompt_of, sized
-from .making import SIZE, Maker, clip_of, counted, held_out
+from .joins import Join, coded_frames, edited, measure_join, prompt_of, second, sized
+from .making import SIZE, Maker, batches, clip_of, held_out
 from .statistics import Tally, report
 
 __all__ = ["run"]
@@ -29,22 +29,24 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
     The floor of the seams is a true next frame through the codec, that of the residual the world's own transitions.
     """
     figures, floor = Tally(), Tally()
-    given, total = size.frames, 2 * size.frames + SECOND
-    firsts = held_out(n, family="single", seed=seed)
-    seconds = held_out(n, family="single", seed=seed + 1)
+    given, new = size.frames, second(size)
+    firsts, others = (held_out(n, family="single", seed=seed + k) for k in (0, 1))
     changes = held_out(n, family="transition", seed=seed)
-    for i, first in counted(firsts, progress):
-        a, b = clip_of(first, size), clip_of(seconds[i], size)
-        edit = connect(Clip(image=a, fps=size.fps), Clip(image=b, fps=size.fps), maker.codec, seconds=SECOND / size.fps)
-        prompt = f"{prompt_of(first).rstrip('.')}, then {prompt_of(seconds[i])}"
-        frames = edited(maker, edit, prompt, seed + i)
-        figures.right("kept", torch.equal(frames[:given], a), torch.equal(frames[-given:], b))
-        measure_join(figures, reader, frames, Join(start=given, end=total - given))
-        tell_middle(figures, frames[given - 1 : total - given + 1])
-        truth = clip_of(first, sized(size, given + SECOND))
-        best = coded_frames(maker, truth, [slice(0, given)])
-        measure_join(floor, reader, best, Join(start=given, end=given + SECOND))
-        tell_middle(floor, transition(maker, changes[i], size))
+    for numbers, scenes in batches(firsts, progress):
+        nexts = [others[i] for i in numbers]
+        a, b = ([clip_of(scene, size) for scene in group] for group in (scenes, nexts))
+        edits = [
+            connect(Clip(image=x, fps=size.fps), Clip(image=y, fps=size.fps), maker.codec, seconds=new / size.fps)
+            for x, y in zip(a, b, strict=True)
+        ]
+        prompts = [f"{prompt_of(x).rstrip('.')}, then {prompt_of(y)}" for x, y in zip(scenes, nexts, strict=True)]
+        for k, frames in enumerate(edited(maker, edits, prompts, [seed + i for i in numbers])):
+            figures.right("kept", torch.equal(frames[:given], a[k]), torch.equal(frames[-given:], b[k]))
+            measure_join(figures, reader, frames, Join(start=given, end=given + new))
+            tell_middle(figures, frames[given - 1 : given + new + 1])
+            best = coded_frames(maker, clip_of(scenes[k], sized(size, given + new)), [slice(0, given)])
+            measure_join(floor, reader, best, Join(start=given, end=given + new))
+            tell_middle(floor, transition(maker, changes[numbers[k]], size))
     return report("connect", n, figures, floor)
 
 
@@ -58,6 +60,5 @@ def tell_middle(tally: Tally, frames: Tensor) -> None:
 def transition(maker: Maker, scene: Scene, size: VideoSize) -> Tensor:
     """The frames of a true transition and one on either side, through the codec."""
     frames = coded_frames(maker, clip_of(scene, size))
-    middle = round(scene.change * size.fps)
-    start = max(0, middle - SECOND // 2 - 1)
-    return frames[start : middle + SECOND // 2 + 1]
+    middle, half = round(scene.change * size.fps), second(size) // 2
+    return frames[max(0, middle - half - 1) : middle + half + 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -13,8 +14,8 @@ from ..editing.coding import pixels_of
 from ..grid import VideoSize
 from ..types import Progress
 from . import measures
-from .joins import SECOND, coded_frames, prompt_of, same_subject, sized
-from .making import SIZE, Maker, clip_of, counted, held_out
+from .joins import coded_frames, prompt_of, same_subject, second, sized
+from .making import SIZE, Maker, batches, clip_of, held_out
 from .statistics import Tally, report
 
 __all__ = ["run"]
@@ -36,28 +37,30 @@ def run(
 ) -> dict[str, Any]:
     """n clips of bounded motion, extended `times` by a second; the floor is as long a true clip through the codec."""
     figures, floor = Tally(), Tally()
-    scenes = held_out(n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS)
-    for i, scene in counted(scenes, progress):
-        truth = clip_of(scene, sized(size, size.frames + times * SECOND))
-        frames = extended(maker, truth[: size.frames], scene, size.fps, times, seed + i)
-        tell(figures, reader, frames, scene, size.fps)
-        tell(floor, reader, coded_frames(maker, truth), scene, size.fps)
+    chosen = held_out(n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS)
+    for numbers, scenes in batches(chosen, progress):
+        truths = [clip_of(scene, sized(size, size.frames + times * second(size))) for scene in scenes]
+        given = [Clip(image=truth[: size.frames], fps=size.fps) for truth in truths]
+        for scene, truth, clip in zip(scenes, truths, extended(maker, given, scenes, size, times, seed + numbers[0]), strict=True):
+            for tally, shown in ((figures, pixels_of(clip, maker.codec)), (floor, coded_frames(maker, truth))):
+                tell(tally, reader, shown, scene, size)
     return report("drift", n, figures, floor)
 
 
-def extended(maker: Maker, image: Tensor, scene: Scene, fps: float, times: int, seed: int) -> Tensor:
-    """The frames after `times` extensions by a second; latents are kept, no pixel is encoded again."""
-    clip = Clip(image=image, fps=fps)
+def extended(maker: Maker, clips: list[Clip], scenes: Sequence[Scene], size: VideoSize, times: int, seed: int) -> list[Clip]:
+    """The clips after `times` extensions by a second; latents are kept, no pixel is encoded again."""
+    prompts = [prompt_of(scene) for scene in scenes]
     for i in range(times):
-        edit = extend(clip, maker.codec, seconds=SECOND / fps)
-        clip = continued(edit, maker.edit(edit, prompt_of(scene), seed + 1000 * i), maker.codec)
-    return pixels_of(clip, maker.codec)
+        edits = [extend(clip, maker.codec, seconds=second(size) / size.fps) for clip in clips]
+        latents = maker.edit(edits, prompts, [seed + 1000 * i + k for k in range(len(clips))])
+        clips = [continued(edit, latent, maker.codec) for edit, latent in zip(edits, latents[:, None], strict=True)]
+    return clips
 
 
-def tell(tally: Tally, reader: Reader, frames: Tensor, scene: Scene, fps: float) -> None:
+def tell(tally: Tally, reader: Reader, frames: Tensor, scene: Scene, size: VideoSize) -> None:
     """Drift of the picture, whether the subject is still right, and that it still moves."""
     for name, value in zip(("brightness", "contrast", "saturation"), measures.drift(frames).tolist(), strict=True):
         tally.value(name, value)
-    tally.right("subject", same_subject(reader, frames, fps, scene))
+    tally.right("subject", same_subject(reader, frames, size.fps, scene))
     if scene.things[0].motion != "still":
-        tally.value("movement", measures.motion(frames[-2 * SECOND :]))
+        tally.value("movement", measures.motion(frames[-2 * second(size) :]))

@@ -12,8 +12,8 @@ from ..editing import Clip, fill
 from ..grid import VideoSize
 from ..types import Progress
 from . import measures
-from .joins import SECOND, Join, coded_frames, edited, measure_join, prompt_of, sized, true_track
-from .making import SIZE, Maker, clip_of, counted, held_out, video_of
+from .joins import Join, coded_frames, edited, measure_join, prompt_of, second, sized, true_track
+from .making import SIZE, Maker, batches, clip_of, held_out, video_of
 from .statistics import Tally, report
 
 __all__ = ["run"]
@@ -27,23 +27,23 @@ NEAR = 0.05
 def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
     """n clips of which a second after the first half is made anew; the floor is the true second through the codec."""
     figures, floor = Tally(), Tally()
-    start = size.frames // 2 + 1
-    total = start + 2 * SECOND
-    hole = slice(start, start + SECOND)
-    wanted = {"seconds": total / size.fps, "accept": lambda scene: scene.things[0].motion in MOTIONS}
-    for i, scene in counted(held_out(n, family="single", seed=seed, **wanted), progress):  # type: ignore[arg-type]
-        truth = clip_of(scene, sized(size, total))
-        missing = torch.zeros(total)
-        missing[hole] = 1
-        given = truth.clone()
-        given[hole] = 0.5
-        frames = edited(maker, fill(Clip(image=given, fps=size.fps), maker.codec, missing=missing), prompt_of(scene), seed + i)
-        best = coded_frames(maker, truth, [slice(0, hole.start), slice(hole.stop, total)])
-        path = true_track(scene, size, total)[hole]
-        figures.right("kept", torch.equal(frames[missing == 0], truth[missing == 0]))
-        for tally, shown in ((figures, frames), (floor, best)):
-            measure_join(tally, reader, shown, Join(start=hole.start, end=hole.stop))
-            tell_path(tally, reader, shown[hole], path, size.width / size.height)
+    start, new = size.frames // 2 + 1, second(size)
+    total, hole = start + 2 * new, slice(start, start + new)
+    missing = torch.zeros(total)
+    missing[hole] = 1
+    chosen = held_out(n, family="single", seed=seed, seconds=total / size.fps, accept=lambda scene: scene.things[0].motion in MOTIONS)
+    for numbers, scenes in batches(chosen, progress):
+        truths = [clip_of(scene, sized(size, total)) for scene in scenes]
+        gaps = [truth.index_fill(0, torch.arange(hole.start, hole.stop), 0.5) for truth in truths]
+        edits = [fill(Clip(image=gap, fps=size.fps), maker.codec, missing=missing) for gap in gaps]
+        made = edited(maker, edits, [prompt_of(scene) for scene in scenes], [seed + i for i in numbers])
+        for scene, truth, frames in zip(scenes, truths, made, strict=True):
+            figures.right("kept", torch.equal(frames[missing == 0], truth[missing == 0]))
+            best = coded_frames(maker, truth, [slice(0, hole.start), slice(hole.stop, total)])
+            path = true_track(scene, size, total)[hole]
+            for tally, shown in ((figures, frames), (floor, best)):
+                measure_join(tally, reader, shown, Join(start=hole.start, end=hole.stop))
+                tell_path(tally, reader, shown[hole], path, size.width / size.height)
     return report("fill", n, figures, floor)
 
 

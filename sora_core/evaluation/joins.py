@@ -17,10 +17,7 @@ from . import measures
 from .making import Maker, coded, video_of
 from .statistics import Tally
 
-__all__ = ["SECOND", "Join", "coded_frames", "edited", "measure_join", "prompt_of", "same_subject", "sized", "true_track"]
-
-SECOND = 8
-"""frames made by the verbs in their suites: a second at 8 fps"""
+__all__ = ["Join", "coded_frames", "edited", "measure_join", "prompt_of", "same_subject", "second", "sized", "true_track"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +37,15 @@ def prompt_of(scene: Scene) -> str:
     return describe(scene, "plain")
 
 
-def edited(maker: Maker, edit: Edit, prompt: str, seed: int) -> Tensor:
-    """The frames [F,H,W,3] that a user sees of an edit."""
-    return stitch(edit, maker.edit(edit, prompt, seed), maker.codec)
+def second(size: VideoSize, factor: int = 4) -> int:
+    """Frames that the verbs make in their suites: a second, in whole latent frames."""
+    return max(1, round(size.fps / factor)) * factor
+
+
+def edited(maker: Maker, edits: Sequence[Edit], prompts: Sequence[str], seeds: Sequence[int]) -> list[Tensor]:
+    """The frames [F,H,W,3] that a user sees of each edit."""
+    latents = maker.edit(edits, prompts, seeds)
+    return [stitch(edit, latent[None], maker.codec) for edit, latent in zip(edits, latents, strict=True)]
 
 
 def coded_frames(maker: Maker, frames: Tensor, kept: Sequence[slice] = ()) -> Tensor:

@@ -11,8 +11,8 @@ from ..editing import Clip, loop_clip, loop_new
 from ..grid import VideoSize
 from ..types import Progress
 from . import measures
-from .joins import SECOND, Join, coded_frames, edited, measure_join, prompt_of, same_subject, sized
-from .making import SIZE, Maker, clip_of, counted, held_out, video_of
+from .joins import Join, coded_frames, edited, measure_join, prompt_of, same_subject, second, sized
+from .making import SIZE, Maker, batches, clip_of, held_out, video_of
 from .statistics import Tally, report
 
 __all__ = ["run"]
@@ -24,21 +24,22 @@ MOTIONS = ("bounce", "spin")
 def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
     """n loops from text and n clips closed into loops; the floor of the wrap is an ordinary last step of a true clip."""
     figures, floor = Tally(), Tally()
-    scenes = held_out(n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS)
-    ring = sized(size, size.frames - 1)
-    for i, scene in counted(scenes, progress):
-        truth = clip_of(scene, size)
-        best = coded_frames(maker, truth)
-        frames = edited(maker, loop_new(maker.codec, size=ring), prompt_of(scene), seed + i)
-        measure_wrap(figures, reader, frames, "_text")
-        figures.right("subject", same_subject(reader, frames, size.fps, scene))
-        closed = edited(
-            maker, loop_clip(Clip(image=truth, fps=size.fps), maker.codec, seconds=SECOND / size.fps), prompt_of(scene), seed + i
-        )
-        measure_wrap(figures, reader, closed, "_clip")
-        measure_join(figures, reader, closed, Join(start=len(truth), end=len(closed)), "_clip")
-        floor.right("subject", same_subject(reader, best, size.fps, scene))
-        ordinary(floor, reader, best)
+    chosen = held_out(n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS)
+    for numbers, scenes in batches(chosen, progress):
+        prompts, seeds = [prompt_of(scene) for scene in scenes], [seed + i for i in numbers]
+        truths = [clip_of(scene, size) for scene in scenes]
+        new = loop_new(maker.codec, size=sized(size, size.frames - 1))
+        made = edited(maker, [new] * len(scenes), prompts, seeds)
+        closing = [loop_clip(Clip(image=truth, fps=size.fps), maker.codec, seconds=second(size) / size.fps) for truth in truths]
+        closed = edited(maker, closing, prompts, seeds)
+        for scene, truth, frames, whole in zip(scenes, truths, made, closed, strict=True):
+            best = coded_frames(maker, truth)
+            measure_wrap(figures, reader, frames, "_text")
+            measure_wrap(figures, reader, whole, "_clip")
+            measure_join(figures, reader, whole, Join(start=len(truth), end=len(whole)), "_clip")
+            for tally, shown in ((figures, frames), (floor, best)):
+                tally.right("subject", same_subject(reader, shown, size.fps, scene))
+            ordinary(floor, reader, best)
     return report("loop", n, figures, floor)
 
 

@@ -18,12 +18,21 @@ from ..grid import VideoSize
 from ..pipeline import DEFAULTS
 from ..types import Progress
 
-__all__ = ["Maker", "clip_of", "coded", "counted", "held_out", "shape_of", "true_clips", "video_of"]
+__all__ = ["Maker", "batches", "clip_of", "coded", "held_out", "shape_of", "true_clips", "two_seconds", "video_of"]
 
 FIRST_SEED = 900_000_000
 """held-out scenes are drawn from here on; no training comes this far"""
-SIZE = VideoSize(frames=17, height=DEFAULTS.size[1], width=DEFAULTS.size[0], fps=DEFAULTS.fps)
-"""what the suites ask for: the default size, two seconds with both ends"""
+
+
+def two_seconds(size: tuple[int, int] = DEFAULTS.size, fps: float = DEFAULTS.fps) -> VideoSize:
+    """A clip of that width and height, two seconds with both ends, in whole latent frames."""
+    return VideoSize(frames=max(1, round(fps / 2)) * 4 + 1, height=size[1], width=size[0], fps=fps)
+
+
+SIZE = two_seconds()
+"""what the suites ask for"""
+BATCH = 16
+"""scenes whose clips are sampled at once"""
 
 
 class Maker(Protocol):
@@ -38,12 +47,12 @@ class Maker(Protocol):
         """Clips [B,3,F,H,W] in -1..1, one per prompt."""
         ...
 
-    def edit(self, edit: Edit, prompt: str, seed: int) -> Tensor:
-        """The sampled grid [1,C,T,h,w] of a verb's edit."""
+    def edit(self, edits: Sequence[Edit], prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
+        """The sampled grids [B,C,T,h,w] of a verb's edits of one shape."""
         ...
 
-    def shots(self, board: Storyboard, seed: int) -> Tensor:
-        """The sampled grid [1,C,T,h,w] of several shots."""
+    def shots(self, boards: Sequence[Storyboard], seeds: Sequence[int]) -> Tensor:
+        """The sampled grids [B,C,T,h,w] of storyboards of one shape."""
         ...
 
 
@@ -90,9 +99,10 @@ def coded(codec: Codec, video: Tensor, batch: int = 8) -> Tensor:
     return torch.cat([codec.decode(codec.encode(part))[:, :, :count].clamp(-1, 1) for part in whole.split(batch)])
 
 
-def counted(items: Sequence[Scene], progress: Progress | None) -> Iterator[tuple[int, Scene]]:
-    """The scenes with their number, telling how far it has come after each."""
-    for i, item in enumerate(items):
-        yield i, item
+def batches(scenes: Sequence[Scene], progress: Progress | None) -> Iterator[tuple[list[int], Sequence[Scene]]]:
+    """The scenes, some at a time, with their numbers, telling how far it has come after each batch."""
+    for start in range(0, len(scenes), BATCH):
+        part = scenes[start : start + BATCH]
+        yield list(range(start, start + len(part))), part
         if progress is not None:
-            progress(i + 1, len(items))
+            progress(start + len(part), len(scenes))

@@ -19,7 +19,7 @@ from ..text import words
 from ..types import Progress
 from . import measures
 from .joins import coded_frames, edited, prompt_of, true_track
-from .making import SIZE, Maker, clip_of, counted, held_out, video_of
+from .making import SIZE, Maker, batches, clip_of, held_out, video_of
 from .statistics import Tally, report
 
 __all__ = ["run"]
@@ -45,16 +45,17 @@ def run(
     sheet: where a picture goes that shows a clip over `denoise`. The floor is the true clip in the new setting or style.
     """
     figures, floor = Tally(), Tally()
-    scenes = held_out(n, family="single", seed=seed)
+    chosen = held_out(n, family="single", seed=seed)
     if sheet is not None:
-        draw_sweep(sheet, maker, scenes[:2], size, seed)
-    for i, scene in counted(scenes, progress):
-        after = other(scene, style=i % 2 == 1)
-        edit = restyle(Clip(image=clip_of(scene, size), fps=size.fps), maker.codec, denoise=denoise)
-        frames = edited(maker, edit, prompt_of(after), seed + i)
-        track = true_track(scene, size, size.frames)
-        for tally, shown in ((figures, frames), (floor, coded_frames(maker, clip_of(after, size)))):
-            tell(tally, reader, shown, after, size, track)
+        draw_sweep(sheet, maker, chosen[:2], size, seed)
+    for numbers, scenes in batches(chosen, progress):
+        wanted = [other(scene, style=i % 2 == 1) for i, scene in zip(numbers, scenes, strict=True)]
+        edits = [restyle(Clip(image=clip_of(scene, size), fps=size.fps), maker.codec, denoise=denoise) for scene in scenes]
+        made = edited(maker, edits, [prompt_of(after) for after in wanted], [seed + i for i in numbers])
+        for scene, after, frames in zip(scenes, wanted, made, strict=True):
+            track = true_track(scene, size, size.frames)
+            for tally, shown in ((figures, frames), (floor, coded_frames(maker, clip_of(after, size)))):
+                tell(tally, reader, shown, after, size, track)
     return report("restyle", n, figures, floor)
 
 
@@ -94,7 +95,7 @@ def draw_sweep(path: Path, maker: Maker, scenes: list[Scene], size: VideoSize, s
         captions.append(f"given: {prompt_of(scene)}")
         for denoise in SWEEP:
             edit = restyle(Clip(image=source, fps=size.fps), maker.codec, denoise=denoise)
-            rows.append(video_of(edited(maker, edit, prompt, seed)))
+            rows.append(video_of(edited(maker, [edit], [prompt], [seed])[0]))
             captions.append(f"denoise {denoise:g}: {prompt}")
     path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(rows, 8, captions=captions).save(path)

@@ -14,7 +14,7 @@ from ..grid import VideoSize
 from ..types import Progress
 from . import measures
 from .joins import coded_frames, prompt_of, same_subject, sized
-from .making import SIZE, Maker, clip_of, counted, held_out, video_of
+from .making import SIZE, Maker, batches, clip_of, held_out, video_of
 from .restyle import other
 from .statistics import Tally, report
 
@@ -25,13 +25,17 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
     """n storyboards of two shots: the same subject, another place after the cut. The floor is two true clips, joined."""
     figures, floor = Tally(), Tally()
     length = size.frames - 1
-    for i, scene in counted(held_out(n, family="single", seed=seed), progress):
-        pair = (scene, other(scene, style=False))
-        board = storyboard([Shot(prompt=prompt_of(s), seconds=length / size.fps) for s in pair], maker.codec, size=size)
-        frames = stitch(board.edit, maker.shots(board, seed + i), maker.codec)
-        best = coded_frames(maker, torch.cat([clip_of(s, sized(size, length)) for s in pair]))
-        for tally, shown in ((figures, frames), (floor, best)):
-            tell(tally, reader, shown, pair, length, size.fps, maker.codec.geometry.time_factor)
+    for numbers, scenes in batches(held_out(n, family="single", seed=seed), progress):
+        pairs = [(scene, other(scene, style=False)) for scene in scenes]
+        boards = [
+            storyboard([Shot(prompt=prompt_of(s), seconds=length / size.fps) for s in pair], maker.codec, size=size) for pair in pairs
+        ]
+        latents = maker.shots(boards, [seed + i for i in numbers])
+        for pair, board, latent in zip(pairs, boards, latents[:, None], strict=True):
+            frames = stitch(board.edit, latent, maker.codec)
+            best = coded_frames(maker, torch.cat([clip_of(s, sized(size, length)) for s in pair]))
+            for tally, shown in ((figures, frames), (floor, best)):
+                tell(tally, reader, shown, pair, length, size.fps, maker.codec.geometry.time_factor)
     return report("shots", n, figures, floor)
 
 
