@@ -149,12 +149,22 @@ def codec_of(vae: Any) -> Any:
     return vae.codec if is_ours(vae) else host_models("VAE", vae).codec_of(vae)
 
 
-def samples_of(latent: dict[str, Any]) -> Tensor:
+def samples_of(latent: dict[str, Any], name: str = "latent") -> Tensor:
     """[B,C,T,H,W] of a LATENT; raises InputError for the latents of image models."""
     samples = latent["samples"]
     if samples.ndim != 5:
-        raise InputError(f"a video's LATENT has five dimensions [B,C,T,H,W]; this one has {list(samples.shape)}, as image models make them")
+        raise InputError(f"{name} is {list(samples.shape)}, as image models make them; a video's has five dimensions [B,C,T,H,W]")
     return samples
+
+
+def sampled(vae: Any, samples: dict[str, Any]) -> Tensor:
+    """[1,C,T,H,W] of a LATENT to decode; raises InputError for one of another model or of several clips."""
+    found, channels = samples_of(samples, "samples"), geometry_of(vae).channels
+    if found.shape[1] != channels:
+        raise InputError(f"samples has {found.shape[1]} channels and the VAE {channels}; take the VAE of the model that sampled it")
+    if len(found) != 1:
+        raise InputError(f"samples is a batch of {len(found)} and a video is one; choose one with Latent From Batch")
+    return found
 
 
 def state_of(latent: dict[str, Any], geometry: Geometry, *, ring: bool = False) -> LatentState:
@@ -166,7 +176,9 @@ def state_of(latent: dict[str, Any], geometry: Geometry, *, ring: bool = False) 
 
     samples = samples_of(latent).float()
     if samples.shape[1] != geometry.channels:
-        raise InputError(f"this LATENT has {samples.shape[1]} channels and the model {geometry.channels}; size it with the model's own VAE")
+        raise InputError(
+            f"latent has {samples.shape[1]} channels and the model {geometry.channels}; size it with the VAE of the same model"
+        )
     given = latent.get("noise_mask")
     mask = torch.ones_like(samples[:, :1]) if given is None else _mask(given, samples)
     edit = latent.get("sora", {}).get("edit")
@@ -265,10 +277,10 @@ def decoded(vae: Any, latent: dict[str, Any]) -> Iterator[Tensor]:
         from ..sora_core.editing import stitch
         from ..sora_core.media.convert import image_to_video
 
-        yield image_to_video(stitch(asked["edit"], samples_of(latent), codec_of(vae)))
+        yield image_to_video(stitch(asked["edit"], sampled(vae, latent), codec_of(vae)))
         return
     left = asked.get("frames")
-    for chunk in pipeline.decode_stream(codec_of(vae), samples_of(latent)):
+    for chunk in pipeline.decode_stream(codec_of(vae), sampled(vae, latent)):
         height, width = asked.get("height", chunk.shape[3]), asked.get("width", chunk.shape[4])
         frames = chunk.shape[2] if left is None else min(left, chunk.shape[2])
         if frames:

@@ -66,11 +66,11 @@ def latent_clip(vae: Any, samples: dict[str, Any]) -> Clip:
     from ..sora_core.editing import Clip, continued
     from ..sora_core.grid import spans
 
-    asked, latent = samples.get("sora", {}), adapters.samples_of(samples)
+    asked, latent = samples.get("sora", {}), adapters.samples_of(samples, "samples")
     if "edit" in asked:
         return continued(asked["edit"], latent, adapters.codec_of(vae))
     if len(latent) != 1:
-        raise InputError(f"an edit goes on from one clip, not from a batch of {len(latent)}; choose one with Latent From Batch")
+        raise InputError(f"samples is a batch of {len(latent)} and an edit goes on from one clip; choose one with Latent From Batch")
     size = (asked["height"], asked["width"]) if "height" in asked else None
     return Clip(latent=latent, spans=spans(latent.shape[2], adapters.geometry_of(vae)), fps=asked.get("fps", adapters.FPS), size=size)
 
@@ -116,7 +116,7 @@ def stitched(vae: Any, samples: dict[str, Any], *, colour_match: bool) -> tuple[
     from ..sora_core.editing import stitch
 
     edit = edit_of(samples)
-    image = stitch(edit, adapters.samples_of(samples), adapters.codec_of(vae), colour_match=colour_match)
+    image = stitch(edit, adapters.sampled(vae, samples), adapters.codec_of(vae), colour_match=colour_match)
     rate = Fraction(edit.fps).limit_denominator(100_000)
     parts = host.VideoComponents(images=image, audio=samples["sora"].get("sound"), frame_rate=rate)
     return host.VideoFromComponents(parts), image, edit.fps

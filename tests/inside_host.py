@@ -183,13 +183,17 @@ def check_refusals(our: Our) -> None:
         "latent has 4 channels and the model (SoraBase) takes": lambda: ours(
             our.model, our.said, {"samples": torch.zeros(1, 4, 2, 12, 12)}
         ),
-        "five dimensions": lambda: ours(our.model, our.said, {"samples": torch.zeros(1, 16, 12, 12)}),
-        "has five dimensions": lambda: patches.SoraModelForLatent.execute(our.model, {"samples": torch.zeros(1, 4, 8, 8)}),
-        "five dimensions [B": lambda: video.SoraDecodeVideo.execute({"samples": torch.zeros(1, 4, 8, 8)}, our.vae, 8.0),
-        "[B,32,T,H,W], not [1, 4, 2, 8, 8]": lambda: video.SoraDecodeVideo.execute({"samples": torch.zeros(1, 4, 2, 8, 8)}, our.vae, 8.0),
+        "latent is [1, 16, 12, 12], as image": lambda: ours(our.model, our.said, {"samples": torch.zeros(1, 16, 12, 12)}),
+        "latent is [1, 4, 8, 8], as image models make them; a video's": lambda: patches.SoraModelForLatent.execute(
+            our.model, {"samples": torch.zeros(1, 4, 8, 8)}
+        ),
+        "samples is [1, 4, 8, 8], as": lambda: video.SoraDecodeVideo.execute({"samples": torch.zeros(1, 4, 8, 8)}, our.vae, 8.0),
+        "samples has 4 channels and the VAE 32": lambda: video.SoraDecodeVideo.execute(
+            {"samples": torch.zeros(1, 4, 2, 8, 8)}, our.vae, 8.0
+        ),
         "the VAE of a video model": lambda: sampling.SoraNoiseGrid.execute(object(), sampling.FREE, 64, 64, 64, 1.0, 8.0),
         "the mask has 4 frames and the clip 9": lambda: editing.SoraFillFrames.execute(our.vae, clip, "", torch.ones(4, 64, 64)),
-        "not from a batch of 2": lambda: edit_adapters.latent_clip(
+        "samples is a batch of 2 and an edit": lambda: edit_adapters.latent_clip(
             our.vae, {"samples": torch.zeros(2, our.core.geometry.channels, 2, 8, 8)}
         ),
         "clip must be a CLIP, not NoneType": lambda: adapters.encode_text(None, PROMPT),
