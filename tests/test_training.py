@@ -9,8 +9,9 @@ import pytest
 import torch
 from sora_nodes.sora_core import checkpoints, training
 from sora_nodes.sora_core.data.clips import ClipKind, Shard, scenes_of
+from sora_nodes.sora_core.data.latents import cells_with_things
 from sora_nodes.sora_core.data.packs import GroupSpec, PackSource, keep_mask
-from sora_nodes.sora_core.data.world import is_held_out
+from sora_nodes.sora_core.data.world import is_held_out, sample_scene, truth
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
 from sora_nodes.sora_core.errors import Cancelled, InputError
 from sora_nodes.sora_core.grid import Geometry
@@ -42,6 +43,7 @@ def latents_of(width: int, frames: int, *, family: str | None = None, fps: float
         "latent": torch.randn(4, 4, (frames - 1) // 4 + 1, 4, width // 8, generator=generator).half(),
         "ids": torch.where(torch.arange(TEXT_TOKENS) < lengths, ids, 0).short(),
         "starts": torch.tensor([0.0, 0.75][:parts]).expand(4, parts).clone(),
+        "things": (torch.rand(4, (frames - 1) // 4 + 1, 4, width // 8, generator=generator) < 0.2).byte(),
     }
     return Shard(path=Path(kind.name), kind=kind, first_seed=0, tensors=tensors)
 
@@ -135,6 +137,30 @@ def test_a_run_stopped_in_every_stage_ends_the_same(tmp_path: Path, monkeypatch:
         assert a.config == b.config and all(torch.equal(a.tensors[key], b.tensors[key]) for key in a.tensors), name
 
 
+def test_every_cell_with_a_thing_is_known() -> None:
+    kind = ClipKind(height=32, width=64, frames=9, fps=8.0, family="single")
+    for seed in range(3):
+        scene = sample_scene(seed, family="single")
+        cells = cells_with_things(scene, kind, GEOMETRY)
+        seen = (truth(scene, kind.shape).ids >= 2).view(9, 4, 8, 8, 8).float().mean((2, 4))
+        late = torch.stack([seen[0], seen[1:5].amax(0), seen[5:].amax(0)])
+        assert cells.shape == (3, 4, 8) and bool(cells[late > 0.5].all()) and not cells[late == 0].any()
+
+
+def test_an_error_on_a_thing_counts_for_more(source: PackSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model()
+    pack = source.pack(step_generator(0, 0), 0.0)
+
+    def loss_if_wrong(where: list[torch.Tensor], emphasis: float) -> float:
+        outputs = [latent + cells for latent, cells in zip(pack.latents, where, strict=True)]
+        monkeypatch.setattr(model.dit, "forward", lambda *_: outputs)
+        return float(TransformerLoss(model=model, source=source, keep=(0.0, 0.0), emphasis=emphasis)(0))
+
+    around = [1 - things for things in pack.things]
+    assert loss_if_wrong(pack.things, 4.0) > loss_if_wrong(pack.things, 0.0)
+    assert loss_if_wrong(around, 4.0) < loss_if_wrong(around, 0.0)
+
+
 def test_the_moving_average_follows_every_step(tmp_path: Path) -> None:
     model = torch.nn.Linear(2, 1, bias=False)
     recipe = Recipe(steps=5, warmup=1, ema=0.5, save_every=5)
@@ -226,7 +252,7 @@ def padded_loss(loss: TransformerLoss, seen: tuple, step: int) -> torch.Tensor:
     pack = loss.source.pack(step_generator(loss.seed, step), loss.keep[0])
     features = loss.model.text(pack.ids)
     errors, counts = [], []
-    for group, latents, grid, inputs in zip(plan.layout.groups, pack.latents, pack.grids, noisy, strict=True):
+    for group, latents, grid, things, inputs in zip(plan.layout.groups, pack.latents, pack.grids, pack.things, noisy, strict=True):
         for i in range(group.clips):
             rows = [group.first_text + row for row in ([i] if grid.text_rows is None else grid.text_rows[i].tolist())]
             own = ClipGrid(
@@ -240,12 +266,13 @@ def padded_loss(loss: TransformerLoss, seen: tuple, step: int) -> torch.Tensor:
             )
             at = sigma[len(errors) : len(errors) + 1]
             (out,) = loss.model.dit([inputs[i : i + 1]], at, loss.model.dit.plan([own]), loss.model.dit.text(features[rows]))
-            weight = own.mask / at.clamp(min=loss.least_sigma).square()
+            share = own.mask * (1 + loss.emphasis * things[i : i + 1])
+            weight = share / at.clamp(min=loss.least_sigma).square()
             error = torch.zeros(4, 3, 4, 8)
             _, c, t, h, w = out.shape
             error[:c, :t, :h, :w] = (weight * (out - latents[i : i + 1]).square())[0]
             errors.append(error)
-            counts.append(own.mask.sum() * c)
+            counts.append(share.sum() * c)
     return torch.stack(errors).sum() / torch.stack(counts).sum()
 
 

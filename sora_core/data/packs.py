@@ -36,10 +36,11 @@ class GroupSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """One batch: latents per group, their grids, token ids of all texts [B,S] and the seed of its noise."""
+    """One batch: latents per group, their grids, where things are seen (0 or 1, [n,1,T,H,W]), token ids of all texts [B,S]."""
 
     latents: list[Tensor]
     grids: list[ClipGrid]
+    things: list[Tensor]
     ids: Tensor
 
 
@@ -98,9 +99,10 @@ class PackSource:
     def pack(self, generator: torch.Generator, keep: float | None = None) -> Pack:
         """One pack; everything random comes from the generator."""
         parts = [self._group(spec, generator, self.keep if keep is None else keep) for spec in self.mix]
-        return Pack(latents=[p[0] for p in parts], grids=[p[1] for p in parts], ids=torch.cat([p[2] for p in parts]))
+        latents, grids, things, ids = (list(part) for part in zip(*parts, strict=True))
+        return Pack(latents=latents, grids=grids, things=things, ids=torch.cat(ids))
 
-    def _group(self, spec: GroupSpec, generator: torch.Generator, keep: float) -> tuple[Tensor, ClipGrid, Tensor]:
+    def _group(self, spec: GroupSpec, generator: torch.Generator, keep: float) -> tuple[Tensor, ClipGrid, Tensor, Tensor]:
         shards = self._matching(spec)
         shard = shards[int(torch.randint(len(shards), (), generator=generator))]
         latent = shard.tensors["latent"]
@@ -108,7 +110,9 @@ class PackSource:
         longest = latent.shape[2]
         first = self._starts(spec, longest, generator)
         window = first[:, None] + torch.arange(spec.frames)
-        x = latent[chosen].float().movedim(2, 1)[torch.arange(spec.clips)[:, None], window].movedim(1, 2)
+        clips = torch.arange(spec.clips)[:, None]
+        x = latent[chosen].float().movedim(2, 1)[clips, window].movedim(1, 2)
+        things = shard.tensors["things"][chosen].float()[clips, window]
         all_spans = spans(longest, self.geometry)
         times = positions(all_spans, shard.kind.fps)
         masks = torch.stack([self._mask((spec.frames, *x.shape[3:]), generator, keep) for _ in range(spec.clips)])
@@ -122,7 +126,7 @@ class PackSource:
             text_rows=rows,
             texts=len(ids) if rows is not None else 0,
         )
-        return x, grid, ids
+        return x, grid, things[:, None], ids
 
     def _starts(self, spec: GroupSpec, longest: int, generator: torch.Generator) -> Tensor:
         """The first latent frame of each clip: half begin mid-stream; a still is always the first."""
