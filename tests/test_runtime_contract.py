@@ -6,9 +6,12 @@ After an addition, run `python tests/test_runtime_contract.py` and commit the fi
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import sora_nodes
 from sora_nodes.commands.run import local_registry
 from sora_nodes.nodes import SoraExtension
 from sora_nodes.runtime.registry import Registry
@@ -86,6 +89,19 @@ def test_names_that_nodes_offer_are_those_of_the_core() -> None:
 
 def test_stock_nodes_do_not_take_our_prefix() -> None:
     assert {name for name in local_registry().names() if name.startswith("Sora")} == set(ours().names())
+
+
+def test_an_older_comfyui_is_told_what_is_needed() -> None:
+    root = Path(__file__).parent.parent
+    code = f"""
+import importlib.util, sys, types
+sys.modules["comfyui_version"] = types.SimpleNamespace(__version__=sys.argv[1])
+spec = importlib.util.spec_from_file_location("pack", {str(root / "__init__.py")!r}, submodule_search_locations=[{str(root)!r}])
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+"""
+    old, new = (subprocess.run([sys.executable, "-c", code, version], capture_output=True, text=True) for version in ("0.3.9", "0.10.0"))
+    assert "Sora Nodes needs ComfyUI 0.3.64 or newer, and this is 0.3.9" in old.stderr and new.returncode == 0
+    assert f'requires-comfyui = ">={".".join(map(str, sora_nodes.OLDEST))}"' in (root / "pyproject.toml").read_text()
 
 
 if __name__ == "__main__":
