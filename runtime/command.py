@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..sora_core.errors import InputError
-from ..sora_core.files import check_writable
+from ..sora_core.files import check_folder
 from .batch import Outcome, run_jobs
 from .executor import Executor
 from .graph import Graph, Node
@@ -132,4 +132,4 @@ def run_batch(order: Order, told: Told) -> list[Outcome]:
 def _check_output(folder: Path) -> None:
     """Makes the folder for results. Raises ResourceError where nothing can be written there, before anything is made."""
     make_folder(folder)
-    check_writable(folder / "results.csv", ROOM)
+    check_folder(folder, ROOM)

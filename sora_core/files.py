@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .errors import ResourceError
 
-__all__ = ["beside", "check_writable", "size_text", "write_text"]
+__all__ = ["beside", "check_folder", "check_writable", "size_text", "write_text"]
 
 PART = ".part"
 """ending of a file that is still being written"""
@@ -54,17 +54,28 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
     folder = path.absolute().parent
     if not folder.is_dir():
         raise ResourceError(f"cannot write {path}: there is no folder {folder}; make it or name another.")
-    if path.exists() and not path.is_file():
+    try:
+        taken = path.exists() and not path.is_file()
+    except OSError as error:
+        raise write_error(path, error) from error
+    if taken:
         raise ResourceError(f"cannot write {path}: it is not a file; name one inside it or another.")
+    check_folder(folder, estimated_bytes, what=path)
+
+
+def check_folder(folder: Path, estimated_bytes: int, *, what: Path | None = None) -> None:
+    """Raise ResourceError, naming `what` or the folder, unless files of `estimated_bytes` together can be made in a folder."""
+    what = what or folder
     probe = folder / f".{secrets.token_hex(4)}{PART}"
     try:
         probe.touch()
         probe.unlink()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise write_error(path, error) from error
+        raise write_error(what, error) from error
     if estimated_bytes and free < estimated_bytes + MARGIN:
-        raise ResourceError(f"cannot write {path}: it needs about {size_text(estimated_bytes)} and {size_text(free)} are free in {folder}.")
+        need = size_text(estimated_bytes + MARGIN)
+        raise ResourceError(f"cannot write {what}: that needs about {need} of free space, and {size_text(free)} are free; name another.")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ __all__ = ["Geometry", "LatentGrid", "VideoSize", "frames_for", "latent_frames",
 
 MAX_SIDE = 8192
 MAX_SECONDS = 3600.0
+MAX_FPS = 240.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +55,7 @@ class VideoSize:
         for name, value in (("width", self.width), ("height", self.height)):
             if not 1 <= value <= MAX_SIDE:
                 raise InputError(f"{name} must be between 1 and {MAX_SIDE} pixels, not {value}")
-        if not (math.isfinite(self.fps) and 0 < self.fps <= 240):
-            raise InputError(f"fps must be above 0 and at most 240, not {self.fps}")
+        _check_fps(self.fps)
 
     @property
     def seconds(self) -> float:
@@ -91,10 +91,16 @@ class LatentGrid:
         return f"{self.asked}{trim}; {self.tokens:,} tokens"
 
 
+def _check_fps(fps: float) -> None:
+    if not 0 < fps <= MAX_FPS:
+        raise InputError(f"fps must be above 0 and at most {MAX_FPS:g}, not {fps}")
+
+
 def frames_for(seconds: float, fps: float) -> int:
     """Whole frames in `seconds` at `fps`; zero seconds is a still of one frame."""
     if not math.isfinite(seconds) or seconds < 0 or seconds > MAX_SECONDS:
         raise InputError(f"seconds must be between 0 (a still) and {MAX_SECONDS:g}, not {seconds}")
+    _check_fps(fps)
     return max(1, round(seconds * fps))
 
 

@@ -14,6 +14,8 @@ from .parametrization import level_at
 
 __all__ = ["blend", "cfg", "keep", "renoise"]
 
+MAX_SCALE = 100.0
+
 
 def blend(mask: Tensor, made: Tensor, kept: Tensor) -> Tensor:
     """made*mask + kept*(1-mask), exact where the mask is 0 or 1: there the other side is not read, whatever it holds."""
@@ -66,6 +68,8 @@ def cfg(
     low, high = interval
     if not 0 <= low <= high <= 1:
         raise InputError(f"a guidance interval needs 0 <= low <= high <= 1, not {interval}")
+    if not 0 <= scale <= MAX_SCALE:
+        raise InputError(f"cfg must be between 0 and {MAX_SCALE:g}, not {scale:g}")
     if scale == 1.0:
         return denoiser
     if uncond is None:
