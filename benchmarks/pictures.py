@@ -54,6 +54,8 @@ def thumbnails(outputs: Path, workflows: Path) -> None:
     """NAME.jpg beside each workflow: beginning, middle and end of what it made last, or the still."""
     for workflow in sorted(workflows.glob("*.json")):
         made = sorted(path for path in (outputs / workflow.stem).rglob("*") if path.suffix in (".mp4", ".png"))
+        if not made:
+            continue
         frames = read_image(made[-1]) if made[-1].suffix == ".png" else read_video(made[-1]).frames
         last = len(frames) - 1
         chosen = [frames[i : i + 1] for i in sorted({0, last // 2, last})]

@@ -56,7 +56,11 @@ class SoraVAE(comfy.sd.VAE):
 
 
 class HostCodec:
-    """A VAE of ComfyUI's as a codec of ours; it encodes and decodes whole clips, which begin where they begin."""
+    """A VAE of ComfyUI's as a codec of ours, whole clips at a time.
+
+    It knows clips from their start alone, where one frame fills a latent frame. What is from the middle of a stream goes behind a
+    copy of its own beginning, which is dropped: not what a VAE would do that remembers, but near, and nearer with each frame.
+    """
 
     def __init__(self, vae: Any) -> None:
         self.vae, self.geometry = vae, geometry_of(vae)
@@ -64,21 +68,19 @@ class HostCodec:
 
     def encode(self, video: Tensor, *, mid_stream: bool = False) -> Tensor:
         """[1,3,F,H,W] in -1..1 to a LATENT's samples."""
-        self._from_the_start(mid_stream)
-        return self.vae.encode(((video[0].movedim(0, -1) + 1) / 2).clamp(0, 1))
+        frames = torch.cat([video[:, :, :1], video], 2) if mid_stream else video
+        latent = self.vae.encode(((frames[0].movedim(0, -1) + 1) / 2).clamp(0, 1))
+        return latent[:, :, 1:] if mid_stream else latent
 
     def decode(self, latent: Tensor, *, mid_stream: bool = False) -> Tensor:
         """A LATENT's samples [B,C,T,H,W] to [B,3,F,H,W] in -1..1."""
-        self._from_the_start(mid_stream)
-        return self.vae.decode(latent).movedim(-1, 1) * 2 - 1
+        whole = torch.cat([latent[:, :, :1], latent], 2) if mid_stream else latent
+        video = self.vae.decode(whole).movedim(-1, 1) * 2 - 1
+        return video[:, :, 1:] if mid_stream else video
 
     def decode_stream(self, latents: Any, *, mid_stream: bool = False) -> Any:
         """The whole clip at once: ComfyUI's VAEs keep no cache between calls."""
         yield self.decode(torch.cat(list(latents), 2), mid_stream=mid_stream)
-
-    def _from_the_start(self, mid_stream: bool) -> None:
-        if mid_stream:
-            raise InputError("this VAE knows clips from their start alone; this needs the VAE of Sora Load Model")
 
 
 def geometry_of(vae: Any) -> Geometry:

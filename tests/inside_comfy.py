@@ -104,6 +104,18 @@ def check_stock_features(our: Our) -> None:
     assert picture and len(picture[1].frames) == 3
 
 
+class SomeVAE(comfy.sd.VAE):
+    """A VAE of another family: causal, four frames to a latent frame, and what it decodes is where it is in time."""
+
+    def __init__(self) -> None:
+        self.__dict__.update(vae_like(16, 4, 8).__dict__)
+
+    def decode(self, samples: torch.Tensor, **_: Any) -> torch.Tensor:
+        b, _, t, h, w = samples.shape
+        frames = samples[:, 0].repeat_interleave(4, 1)[:, 3:]
+        return frames.repeat_interleave(8, 2).repeat_interleave(8, 3)[..., None].expand(b, 4 * t - 3, h * 8, w * 8, 3)
+
+
 class SomeCLIP(comfy.sd.CLIP):
     """A CLIP of another family: random features for each text."""
 
@@ -122,6 +134,10 @@ def check_wan(our: Our) -> None:
     assert list(latent["samples"].shape) == [1, 16, 3, 8, 8]
     for kind, channels in (("t2v", 16), ("i2v", 36)):
         check_theirs(f"Wan {kind}", tiny_wan(kind, channels), latent)
+    looped = editing.SoraLoopVideo.execute(SomeVAE(), 1.0, 4, latent=latent).result[0]
+    sampled = {**looped, "samples": torch.arange(3.0).view(1, 1, 3, 1, 1).expand(1, 16, 3, 8, 8) / 3}
+    frames = editing.SoraStitchVideo.execute(sampled, SomeVAE(), True).result[1]
+    differ("a loop of theirs, stitched", frames[:, 0, 0, 0], torch.arange(3.0).repeat_interleave(4) / 3)
     shots, model = "0.5: first\n0.6: second", tiny_wan("t2v", 16)
     board, given = editing.SoraStoryboard.execute(SomeCLIP(), vae_like(16, 4, 8), shots, "cut", 0.5, latent).result[:2]
     assert [entry["mask"].shape for _, entry in board] == [(1, 3, 8, 8)] * 2

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comfy_toys import Comfy, Socket, comfy, frames, here, needs_comfy, node, psnr, session, stock
+from comfy_toys import PACK, Comfy, Socket, comfy, frames, here, needs_comfy, node, psnr, session, stock
 from PIL import Image
+from sora_nodes.runtime.command import Order, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.sora_core.errors import SoraError
@@ -19,7 +20,7 @@ __all__ = ["comfy", "here"]
 
 pytestmark = needs_comfy
 SAMPLED = {"seed": 3, "steps": 4, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
-LOADED = {"1": node("SoraLoadModel", model="bundled"), "told": node("SoraModelForLatent", model=["1", 0], latent=["4", 0])}
+TOLD = {"told": node("SoraModelForLatent", model=["1", 0], latent=["4", 0])}
 
 
 def sora_sampler(**links: Any) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def same(there: list[str], ours: list[str], root: Path) -> None:
 def custom(guider: dict[str, Any]) -> dict[str, Any]:
     """SamplerCustomAdvanced in the place of KSampler."""
     return {
-        "told": LOADED["told"],
+        **TOLD,
         "noise": node("RandomNoise", noise_seed=3),
         "solver": node("KSamplerSelect", sampler_name="euler"),
         "sigmas": node("BasicScheduler", model=["told", 0], scheduler="simple", steps=4, denoise=1.0),
@@ -60,10 +61,10 @@ TILED = node("VAEDecodeTiled", samples=["5", 0], vae=["1", 2], tile_size=512, ov
 @pytest.mark.parametrize(
     ("changed", "alike"),
     [
-        ({"told": LOADED["told"], "5": k_sampler()}, {"5": sora_sampler(negative=["3", 0])}),
+        ({**TOLD, "5": k_sampler()}, {"5": sora_sampler(negative=["3", 0])}),
         (custom(CFG), {"5": sora_sampler(negative=["3", 0])}),
         (custom(BASIC), {"5": sora_sampler(cfg=1.0)}),
-        ({"told": LOADED["told"], "5": k_sampler(), "6": TILED}, {"5": sora_sampler(negative=["3", 0])}),
+        ({**TOLD, "5": k_sampler(), "6": TILED}, {"5": sora_sampler(negative=["3", 0])}),
     ],
     ids=["KSampler", "CFGGuider", "BasicGuider", "VAEDecodeTiled"],
 )
@@ -113,6 +114,14 @@ def test_a_saved_checkpoint_is_loaded_again(comfy: Comfy, tmp_path: Path) -> Non
     again = stock(**{"1": node("SoraLoadModel", model="ours_00001_.safetensors")})
     (other, *_) = comfy.server(again, session(tmp_path, "again"))
     assert first and psnr(frames(tmp_path / "first" / picture), frames(tmp_path / "again" / other)) >= 40
+
+
+def test_an_example_of_another_model_lacks_its_files_alone(comfy: Comfy, tmp_path: Path) -> None:
+    graph = load_graph(Order(workflow=PACK / "example_workflows/wan_loop.json"), comfy.server.object_info(), None)
+    with pytest.raises(SoraError) as raised:
+        comfy.server(graph, session(tmp_path, "out"))
+    mistakes = str(raised.value).splitlines()
+    assert len(mistakes) == 3 and all("Value not in list" in mistake and "safetensors" in mistake for mistake in mistakes)
 
 
 def queued(comfy: Comfy, graph: Graph) -> Socket:

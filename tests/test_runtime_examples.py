@@ -14,6 +14,8 @@ from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import plan
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("*.json"))
+NEED_COMFYUI = {"wan_loop"}
+"""examples of models that come with ComfyUI's own loaders"""
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
@@ -31,6 +33,8 @@ def test_there_are_examples() -> None:
 
 
 def test_an_example_is_valid_as_it_is(example: Path, tmp_path: Path) -> None:
+    if example.stem in NEED_COMFYUI:
+        pytest.skip("test_comfy_stock.py asks ComfyUI")
     checked = plan(graph(example, tmp_path), local_registry())
     drawn = [node for node in json.loads(example.read_text())["nodes"] if node["type"] not in ("MarkdownNote", "PrimitiveNode")]
     assert len(checked.order) == len(drawn)
