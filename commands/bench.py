@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", default="diffusers", help="the implementation to compare with (installed with the extra dev-peer)")
     parser.add_argument("--rounds", type=int, default=5, help="paired runs; the figures are medians")
     parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of weights and computation")
-    parser.add_argument("--small", action="store_true", help="few blocks and small pictures, for a quick look")
+    parser.add_argument("--blocks", type=int, help="of the transformer or text encoder, instead of all: for a quick look")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains this")
+    parser.add_argument("--processor-time", action="store_true", help="count processor seconds, on a machine that does other work too")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of a table")
 
 
@@ -28,7 +30,14 @@ def execute(args: argparse.Namespace) -> int:
 
     with ProgressLine(args.subject) as progress:
         rows = run_bench(
-            args.subject, against=args.against, rounds=args.rounds, dtype=getattr(torch, args.dtype), small=args.small, progress=progress
+            args.subject,
+            against=args.against,
+            rounds=args.rounds,
+            dtype=getattr(torch, args.dtype),
+            blocks=args.blocks,
+            only=args.only,
+            processor=args.processor_time,
+            progress=progress,
         )
     say(json.dumps(rows, indent=1) if args.json else table(rows))
     return 0

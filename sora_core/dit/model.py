@@ -114,6 +114,16 @@ class Attention(nn.Module):
         x_LNK = self.split(norm(x_LD))
         return apply_rotary(x_LNK, plan.cos, plan.sin) if plan else x_LNK
 
+    def over_itself(self, x_LD: Tensor, plan: Plan) -> Tensor:
+        """Each clip attends to itself."""
+        q, k, v = self.normed(self.norm_q, self.q(x_LD), plan), self.normed(self.norm_k, self.k(x_LD), plan), self.split(self.v(x_LD))
+        return self.o(self_attention(q, k, v, plan.layout.groups).flatten(1))
+
+    def over_text(self, x_LD: Tensor, text: BlockText, plan: Plan) -> Tensor:
+        """Each clip attends to its text."""
+        q = self.normed(self.norm_q, self.q(x_LD))
+        return self.o(cross_attention(q, *text, plan.layout.groups).flatten(1))
+
     def text(self, context_BSD: Tensor, bias: Tensor | None) -> BlockText:
         return BlockText(self.split(self.norm_k(self.k(context_BSD))), self.split(self.v(context_BSD)), bias)
 
@@ -134,14 +144,9 @@ class Block(nn.Module):
     def forward(self, x_LD: Tensor, time_R6D: Tensor, text: BlockText, plan: Plan) -> Tensor:
         layout = plan.layout
         table = (self.modulation.to(time_R6D) + time_R6D).unbind(1)
-        attn = self.self_attn
-        h = modulated(x_LD, table[0], table[1], layout, self.eps)
-        q, k = attn.normed(attn.norm_q, attn.q(h), plan), attn.normed(attn.norm_k, attn.k(h), plan)
-        h = attn.o(self_attention(q, k, attn.split(attn.v(h)), layout.groups).flatten(1))
+        h = self.self_attn.over_itself(modulated(x_LD, table[0], table[1], layout, self.eps), plan)
         x_LD = gated(x_LD, h, table[2], layout)
-        cross = self.cross_attn
-        q = cross.normed(cross.norm_q, cross.q(self.norm3(x_LD)))
-        x_LD = x_LD + cross.o(cross_attention(q, *text, layout.groups).flatten(1))
+        x_LD = x_LD + self.cross_attn.over_text(self.norm3(x_LD), text, plan)
         h = modulated(x_LD, table[3], table[4], layout, self.eps)
         return gated(x_LD, fused.gelu_mlp(self.ffn, h) if fused.usable(h) else self.ffn(h), table[5], layout)
 

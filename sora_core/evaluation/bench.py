@@ -21,6 +21,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..diffusion import cfg, sample
 from ..diffusion.schedule import schedule
@@ -36,12 +37,15 @@ from . import peers
 __all__ = ["SUBJECTS", "run_bench"]
 
 Run = Callable[[], Any]
+Clock = Callable[[], float]
 Row = dict[str, Any]
 GRIDS = {1024: (4, 32, 32), 4096: (4, 64, 64)}
 """tokens -> latent T, H, W"""
 WORDS = 120
 """tokens of the prompt, zero-padded to 512"""
 SETTLE = Path("/proc/self/clear_refs")
+WHOLE_BLOCKS, USUAL_BLOCKS = (-3, 1 << 20), (-3, 32 << 20)
+"""settings of glibc's malloc: blocks from a megabyte up go back to the system when freed, so that what is held is counted, not holes"""
 
 
 def run_bench(
@@ -50,10 +54,16 @@ def run_bench(
     against: str = "diffusers",
     rounds: int = 5,
     dtype: torch.dtype = torch.bfloat16,
-    small: bool = False,
+    blocks: int | None = None,
+    only: str = "",
+    processor: bool = False,
     progress: Progress | None = None,
 ) -> list[Row]:
-    """Rows for one subject; `small` keeps one block of each, for a quick look. Raises InputError for an unknown subject or peer."""
+    """Rows for one subject. Raises InputError for an unknown subject or peer, and where no case is left.
+
+    blocks: of the transformer or text encoder instead of all (blocks are alike). only: cases whose name contains this.
+    processor: seconds of processor time, summed over threads, which other work on the machine changes little.
+    """
     if subject not in SUBJECTS:
         raise InputError(f"there is no benchmark {subject!r}; choose one of: {', '.join(SUBJECTS)}")
     if against != "diffusers":
@@ -62,54 +72,66 @@ def run_bench(
         raise InputError(f"a benchmark needs at least one round, not {rounds}")
     rows: list[Row] = []
     with torch.inference_mode():
-        cases = list(SUBJECTS[subject](dtype, small))
+        cases = [case for case in SUBJECTS[subject](dtype, blocks) if only in case[0]]
+        if not cases:
+            raise InputError(f"the benchmark {subject!r} has no case with {only!r} in its name")
         for done, case in enumerate(cases):
             if progress:
                 progress(done, len(cases))
-            rows += compared(*case, rounds=rounds)
+            rows += compared(*case, rounds=rounds, clock=time.process_time if processor else time.perf_counter)
     if progress:
         progress(len(cases), len(cases))
     return rows
 
 
-def compared(name: str, ours: Run, peer: Run, floor: Run | None, *, rounds: int) -> Iterator[Row]:
-    """Time, floor and peak memory of one case, each run once before it counts."""
-    memory = peak(ours), peak(peer)
-    runs = [ours, peer] + ([floor] if floor else [])
+def compared(name: str, ours: Run, peer: Run, floor: Run | None, *, rounds: int, clock: Clock) -> Iterator[Row]:
+    """Peak memory of one case, in a first run that does not count for time; then time and floor."""
+    held = peak(ours), peak(peer)
+    runs = [ours, peer]
     if floor:
         floor()
+        runs.append(floor)
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):
         for i, run in enumerate(runs):
-            times[i].append(seconds(run))
+            times[i].append(seconds(run, clock))
     mine, theirs, *least = (statistics.median(t) for t in times)
     yield row(name, mine, theirs, "s")
     if least:
         yield row(f"{name}, beside its floor", mine, least[0], "s")
         yield row(f"{name}, the peer beside that floor", theirs, least[0], "s")
-    if memory[0] is not None and memory[1] is not None:
-        yield row(f"{name}, peak memory over the weights", memory[0] / 1e6, memory[1] / 1e6, "MB")
+    if held[0] is not None and held[1] is not None:
+        yield row(f"{name}, peak memory over the weights", held[0] / 1e6, held[1] / 1e6, "MB")
 
 
 def row(name: str, ours: float, peer: float, unit: str) -> Row:
     return {"name": name, "ours": round(ours, 4), "peer": round(peer, 4), "ratio": round(ours / max(peer, 1e-9), 3), "unit": unit}
 
 
-def seconds(run: Run) -> float:
-    began = time.perf_counter()
+def seconds(run: Run, clock: Clock) -> float:
+    began = clock()
     run()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def peak(run: Run) -> int | None:
     """Bytes that a run takes at its highest over what was held before it; None where the system does not tell."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        return torch.cuda.max_memory_allocated() - before
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+        system = ctypes.CDLL(None)
+        system.mallopt(*WHOLE_BLOCKS)
+        system.malloc_trim(0)
         SETTLE.write_text("5", encoding="ascii")  # the high-water mark begins anew
         before = resident("VmRSS")
         run()
+        system.mallopt(*USUAL_BLOCKS)
         return max(0, resident("VmHWM") - before)
     run()
     return None
@@ -123,20 +145,24 @@ def resident(field: str) -> int:
 Cases = Iterator[tuple[str, Run, Run, Run | None]]
 
 
-def bench_transformer(dtype: torch.dtype, small: bool) -> Cases:
+def bench_transformer(dtype: torch.dtype, blocks: int | None) -> Cases:
     """The forward of Wan 1.3B."""
-    config = DiTConfig(depth=2) if small else DiTConfig()
+    config = DiTConfig(depth=blocks or DiTConfig().depth)
     ours = peers.transformer(config, dtype)
     peer = peers.peer_transformer(config, ours)
     for tokens, (t, h, w) in GRIDS.items():
         x, sigma, text = torch.randn(1, config.channels, t, h, w).to(dtype), torch.tensor([0.7]), prompt(config, dtype)
         plan, keys = ours.plan([clip_grid(t, h, w)]), ours.text(text)
         yield (
-            f"transformer, Wan 1.3B{f', {config.depth} blocks' if small else ''}, {tokens} tokens",
+            f"transformer, Wan 1.3B{shortened(config)}, {tokens} tokens",
             partial(ours, [x], sigma, plan, keys),
             partial(peer, x, sigma * 1000, text, return_dict=False),
             transformer_floor(ours, tokens, keys[0].k.shape[1], dtype),
         )
+
+
+def shortened(config: DiTConfig) -> str:
+    return "" if config.depth == DiTConfig().depth else f", {config.depth} blocks"
 
 
 def prompt(config: DiTConfig, dtype: torch.dtype) -> Tensor:
@@ -167,48 +193,61 @@ def transformer_floor(dit: DiT, tokens: int, words: int, dtype: torch.dtype) -> 
     return run
 
 
-def bench_codec(dtype: torch.dtype, small: bool) -> Cases:
+def bench_codec(dtype: torch.dtype, blocks: int | None) -> Cases:
     """Encode and decode of the Wan 2.1 codec."""
     config = Wan21Config()
     ours = peers.codec(config, dtype)
     peer = peers.peer_codec(config, ours)
-    side = 64 if small else 256
-    for frames in (5,) if small else (17, 33):
+    ours.laid_out()
+    side = 256
+    for frames in (5, 17, 33):
         clip = (torch.rand(1, 3, frames, side, side) * 2 - 1).to(dtype)
         latent = torch.randn(1, 16, 1 + frames // 4, side // 8, side // 8).to(dtype)
         for what, mine, theirs in (
             ("decode", partial(ours.decode, latent), partial(codec_of(peer, "decode"), latent, return_dict=False)),
             ("encode", partial(ours.encode, clip), partial(codec_of(peer, "encode"), clip, return_dict=False)),
         ):
-            yield f"codec, Wan 2.1, {what} {frames} frames of {side}x{side}", mine, theirs, convolution_floor(ours, mine)
+            run, floor = with_floor(mine)
+            yield f"codec, Wan 2.1, {what} {frames} frames of {side}x{side}", run, theirs, floor
 
 
 def codec_of(peer: nn.Module, what: str) -> Callable[..., Any]:
     return getattr(peer, what)
 
 
-def convolution_floor(module: nn.Module, run: Run) -> Run:
-    """The convolutions that a run makes, with the shapes it makes them in."""
-    calls: list[tuple[nn.Module, Tensor]] = []
-    hooks = [
-        layer.register_forward_pre_hook(lambda layer, args: calls.append((layer, torch.empty_like(args[0], device="meta"))))
-        for layer in module.modules()
-        if isinstance(layer, nn.Conv2d | nn.Conv3d)
-    ]
-    run()
-    for hook in hooks:
-        hook.remove()
+class Convolutions(TorchDispatchMode):
+    """Notes the convolutions made within it: what was called, its input as a shape alone, and its other arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Callable[..., Any], Tensor, tuple[Any, ...]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__.startswith("conv"):
+            self.calls.append((func, torch.empty_like(args[0], device="meta"), args[1:]))
+        return func(*args, **(kwargs or {}))
+
+
+def with_floor(run: Run) -> tuple[Run, Run]:
+    """The run, and its floor: the convolutions that its first call makes, in the shapes it makes them in."""
+    noted = Convolutions()
+
+    def watched() -> None:
+        if noted.calls:
+            return run()
+        with noted:
+            run()
 
     def floor() -> None:
-        for layer, shape in calls:
-            layer(torch.empty_like(shape, device="cpu"))
+        for convolution, shape, rest in noted.calls:
+            convolution(torch.empty_like(shape, device="cpu"), *rest)
 
-    return floor
+    return watched, floor
 
 
-def bench_text(dtype: torch.dtype, small: bool) -> Cases:
+def bench_text(dtype: torch.dtype, blocks: int | None) -> Cases:
     """One prompt through umT5-XXL (four of its blocks: all alike)."""
-    config = UMT5Config(vocabulary=1000, depth=1 if small else 4)
+    config = UMT5Config(vocabulary=1000, depth=blocks or 4)
     ours = peers.text_encoder(config, dtype)
     peer = peers.peer_text_encoder(config, ours)
     tokens = torch.randint(2, config.vocabulary, (1, 512))
@@ -226,13 +265,13 @@ def bench_text(dtype: torch.dtype, small: bool) -> Cases:
     yield name, lambda: ours.encode(row_of), lambda: peer(tokens, attention_mask=there), floor
 
 
-def bench_sample(dtype: torch.dtype, small: bool) -> Cases:
+def bench_sample(dtype: torch.dtype, blocks: int | None) -> Cases:
     """20 steps with cfg, the peer as its pipeline runs it: one forward for cond, one for uncond."""
-    config = DiTConfig(depth=2) if small else DiTConfig()
+    config = DiTConfig(depth=blocks or DiTConfig().depth)
     ours = peers.transformer(config, dtype)
     peer = peers.peer_transformer(config, ours)
     t, h, w = GRIDS[1024]
-    noise, sigmas, scale = torch.randn(1, config.channels, t, h, w), schedule("simple", 4 if small else 20, shift=8.0), 6.0
+    noise, sigmas, scale = torch.randn(1, config.channels, t, h, w), schedule("simple", 20, shift=8.0), 6.0
     cond, uncond = prompt(config, dtype), prompt(config, dtype)
     zeros, ones = torch.zeros_like(noise), torch.ones(1, 1, t, h, w)
     state = LatentState(latent=zeros, clean=zeros, mask=ones, positions=torch.zeros(t), spans=torch.ones(t, dtype=torch.int64))
@@ -250,10 +289,10 @@ def bench_sample(dtype: torch.dtype, small: bool) -> Cases:
             x = x + (after - sigma) * (negative + scale * (positive - negative))
         return x
 
-    yield f"sampling, Wan 1.3B{f', {config.depth} blocks' if small else ''}, {len(sigmas) - 1} steps, cfg, 1024 tokens", mine, theirs, None
+    yield f"sampling, Wan 1.3B{shortened(config)}, {len(sigmas) - 1} steps, cfg, 1024 tokens", mine, theirs, None
 
 
-SUBJECTS: dict[str, Callable[[torch.dtype, bool], Cases]] = {
+SUBJECTS: dict[str, Callable[[torch.dtype, int | None], Cases]] = {
     "transformer": bench_transformer,
     "codec": bench_codec,
     "text": bench_text,

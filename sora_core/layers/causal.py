@@ -31,10 +31,13 @@ class StreamCache:
         return x
 
     def room(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
-        """What `extend` would give for an x that is still to be written: [B,C,frames+T,H,W] channels-last, the first filled in."""
+        """What `extend` would give for an x that is still to be written: [B,C,frames+T,H,W] channels-last, the first filled in.
+
+        What came before is forgotten with that; `remember` comes next.
+        """
         b, c, t, h, w = x.shape
         out = x.new_empty(b, frames + t, h, w, c).movedim(-1, 1)
-        before = self._kept.get(id(layer))
+        before = self._kept.pop(id(layer), None)
         known = 0 if before is None else before.shape[2]
         out[:, :, : frames - known] = 0
         if before is not None:

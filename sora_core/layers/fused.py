@@ -20,11 +20,13 @@ __all__ = ["LONG", "Segments", "attention", "gated", "gelu_mlp", "modulated", "n
 Segments = Sequence[tuple[int, int, int]]
 """(first token, end, row) of each stretch of tokens that share a row of modulation"""
 BLOCK = 1 << 17
-"""numbers in a block: half a megabyte of float32, so that a block and its result stay in a core's cache"""
+"""numbers in a thread's block: half a megabyte of float32, so that a block and its result stay in a core's cache"""
 SAMPLED = 16
 """of so many keys one tells how large a query's scores are"""
 LONG = 512
 """keys from which on `attention` is the faster"""
+QUERIES = 128
+"""of attention at a time, for each thread"""
 MLP_TOKENS = 512
 """tokens of the MLP at a time: its hidden features are the largest of all"""
 
@@ -35,8 +37,8 @@ def usable(x: Tensor) -> bool:
 
 
 def blocks(start: int, end: int, width: int) -> Iterator[slice]:
-    """Slices of at most BLOCK numbers."""
-    step = max(1, BLOCK // width)
+    """Slices of at most BLOCK numbers for each thread."""
+    step = max(1, BLOCK * torch.get_num_threads() // width)
     for i in range(start, end, step):
         yield slice(i, min(i + step, end))
 
@@ -91,24 +93,27 @@ def attention(q_LNK: Tensor, k_SNK: Tensor, v_SNK: Tensor) -> Tensor:
 
     Both products run as plain bfloat16 products, several times as fast as the flash kernel of a CPU. Scores in bfloat16 are
     exact enough only when small, so each query's largest score over every sixteenth key is taken off inside the product (one
-    feature more); softmax does not see it. Softmax itself is float32, on blocks of queries that stay in the cache.
+    feature more); softmax does not see it. Queries go through in blocks whose scores stay in the cache.
     """
     length, heads, dim = q_LNK.shape
-    q, k, v = (x.transpose(0, 1).contiguous() for x in (q_LNK, k_SNK, v_SNK))
-    largest = torch.bmm(q, k[:, ::SAMPLED].transpose(1, 2)).amax(-1, keepdim=True)
-    q, k = torch.cat([q, largest], -1), torch.cat([k, k.new_full((*k.shape[:2], 1), -1)], -1).transpose(1, 2)
-    out = torch.empty_like(q_LNK)
-    step = min(max(BLOCK // k.shape[2], 64), 128)
+    out, step = torch.empty_like(q_LNK), QUERIES * torch.get_num_threads()
+    room = q_LNK.new_empty(step, len(k_SNK))
     for head in range(heads):
+        q, k, v = (x[:, head].contiguous() for x in (q_LNK, k_SNK, v_SNK))
+        largest = torch.mm(q, k[::SAMPLED].t()).amax(1, keepdim=True)
+        q, k = torch.cat([q, largest], 1), torch.cat([k, k.new_full((len(k), 1), -1)], 1).t()
         for i in range(0, length, step):
-            scores = torch.mm(q[head, i : i + step], k[head]).float().mul_(dim**-0.5)
-            out[i : i + step, head] = torch.mm(scores.softmax(-1).to(q.dtype), v[head])
+            part = q[i : i + step]
+            scores = torch.addmm(room[: len(part)], part, k, beta=0, alpha=dim**-0.5)
+            out[i : i + step, head] = torch.mm(scores.softmax(1), v)
     return out
 
 
 def gelu_mlp(mlp: nn.Sequential, x_LD: Tensor) -> Tensor:
-    """Linear, gelu-tanh, linear."""
-    return torch.cat([mlp[2](linear_gelu(mlp[0], part)) for part in x_LD.split(MLP_TOKENS)])
+    """Linear, gelu-tanh, linear; x is overwritten."""
+    for part in x_LD.split(MLP_TOKENS):
+        part.copy_(mlp[2](linear_gelu(mlp[0], part)))
+    return x_LD
 
 
 def linear_gelu(linear: nn.Module, x_LD: Tensor) -> Tensor:

@@ -131,7 +131,8 @@ def load_transformer(path: str | Path, *, dtype: torch.dtype | None = None, devi
 
 def load_codec(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Wan21Codec:
     """A Wan 2.1 or 2.2 codec."""
-    return of_room(path, "codec", dtype, device).module  # type: ignore[return-value]
+    codec: Wan21Codec = of_room(path, "codec", dtype, device).module  # type: ignore[assignment]
+    return codec.laid_out()
 
 
 def load_text_encoder(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> tuple[UMT5, TokenTable]:

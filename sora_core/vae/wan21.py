@@ -29,7 +29,7 @@ from ..layers.causal import StreamCache, causal_conv
 from .base import CausalCodec
 
 __all__ = [
-    "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "final", "in_pieces", "middle", "norm_conv", "run",
+    "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final", "middle", "norm_conv", "run",
 ]  # fmt: skip
 
 MEAN = (
@@ -41,8 +41,6 @@ STD = (
     *(3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160),
 )
 """of every latent channel, as published"""
-PIECE = 2
-"""frames at a time on the finest grid"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +95,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         layers = self.residual
-        h = norm_conv(layers["0"], layers["2"], x, cache)
-        h = norm_conv(layers["3"], layers["6"], h, cache)
+        h = norm_conv(layers["3"], layers["6"], norm_conv(layers["0"], layers["2"], x, cache), cache)
         return h.add_(x if self.shortcut is None else self.shortcut(x))
 
 
@@ -135,12 +132,9 @@ class Resample(nn.Module):
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         if self.up:
             x = self.double_time(x, cache, first)
-            return self.space(x, lambda frames: F.interpolate(frames, scale_factor=2.0, mode="nearest-exact"))
-        x = self.space(x, lambda frames: F.pad(frames, (0, 1, 0, 1)))
+            return clip(doubled(self.resample["1"], pictures(x)), x.shape[2])
+        x = clip(self.resample["1"](F.pad(pictures(x), (0, 1, 0, 1))), x.shape[2])
         return self.halve_time(x, cache, first)
-
-    def space(self, x: Tensor, prepare: Any) -> Tensor:
-        return clip(self.resample["1"](prepare(pictures(x))), x.shape[2])
 
     def halve_time(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         if self.time_conv is None:
@@ -168,15 +162,37 @@ def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
     history = 0 if lone else conv.kernel_size[0] - 1
     padded = cache.room(conv, x, history)
     fused.norm_silu(x, norm.gamma.flatten(), padded[:, :, history:])
+    del x  # it may be the last who holds it, and the convolution needs room
     cache.remember(conv, padded[:, :, -history:])
     if lone:  # only silence before it: one slice of the kernel sees anything
         return clip(F.conv2d(pictures(padded), conv.weight[:, :, -1], conv.bias, padding=conv.padding[1:]), 1)
     return conv(padded)
 
 
-def in_pieces(layer: Callable[[Tensor, bool], Tensor], x: Tensor, first: bool) -> Tensor:
-    """A part of the codec that keeps the frame rate, a few frames at a time: the finest grid is what memory is needed for."""
-    return torch.cat([layer(part, first and i == 0) for i, part in enumerate(x.split(PIECE, 2))], 2)
+def doubled(conv: Any, frames: Tensor) -> Tensor:
+    """A 3x3 convolution of pictures [n,C,H,W] twice as large (every pixel four times): [n,C',2H,2W].
+
+    Each of the four pixels sees 2x2 different ones, so on a CPU four 2x2 kernels run on the small picture: 4/9 of the products.
+    """
+    if not fused.usable(frames) or type(conv) is not nn.Conv2d:
+        return conv(F.interpolate(frames, scale_factor=2.0, mode="nearest-exact"))
+    kernel = conv.weight.float()
+    for axis in (2, 3):
+        a, b, c = kernel.unbind(axis)
+        kernel = torch.cat([torch.stack([a, b + c], axis), torch.stack([a + b, c], axis)])
+    kernel = kernel.to(frames.dtype, memory_format=torch.channels_last)
+    made = F.conv2d(F.pad(frames, (1, 1, 1, 1)), kernel, None if conv.bias is None else conv.bias.repeat(4))
+    n, _, h, w = frames.shape
+    out = made.new_empty(n, 2 * h, 2 * w, conv.out_channels).movedim(-1, 1)
+    for i, cell in enumerate(made.chunk(4, 1)):  # x and y of the pixel within its four
+        x, y = i // 2, i % 2
+        out[:, :, y::2, x::2] = cell[:, :, y : y + h, x : x + w]
+    return out
+
+
+def by_frame(layer: Callable[[Tensor, bool], Tensor], x: Tensor, first: bool) -> Tensor:
+    """A part of the codec that keeps the frame rate, frame by frame: the finest grids are what memory is needed for."""
+    return torch.cat([layer(frame, first and i == 0) for i, frame in enumerate(x.split(1, 2))], 2)
 
 
 def pictures(x: Tensor) -> Tensor:
@@ -199,6 +215,10 @@ def final(channels: int, out: int, ops: Any) -> nn.ModuleDict:
     return nn.ModuleDict({"0": RMSNorm(channels, 3), "2": ops.Conv3d(channels, out, 3, padding=(0, 1, 1))})
 
 
+def changes_rate(layer: Any) -> bool:
+    return isinstance(layer, Resample) and layer.time_conv is not None
+
+
 def run(layers: Any, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
     for layer in layers:
         x = layer(x, cache, first)
@@ -218,13 +238,13 @@ class Encoder(nn.Module):
             if i < len(config.time_strides):
                 layers.append(Resample(out, out, ops, up=False, time=config.time_strides[i]))
         self.downsamples = nn.ModuleList(layers)
-        self.fine = 0 if config.time_strides[0] else config.blocks + 1
+        self.fine = min([i for i, layer in enumerate(layers) if changes_rate(layer)], default=len(layers))
         self.middle = middle(widths[-1], ops)
         self.head = final(widths[-1], 2 * config.channels, ops)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         fine, coarse = self.downsamples[: self.fine], self.downsamples[self.fine :]
-        x = in_pieces(lambda part, begins: run(fine, causal_conv(self.conv1, part, cache), cache, begins), x, first)
+        x = by_frame(lambda frame, begins: run(fine, causal_conv(self.conv1, frame, cache), cache, begins), x, first)
         x = run(self.middle, run(coarse, x, cache, first), cache, first)
         return norm_conv(self.head["0"], self.head["2"], x, cache)
 
@@ -244,14 +264,14 @@ class Decoder(nn.Module):
             if i < len(config.time_strides):
                 layers.append(Resample(out, out // 2, ops, up=True, time=config.time_strides[::-1][i]))
         self.upsamples = nn.ModuleList(layers)
-        self.coarse = len(layers) if config.time_strides[0] else len(layers) - config.blocks - 2
+        self.coarse = max([i + 1 for i, layer in enumerate(layers) if changes_rate(layer)], default=0)
         self.head = final(widths[-1], 3, ops)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         coarse, fine = self.upsamples[: self.coarse], self.upsamples[self.coarse :]
         x = run(coarse, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
         last = self.head
-        return in_pieces(lambda part, begins: norm_conv(last["0"], last["2"], run(fine, part, cache, begins), cache), x, first)
+        return by_frame(lambda frame, begins: norm_conv(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first)
 
 
 class Wan21Codec(CausalCodec):
@@ -270,6 +290,14 @@ class Wan21Codec(CausalCodec):
         self.decoder = decoder(config, ops)
         self.register_buffer("latent_mean", torch.tensor(config.mean, device="cpu"), persistent=False)
         self.register_buffer("latent_std", torch.tensor(config.std, device="cpu"), persistent=False)
+
+    def laid_out(self) -> Wan21Codec:
+        """Itself with weights in channels-last memory, as activations are: else a CPU reorders them at every call."""
+        for conv in self.modules():
+            if isinstance(conv, nn.Conv2d | nn.Conv3d):
+                form = torch.channels_last if conv.weight.ndim == 4 else torch.channels_last_3d
+                conv.weight.data = conv.weight.data.contiguous(memory_format=form)
+        return self
 
     def _encode_chunk(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
         """One latent frame at a time: memory does not grow with the clip."""

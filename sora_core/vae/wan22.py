@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..grid import Geometry
 from ..layers.causal import StreamCache, causal_conv
-from .wan21 import Resample, ResidualBlock, Wan21Codec, Wan21Config, final, in_pieces, middle, norm_conv, run
+from .wan21 import Resample, ResidualBlock, Wan21Codec, Wan21Config, by_frame, final, middle, norm_conv, run
 
 __all__ = ["Wan22Codec", "Wan22Config"]
 
@@ -113,13 +113,14 @@ class Encoder(nn.Module):
         self.downsamples = nn.ModuleList(
             Down(widths[i], widths[i + 1], config, ops, halve=i < len(times) - 1, time=times[i]) for i in range(len(times))
         )
+        self.fine = min([i for i, time in enumerate(times) if time], default=len(times))
         self.middle = middle(widths[-1], ops)
         self.head = final(widths[-1], 2 * config.channels, ops)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = rearrange(x, "b c f (h q) (w r) -> b (c r q) f h w", q=PATCH, r=PATCH)
-        fine, coarse = (self.downsamples[:1], self.downsamples[1:]) if self.downsamples[0].time == 1 else ([], self.downsamples)
-        x = in_pieces(lambda part, begins: run(fine, causal_conv(self.conv1, part, cache), cache, begins), x, first)
+        fine, coarse = self.downsamples[: self.fine], self.downsamples[self.fine :]
+        x = by_frame(lambda frame, begins: run(fine, causal_conv(self.conv1, frame, cache), cache, begins), x, first)
         x = run(self.middle, run(coarse, x, cache, first), cache, first)
         return norm_conv(self.head["0"], self.head["2"], x, cache)
 
@@ -136,13 +137,14 @@ class Decoder(nn.Module):
         self.upsamples = nn.ModuleList(
             Up(widths[i], widths[i + 1], config, ops, double=i < len(times) - 1, time=times[i]) for i in range(len(times))
         )
+        self.coarse = max([i + 1 for i, time in enumerate(times) if time], default=0)
         self.head = final(widths[-1], 3 * PATCH**2, ops)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
-        x = run(self.upsamples[:-1], x, cache, first)
-        fine, last = self.upsamples[-1:], self.head
-        x = in_pieces(lambda part, begins: norm_conv(last["0"], last["2"], run(fine, part, cache, begins), cache), x, first)
+        coarse, fine, last = self.upsamples[: self.coarse], self.upsamples[self.coarse :], self.head
+        x = run(coarse, x, cache, first)
+        x = by_frame(lambda frame, begins: norm_conv(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first)
         return rearrange(x, "b (c r q) f h w -> b c f (h q) (w r)", q=PATCH, r=PATCH)
 
 
