@@ -13,6 +13,8 @@ from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import plan
 
+TITLE = 30
+"""pixels that the title of a node or group takes"""
 EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("*.json"))
 NEED_COMFYUI = {"wan_loop"}
 """examples of models that come with ComfyUI's own loaders"""
@@ -41,14 +43,18 @@ def test_an_example_is_valid_as_it_is(example: Path, tmp_path: Path) -> None:
 
 
 def test_an_example_is_laid_out_for_a_person(example: Path) -> None:
-    """A note, named groups, nothing on top of anything else, and links that agree on both ends."""
+    """A note, each node with its title in one group, nothing on top of anything else, and links that agree on both ends."""
     document = json.loads(example.read_text())
     nodes: dict[int, dict[str, Any]] = {node["id"]: node for node in document["nodes"]}
     assert any(node["type"] == "MarkdownNote" for node in nodes.values()) and len(document["groups"]) >= 3
-    boxes = [(*node["pos"], node["pos"][0] + node["size"][0], node["pos"][1] + node["size"][1]) for node in nodes.values()]
-    for i, a in enumerate(boxes):
-        for b in boxes[i + 1 :]:
-            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], f"{a} and {b} overlap"
+    groups = [(x, y, x + w, y + h) for x, y, w, h in (group["bounding"] for group in document["groups"])]
+    boxes = [(x, y - TITLE, x + w, y + h) for (x, y), (w, h) in ((node["pos"], node["size"]) for node in nodes.values())]
+    for shapes in (groups, boxes):
+        for i, a in enumerate(shapes):
+            for b in shapes[i + 1 :]:
+                assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], f"{a} and {b} overlap"
+    for box in boxes:
+        assert any(g[0] <= box[0] and g[1] + TITLE <= box[1] and box[2] <= g[2] and box[3] <= g[3] for g in groups), f"{box} in no group"
     for number, origin, slot, target, target_slot, kind in document["links"]:
         assert number in nodes[origin]["outputs"][slot]["links"] and nodes[target]["inputs"][target_slot]["link"] == number
         assert nodes[origin]["outputs"][slot]["type"] == kind == nodes[target]["inputs"][target_slot]["type"]
