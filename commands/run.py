@@ -120,7 +120,7 @@ class _Lines:
     def progress(self, node: str, done: int, total: int) -> None:
         if node != self.node or self.bar is None:
             self.stack.close()
-            self.node, self.bar = node, self.stack.enter_context(ProgressLine(f"node {node}" if node else "on the server"))
+            self.node, self.bar = node, self.stack.enter_context(ProgressLine(node or "on the server"))
         if total:
             self.bar(done, total)
 

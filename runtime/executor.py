@@ -79,7 +79,7 @@ class Executor:
         for index, name in enumerate(plan.order):
             node, signature = plan.graph.nodes[name], signatures[name]
             if signature not in self._kept:
-                self._kept[signature] = self._call(node, signatures, prompt, plan.graph, replace(session, node=name))
+                self._kept[signature] = self._call(node, signatures, prompt, plan.graph, replace(session, node=node.title or node.kind))
                 ran += 1
                 if text := _text(self._kept[signature].ui):
                     on_text(node, text)

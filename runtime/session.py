@@ -18,7 +18,7 @@ from ..sora_core.errors import InputError, ResourceError
 __all__ = ["KINDS", "NAME_INPUT", "Report", "Session", "current", "inside", "make_folder"]
 
 Report = Callable[[str, int, int], None]
-"""Called as `report(node_id, done, total)`; it may raise `Cancelled` to stop the work."""
+"""Called as `report(title of the node, done, total)`; it may raise `Cancelled` to stop the work."""
 
 KINDS: dict[str, frozenset[str]] = {
     "image": frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tiff"}),
@@ -64,7 +64,7 @@ class Session:
     staging: Path | None = None
     report: Report = lambda node, done, total: None
     node: str = ""
-    """the id of the node that runs now"""
+    """the title of the node that runs now"""
 
     def input_files(self, kind: str) -> list[str]:
         """Names of the input folder's files of a kind, subfolders included, sorted."""
