@@ -33,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("output"), metavar="DIR", help="where the files go (default: output)")
     parser.add_argument("--input", type=Path, default=Path("input"), metavar="DIR", help="where loaders look for files (default: input)")
     parser.add_argument(
+        "--models",
+        type=Path,
+        default=Path("models"),
+        metavar="DIR",
+        help="where published weights lie, in folders as ComfyUI has them (default: models)",
+    )
+    parser.add_argument(
         "--each",
         type=Path,
         metavar="TABLE",
@@ -52,6 +59,7 @@ def execute(args: argparse.Namespace) -> int:
         settings=args.settings,
         output=args.out,
         input=args.input,
+        models=args.models,
         each=args.each,
         server=args.server,
         nodes=local_registry,

@@ -9,6 +9,7 @@ class SoraExtension(ComfyExtension):
     """The nodes of this pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        from . import editing, loading, patches, prompting, sampling, video
+        from . import cache, editing, loading, patches, prompting, sampling, video
 
-        return [*loading.NODES, *prompting.NODES, *sampling.NODES, *video.NODES, *editing.NODES, *patches.NODES]
+        groups = (loading, prompting, sampling, video, editing, patches, cache)
+        return [node for group in groups for node in group.NODES]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, device
 
     from ..sora_core.grid import Geometry
-    from ..sora_core.pipeline import SoraModel
+    from ..sora_core.pipeline import SoraModel, Stretch
     from ..sora_core.types import LatentState, Progress
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "empty_latent",
     "encode_image",
     "encode_text",
+    "feature_cache",
     "load_image",
     "load_model",
     "model_for",
@@ -109,6 +110,7 @@ def empty_latent(
     import torch
 
     from ..sora_core import pipeline
+    from ..sora_core.dit import DiT
     from ..sora_core.files import size_text
     from ..sora_core.grid import VideoSize, frames_for, plan
 
@@ -116,7 +118,7 @@ def empty_latent(
     grid = plan(size, geometry_of(vae))
     summary = grid.summary()
     model = getattr(vae, "sora", vae)
-    if is_ours(model):
+    if is_ours(model) and isinstance(model.dit, DiT):  # a codec alone does not tell what sampling takes
         pipeline.check_memory(model, grid)
         seconds = pipeline.time_estimate(placed(model, vae.device), grid)
         memory = size_text(pipeline.memory_estimate(model, grid))
@@ -208,6 +210,7 @@ def sample(
     sampler_name: str,
     scheduler: str,
     denoise: float = 1.0,
+    stretch: Stretch | None = None,
     negative: Any = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -233,6 +236,7 @@ def sample(
         solver=sampler_name,
         scheduler=scheduler,
         denoise=denoise,
+        stretch=stretch,
         fps=latent.get("sora", {}).get("fps", FPS),
         loop="edit" in latent.get("sora", {}) and latent["sora"]["edit"].ring,
         shots=positive[0][1].get("sora_shots"),
@@ -244,6 +248,15 @@ def sample(
 def ring_time(model: Any) -> Any:
     """The MODEL that samples loops."""
     return replace(model, ring=True) if is_ours(model) else host_models("MODEL", model).ring_time(model)
+
+
+def feature_cache(model: Any, threshold: float) -> Any:
+    """The MODEL that leaves out steps in which its output would move by less than `threshold`."""
+    if is_ours(model):
+        return replace(model, cache=threshold)
+    from ..sora_core.diffusion import CachePerCall
+
+    return host_models("MODEL", model).patched(model, "sora_feature_cache", CachePerCall(threshold))
 
 
 def model_for(model: Any, latent: dict[str, Any]) -> Any:

@@ -273,4 +273,6 @@ class StockExtension(io.ComfyExtension):
     """ComfyUI's nodes, as far as they are here."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return list(NODES)
+        from . import stock_models
+
+        return [*NODES, *stock_models.NODES]

@@ -37,13 +37,14 @@ class Order:
     """NODE.INPUT=VALUE each"""
     output: Path = Path("output")
     input: Path = Path("input")
+    models: Path = Path("models")
     each: Path | None = None
     server: str | None = None
     nodes: Callable[[], Registry]
     """the nodes that are here; asked once the folders are known, since they list files"""
 
     def session(self, temp: Path, report: Report) -> Session:
-        return Session(input=self.input, output=self.output, temp=temp, report=report)
+        return Session(input=self.input, output=self.output, models=self.models, temp=temp, report=report)
 
 
 @dataclass(frozen=True, kw_only=True)

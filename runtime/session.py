@@ -61,6 +61,8 @@ class Session:
     input: Path
     output: Path
     temp: Path
+    models: Path = Path("models")
+    """published weights, in folders as ComfyUI has them: diffusion_models, text_encoders, vae"""
     staging: Path | None = None
     report: Report = lambda node, done, total: None
     node: str = ""
@@ -87,6 +89,18 @@ class Session:
         path = inside(root, name, what="file")
         if not path.is_file():
             raise InputError(f"there is no file {name!r} in {root}")
+        return path
+
+    def model_files(self, kind: str) -> list[str]:
+        """Names of the weights in a folder of `models`, subfolders included, sorted."""
+        folder = self.models / kind
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors")) if folder.is_dir() else []
+
+    def model_path(self, kind: str, name: str) -> Path:
+        """A weights file that exists."""
+        path = inside(self.models / kind, name, what="weights")
+        if not path.is_file():
+            raise InputError(f"there is no file {name!r} in {self.models / kind}")
         return path
 
     def output_path(self, prefix: str, suffix: str) -> tuple[Path, str]:

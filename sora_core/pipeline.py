@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoints, open_weights
-from .diffusion import SamplerState, draw_noise, renoise, ring, schedule, shift_for_tokens, span_prompts
+from .diffusion import FeatureCache, SamplerState, draw_noise, renoise, ring, schedule, shift_for_tokens, span_prompts
 from .diffusion import cfg as guided
 from .diffusion import sample as run_sampler
 from .diffusion.loop import Preview
@@ -39,8 +39,9 @@ from .types import Denoiser, LatentState, Progress
 from .vae import BundledCodec, CausalCodec, CodecConfig
 
 __all__ = [
-    "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "check_memory", "decode_stream", "denoiser", "empty_state", "encode_text",
-    "generate", "load_bundled", "load_codec", "load_open", "memory_estimate", "sample", "sample_video", "time_estimate",
+    "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "Stretch", "check_memory", "decode_stream", "denoiser", "empty_state",
+    "encode_text", "generate", "load_bundled", "load_codec", "load_open", "memory_estimate", "sample", "sample_video",
+    "time_estimate",
 ]  # fmt: skip
 
 CHUNK = 4
@@ -89,6 +90,8 @@ class SoraModel:
     cfg_interval: tuple[float, float] = DEFAULTS.cfg_interval
     ring: bool = False
     """samples every clip as a loop"""
+    cache: float = 0.0
+    """threshold of the feature cache; 0 runs the network at every step"""
 
     @property
     def geometry(self) -> Geometry:
@@ -97,6 +100,29 @@ class SoraModel:
     @property
     def device(self) -> torch.device:
         return self.dit.patch_embedding.weight.device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Some of the steps of a schedule: several models can share one, as the experts of Wan 2.2 A14B do."""
+
+    first: int = 0
+    last: int = 1 << 30
+    """the step before which it stops"""
+    noised: bool = False
+    """the latent has its noise already"""
+    leave_noise: bool = False
+    """what is left of the noise stays"""
+
+    def of(self, sigmas: Tensor) -> Tensor:
+        """The sigmas of this stretch. Raises InputError where it holds no step."""
+        end = min(self.last, len(sigmas) - 1)
+        if not 0 <= self.first < end:
+            raise InputError(f"steps {self.first} to {self.last} are none of the {len(sigmas) - 1} steps of this schedule")
+        part = sigmas[self.first : end + 1].clone()
+        if not self.leave_noise:
+            part[-1] = 0
+        return part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +198,8 @@ def _fill(module: torch.nn.Module, path: Path, device: torch.device | str) -> No
 @torch.no_grad()
 def encode_text(model: SoraModel, prompts: Sequence[str]) -> Tensor:
     """Text features [B,S,D]; an empty prompt is all zeros."""
-    return model.text(model.tokenizer(prompts).to(model.device))
+    device = next(model.text.parameters()).device
+    return model.text(model.tokenizer(prompts).to(device))
 
 
 def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> LatentState:
@@ -209,6 +236,7 @@ def sample(
     fps: float = DEFAULTS.fps,
     loop: bool = False,
     shots: Tensor | None = None,
+    stretch: Stretch | None = None,
     progress: Progress | None = None,
     preview: Preview | None = None,
     resume: SamplerState | None = None,
@@ -217,12 +245,16 @@ def sample(
     """A sampled latent [B,C,T,H,W] from a state and text features [B,S,D]; without `negative` guidance is against no text.
 
     loop: the clip is a ring. shots: features are [B,P,S,D] for P prompts, and these are the prompt of each latent frame, [T]
-    int64, or the share of each prompt in each, [P,T] float (as many runs of the network).
+    int64, or the share of each prompt in each, [P,T] float (as many runs of the network). stretch: some of the steps alone.
     """
     _, t, h, w = state.latent.shape[1:]
     p, q, r = model.dit.config.patch
     shift = shift_for_tokens("picture", t // p * (h // q) * (w // r), t // p) if model.shift is None else model.shift
     sigmas = schedule(scheduler, steps, shift=shift, denoise=denoise)
+    if stretch is not None:
+        sigmas = stretch.of(sigmas)
+        if stretch.noised:
+            resume = SamplerState(step=0, x=state.latent.float(), sigmas=sigmas, solver=solver)
     uncond = encode_text(model, [""] * len(cond)).to(cond) if negative is None else negative
     if shots is not None and shots.ndim == 2:
         network: Denoiser = span_prompts(denoiser(model, state, fps), shots)
@@ -232,6 +264,8 @@ def sample(
     network = guided(network, cfg, uncond=uncond, interval=model.cfg_interval)
     if loop or model.ring:
         network = ring(network, sigmas)
+    if model.cache:
+        network = FeatureCache(network, model.cache)
     if not model.dit.config.per_position_time:
         network = renoise(network, noise.to(state.latent))
     return run_sampler(

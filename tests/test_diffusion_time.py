@@ -9,6 +9,7 @@ import torch
 from diffusion_toys import NO_TEXT, SHAPE, gaussian, state_of, text
 from sora_nodes.sora_core.diffusion import (
     SOLVERS,
+    CachePerCall,
     FeatureCache,
     cfg,
     draw_noise,
@@ -123,6 +124,17 @@ def test_the_feature_cache_saves_runs_at_little_cost() -> None:
     assert cached.skipped >= 20
     assert float((made - exact).abs().mean()) < 0.01
     assert torch.equal(sample(cached, state_of(), noise, sigmas, NO_TEXT), made)  # a new run starts afresh
+
+
+def test_a_host_that_calls_twice_per_level_has_a_cache_for_each() -> None:
+    sigmas, mask = schedule("simple", 30), torch.ones(1, 1, *SHAPE[1:])
+    grids = [torch.randn(1, *SHAPE, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)]
+    alone, shared = [FeatureCache(gaussian), FeatureCache(gaussian)], CachePerCall(0.05)
+    for sigma in sigmas[:-1]:
+        for x, cache in zip(grids, alone, strict=True):
+            found = shared(gaussian, sigmas)(x, sigma.expand(1), mask, NO_TEXT)
+            assert torch.equal(found, cache(x, sigma.expand(1), mask, NO_TEXT))
+    assert alone[0].skipped > 0
 
 
 def test_a_threshold_of_zero_caches_nothing() -> None:

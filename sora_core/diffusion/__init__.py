@@ -6,7 +6,7 @@ guided  = cfg(denoiser, 4.0, uncond=context.uncond)
 latent  = sample(guided, state, noise, sigmas, context.cond, solver="dpmpp_2m")
 """
 
-from .feature_cache import FeatureCache
+from .feature_cache import CachePerCall, FeatureCache
 from .guidance import blend, cfg, keep, renoise
 from .loop import SamplerState, sample, start
 from .noise import draw_noise, enlarge_noise
@@ -20,6 +20,7 @@ from .windows import windows
 __all__ = [
     "SCHEDULES",
     "SOLVERS",
+    "CachePerCall",
     "FeatureCache",
     "SamplerState",
     "as_denoiser",

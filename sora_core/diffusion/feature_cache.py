@@ -7,7 +7,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..types import Denoiser
 
-__all__ = ["FeatureCache"]
+__all__ = ["CachePerCall", "FeatureCache"]
 
 
 class FeatureCache:
@@ -57,3 +57,28 @@ class FeatureCache:
         """Keep this run and the one before it at another sigma."""
         before = [run for run in self._runs if run[0] > level]
         self._runs = [*before[-1:], (level, velocity)]
+
+
+class CachePerCall:
+    """A feature cache for a host that calls the network several times per noise level (cond, uncond): one cache for each.
+
+    `denoiser = caches(denoiser, sigmas)` at every call, as the host's wrappers are made.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+        self._caches: list[FeatureCache] = []
+        self._level, self._turn = -1.0, 0
+
+    def __call__(self, denoiser: Denoiser, sigmas: Tensor) -> Denoiser:
+        def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+            level = float(sigma[0])
+            self._turn = self._turn + 1 if level == self._level else 0
+            self._level = level
+            if self._turn == len(self._caches):
+                self._caches.append(FeatureCache(denoiser, self.threshold))
+            cache = self._caches[self._turn]
+            cache.denoiser = denoiser
+            return cache(x, sigma, mask, context)
+
+        return denoise

@@ -6,7 +6,7 @@ codec = load_codec("wan_2.1_vae.safetensors")
 """
 
 from .load import OpenModel, load_codec, load_open, load_text_encoder, load_transformer
-from .settings import PUBLISHED, Published, published
+from .settings import PUBLISHED, Published, geometry_of, published
 from .text import OpenText, OpenTokens
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "OpenText",
     "OpenTokens",
     "Published",
+    "geometry_of",
     "load_codec",
     "load_open",
     "load_text_encoder",

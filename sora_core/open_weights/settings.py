@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..dit.config import DiTConfig
+from ..grid import Geometry
+from ..vae.wan21 import Wan21Config
+from ..vae.wan22 import Wan22Config
 
-__all__ = ["PUBLISHED", "Published", "published"]
+__all__ = ["PUBLISHED", "Published", "geometry_of", "published"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,3 +58,9 @@ def published(config: DiTConfig, *, two_experts: bool = False) -> Published:
     """The defaults of the model with these sizes; the nearest in size where there is none."""
     fits = [p for p in PUBLISHED if p.channels == config.channels and (p.boundary is not None) == two_experts]
     return min(fits or PUBLISHED[:1], key=lambda p: abs(p.width - config.width))
+
+
+def geometry_of(config: DiTConfig) -> Geometry:
+    """How the codec that a transformer was trained with divides a video."""
+    codecs = (Wan21Config(), Wan22Config())
+    return min(codecs, key=lambda codec: abs(codec.channels - config.channels)).geometry
