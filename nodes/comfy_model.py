@@ -107,7 +107,8 @@ class SoraTransformer(DiT):
     def forward(self, x: Any, timesteps: Any, context: Any, control: Any = None, transformer_options: Any = None, **told: Any) -> Any:  # type: ignore[override]
         options = transformer_options or {}
         wrappers = get_all_wrappers(WrappersMP.DIFFUSION_MODEL, options)
-        return WrapperExecutor.new_class_executor(self.velocity, self, wrappers).execute(x, timesteps, context, control, options, **told)
+        own = x.clone()  # EasyCache writes into what it is given, and in float32 that is the sampler's own
+        return WrapperExecutor.new_class_executor(self.velocity, self, wrappers).execute(own, timesteps, context, control, options, **told)
 
     def velocity(
         self, x: Tensor, timesteps: Tensor, context: Tensor, control: Any, transformer_options: Any,
