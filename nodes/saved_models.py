@@ -49,7 +49,9 @@ def load_saved(path: Path) -> SoraModel:
 
     tensors = dict(checkpoints.load(path).tensors)
     said = json.loads(bytes(tensors.pop(TEXT + CONFIG).tolist()))
-    sizes = {name: {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()} for name, config in said.items()}
+    sizes: dict[str, dict[str, Any]] = {
+        name: {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()} for name, config in said.items()
+    }
     with torch.device("meta"):
         dit, codec = DiT(DiTConfig(**sizes["transformer"])), BundledCodec(CodecConfig(**sizes["codec"]))
         text = TextEncoder(TextConfig(**sizes["text"]))
