@@ -18,7 +18,7 @@ import torch
 from comfy_extras import nodes_context_windows, nodes_custom_sampler, nodes_easycache, nodes_model_advanced, nodes_model_merging
 from safetensors.torch import save_file
 from sora_pack.nodes import (  # type: ignore[import-not-found]
-    comfy_model, comfy_text, edit_adapters, editing, loading, patches, sampling, video,
+    cache, comfy_model, comfy_text, edit_adapters, editing, loading, patches, sampling, video,
 )  # fmt: skip
 from sora_pack.sora_core.dit import DiT  # type: ignore[import-not-found]
 
@@ -102,6 +102,9 @@ def check_caches_and_windows(our: Our) -> None:
             assert ours(patches.SoraRingTime.execute(cached).result[0], our.said, latent, steps=4).isfinite().all()
         else:
             refused("take LazyCache with ring time", lambda cached=cached: ours(comfy_objects.ring_time(cached), our.said, latent))
+    ours_cached = cache.SoraFeatureCache.execute(our.model, 0.05).result[0]
+    for made in (ours(ours_cached, our.said, latent, steps=25), theirs(ours_cached, our.said, our.empty, latent, steps=25)):
+        assert not torch.equal(made, plain) and (made - plain).abs().mean() < 0.1 * plain.abs().mean(), "Sora Feature Cache"
     cut = nodes_context_windows.WanContextWindowsManualNode.execute(our.model, 13, 5, "standard_static", 1, False, "pyramid").result[0]
     assert ours(cut, our.said, latent).shape == plain.shape and ours(cut, our.said, latent).isfinite().all()
     shots = "1: a red ball on grass at noon\n1.5: a blue cone on grass at noon"

@@ -66,9 +66,11 @@ def ours(model: Any, context: Any, latent: Any, **settings: Any) -> torch.Tensor
     return adapters.sample(model=model, positive=context, latent=latent, **given)["samples"]
 
 
-def theirs(model: Any, positive: Any, negative: Any, latent: Any, sampler: str = "euler", scheduler: str = "simple") -> torch.Tensor:
+def theirs(
+    model: Any, positive: Any, negative: Any, latent: Any, sampler: str = "euler", scheduler: str = "simple", *, steps: int = 3
+) -> torch.Tensor:
     """By ComfyUI's KSampler."""
-    return stock.KSampler().sample(model, 5, 3, 3.0, sampler, scheduler, positive, negative, latent)[0]["samples"]
+    return stock.KSampler().sample(model, 5, steps, 3.0, sampler, scheduler, positive, negative, latent)[0]["samples"]
 
 
 def grid(vae: Any, width: int = 96, height: int = 96, seconds: float = 0.6, fps: float = 8.0) -> Any:
