@@ -159,6 +159,7 @@ def load_open(
 
     Raises CheckpointError or ResourceError, naming the file, for what does not fit or does not fit into memory.
     """
+    open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device)
     dit = open_weights.load_transformer(transformer, dtype=dtype, device=device)
     settings = open_weights.published(dit.config, two_experts=low is not None)
     encoder, table = open_weights.load_text_encoder(text, dtype=dtype, device=device)

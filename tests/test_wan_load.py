@@ -11,7 +11,7 @@ from sora_nodes.sora_core.dit.model import DiT
 from sora_nodes.sora_core.errors import CheckpointError, ResourceError
 from sora_nodes.sora_core.open_weights import files
 from sora_nodes.sora_core.open_weights.keys import renamed
-from sora_nodes.sora_core.open_weights.load import load_codec, load_open, load_transformer
+from sora_nodes.sora_core.open_weights.load import check_fits, load_codec, load_open, load_transformer
 from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
 from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
 from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
@@ -179,6 +179,14 @@ def test_a_missing_and_a_truncated_shard_are_named(tmp_path: Path) -> None:
     for named in (index, tmp_path, tmp_path / "m-00001-of-00002.safetensors"):
         with pytest.raises(CheckpointError, match=r"1 of 2 shards are missing .*m-00002-of-00002"):
             load_transformer(named)
+
+
+def test_memory_is_asked_for_all_files_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = write(tmp_path / "high.safetensors", transformer()), write(tmp_path / "low.safetensors", transformer())
+    monkeypatch.setattr(files, "free_memory", lambda device: int(1.5 * one.stat().st_size))
+    check_fits([one])
+    with pytest.raises(ResourceError, match=r"high.safetensors with low.safetensors needs"):
+        check_fits([one, two])
 
 
 def test_memory_is_asked_for_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from sora_nodes.sora_core.editing import (
     Clip,
     Edit,
     Keyframe,
+    Shot,
     animate,
     connect,
     extend,
@@ -19,6 +20,7 @@ from sora_nodes.sora_core.editing import (
     loop_new,
     restyle,
     stitch,
+    storyboard,
 )
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.open_weights import OpenText, OpenTokens, published
@@ -88,6 +90,23 @@ def test_every_verb_runs(kind: str, verb: str) -> None:
     assert torch.isfinite(image).all() and len(image) == edit.frames
     kept = (edit.state.mask == 0).expand_as(made)
     assert torch.equal(made[kept], edit.state.clean[kept])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("blended", [False, True], ids=["cut", "blend"])
+def test_several_shots_run(kind: str, blended: bool) -> None:
+    weights = MODELS[kind]
+    board = storyboard(
+        [Shot(prompt="a church", seconds=0.25), Shot(prompt="an octopus", seconds=0.25)], weights.codec, size=SIZE, fade=0.25
+    )
+    state = board.edit.state
+    with torch.no_grad():
+        cond = pipeline.encode_text(weights, board.prompts)[None]
+        noise = draw_noise(tuple(state.latent.shape[1:]), 0)
+        followed = board.weights if blended else board.rows
+        made = pipeline.sample(weights, state, cond, noise=noise, steps=2, cfg=4.0, fps=FPS, shots=followed)
+        image = stitch(board.edit, made, weights.codec)
+    assert torch.isfinite(image).all() and len(image) == board.edit.frames
 
 
 def test_an_empty_prompt_is_a_prompt() -> None:

@@ -6,7 +6,7 @@ found from the headers, before anything is allocated, so no half-loaded model is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from .files import Source, check_memory, open_source
 from .keys import SCALES, SPARE, renamed
 from .kinds import Kind, detect
 
-__all__ = ["OpenModel", "load_codec", "load_open", "load_text_encoder", "load_transformer"]
+__all__ = ["OpenModel", "check_fits", "load_codec", "load_open", "load_text_encoder", "load_transformer"]
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 EIGHT = "F8_E4M3"
@@ -94,6 +94,13 @@ def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: tor
     load_into(module, tensors)
     module.requires_grad_(False).eval()
     return OpenModel(kind=kind, module=module.to(device), dtype=dtype, tokens=tokenizer(source) if kind.room == "text" else None)
+
+
+def check_fits(paths: Sequence[str | Path], device: torch.device | str = "cpu") -> None:
+    """Raise ResourceError where these files together are more than the free memory; nothing of them has been read then."""
+    sources = [open_source(path) for path in paths]
+    needed = sum(entry.bytes for source in sources for entry in source.entries.values())
+    check_memory(f"{' with '.join(source.path.name for source in sources)}", needed, device)
 
 
 def ops(eight: bool) -> Any:
