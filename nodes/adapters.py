@@ -239,6 +239,7 @@ def sample(
         stretch=stretch,
         fps=latent.get("sora", {}).get("fps", FPS),
         loop="edit" in latent.get("sora", {}) and latent["sora"]["edit"].ring,
+        anchored="edit" in latent.get("sora", {}) and latent["sora"]["edit"].anchored,
         shots=positive[0][1].get("sora_shots"),
         progress=progress,
     )

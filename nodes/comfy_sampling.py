@@ -18,7 +18,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ..sora_core.diffusion import ring, shift_for_tokens
+from ..sora_core.diffusion import anchor, ring, shift_for_tokens
 from ..sora_core.errors import InputError
 from ..sora_core.pipeline import DEFAULTS
 from ..sora_core.types import Denoiser, Progress
@@ -30,6 +30,8 @@ __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
 RING = "sora_ring"
 """the key of ring time among a MODEL's wrappers"""
+ANCHOR = "sora_anchor"
+"""the key of `diffusion.anchor` among them"""
 
 
 def progress_bar() -> Progress:
@@ -77,6 +79,8 @@ def for_latent(model: ModelPatcher, latent: dict[str, Any]) -> ModelPatcher:
     _check_grid(model, samples)
     edit = about.get("edit")
     turned = ring_time(model) if edit is not None and edit.ring else model.clone()
+    if edit is not None and edit.anchored:
+        turned = patched(turned, ANCHOR, _anchored(model.model.process_latent_in(edit.state.latent)))
     if isinstance(model.model, SoraBase):
         spans = None if edit is None else tuple(edit.state.spans.tolist())
         _tell(turned, spans=spans, fps=about.get("fps", DEFAULTS.fps))
@@ -125,6 +129,23 @@ def _ring(network: Denoiser, options: dict[str, Any]) -> Denoiser:
     if "easycache" in options.get("wrappers", {}).get(WrappersMP.DIFFUSION_MODEL, {}):
         raise InputError("EasyCache would use what it kept of one turn of the ring at another; take LazyCache with ring time")
     return ring(network, options["sample_sigmas"])
+
+
+def _anchored(source: Tensor) -> Callable[[Denoiser, dict[str, Any]], Denoiser]:
+    """Gives back what is lost of `source`; the noise of a run is read off its first calls."""
+    noise = source
+
+    def decorate(network: Denoiser, options: dict[str, Any]) -> Denoiser:
+        def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+            nonlocal noise
+            level = float(sigma[0])
+            if level >= float(options["sample_sigmas"][0]) * (1 - 1e-6):
+                noise = (x[: len(source)] - (1 - level) * source.to(x)) / level
+            return anchor(network, network, source, noise)(x, sigma, mask, context)
+
+        return denoise
+
+    return decorate
 
 
 def _tell(model: ModelPatcher, **about: Any) -> None:

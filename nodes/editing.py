@@ -163,7 +163,7 @@ class SoraLoopVideo(io.ComfyNode):
                     step=0.25,
                     tooltip="For a given clip: the way from its end back to its beginning.",
                 ),
-                overlap_input(4),
+                overlap_input(8),
                 io.Latent.Input("latent", optional=True, tooltip="For a new loop: size and length, from Sora Noise Grid."),
                 io.Video.Input("video", optional=True, tooltip="The clip to close."),
                 io.Latent.Input("samples", optional=True, tooltip="Instead of a video: a sampled latent, to be closed."),
@@ -200,7 +200,7 @@ class SoraConnectVideos(io.ComfyNode):
                 io.Video.Input("first", tooltip="The clip to begin with; it sets size and rate."),
                 io.Video.Input("second", tooltip="The clip to end with."),
                 io.Float.Input("seconds", default=1.0, min=0.05, max=3600.0, step=0.25, tooltip="Length of the transition between them."),
-                overlap_input(4),
+                overlap_input(8),
                 fit_input("the second clip"),
             ],
             outputs=[latent_output(), notes_output()],
@@ -259,7 +259,12 @@ class SoraRestyleVideo(io.ComfyNode):
             inputs=[
                 vae_input(),
                 io.Float.Input(
-                    "denoise", default=0.85, min=0.01, max=1.0, step=0.01, tooltip="The fraction made anew: less keeps more of the clip."
+                    "denoise",
+                    default=0.95,
+                    min=0.01,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="The fraction made anew: less keeps more of the clip. Models other than ours begin at 0.7.",
                 ),
                 fit_input("a clip of another shape"),
                 io.Video.Input("video", optional=True, tooltip="The clip to restyle."),
@@ -280,7 +285,7 @@ class SoraRestyleVideo(io.ComfyNode):
         clip, sound = edit_adapters.clip_of(vae, video, samples)
         wanted = edit_adapters.size_of(latent) if latent is not None else None
         size = (wanted.height, wanted.width) if wanted else None
-        edit = restyle(clip, adapters.codec_of(vae), denoise=denoise, size=size, how=fit)
+        edit = restyle(clip, adapters.codec_of(vae), denoise=denoise, size=size, how=fit, anchored=edit_adapters.told_spans(vae))
         made, notes, preview = shown(edit, (sound, 0.0))
         return io.NodeOutput(made, edit.denoise, notes, ui=preview)
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoints, open_weights
-from .diffusion import FeatureCache, SamplerState, draw_noise, renoise, ring, schedule, shift_for_tokens, span_prompts
+from .diffusion import FeatureCache, SamplerState, anchor, draw_noise, renoise, ring, schedule, shift_for_tokens, span_prompts
 from .diffusion import cfg as guided
 from .diffusion import sample as run_sampler
 from .diffusion.loop import Preview
@@ -236,6 +236,7 @@ def sample(
     denoise: float = 1.0,
     fps: float = DEFAULTS.fps,
     loop: bool = False,
+    anchored: bool = False,
     shots: Tensor | None = None,
     stretch: Stretch | None = None,
     progress: Progress | None = None,
@@ -245,8 +246,9 @@ def sample(
 ) -> Tensor:
     """A sampled latent [B,C,T,H,W] from a state and text features [B,S,D]; without `negative` guidance is against no text.
 
-    loop: the clip is a ring. shots: features are [B,P,S,D] for P prompts, and these are the prompt of each latent frame, [T]
-    int64, or the share of each prompt in each, [P,T] float (as many runs of the network). stretch: some of the steps alone.
+    loop: the clip is a ring. anchored: what is lost of `state.latent` on the way is given back (`diffusion.anchor`). shots: features
+    are [B,P,S,D] for P prompts, and these are the prompt of each latent frame, [T] int64, or the share of each prompt in each, [P,T]
+    float (as many runs of the network). stretch: some of the steps alone.
     """
     _, t, h, w = state.latent.shape[1:]
     p, q, r = model.dit.config.patch
@@ -262,7 +264,9 @@ def sample(
     else:
         network = denoiser(model, state, fps, shots)
         uncond = uncond if cond.ndim == 3 else uncond[:, None].expand(-1, cond.shape[1], -1, -1)
-    network = guided(network, cfg, uncond=uncond, interval=model.cfg_interval)
+    plain, network = network, guided(network, cfg, uncond=uncond, interval=model.cfg_interval)
+    if anchored:
+        network = anchor(network, plain, state.latent, noise, uncond)
     if loop or model.ring:
         network = ring(network, sigmas)
     if model.cache:

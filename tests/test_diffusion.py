@@ -9,6 +9,7 @@ from diffusion_toys import MEAN, NO_TEXT, SHAPE, STD, gaussian, state_of, text
 from sora_nodes.sora_core.diffusion import (
     SOLVERS,
     SamplerState,
+    anchor,
     as_denoiser,
     cfg,
     denoised_from,
@@ -62,6 +63,21 @@ def test_what_is_kept_comes_back_bit_for_bit(solver: str) -> None:
     made = sample(careless, state_of(kept=kept, mask=mask), draw_noise(SHAPE, 1), schedule("simple", 6), NO_TEXT, solver=solver)
     assert torch.equal(made[:, :, :2], kept[:, :, :2])
     assert made.isfinite().all()
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_an_anchored_clip_comes_back_where_the_words_say_nothing_new_and_moves_by_their_difference(solver: str) -> None:
+    source, noise = torch.randn(1, *SHAPE), draw_noise(SHAPE, 2)
+
+    def worded(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        return 0.3 * x.sin() + context.mean()
+
+    def made(words: Tensor) -> Tensor:
+        state = state_of().with_(latent=source)
+        return sample(anchor(worded, worded, source, noise), state, noise, schedule("simple", 8, denoise=0.8), words, solver=solver)
+
+    assert torch.allclose(made(torch.zeros(1, 2, 3)), source, atol=1e-5)
+    assert float((made(torch.ones(1, 2, 3)) - source).mean()) == pytest.approx(1, abs=0.3)
 
 
 def test_what_is_made_never_reads_what_is_kept_elsewhere() -> None:

@@ -6,6 +6,7 @@ guided  = cfg(denoiser, 4.0, uncond=context.uncond)
 latent  = sample(guided, state, noise, sigmas, context.cond, solver="dpmpp_2m")
 """
 
+from .anchor import anchor
 from .feature_cache import CachePerCall, FeatureCache
 from .guidance import blend, cfg, keep, renoise
 from .loop import SamplerState, sample, start
@@ -23,6 +24,7 @@ __all__ = [
     "CachePerCall",
     "FeatureCache",
     "SamplerState",
+    "anchor",
     "as_denoiser",
     "blend",
     "cfg",

@@ -89,6 +89,8 @@ class Edit:
     """[F,H,W,3] frames of the clip that come after"""
     ring: bool = False
     """the clip has no first frame: sample it with `diffusion.ring`, decode it behind its own end"""
+    anchored: bool = False
+    """all of it is made from a given clip: sample it with `diffusion.anchor`, which gives back what is lost of that on the way"""
     denoise: float = 1.0
     """the fraction of the schedule to run, ComfyUI's `denoise`"""
     notes: tuple[str, ...] = ()

@@ -16,8 +16,8 @@ __all__ = ["BOTH_ENDS", "OVERLAP", "Tail", "kept_head", "kept_tail", "overlap_la
 
 OVERLAP = 8
 """frames of a given clip that a new part at one end of it sees, by default"""
-BOTH_ENDS = 4
-"""frames on either side of a new part between given ones, by default: together with it no longer than the network has learned"""
+BOTH_ENDS = 8
+"""frames on either side of a new part between given ones, by default: one latent frame alone shows too little of the speed"""
 
 
 @dataclass(frozen=True, kw_only=True)

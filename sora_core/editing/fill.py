@@ -15,8 +15,8 @@ from .edit import Clip, Codec, Edit, compose, made
 
 __all__ = ["CONTEXT", "fill", "latent_mask"]
 
-CONTEXT = 12
-"""given frames on either side of what is missing that the network sees"""
+CONTEXT = 4
+"""given frames on either side of what is missing that the network sees: with it no longer than the network has learned"""
 
 
 def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
@@ -55,7 +55,8 @@ def _stretch(missing: Tensor, factor: int) -> tuple[int, int]:
     places = missing.reshape(len(missing), -1).any(1).nonzero()[:, 0]
     first, last = int(places[0]), int(places[-1])
     start = first - 1 - min(CONTEXT, first - 1) // factor * factor if first else 0
-    end = min(len(missing), last + 1 + CONTEXT)
+    along = start + 1 + -(-(last - start) // factor) * factor  # the end of the latent frame that the last missing frame falls into
+    end = min(len(missing), along + CONTEXT)
     aligned = end - (end - start - 1) % factor
     return start, aligned if aligned > last else end
 

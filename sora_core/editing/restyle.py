@@ -1,4 +1,7 @@
-"""Restyle (SDEdit, arXiv 2108.01073): the clip is noised part of the way and made anew from there, so its motion stays."""
+"""Restyle (SDEdit, arXiv 2108.01073): the clip is noised part of the way and made anew from there, so its motion stays.
+
+Anchored (FlowEdit, arXiv 2412.08629), what is lost of the clip on the way is given back, and only what the words change changes.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ from .sizes import Fit, at_size
 
 __all__ = ["DENOISE", "restyle"]
 
-DENOISE = 0.85
+DENOISE = 0.9
 """the fraction made anew by default: new setting or style, old motion"""
 
 
-def restyle(clip: Clip, codec: Codec, *, denoise: float = DENOISE, size: tuple[int, int] | None = None, how: Fit = "crop") -> Edit:
-    """All make, from the clip's latents; `denoise` has ComfyUI's meaning: 0 changes nothing, 1 keeps nothing.
+def restyle(
+    clip: Clip, codec: Codec, *, denoise: float = DENOISE, size: tuple[int, int] | None = None, how: Fit = "crop", anchored: bool = True
+) -> Edit:
+    """All make, from the clip's latents; `denoise` has ComfyUI's meaning: 0 changes nothing, 1 (not `anchored`) keeps nothing.
 
     The clip is encoded up to the next whole latent frame, its last frame held, and trimmed again.
     """
@@ -36,6 +41,7 @@ def restyle(clip: Clip, codec: Codec, *, denoise: float = DENOISE, size: tuple[i
         fps=clip.fps,
         size=size_of(clip, codec.geometry),
         shown=(0, frames),
+        anchored=anchored,
         denoise=denoise,
         notes=clip.notes,
     )

@@ -23,6 +23,8 @@ STILL = 0.08
 """a change between frames (of 0..1) above which a place counts as moving"""
 JUMP = 0.3
 """a step at the seam above which it is no slip of the network, even where nothing moved before or after"""
+NOISE = 0.02
+"""a change between made frames below which it is the network's noise: ten extensions in a row would add it up to grain"""
 AHEAD = 4
 """made frames beside a seam that a place must be still in"""
 
@@ -129,7 +131,8 @@ def _corrected(made: Tensor, decoded: Tensor, given: Tensor) -> Tensor:
     moved = torch.maximum(moved, moved[:AHEAD].amax(0))
     still = torch.exp(-((moved / STILL) ** 2 + (_change(given[1:2], given[0]) / STILL).square().sum(0)))
     slip = torch.exp(-((_change(made[:1], nearest) / JUMP) ** 2))
-    return made + still * slip * (given[0] - made[0])
+    going_on = given[0] + (1 - torch.exp(-((moved / NOISE) ** 2))) * (made - made[0])
+    return torch.lerp(made, going_on, still * slip)
 
 
 def _change(frames: Tensor, other: Tensor) -> Tensor:

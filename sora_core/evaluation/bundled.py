@@ -47,5 +47,5 @@ class BundledMaker:
         noise = torch.cat([draw_noise(latent.shape[1:], seed) for seed in seeds])
         return sample(
             self.model, first.state.with_(latent=latent, clean=clean, mask=mask), cond, noise=noise, steps=self.steps, cfg=self.cfg,
-            denoise=first.denoise, fps=first.fps, loop=first.ring, shots=shots,
+            denoise=first.denoise, fps=first.fps, loop=first.ring, anchored=first.anchored, shots=shots,
         )  # fmt: skip

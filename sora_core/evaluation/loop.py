@@ -22,7 +22,7 @@ MOTIONS = ("bounce", "spin")
 
 
 def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
-    """n loops from text and n clips closed into loops; the floor of the wrap is an ordinary last step of a true clip."""
+    """n loops from text and n clips closed into loops; the floor is a step of a true clip where two latent frames meet."""
     figures, floor = Tally(), Tally()
     chosen = held_out(n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS)
     for numbers, scenes in batches(chosen, progress):
@@ -33,13 +33,12 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
         closing = [loop_clip(Clip(image=truth, fps=size.fps), maker.codec, seconds=second(size) / size.fps) for truth in truths]
         closed = edited(maker, closing, prompts, seeds)
         for scene, truth, frames, whole in zip(scenes, truths, made, closed, strict=True):
-            best = coded_frames(maker, truth)
             measure_wrap(figures, reader, frames, "_text")
             measure_wrap(figures, reader, whole, "_clip")
             measure_join(figures, reader, whole, Join(start=len(truth), end=len(whole)), "_clip")
-            for tally, shown in ((figures, frames), (floor, best)):
-                tally.right("subject", same_subject(reader, shown, size.fps, scene))
-            ordinary(floor, reader, best)
+            figures.right("subject", same_subject(reader, frames, size.fps, scene))
+            floor.right("subject", same_subject(reader, coded_frames(maker, truth), size.fps, scene))
+            ordinary(floor, reader, maker, truth)
     return report("loop", n, figures, floor)
 
 
@@ -51,13 +50,21 @@ def measure_wrap(tally: Tally, reader: Reader, frames: Tensor, name: str) -> Non
         tally.value("movement_text", measures.motion(frames))
 
 
-def ordinary(tally: Tally, reader: Reader, frames: Tensor) -> None:
-    """The same figures at a step that is no wrap: the one in the middle of a true clip."""
-    middle = len(frames) // 2
-    track = reader.follow(video_of(frames))[0]
-    for name in ("_text", "_clip"):
-        tally.value(f"wrap{name}", measures.seam_ratio(frames, middle))
-        tally.value(f"wrap_speed{name}", measures.speed_seam(track, middle))
-        tally.value(f"movement{name}", measures.motion(frames))
-    tally.value("seam_clip", measures.seam_ratio(frames, middle))
-    tally.value("speed_clip", measures.speed_seam(track, middle))
+def ordinary(tally: Tally, reader: Reader, maker: Maker, truth: Tensor) -> None:
+    """The same figures in the middle of a true clip, where two latent frames meet, as they do at a wrap.
+
+    All of it is sent through the codec for a loop from text; only what comes after or before that place for a closed clip.
+    """
+    factor = maker.codec.geometry.time_factor
+    middle = 1 + len(truth) // (2 * factor) * factor
+    kinds: tuple[tuple[str, str, list[slice]], ...] = (
+        ("wrap_text", "wrap_speed_text", []),
+        ("seam_clip", "speed_clip", [slice(0, middle)]),
+        ("wrap_clip", "wrap_speed_clip", [slice(middle, None)]),
+    )
+    for picture, speed, kept in kinds:
+        frames = coded_frames(maker, truth, kept)
+        tally.value(picture, measures.seam_ratio(frames, middle))
+        tally.value(speed, measures.speed_seam(reader.follow(video_of(frames))[0], middle))
+    for name in ("movement_text", "movement_clip"):
+        tally.value(name, measures.motion(coded_frames(maker, truth)))
