@@ -1,7 +1,8 @@
 """Every verb's suite at every size and rate, as the tables of RESULTS.md: `python benchmarks/verbs.py --out verbs.jsonl`.
 
 A run that was stopped goes on where it was: what stands in the file is not measured again. The first size at the first rate is
-measured on --n clips, the others on --few.
+measured on --n clips, the others on --few; `drift`, ten samples a clip, on a third. Two processes may share a file, each with suites
+of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from sora_nodes.sora_core.evaluation import SUITES, BundledMaker, run_suite, two
 
 Report = dict[str, Any]
 VERBS = tuple(name for name in SUITES if name != "text")
+LONG = {"drift": 3}
+"""suites of which a clip costs so many times more that fewer do"""
 
 
 def measured(path: Path) -> list[Report]:
@@ -31,7 +34,10 @@ def missing(args: argparse.Namespace) -> list[Report]:
     """What is still to be measured: suite, where, and on how many clips; the usual size first."""
     done = {(report["suite"], report["where"]) for report in measured(args.out)}
     places = [f"{size}, {fps:g} fps" for fps, size in product(args.fps, args.sizes)]
-    work = [{"suite": suite, "where": place, "n": args.few if i else args.n} for i, place in enumerate(places) for suite in args.suites]
+    work: list[Report] = []
+    for i, place in enumerate(places):
+        count = args.few if i else args.n
+        work += [{"suite": suite, "where": place, "n": max(1, count // LONG.get(suite, 1))} for suite in args.suites]
     return [item for item in work if (item["suite"], item["where"]) not in done]
 
 
@@ -60,7 +66,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="a folder of weights (default: the bundled ones)")
     parser.add_argument("--out", type=Path, required=True, help="the file of reports, one JSON object a line")
     parser.add_argument("--n", type=int, default=100, help="clips at the first size and rate")
-    parser.add_argument("--few", type=int, default=32, help="clips at the others")
+    parser.add_argument("--few", type=int, default=16, help="clips at the others")
     parser.add_argument("--suites", nargs="+", default=VERBS, choices=VERBS)
     parser.add_argument("--sizes", nargs="+", default=["64x64", "112x64", "64x112"])
     parser.add_argument("--fps", nargs="+", type=float, default=[8.0, 12.0])
