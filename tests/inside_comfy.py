@@ -63,6 +63,8 @@ def check_verbs(our: Our) -> None:
         differ(name, ours(our.model, our.said, latent), same)
         told = patches.SoraModelForLatent.execute(our.model, latent).result[0]
         differ(f"{name}, by KSampler", theirs(told, our.said, our.empty, latent), same)
+    styled, denoise = editing.SoraRestyleVideo.execute(our.vae, 0.9, "crop", samples=clip).result[:2]
+    differ("restyled", ours(our.model, our.said, styled, denoise=denoise), ours(our.core, our.text, styled, denoise=denoise))
     for transition in ("cut", "blend"):
         shots = f"0.5: {PROMPT}\n0.5: a blue cone on grass at noon"
         there, latent = editing.SoraStoryboard.execute(our.clip, our.vae, shots, transition, 0.25, empty).result[:2]
