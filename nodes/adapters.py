@@ -27,8 +27,9 @@ from .saved_models import load_saved
 if TYPE_CHECKING:
     from torch import Tensor, device
 
+    from ..sora_core.diffusion import Stretch
     from ..sora_core.grid import Geometry
-    from ..sora_core.pipeline import SoraModel, Stretch
+    from ..sora_core.pipeline import SoraModel
     from ..sora_core.types import LatentState, Progress
 
 __all__ = [

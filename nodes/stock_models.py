@@ -72,9 +72,7 @@ class UNETLoader(io.ComfyNode):
         from ..sora_core.open_weights import geometry_of, load_transformer, published
 
         if weight_dtype != "default":
-            raise InputError(
-                f"weights keep the type of their file: set weight_dtype to default, not {weight_dtype}, or take an fp8 file"
-            )
+            raise InputError(f"weights keep the type of their file: set weight_dtype to default, not {weight_dtype}, or take an fp8 file")
         dit = load_transformer(current().model_path("diffusion_models", unet_name))
         codec = NotLoaded("codec", geometry_of(dit.config))
         return io.NodeOutput(part_of(dit=dit, codec=codec, shift=published(dit.config).shift, cfg_interval=(0.0, 1.0)))
@@ -207,7 +205,7 @@ class KSamplerAdvanced(io.ComfyNode):
         return_with_leftover_noise: str,
         **settings: Any,
     ) -> io.NodeOutput:
-        from ..sora_core.pipeline import Stretch
+        from ..sora_core.diffusion import Stretch
 
         stretch = Stretch(
             first=start_at_step, last=end_at_step, noised=add_noise == "disable", leave_noise=return_with_leftover_noise == "enable"

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoints, open_weights
-from .diffusion import FeatureCache, SamplerState, anchor, draw_noise, renoise, ring, schedule, shift_for_tokens, span_prompts
+from .diffusion import FeatureCache, SamplerState, Stretch, anchor, draw_noise, renoise, ring, schedule, shift_for_tokens, span_prompts
 from .diffusion import cfg as guided
 from .diffusion import sample as run_sampler
 from .diffusion.loop import Preview
@@ -39,7 +39,7 @@ from .types import Denoiser, LatentState, Progress
 from .vae import BundledCodec, CausalCodec, CodecConfig
 
 __all__ = [
-    "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "Stretch", "check_memory", "decode_stream", "denoiser", "empty_state",
+    "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "check_memory", "decode_stream", "denoiser", "empty_state",
     "encode_text", "generate", "load_bundled", "load_codec", "load_open", "memory_estimate", "sample", "sample_video",
     "time_estimate",
 ]  # fmt: skip
@@ -85,6 +85,8 @@ class SoraModel:
     low: DiT | None = None
     """a second expert, for noise levels below `low_from`"""
     low_from: float = 0.0
+    low_cfg: float | None = None
+    """guidance of the second expert, where it has its own"""
     shift: float | None = None
     """of the schedule; None: by the number of tokens"""
     cfg_interval: tuple[float, float] = DEFAULTS.cfg_interval
@@ -100,29 +102,6 @@ class SoraModel:
     @property
     def device(self) -> torch.device:
         return self.dit.patch_embedding.weight.device
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """Some of the steps of a schedule: several models can share one, as the experts of Wan 2.2 A14B do."""
-
-    first: int = 0
-    last: int = 1 << 30
-    """the step before which it stops"""
-    noised: bool = False
-    """the latent has its noise already"""
-    leave_noise: bool = False
-    """what is left of the noise stays"""
-
-    def of(self, sigmas: Tensor) -> Tensor:
-        """The sigmas of this stretch. Raises InputError where it holds no step."""
-        end = min(self.last, len(sigmas) - 1)
-        if not 0 <= self.first < end:
-            raise InputError(f"steps {self.first} to {self.last} are none of the {len(sigmas) - 1} steps of this schedule")
-        part = sigmas[self.first : end + 1].clone()
-        if not self.leave_noise:
-            part[-1] = 0
-        return part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +149,7 @@ def load_open(
         dit=dit,
         low=open_weights.load_transformer(low, dtype=dtype, device=device) if low else None,
         low_from=settings.boundary or 0.0,
+        low_cfg=settings.cfg_low,
         shift=settings.shift,
         cfg_interval=(0.0, 1.0),
     )
@@ -265,6 +245,8 @@ def sample(
         network = denoiser(model, state, fps, shots)
         uncond = uncond if cond.ndim == 3 else uncond[:, None].expand(-1, cond.shape[1], -1, -1)
     plain, network = network, guided(network, cfg, uncond=uncond, interval=model.cfg_interval)
+    if model.low_cfg is not None and cfg != 1:
+        network = experts(network, guided(plain, model.low_cfg, uncond=uncond, interval=model.cfg_interval), model.low_from)
     if anchored:
         network = anchor(network, plain, state.latent, noise, uncond)
     if loop or model.ring:

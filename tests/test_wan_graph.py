@@ -15,9 +15,9 @@ from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import WorkflowError, plan
+from sora_nodes.sora_core.diffusion import Stretch
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
-from sora_nodes.sora_core.pipeline import Stretch
 from sora_nodes.sora_core.text.pieces import TokenTable
 from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
 from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config

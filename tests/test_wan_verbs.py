@@ -1,6 +1,7 @@
 """Every verb runs on published weights: on one noise level per clip (kept parts re-noised) and on one per position. Plumbing only."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -107,6 +108,19 @@ def test_several_shots_run(kind: str, blended: bool) -> None:
         made = pipeline.sample(weights, state, cond, noise=noise, steps=2, cfg=4.0, fps=FPS, shots=followed)
         image = stitch(board.edit, made, weights.codec)
     assert torch.isfinite(image).all() and len(image) == board.edit.frames
+
+
+def test_the_second_expert_has_its_own_guidance() -> None:
+    weights = replace(MODELS["T2V"], low=MODELS["T2V"].dit, low_from=0.9)
+    state = loop_new(weights.codec, size=SIZE).state
+    noise = draw_noise(tuple(state.latent.shape[1:]), 0)
+
+    def made(low_cfg: float | None) -> torch.Tensor:
+        with torch.no_grad():
+            cond = pipeline.encode_text(weights, ["a church"])
+            return pipeline.sample(replace(weights, low_cfg=low_cfg), state, cond, noise=noise, steps=3, cfg=4.0, fps=FPS)
+
+    assert torch.equal(made(None), made(4.0)) and not torch.equal(made(None), made(3.0))
 
 
 def test_an_empty_prompt_is_a_prompt() -> None:

@@ -13,7 +13,7 @@ from .loop import SamplerState, sample, start
 from .noise import draw_noise, enlarge_noise
 from .parametrization import as_denoiser, denoised_from, level_at
 from .ring import ring
-from .schedule import SCHEDULES, get_schedule, schedule, shift_for_tokens, shift_sigma
+from .schedule import SCHEDULES, Stretch, get_schedule, schedule, shift_for_tokens, shift_sigma
 from .solvers import SOLVERS, get_solver
 from .span_prompts import span_prompts, span_weights
 from .windows import windows
@@ -24,6 +24,7 @@ __all__ = [
     "CachePerCall",
     "FeatureCache",
     "SamplerState",
+    "Stretch",
     "anchor",
     "as_denoiser",
     "blend",

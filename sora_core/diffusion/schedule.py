@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
 
-__all__ = ["SCHEDULES", "TOKEN_SHIFTS", "get_schedule", "schedule", "shift_for_tokens", "shift_sigma"]
+__all__ = ["SCHEDULES", "TOKEN_SHIFTS", "Stretch", "get_schedule", "schedule", "shift_for_tokens", "shift_sigma"]
 
 LEVELS = 1000
 """Levels in the table that flow models are trained and scheduled on."""
@@ -156,3 +157,26 @@ def _beta_cdf(a: float) -> Tensor:
     middle = edges[:-1, None] + width[:, None] * (torch.arange(fine, dtype=torch.float64) + 0.5)
     mass = ((middle.sin() * middle.cos()) ** (2 * a - 1)).sum(1) * width
     return (mass.cumsum(0) / mass.sum())[:-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Some of the steps of a schedule: several models can share one, as the experts of Wan 2.2 A14B do."""
+
+    first: int = 0
+    last: int = 1 << 30
+    """the step before which it stops"""
+    noised: bool = False
+    """the latent has its noise already"""
+    leave_noise: bool = False
+    """what is left of the noise stays"""
+
+    def of(self, sigmas: Tensor) -> Tensor:
+        """The sigmas of this stretch. Raises InputError where it holds no step."""
+        end = min(self.last, len(sigmas) - 1)
+        if not 0 <= self.first < end:
+            raise InputError(f"steps {self.first} to {self.last} are none of the {len(sigmas) - 1} steps of this schedule")
+        part = sigmas[self.first : end + 1].clone()
+        if not self.leave_noise:
+            part[-1] = 0
+        return part
