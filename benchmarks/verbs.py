@@ -70,11 +70,14 @@ def main() -> None:
     parser.add_argument("--suites", nargs="+", default=VERBS, choices=VERBS)
     parser.add_argument("--sizes", nargs="+", default=["64x64", "112x64", "64x112"])
     parser.add_argument("--fps", nargs="+", type=float, default=[8.0, 12.0])
+    parser.add_argument("--sheet", type=Path, help="where a picture of restyling over `denoise` goes")
     parser.add_argument("--threads", type=int, help="of torch")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     maker = BundledMaker(model=pipeline.load_bundled(args.weights))
+    if args.sheet:
+        run_suite("restyle", 2, model=maker, sheet=args.sheet)
     for item in missing(args):
         size, fps = item["where"].removesuffix(" fps").split(", ")
         width, height = (int(side) for side in size.split("x"))

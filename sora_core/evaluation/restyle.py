@@ -26,7 +26,7 @@ __all__ = ["run"]
 
 NEAR = 0.05
 """picture widths by which a track may be off"""
-SWEEP = (0.25, 0.5, 0.65, 0.75, 0.85, 1.0)
+SWEEP = (0.3, 0.6, 0.8, 0.9, 1.0)
 
 
 def run(
