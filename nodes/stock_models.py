@@ -33,10 +33,11 @@ class NotLoaded:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise InputError(f"this needs what {LOADED_BY[self.part]} gives: link it (for a sampler without negative prompt: link one)")
+        hint = "; a sampler of published weights needs a negative prompt too" if self.part == "text" else ""
+        raise InputError(f"this needs what {LOADED_BY[self.part]} gives: link it{hint}")
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        return self.anything
+        return self.called
 
 
 def part_of(**parts: Any) -> Any:

@@ -10,11 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from sora_nodes.commands.run import local_registry
+from sora_nodes.nodes.adapters import feature_cache
+from sora_nodes.nodes.stock_models import part_of
 from sora_nodes.runtime.command import Order, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import WorkflowError, plan
+from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.diffusion import Stretch
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
@@ -105,6 +108,18 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_weights_name_stays_in_its_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leave its folder"):
         session_with(tmp_path, {}).model_path("vae", "../secret.safetensors")
+
+
+def test_what_a_loader_did_not_bring_is_named() -> None:
+    with pytest.raises(InputError, match="Load CLIP gives: link it"):
+        pipeline.encode_text(part_of(), ["a church"])
+    with pytest.raises(InputError, match="Load VAE"):
+        _ = part_of().geometry
+
+
+def test_a_cached_model_is_a_copy() -> None:
+    model = part_of()
+    assert feature_cache(model, 0.1).cache == 0.1 and model.cache == 0
 
 
 def test_two_stretches_are_the_whole_schedule() -> None:
