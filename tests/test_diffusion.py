@@ -126,15 +126,6 @@ def test_a_foreign_run_is_not_resumed() -> None:
         SamplerState.from_tensors({"x": noise, "step": torch.tensor(1)})
 
 
-def test_without_noise_the_preconditioned_estimate_is_the_input_and_in_pure_noise_the_output() -> None:
-    x, output = draw_noise(SHAPE, 1), draw_noise(SHAPE, 2)
-    level = torch.zeros(1, 1, *SHAPE[1:])
-    assert torch.equal(denoised_from(output, x, level, "preconditioned"), x)
-    assert torch.equal(denoised_from(output, x, level + 1, "preconditioned"), output)
-    shares = [denoised_from(output * 0, x * 0 + 1 - at, level + at, "preconditioned").mean() for at in (0.1, 0.3, 0.6, 0.9)]
-    assert shares == sorted(shares, reverse=True) and 0.9 < shares[0] < 1 and shares[-1] < 0.01
-
-
 def test_progress_counts_steps_and_may_cancel() -> None:
     seen: list[tuple[int, int]] = []
 
@@ -164,7 +155,7 @@ def test_bad_input_is_named() -> None:
         sample(gaussian, state_of(batch=2), noise, schedule("simple", 2), NO_TEXT)
     with pytest.raises(InputError, match="falling"):
         sample(gaussian, state_of(), noise, torch.tensor([0.5, 0.5, 0.0]), NO_TEXT)
-    with pytest.raises(InputError, match="clean, preconditioned, velocity"):
+    with pytest.raises(InputError, match="clean, velocity"):
         denoised_from(noise, noise, noise, "epsilon")
     with pytest.raises(InputError, match="negative prompt"):
         cfg(gaussian, 4.0, uncond=None)

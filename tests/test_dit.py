@@ -8,7 +8,7 @@ from sora_nodes.sora_core.grid import Geometry, positions, spans
 
 CONFIG = DiTConfig(
     width=32, depth=2, heads=2, mlp_width=32, channels=4, text_width=8, text_tokens=6, prediction="clean", per_position_time=True,
-    rope_theta=100.0, grid_features=True,
+    rope_theta=100.0, grid_features=True, input_gate=True,
 )  # fmt: skip
 
 
@@ -47,6 +47,18 @@ def test_packed_is_unpacked(dit):
         assert torch.allclose(alone[0][0], packed[0][i], atol=1e-5)
     alone = dit([wide], sigma[2:], dit.plan([grid(1, 2, 4, 8)]), dit.text(text[2:]))
     assert torch.allclose(alone[0], packed[1], atol=1e-5)
+
+
+def test_the_gate_lets_the_input_itself_through(dit):
+    x, text, sigma = noise(2, 4, 3, 4, 4), noise(2, 5, 8, seed=1), torch.tensor([0.9, 0.4])
+    plan, head = dit.plan([grid(2, 3, 4, 4)]), dit.head.head
+    weight, bias = head.weight.clone(), head.bias.clone()
+    head.weight.zero_()
+    head.bias.copy_(torch.tensor([0.25] * 4 + [2.0] * 4).repeat(4))
+    gated = dit([x], sigma, plan, dit.text(text))[0]
+    head.weight.copy_(weight)
+    head.bias.copy_(bias)
+    assert torch.allclose(gated, 0.25 + 2 * x)
 
 
 def test_modulation_is_stored_once_per_run_of_tokens(dit):

@@ -70,6 +70,7 @@ def tiny_model() -> TextToVideo:
             per_position_time=True,
             rope_theta=100.0,
             grid_features=True,
+            input_gate=True,
         )
     )
     for module in (text, dit):

@@ -12,10 +12,8 @@ from ..types import Denoiser
 
 __all__ = ["PARAMETRIZATIONS", "Network", "Parametrization", "as_denoiser", "denoised_from", "level_at"]
 
-Parametrization = Literal["clean", "preconditioned", "velocity"]
-PARAMETRIZATIONS = ("clean", "preconditioned", "velocity")
-DATA_DEVIATION = 0.5
-"""of what the network of "preconditioned" must find beyond its input; latents have 1, but neighbours tell much of each other"""
+Parametrization = Literal["clean", "velocity"]
+PARAMETRIZATIONS = ("clean", "velocity")
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`output = network(x, level, context)` with level [B,1,T,H,W], the noise level of each position."""
@@ -29,16 +27,10 @@ def level_at(sigma: Tensor, mask: Tensor) -> Tensor:
 def denoised_from(output: Tensor, x: Tensor, level: Tensor, kind: str) -> Tensor:
     """The clean estimate [B,C,T,H,W] from a network's output.
 
-    level: broadcastable to x. kind: "clean" (the output is the estimate), "velocity" (noise - clean), or "preconditioned": the
-    less noise, the more of the estimate is the input itself, so that a narrow network need not carry every detail through
-    (Karras et al., arXiv 2206.00364, eq. 7, for a flow: s = level / (1 - level), d = DATA_DEVIATION,
-    estimate = d^2 / (d^2 + s^2) * x / (1 - level) + s^2 / (d^2 + s^2) * output).
+    level: broadcastable to x. kind: "clean" (the output is the estimate) or "velocity" (noise - clean).
     """
     if kind == "clean":
         return output
-    if kind == "preconditioned":
-        known, unknown = (DATA_DEVIATION * (1 - level)) ** 2, level**2
-        return (DATA_DEVIATION**2 * (1 - level) * x + unknown * output) / (known + unknown)
     if kind == "velocity":
         return x - level * output
     raise InputError(f"there is no parametrization '{kind}'; choose one of: {', '.join(PARAMETRIZATIONS)}")

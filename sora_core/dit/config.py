@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from ..diffusion.parametrization import PARAMETRIZATIONS, Parametrization
 from ..errors import InputError
 
 __all__ = ["DiTConfig"]
@@ -32,8 +32,10 @@ class DiTConfig:
     """text is zero-padded to this many tokens and not masked"""
     time_features: int = 256
     """sinusoid features of the noise level"""
-    prediction: Parametrization = "velocity"
-    """what the network gives; see `denoised_from`"""
+    prediction: Literal["velocity", "clean"] = "velocity"
+    """what the network gives: noise - clean, or the clean latent itself"""
+    input_gate: bool = False
+    """each number of the output is the network's own plus a share, which it gives too, of the same number of its input"""
     per_position_time: bool = False
     """kept positions are told sigma 0; else they are re-noised by the denoiser"""
     eps: float = 1e-6
@@ -46,8 +48,8 @@ class DiTConfig:
     def __post_init__(self) -> None:
         if self.width % self.heads or (self.width // self.heads) % 2:
             raise InputError(f"width {self.width} must divide into {self.heads} heads of even size")
-        if self.prediction not in PARAMETRIZATIONS:
-            raise InputError(f"prediction is one of {', '.join(PARAMETRIZATIONS)}, not {self.prediction!r}")
+        if self.prediction not in ("velocity", "clean"):
+            raise InputError(f"prediction is 'velocity' or 'clean', not {self.prediction!r}")
 
     @property
     def head_dim(self) -> int:

@@ -6,7 +6,8 @@ every block through six vectors shared by all blocks plus a learned table per bl
 cross-attention with a norm of its own; gelu-tanh MLP. Parameter names are those of Wan's original files.
 
 The bundled model also knows what a latent frame stands for (`grid_features`) and takes a noise level per position: kept
-parts are told zero. Clips of different sizes go through as one packed sequence (`layers.packing`).
+parts are told zero. Its output takes a share of its input (`input_gate`), so that details need not pass through a narrow
+width. Clips of different sizes go through as one packed sequence (`layers.packing`).
 
 Legend: L tokens of all clips, n clips of a group, B clips of the pack, S text tokens, D width, N heads, K head dim.
 """
@@ -93,6 +94,12 @@ def padded_once(context_BSD: Tensor, tokens: int) -> tuple[Tensor, Tensor | None
     return F.pad(context_BSD[:, :length], (0, 0, 0, 1)), bias
 
 
+def gated_input(output: Tensor, x: Tensor) -> Tensor:
+    """The network's own numbers plus its share of its input's: halves of output [n,2C,T,H,W], x [n,C,T,H,W]."""
+    own, share = output.chunk(2, 1)
+    return own + share * x
+
+
 class Attention(nn.Module):
     """Projections with normed queries and keys."""
 
@@ -158,7 +165,7 @@ class Head(nn.Module):
         super().__init__()
         p, q, r = config.patch
         self.eps = config.eps
-        self.head = ops.Linear(config.width, p * q * r * config.channels)
+        self.head = ops.Linear(config.width, p * q * r * config.channels * (2 if config.input_gate else 1))
         self.modulation = nn.Parameter(torch.randn(1, 2, config.width) / config.width**0.5)
 
     def forward(self, x_LD: Tensor, time_RD: Tensor, plan: Plan) -> Tensor:
@@ -249,4 +256,5 @@ class DiT(nn.Module):
         for block, kv in zip(self.blocks, text, strict=True):
             x = block(x, time_R6D, kv, plan)
         out = self.head(x, time.float(), plan)
-        return [unpatchify(group.tokens(out), group, self.config.patch) for group in plan.layout.groups]
+        outputs = [unpatchify(group.tokens(out), group, self.config.patch) for group in plan.layout.groups]
+        return [gated_input(*pair) for pair in zip(outputs, groups, strict=True)] if self.config.input_gate else outputs

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from ..data.packs import Pack, PackSource
 from ..diffusion import shift_for_tokens, shift_sigma
-from ..diffusion.parametrization import denoised_from, level_at
 from ..dit import DiT
 from ..text.encoder import TextEncoder
 from .loop import step_generator
@@ -70,13 +69,10 @@ class TransformerLoss:
             outputs = self.model.dit(noisy, torch.cat(sigmas), plan, text)
         total = torch.zeros(())
         count = torch.zeros(())
-        kind = self.model.dit.config.prediction
-        groups = zip(outputs, noisy, pack.latents, pack.grids, pack.things, sigmas, strict=True)
-        for output, x, latent, grid, things, sigma in groups:
-            estimate = denoised_from(output.float(), x, level_at(sigma, grid.mask), kind)  # type: ignore[arg-type]
+        for output, latent, grid, things, sigma in zip(outputs, pack.latents, pack.grids, pack.things, sigmas, strict=True):
             share = grid.mask * (1 + self.emphasis * things)  # type: ignore[operator]
             weight = share / sigma.clamp(min=self.least_sigma).square().view(-1, 1, 1, 1, 1)
-            total = total + (weight * (estimate - latent).square()).sum()
+            total = total + (weight * (output.float() - latent).square()).sum()
             count = count + share.sum() * latent.shape[1]
         return total / count
 
