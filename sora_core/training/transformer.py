@@ -1,7 +1,7 @@
 """Training of text encoder and transformer together, on frozen latents.
 
 After JiT (arXiv 2511.13720): the network gives the clean latent and the loss weighs it as a velocity, 1/sigma^2, clamped;
-sigma = sigmoid(N(0.4, 1.1)), shifted as sampling shifts it (by 3 and more): in a latent of few, rich tokens what moves where is
+sigma = sigmoid(N(0.2, 1.3)), shifted as sampling shifts it (by 3 and more): in a latent of few, rich tokens what moves where is
 decided above sigma = 0.85, where JiT's N(0.8, 0.8) leaves too few samples for words to steer motion. The loss is on made tokens
 only, and more on those that show a thing. Kept parts are told sigma 0 and are sometimes slightly noisy, so that a clip may be
 extended many times without drifting.
@@ -42,9 +42,9 @@ class TransformerLoss:
     """share of clips with a kept part, at the first and from half of the steps on"""
     steps: int = 1
     """of the whole run, for the curriculum"""
-    mean: float = 0.4
+    mean: float = 0.2
     """of the normal distribution behind sigma"""
-    deviation: float = 1.1
+    deviation: float = 1.3
     """of the normal distribution behind sigma"""
     least_sigma: float = 0.05
     """where the weight stops growing"""
