@@ -49,7 +49,7 @@ def part_of(**parts: Any) -> Any:
 
 
 def files_input(name: str, kind: str) -> Any:
-    return io.Combo.Input(name, options=current().model_files(kind))
+    return io.Combo.Input(name, options=current().model_files(kind), tooltip=f"a .safetensors file in {current().models / kind}")
 
 
 class UNETLoader(io.ComfyNode):

@@ -234,7 +234,8 @@ def _choice(value: Any, choices: list[Any] | None, options: dict[str, Any]) -> A
     listed = [str(choice) for choice in choices or []]
     near = difflib.get_close_matches(str(value)[:80], listed, n=1)
     shown = ", ".join(listed[:12]) + (f" and {len(listed) - 12} more" if len(listed) > 12 else "")
-    raise _MisfitError(f"one of: {shown or 'nothing (the list is empty)'}" + (f"; did you mean {near[0]}?" if near else ""))
+    nothing = options.get("tooltip", "nothing") + " (the list is empty)"
+    raise _MisfitError(f"one of: {shown or nothing}" + (f"; did you mean {near[0]}?" if near else ""))
 
 
 def _check_name(name: str, value: Any) -> None:
