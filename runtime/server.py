@@ -69,8 +69,8 @@ class Server:
         seen = time.monotonic()
         while True:
             try:
-                entry = self._json(f"/history/{quote(run)}").get(run)
-                queued = entry or any(item[1] == run for items in self._json("/queue").values() for item in items)
+                queued = any(item[1] == run for items in self._json("/queue").values() for item in items)
+                entry = self._json(f"/history/{quote(run)}").get(run)  # asked last: a run goes from the queue to the history
                 seen = time.monotonic()
             except ResourceError:
                 if time.monotonic() - seen > _PATIENCE:
