@@ -38,6 +38,7 @@ def shard_of(kind: ClipKind, geometry: Geometry, tokens: int) -> Shard:
         "latent": torch.randn(CLIPS, geometry.channels, frames, *cells).half(),
         "ids": torch.randint(2, len(WORDS), (CLIPS, 5, parts, tokens)).short(),
         "starts": torch.linspace(0, 1, parts).expand(CLIPS, parts).clone(),
+        "things": torch.zeros(CLIPS, frames, *cells, dtype=torch.uint8),
     }
     return Shard(path=Path(kind.name), kind=kind, first_seed=0, tensors=tensors)
 
