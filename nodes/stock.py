@@ -198,6 +198,19 @@ class CLIPTextEncode(io.ComfyNode):
         return io.NodeOutput(adapters.encode_text(clip, text))
 
 
+def sampler_inputs() -> list[Any]:
+    """What both of ComfyUI's samplers ask for, in its order."""
+    return [
+        io.Int.Input("steps", default=20, min=1, max=10000),
+        io.Float.Input("cfg", default=8.0, min=0.0, max=100.0, step=0.1, round=0.01),
+        io.Combo.Input("sampler_name", options=adapters.SAMPLERS),
+        io.Combo.Input("scheduler", options=adapters.SCHEDULERS),
+        io.Conditioning.Input("positive"),
+        io.Conditioning.Input("negative"),
+        io.Latent.Input("latent_image"),
+    ]
+
+
 class KSampler(io.ComfyNode):
     """Sampling, as ComfyUI's node asks for it."""
 
@@ -210,13 +223,7 @@ class KSampler(io.ComfyNode):
             inputs=[
                 io.Model.Input("model"),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True),
-                io.Int.Input("steps", default=20, min=1, max=10000),
-                io.Float.Input("cfg", default=8.0, min=0.0, max=100.0, step=0.1, round=0.01),
-                io.Combo.Input("sampler_name", options=adapters.SAMPLERS),
-                io.Combo.Input("scheduler", options=adapters.SCHEDULERS),
-                io.Conditioning.Input("positive"),
-                io.Conditioning.Input("negative"),
-                io.Latent.Input("latent_image"),
+                *sampler_inputs(),
                 io.Float.Input("denoise", default=1.0, min=0.0, max=1.0, step=0.01),
             ],
             outputs=[io.Latent.Output()],

@@ -13,6 +13,7 @@ from ..runtime import schema as io
 from ..runtime.session import current
 from ..sora_core.errors import InputError
 from . import adapters
+from .stock import sampler_inputs
 
 if TYPE_CHECKING:
     from ..sora_core.grid import Geometry
@@ -165,7 +166,11 @@ class EmptyHunyuanLatentVideo(io.ComfyNode):
     def execute(cls, width: int, height: int, length: int, batch_size: int) -> io.NodeOutput:
         import torch
 
-        return io.NodeOutput({"samples": torch.zeros(batch_size, 16, (length - 1) // 4 + 1, height // 8, width // 8)})
+        from ..sora_core.grid import Geometry
+
+        wan = Geometry(channels=16)
+        frames, factor = (length - 1) // wan.time_factor + 1, wan.space_factor
+        return io.NodeOutput({"samples": torch.zeros(batch_size, wan.channels, frames, height // factor, width // factor)})
 
 
 class KSamplerAdvanced(io.ComfyNode):
@@ -181,13 +186,7 @@ class KSamplerAdvanced(io.ComfyNode):
                 io.Model.Input("model"),
                 io.Combo.Input("add_noise", options=["enable", "disable"]),
                 io.Int.Input("noise_seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True),
-                io.Int.Input("steps", default=20, min=1, max=10000),
-                io.Float.Input("cfg", default=8.0, min=0.0, max=100.0, step=0.1, round=0.01),
-                io.Combo.Input("sampler_name", options=adapters.SAMPLERS),
-                io.Combo.Input("scheduler", options=adapters.SCHEDULERS),
-                io.Conditioning.Input("positive"),
-                io.Conditioning.Input("negative"),
-                io.Latent.Input("latent_image"),
+                *sampler_inputs(),
                 io.Int.Input("start_at_step", default=0, min=0, max=10000),
                 io.Int.Input("end_at_step", default=10000, min=0, max=10000),
                 io.Combo.Input("return_with_leftover_noise", options=["disable", "enable"]),
