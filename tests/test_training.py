@@ -9,13 +9,14 @@ import pytest
 import torch
 from sora_nodes.sora_core import checkpoints, training
 from sora_nodes.sora_core.data.clips import ClipKind, Shard, scenes_of
-from sora_nodes.sora_core.data.latents import cells_with_things
+from sora_nodes.sora_core.data.latents import cells_with_things, encode_shard, encode_video
 from sora_nodes.sora_core.data.packs import GroupSpec, PackSource, keep_mask
-from sora_nodes.sora_core.data.world import is_held_out, sample_scene, truth
+from sora_nodes.sora_core.data.world import ClipShape, is_held_out, render, sample_scene, truth
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
 from sora_nodes.sora_core.errors import Cancelled, InputError
 from sora_nodes.sora_core.grid import Geometry
 from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
+from sora_nodes.sora_core.text.tokenizer import WordTokenizer
 from sora_nodes.sora_core.training.codec import CodecLoss
 from sora_nodes.sora_core.training.loop import Recipe, Trainer, matrices_in, step_generator
 from sora_nodes.sora_core.training.transformer import TextToVideo, TransformerLoss
@@ -142,7 +143,7 @@ def test_every_cell_with_a_thing_is_known() -> None:
     kind = ClipKind(height=32, width=64, frames=9, fps=8.0, family="single")
     for seed in range(3):
         scene = sample_scene(seed, family="single")
-        cells = cells_with_things(scene, kind, GEOMETRY)
+        cells = cells_with_things(scene, kind.shape, GEOMETRY)
         seen = (truth(scene, kind.shape).ids >= 2).view(9, 4, 8, 8, 8).float().mean((2, 4))
         late = torch.stack([seen[0], seen[1:5].amax(0), seen[5:].amax(0)])
         assert cells.shape == (3, 4, 8) and bool(cells[late > 0.5].all()) and not cells[late == 0].any()
@@ -234,6 +235,46 @@ def test_latent_frames_of_a_shot_follow_its_caption(source: PackSource) -> None:
         assert grid.texts == 4
         for clip, rows in enumerate(grid.text_rows.tolist()):
             assert rows == sorted(rows) and set(rows) <= {2 * clip, 2 * clip + 1}
+
+
+def family_source(family: str, latents: int) -> PackSource:
+    """Packs of two clips of a family, each latent frame of which holds its own number."""
+    shard = latents_of(32, 4 * latents - 3, family=family)
+    shard.tensors["latent"].copy_(torch.arange(float(latents)).view(1, 1, -1, 1, 1))
+    return PackSource(shards=[shard], mix=[GroupSpec(kind=family, clips=2, frames=latents)], geometry=GEOMETRY)
+
+
+def test_a_ring_begins_anywhere_and_is_made_whole() -> None:
+    source = family_source("loop", 4)
+    begins = set()
+    for step in range(20):
+        pack = source.pack(step_generator(0, step), keep=1.0)
+        grid = pack.grids[0]
+        assert (grid.spans == 4).all() and (grid.mask == 1).all() and (grid.positions[:, 0] == 0).all()
+        for clip in pack.latents[0][:, 0, :, 0, 0].long().tolist():
+            assert clip == [(clip[0] + i) % 4 for i in range(4)]
+            begins.add(clip[0])
+    assert begins == {0, 1, 2, 3}
+
+
+def test_a_bridge_is_made_between_two_kept_ends() -> None:
+    source = family_source("bridge", 6)
+    for step in range(20):
+        mask = source.pack(step_generator(0, step), keep=0.0).grids[0].mask[:, 0, :, 0, 0]
+        assert (mask[:, 0] == 0).all() and (mask[:, -1] == 0).all() and (mask[:, 2:4] == 1).all()
+
+
+def test_a_loop_is_encoded_behind_its_own_turn_before(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    codec = BundledCodec(CodecConfig(channels=4, widths=(16, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1))).eval()
+    scene = sample_scene(3, family="loop")
+    once = encode_shard(
+        tmp_path, codec, WordTokenizer(WORDS, TEXT_TOKENS), ClipKind(height=16, width=16, frames=8, fps=4.0, family="loop"), 3, 1
+    )
+    twice = encode_video(codec, render([scene], ClipShape(height=16, width=16, frames=17, fps=4.0)))
+    kept = checkpoints.load(once).tensors
+    assert kept["latent"].shape == (1, 4, 2, 2, 2) and kept["things"].shape == (1, 2, 2, 2)
+    assert torch.allclose(kept["latent"].float(), twice[:, :, 3:5], atol=1e-2)
 
 
 def test_a_kind_without_shards_is_named(source: PackSource) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..dit import ClipGrid
 from ..errors import InputError
 from ..grid import Geometry, positions, spans
-from .clips import Shard
+from .clips import ClipKind, Shard
 
 __all__ = ["GroupSpec", "Pack", "PackSource", "keep_mask"]
 
@@ -42,6 +42,14 @@ class Pack:
     grids: list[ClipGrid]
     things: list[Tensor]
     ids: Tensor
+
+
+def both_ends(shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+    """A mask [T,H,W] that keeps one or two latent frames at either end, as clips to connect are given."""
+    head, tail = (1 + int(torch.randint(2, (), generator=generator)) for _ in range(2))
+    mask = torch.ones(shape)
+    mask[:head], mask[-tail:] = 0, 0
+    return mask
 
 
 def keep_mask(shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
@@ -108,18 +116,19 @@ class PackSource:
         latent = shard.tensors["latent"]
         chosen = torch.randint(len(latent), (spec.clips,), generator=generator)
         longest = latent.shape[2]
-        first = self._starts(spec, longest, generator)
-        window = first[:, None] + torch.arange(spec.frames)
+        ring = shard.kind.family == "loop"
+        first = self._starts(spec, longest, generator, ring)
+        window = (first[:, None] + torch.arange(spec.frames)) % longest
         clips = torch.arange(spec.clips)[:, None]
         x = latent[chosen].float().movedim(2, 1)[clips, window].movedim(1, 2)
         things = shard.tensors["things"][chosen].float()[clips, window]
-        all_spans = spans(longest, self.geometry)
+        all_spans = spans(longest, self.geometry, mid_stream=ring)
         times = positions(all_spans, shard.kind.fps)
-        masks = torch.stack([self._mask((spec.frames, *x.shape[3:]), generator, keep) for _ in range(spec.clips)])
+        masks = torch.stack([self._mask(shard.kind, (spec.frames, *x.shape[3:]), generator, keep) for _ in range(spec.clips)])
         ids, rows = self._text(shard, chosen, times[window], generator)
         grid = ClipGrid(
             shape=(spec.clips, spec.frames, x.shape[3], x.shape[4]),
-            positions=times[window] - times[window][:, :1],
+            positions=(times - times[0])[: spec.frames].expand(spec.clips, -1) if ring else times[window] - times[window][:, :1],
             spans=all_spans[window],
             seconds_per_frame=torch.full((spec.clips,), 1 / shard.kind.fps),
             mask=masks[:, None],
@@ -128,17 +137,22 @@ class PackSource:
         )
         return x, grid, things[:, None], ids
 
-    def _starts(self, spec: GroupSpec, longest: int, generator: torch.Generator) -> Tensor:
-        """The first latent frame of each clip: half begin mid-stream; a still is always the first."""
+    def _starts(self, spec: GroupSpec, longest: int, generator: torch.Generator, ring: bool) -> Tensor:
+        """The first latent frame of each clip: half begin mid-stream; a still is always the first; a ring begins anywhere, and is whole."""
         if spec.frames > longest:
             raise InputError(f"a group of {spec.frames} latent frames cannot come from clips of {longest}")
+        if ring:
+            return torch.randint(longest, (spec.clips,), generator=generator)
         if spec.frames == 1 or spec.frames == longest:
             return torch.zeros(spec.clips, dtype=torch.int64)
         late = 1 + torch.randint(longest - spec.frames, (spec.clips,), generator=generator)
         return torch.where(torch.rand(spec.clips, generator=generator) < 0.5, late, 0)
 
-    def _mask(self, shape: tuple[int, int, int], generator: torch.Generator, keep: float) -> Tensor:
-        if shape[0] == 1 or float(torch.rand((), generator=generator)) >= keep:
+    def _mask(self, kind: ClipKind, shape: tuple[int, int, int], generator: torch.Generator, keep: float) -> Tensor:
+        """Rings are made whole, bridges between two ends; of all others a share of `keep` has a kept part."""
+        if kind.family == "bridge":
+            return both_ends(shape, generator)
+        if kind.family == "loop" or shape[0] == 1 or float(torch.rand((), generator=generator)) >= keep:
             return torch.ones(shape)
         return keep_mask(shape, generator)
 

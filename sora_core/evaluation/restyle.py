@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..data.reader import Reader
-from ..data.world import Scene, Setting
+from ..data.world import Scene, elsewhere
 from ..editing import Clip, restyle
 from ..editing.restyle import DENOISE
 from ..grid import VideoSize
@@ -65,9 +65,7 @@ def other(scene: Scene, *, style: bool) -> Scene:
     was = scene.setting
     if style:
         return replace(scene, setting=replace(was, style=rng.choice([s for s in words.STYLE_PHRASES if s != was.style])))
-    light = rng.choice([light for light in words.LIGHT_PHRASES if light != was.light])
-    grounds = [g for g in words.GROUND_PHRASES if g != was.ground and not (light == "underwater" and g == "water")]
-    return replace(scene, setting=Setting(ground=rng.choice(grounds), light=light, style=was.style))
+    return replace(scene, setting=elsewhere(was, rng))
 
 
 def tell(tally: Tally, reader: Reader, frames: Tensor, wanted: Scene, size: VideoSize, track: Tensor) -> None:

@@ -7,6 +7,7 @@ facts = truth(scene, ClipShape(...))             # what is really there
 """
 
 from .describe import attributes, describe, describe_spans
+from .joined import JOINED, Joined, elsewhere, join_captions, render_joined, sample_joined, things_joined
 from .render import render
 from .sampling import is_held_out, sample_scene
 from .scene import FAMILIES, ClipShape, Scene, Setting, Thing, View
@@ -14,7 +15,9 @@ from .truth import Truth, truth
 
 __all__ = [
     "FAMILIES",
+    "JOINED",
     "ClipShape",
+    "Joined",
     "Scene",
     "Setting",
     "Thing",
@@ -23,8 +26,13 @@ __all__ = [
     "attributes",
     "describe",
     "describe_spans",
+    "elsewhere",
     "is_held_out",
+    "join_captions",
     "render",
+    "render_joined",
+    "sample_joined",
     "sample_scene",
+    "things_joined",
     "truth",
 ]

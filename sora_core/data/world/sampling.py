@@ -1,6 +1,7 @@
 """Seeds to scenes. The same seed gives the same scene on any machine; held-out combinations are fixed by a hash."""
 
 import hashlib
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,8 @@ WEIGHTS: dict[str, float] = {
 }  # fmt: skip
 RADII: dict[str, float] = {"small": 0.42, "": 0.60, "large": 0.80}
 CAMERAS: tuple[str, ...] = ("pan left", "pan right", "tilt up", "tilt down", "orbit", "dolly in", "dolly out", "zoom in", "follow")
+LOOPED: dict[str, float] = {"bounce": 2.0, "spin": math.tau / 3.4}
+"""travel with which a motion is as it was after two seconds: two bounces, one turn"""
 TRIES = 1000
 
 
@@ -239,6 +242,17 @@ def _transition(rng: random.Random) -> Scene:
     return _scene((thing,), setting, _view(rng), change=rng.uniform(0.7, 1.3), next_setting=after, wipe=wipe)
 
 
+def _loop(rng: random.Random) -> Scene:
+    """Something that is after two seconds as it was before, on a ground and in a light that do not move."""
+    kind = rng.choice(("bounce", "spin", "bounce", "spin", "orbit"))
+    setting, view = _setting(rng), _view(rng)
+    while setting.ground == "water" or setting.light == "underwater":
+        setting = _setting(rng)
+    if kind == "orbit":
+        return _scene(tuple(replace(thing, travel=2.5) for thing in _two(rng, kind)), setting, view, relation=kind)
+    return _scene((replace(_thing(rng, (kind,)), travel=LOOPED[kind]),), setting, view)
+
+
 MAKERS: dict[str, Callable[[random.Random], Scene]] = {
     "single": _single,
     "things": _things,
@@ -248,4 +262,5 @@ MAKERS: dict[str, Callable[[random.Random], Scene]] = {
     "marks": _marks,
     "shots": _shots,
     "transition": _transition,
+    "loop": _loop,
 }

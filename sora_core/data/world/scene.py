@@ -5,7 +5,7 @@ World units are about metres; x right, y up, z toward the viewer, the ground at 
 
 from dataclasses import dataclass
 
-FAMILIES: tuple[str, ...] = ("single", "things", "camera", "style", "occluder", "marks", "shots", "transition")
+FAMILIES: tuple[str, ...] = ("single", "things", "camera", "style", "occluder", "marks", "shots", "transition", "loop")
 
 
 @dataclass(frozen=True, kw_only=True)
