@@ -16,6 +16,7 @@ from statistics import median
 
 import torch
 from sora_nodes.sora_core.data.clips import ClipKind, Shard
+from sora_nodes.sora_core.data.latents import parts_of, stream_of
 from sora_nodes.sora_core.data.packs import GroupSpec, PackSource
 from sora_nodes.sora_core.grid import Geometry
 from sora_nodes.sora_core.text.tokenizer import WordTokenizer
@@ -31,8 +32,7 @@ CLIPS = 8
 
 def shard_of(kind: ClipKind, geometry: Geometry, tokens: int) -> Shard:
     """Random latents and captions of a kind."""
-    parts = 2 if kind.family == "shots" else 1
-    frames = (kind.frames - 1) // geometry.time_factor + 1
+    parts, (_, frames) = parts_of(kind), stream_of(kind, geometry)
     cells = (kind.height // geometry.space_factor, kind.width // geometry.space_factor)
     tensors = {
         "latent": torch.randn(CLIPS, geometry.channels, frames, *cells).half(),

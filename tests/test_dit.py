@@ -49,6 +49,17 @@ def test_packed_is_unpacked(dit):
     assert torch.allclose(alone[0], packed[1], atol=1e-5)
 
 
+def test_neighbours_of_one_size_are_one_group_to_attention(dit):
+    x, text, sigma = noise(5, 4, 2, 4, 4), noise(6, 5, 8, seed=1), torch.tensor([0.9, 0.4, 0.2, 0.7, 0.5])
+    rows = torch.tensor([[0, 1]])
+    plan = dit.plan([grid(1, 2, 4, 4), grid(3, 2, 4, 4), grid(1, 2, 4, 4, text_rows=rows, texts=2)])
+    assert [(group.clips, group.first_text) for group in plan.layout.alike] == [(4, 0), (1, 4)], "a text per latent frame stays apart"
+    packed = torch.cat(dit(list(x.split([1, 3, 1])), sigma, plan, dit.text(text)))
+    whole = dit([x[:4]], sigma[:4], dit.plan([grid(4, 2, 4, 4)]), dit.text(text[:4]))[0]
+    shots = dit([x[4:]], sigma[4:], dit.plan([grid(1, 2, 4, 4, text_rows=rows, texts=2)]), dit.text(text[4:]))[0]
+    assert torch.allclose(packed, torch.cat([whole, shots]), atol=1e-5)
+
+
 def test_the_gate_lets_the_input_itself_through(dit):
     x, text, sigma = noise(2, 4, 3, 4, 4), noise(2, 5, 8, seed=1), torch.tensor([0.9, 0.4])
     plan, head = dit.plan([grid(2, 3, 4, 4)]), dit.head.head

@@ -35,7 +35,7 @@ from .world import (
 )
 from .world.truth import FIRST
 
-__all__ = ["LEVELS", "captions", "cells_with_things", "encode_shard", "encode_video", "wordings"]
+__all__ = ["LEVELS", "captions", "cells_with_things", "encode_shard", "encode_video", "parts_of", "stream_of", "wordings"]
 
 LEVELS = ("descriptive", "descriptive", "descriptive", "plain", "short")
 """the wordings of a clip"""
@@ -90,12 +90,11 @@ def encode_shard(folder: Path, codec: CausalCodec, tokenizer: WordTokenizer, kin
     if path.exists():
         return path
     scenes = _scenes(kind, first_seed, count, codec.geometry)
-    shape, length = _stream(kind, codec.geometry)
-    parts = 2 if kind.family in ("shots", "transition", "storyboard") else 1
+    shape, length = stream_of(kind, codec.geometry)
     latents = [
         encode_video(codec, torch.cat([_pixels(scene, shape) for scene in scenes[i : i + AT_ONCE]])) for i in range(0, count, AT_ONCE)
     ]
-    texts = [captions(scene, tokenizer, parts) for scene in scenes]
+    texts = [captions(scene, tokenizer, parts_of(kind)) for scene in scenes]
     tensors = {
         "latent": torch.cat(latents)[:, :, -length:].half().contiguous(),
         "ids": torch.stack([ids for ids, _ in texts]).short(),
@@ -116,7 +115,12 @@ def _pixels(scene: Scene | Joined, shape: ClipShape) -> Tensor:
     return render_joined(scene, shape) if isinstance(scene, Joined) else render([scene], shape)
 
 
-def _stream(kind: ClipKind, geometry: Geometry) -> tuple[ClipShape, int]:
+def parts_of(kind: ClipKind) -> int:
+    """Captions that follow each other in a clip of this kind."""
+    return 2 if kind.family in ("shots", "transition", "storyboard") else 1
+
+
+def stream_of(kind: ClipKind, geometry: Geometry) -> tuple[ClipShape, int]:
     """What is encoded of a kind, and how many of its last latent frames are kept: a loop is encoded behind its own turn before."""
     if kind.family != "loop":
         return kind.shape, latent_frames(kind.frames, geometry)

@@ -124,12 +124,12 @@ class Attention(nn.Module):
     def over_itself(self, x_LD: Tensor, plan: Plan) -> Tensor:
         """Each clip attends to itself."""
         q, k, v = self.normed(self.norm_q, self.q(x_LD), plan), self.normed(self.norm_k, self.k(x_LD), plan), self.split(self.v(x_LD))
-        return self.o(self_attention(q, k, v, plan.layout.groups).flatten(1))
+        return self.o(self_attention(q, k, v, plan.layout.alike).flatten(1))
 
     def over_text(self, x_LD: Tensor, text: BlockText, plan: Plan) -> Tensor:
         """Each clip attends to its text."""
         q = self.normed(self.norm_q, self.q(x_LD))
-        return self.o(cross_attention(q, *text, plan.layout.groups).flatten(1))
+        return self.o(cross_attention(q, *text, plan.layout.alike).flatten(1))
 
     def text(self, context_BSD: Tensor, bias: Tensor | None) -> BlockText:
         return BlockText(self.split(self.norm_k(self.k(context_BSD))), self.split(self.v(context_BSD)), bias)

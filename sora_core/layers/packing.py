@@ -77,6 +77,17 @@ class Layout:
         return sum(group.clips for group in self.groups)
 
     @cached_property
+    def alike(self) -> tuple[Group, ...]:
+        """The groups as attention takes them: neighbours of one size, with one text per clip, are one."""
+        out: list[Group] = []
+        for group in self.groups:
+            if out and out[-1][1:4] == group[1:4] and out[-1].text_rows is None and group.text_rows is None:
+                out[-1] = out[-1]._replace(clips=out[-1].clips + group.clips)
+            else:
+                out.append(group)
+        return tuple(out)
+
+    @cached_property
     def segments(self) -> tuple[tuple[int, int, int], ...]:
         """(first token, end, row) of each stretch of tokens with one row; empty where the stretches are many and short."""
         out, token = [], 0
