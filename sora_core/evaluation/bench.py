@@ -85,7 +85,8 @@ def run_bench(
 
 
 def compared(name: str, ours: Run, peer: Run, floor: Run | None, *, rounds: int, clock: Clock) -> Iterator[Row]:
-    """Peak memory of one case, in a first run that does not count for time; then time and floor."""
+    """Peak memory of one case, behind a run of each that counts for nothing, since what a library sets up once is no case's; then time."""
+    ours(), peer()
     held = peak(ours), peak(peer)
     runs = [ours, peer]
     if floor:
