@@ -129,8 +129,8 @@ def test_a_run_stopped_in_every_stage_ends_the_same(tmp_path: Path, monkeypatch:
             stops.remove((step, steps))
             raise Cancelled("stopped")
 
-    stops = {(3, 4), (3, 6)}
-    for _ in range(2):
+    stops = {(3, 4), (3, 6), (3, 5)}
+    for _ in range(3):
         with pytest.raises(Cancelled):
             training.run(CONFIG, folder=tmp_path / "parts", workers=0, progress=stop_at_three)
     parts = training.run(CONFIG, folder=tmp_path / "parts", workers=0, progress=stop_at_three)

@@ -16,7 +16,7 @@ from ..data.clips import Shard
 from ..vae import BundledCodec
 from .loop import step_generator
 
-__all__ = ["CodecLoss", "measure_latents", "psnr"]
+__all__ = ["CodecLoss", "measure_latents", "psnr", "reconstruction"]
 
 LEAST_STD = 0.25
 """a channel that carries little is not blown up"""
@@ -47,7 +47,7 @@ class CodecLoss:
         error = (frames if mid_stream else frames[:, :, self.codec.geometry.time_factor - 1 :]).float() - video
         mean, logvar = mean.float(), logvar.float()
         divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-        return error.square().mean() + 0.1 * error.abs().mean() + self.kl * divergence
+        return reconstruction(error) + self.kl * divergence
 
     def batch(self, generator: torch.Generator) -> tuple[Tensor, bool]:
         """Clips [n,3,F,H,W] in -1..1 of one shard, from a random frame on."""
@@ -61,6 +61,11 @@ class CodecLoss:
         chosen = torch.randint(len(video), (n,), generator=generator)
         clips = video[chosen, start : start + longest].permute(0, 4, 1, 2, 3)
         return clips.float() / 127.5 - 1, mid_stream
+
+
+def reconstruction(error: Tensor) -> Tensor:
+    """Squared and absolute error of frames in -1..1."""
+    return error.square().mean() + 0.1 * error.abs().mean()
 
 
 @torch.no_grad()

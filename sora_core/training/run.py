@@ -1,7 +1,7 @@
 """`sora train CONFIG`: from nothing to weights, stage by stage, each stage taken up where it stopped.
 
-pixels (render clips) -> codec -> latents (encode and caption more clips) -> transformer (with its text encoder). Everything
-lies in one folder; a stage whose result is there is not run again.
+pixels (render clips) -> codec -> latents (encode and caption more clips) -> transformer (with its text encoder) -> decoder (once more, on
+what the transformer makes). Everything lies in one folder; a stage whose result is there is not run again.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from ..data.packs import GroupSpec, PackSource
 from ..data.world import describe, sample_scene
 from ..dit import DiT, DiTConfig
 from ..errors import InputError
+from ..pipeline import load_bundled
 from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
 from ..types import Progress
 from ..vae import BundledCodec, CodecConfig
 from .codec import CodecLoss, measure_latents
+from .decoder import DecoderLoss, blended, made_again
 from .loop import Recipe, Trainer, matrices_in
 from .transformer import TextToVideo, TransformerLoss
 
@@ -47,6 +49,7 @@ class Plan:
     latents: dict[str, Any]
     transformer: dict[str, Any]
     seed: int = 0
+    decoder: dict[str, Any] = field(default_factory=dict)
     reader: dict[str, Any] = field(default_factory=dict)
 
 
@@ -77,13 +80,15 @@ def run(config: Path, *, folder: Path | None = None, workers: int = 2, progress:
     folder = folder or Path("output") / "training" / config.stem
     for name in ("pixels", "latents"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    pixels = [(folder / "pixels", *job) for job in jobs(plan.pixels)]
     if not (folder / "codec.safetensors").exists():
-        shards = _in_processes(_render, [(folder / "pixels", *job) for job in jobs(plan.pixels)], workers)
-        train_codec(plan, list(open_shards(shards)), folder, progress)
+        train_codec(plan, list(open_shards(_in_processes(_render, pixels, workers))), folder, progress)
     tokenizer = vocabulary(plan)
     made = [(folder / "latents", folder / "codec.safetensors", tokenizer, *job) for job in jobs(plan.latents)]
     shards = _in_processes(_encode, made, workers)
     train_transformer(plan, list(open_shards(shards)), tokenizer, folder, progress)
+    if plan.decoder:
+        train_decoder(plan, list(open_shards(_in_processes(_render, pixels, workers))), folder, progress)
     return folder
 
 
@@ -164,6 +169,34 @@ def train_transformer(plan: Plan, shards: list[Shard], tokenizer: WordTokenizer,
         loss = TransformerLoss(model=model, source=source, steps=recipe.steps, seed=plan.seed, **_tuples(phase.get("loss", {})))
         trainer.train(loss, progress, until=phase["until"])
     export(trainer, model, folder)
+
+
+def train_decoder(plan: Plan, shards: list[Shard], folder: Path, progress: Progress | None) -> None:
+    """The last stage: the decoder learns what the transformer makes; the codec as it was first trained stays beside it."""
+    first = folder / "codec-first.safetensors"
+    if not first.exists():
+        save_model(first, codec := load_codec(folder / "codec.safetensors"), asdict(codec.config))
+    codec, start = load_codec(first), load_codec(first)
+    codec.decoder.requires_grad_(True)
+    blocks = matrices_in(("fine", "coarse", "up"))
+    trainer = Trainer(codec.decoder, Recipe(**plan.decoder["recipe"]), folder / "decoder-run.safetensors", matrices=blocks)
+    trainer.resume()
+    clips = CodecLoss(codec=codec, shards=shards, pixels=plan.decoder["pixels_per_step"], seed=plan.seed)
+    trainer.train(DecoderLoss(clips=clips, made=_made_again(plan, shards, folder)), progress)
+    blended(start, trainer.averaged())
+    save_model(folder / "codec.safetensors", start, asdict(start.config))
+
+
+def _made_again(plan: Plan, shards: list[Shard], folder: Path) -> list[dict[str, Tensor]]:
+    """Some clips of every shard of pixels as the transformer makes them, made once."""
+    model, parts = load_bundled(folder), []
+    for shard in shards:
+        path = folder / "made" / shard.path.name
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            checkpoints.save(path, made_again(model, shard, plan.decoder["clips"]), config={})
+        parts.append(dict(checkpoints.load(path).tensors))
+    return parts
 
 
 def export(trainer: Trainer, model: TextToVideo, folder: Path) -> None:
