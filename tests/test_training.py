@@ -139,6 +139,17 @@ def test_a_run_stopped_in_every_stage_ends_the_same(tmp_path: Path, monkeypatch:
         assert a.config == b.config and all(torch.equal(a.tensors[key], b.tensors[key]) for key in a.tensors), name
 
 
+def test_the_last_stage_trains_the_decoder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("sora_nodes.sora_core.training.run"), "VOCABULARY_SCENES", 40)
+    folder = training.run(CONFIG, folder=tmp_path, workers=0)
+    before, after = (checkpoints.load(folder / f"{name}.safetensors").tensors for name in ("codec-first", "codec"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("decoder.") for name in changed), "latents made before stay what they are"
+    training.run(CONFIG, folder=tmp_path, workers=0)
+    again = checkpoints.load(folder / "codec.safetensors").tensors
+    assert all(torch.equal(after[name], again[name]) for name in after), "a finished run stays as it is"
+
+
 def test_every_cell_with_a_thing_is_known() -> None:
     kind = ClipKind(height=32, width=64, frames=9, fps=8.0, family="single")
     for seed in range(3):
