@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from ..data.reader import Reader
-from ..data.world import Scene
+from ..data.world import Joined, Scene, render_joined
 from ..editing import Clip, connect
 from ..grid import VideoSize
 from ..types import Progress
 from . import measures
-from .joins import Join, coded_frames, edited, measure_join, prompt_of, second, sized
-from .making import SIZE, Maker, batches, clip_of, held_out
+from .joins import Join, coded_frames, edited, measure_join, prompt_of, second
+from .making import SIZE, Maker, batches, clip_of, held_out, shape_of
 from .statistics import Tally, report
 
 __all__ = ["run"]
@@ -26,7 +26,8 @@ MIXED = 0.1
 def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
     """n pairs of clips with a second between them.
 
-    The floor of the seams is a true next frame through the codec, that of the residual the world's own transitions.
+    The floor is the world's own: of the seams a front that leaves the first clip for the second within the second between them, through
+    the codec (something new comes into the picture from its first frame on), of the residual its transitions.
     """
     figures, floor = Tally(), Tally()
     given, new = size.frames, second(size)
@@ -44,7 +45,7 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
             figures.right("kept", torch.equal(frames[:given], a[k]), torch.equal(frames[-given:], b[k]))
             measure_join(figures, reader, frames, Join(start=given, end=given + new))
             tell_middle(figures, frames[given - 1 : given + new + 1])
-            best = coded_frames(maker, clip_of(scenes[k], sized(size, given + new)), [slice(0, given)])
+            best = coded_frames(maker, bridge(scenes[k], nexts[k], given, new, size), [slice(given), slice(given + new, None)])
             measure_join(floor, reader, best, Join(start=given, end=given + new))
             tell_middle(floor, transition(maker, changes[numbers[k]], size))
     return report("connect", n, figures, floor)
@@ -55,6 +56,12 @@ def tell_middle(tally: Tally, frames: Tensor) -> None:
     rest = measures.crossfade_residual(frames[1:-1], frames[0], frames[-1])
     tally.value("residual", float(rest.median()))
     tally.right("no_crossfade", *(rest > MIXED).tolist())
+
+
+def bridge(first: Scene, second: Scene, given: int, new: int, size: VideoSize) -> Tensor:
+    """The true frames of a clip of `given` frames that turns into another one within `new` frames, and `given` frames of that."""
+    joined = Joined(family="bridge", first=first, second=second, change=(given + new / 2) / size.fps)
+    return render_joined(joined, shape_of(size, 2 * given + new))[0].float() / 255
 
 
 def transition(maker: Maker, scene: Scene, size: VideoSize) -> Tensor:
