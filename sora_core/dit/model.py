@@ -29,7 +29,7 @@ from ..errors import InputError
 from ..layers import fused
 from ..layers.attention import cross_attention, self_attention
 from ..layers.modulation import gated, modulated, sinusoid
-from ..layers.packing import Group, Layout, patchify, unpatchify
+from ..layers.packing import Group, Layout, patchify, tokens_of, unpatchify
 from ..layers.rotary import apply_rotary, rotary_table
 from .config import DiTConfig
 from .positions import GRID_FEATURES, grid_features, index_coordinates, metric_coordinates
@@ -256,5 +256,6 @@ class DiT(nn.Module):
         for block, kv in zip(self.blocks, text, strict=True):
             x = block(x, time_R6D, kv, plan)
         out = self.head(x, time.float(), plan)
-        outputs = [unpatchify(group.tokens(out), group, self.config.patch) for group in plan.layout.groups]
+        parts = zip(tokens_of(out, plan.layout.groups), plan.layout.groups, strict=True)
+        outputs = [unpatchify(tokens, group, self.config.patch) for tokens, group in parts]
         return [gated_input(*pair) for pair in zip(outputs, groups, strict=True)] if self.config.input_gate else outputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from torch import Tensor
@@ -22,7 +23,10 @@ MOTIONS = ("bounce", "spin")
 
 
 def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
-    """n loops from text and n clips closed into loops; the floor is a step of a true clip where two latent frames meet."""
+    """n loops from text and n clips closed into loops; the floor is a step of a true clip where two latent frames meet.
+
+    `elsewhere_text` is the same step where other latent frames of the loop meet: the wrap is none if it is like these.
+    """
     figures, floor = Tally(), Tally()
     chosen = held_out(n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS)
     for numbers, scenes in batches(chosen, progress):
@@ -34,6 +38,7 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
         closed = edited(maker, closing, prompts, seeds)
         for scene, truth, frames, whole in zip(scenes, truths, made, closed, strict=True):
             measure_wrap(figures, reader, frames, "_text")
+            figures.value("elsewhere_text", elsewhere(frames, maker.codec.geometry.time_factor))
             measure_wrap(figures, reader, whole, "_clip")
             measure_join(figures, reader, whole, Join(start=len(truth), end=len(whole)), "_clip")
             figures.right("subject", same_subject(reader, frames, size.fps, scene))
@@ -48,6 +53,11 @@ def measure_wrap(tally: Tally, reader: Reader, frames: Tensor, name: str) -> Non
     tally.value(f"wrap_speed{name}", measures.wrap_speed(reader.follow(video_of(frames))[0]))
     if name == "_text":
         tally.value("movement_text", measures.motion(frames))
+
+
+def elsewhere(frames: Tensor, factor: int) -> float:
+    """The step where other latent frames of a loop meet: what its wrap should not differ from."""
+    return median(measures.wrap_ratio(frames.roll(-at, 0)) for at in range(factor, len(frames), factor))
 
 
 def ordinary(tally: Tally, reader: Reader, maker: Maker, truth: Tensor) -> None:

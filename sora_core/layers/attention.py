@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import fused
-from .packing import Group
+from .packing import Group, texts_of, tokens_of
 
 __all__ = ["attend", "cross_attention", "self_attention"]
 
@@ -42,14 +42,16 @@ def attend(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None = None, bias_S:
 
 def self_attention(q_LNK: Tensor, k_LNK: Tensor, v_LNK: Tensor, groups: Sequence[Group]) -> Tensor:
     """Each clip attends to itself alone."""
+    parts = list(zip(*(tokens_of(x, groups) for x in (q_LNK, k_LNK, v_LNK)), strict=True))
     if fused.usable(q_LNK) and q_LNK.dtype == torch.bfloat16 and min(g.length for g in groups) >= fused.LONG:
-        clips = [x for g in groups for x in zip(g.tokens(q_LNK), g.tokens(k_LNK), g.tokens(v_LNK), strict=True)]
-        return torch.cat([fused.attention(*clip) for clip in clips])
-    out = [attend(g.tokens(q_LNK), g.tokens(k_LNK), g.tokens(v_LNK)).flatten(0, 1) for g in groups]
+        return torch.cat([fused.attention(*clip) for part in parts for clip in zip(*part, strict=True)])
+    out = [attend(*part).flatten(0, 1) for part in parts]
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
 def cross_attention(q_LNK: Tensor, k_BSNK: Tensor, v_BSNK: Tensor, bias_S: Tensor | None, groups: Sequence[Group]) -> Tensor:
     """Each clip, or each latent frame, attends to its own text; bias_S is added to the scores of each text token."""
-    out = [attend(g.by_text(q_LNK), g.texts(k_BSNK), g.texts(v_BSNK), bias_S=bias_S).flatten(0, 1) for g in groups]
+    queries = [group.by_text(tokens) for group, tokens in zip(groups, tokens_of(q_LNK, groups), strict=True)]
+    parts = zip(queries, texts_of(k_BSNK, groups), texts_of(v_BSNK, groups), strict=True)
+    out = [attend(*part, bias_S=bias_S).flatten(0, 1) for part in parts]
     return out[0] if len(out) == 1 else torch.cat(out)

@@ -19,7 +19,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-__all__ = ["Group", "Layout", "patchify", "unpatchify"]
+__all__ = ["Group", "Layout", "patchify", "texts_of", "tokens_of", "unpatchify"]
 
 SEGMENTS = 64
 """stretches of tokens that are worth a loop"""
@@ -43,20 +43,22 @@ class Group(NamedTuple):
         """Tokens per clip."""
         return self.frames * self.height * self.width
 
-    def tokens(self, x: Tensor) -> Tensor:
-        """This group's part of a packed sequence, [n,length,...]; a view."""
-        return x[self.first_token : self.first_token + self.clips * self.length].unflatten(0, (self.clips, self.length))
-
-    def texts(self, x: Tensor) -> Tensor:
-        """This group's part of something that has one row per text: a row per clip, or per latent frame."""
-        if self.text_rows is None:
-            return x[self.first_text : self.first_text + self.clips]
-        return x[self.first_text + self.text_rows.flatten()]
-
-    def by_text(self, x: Tensor) -> Tensor:
-        """This group's tokens, [clips, length, ...], or [clips*frames, height*width, ...] where latent frames have texts."""
-        tokens = self.tokens(x)
+    def by_text(self, tokens: Tensor) -> Tensor:
+        """This group's tokens [n,length,...] as they are, or [n*frames, height*width, ...] where latent frames have texts."""
         return tokens if self.text_rows is None else tokens.unflatten(1, (self.frames, -1)).flatten(0, 1)
+
+
+def tokens_of(x: Tensor, groups: Sequence[Group]) -> list[Tensor]:
+    """A packed sequence [L,...] in parts, [n,length,...] for each group; views, whose gradients come together in one copy."""
+    parts = x.split([group.clips * group.length for group in groups])
+    return [part.unflatten(0, (group.clips, group.length)) for part, group in zip(parts, groups, strict=True)]
+
+
+def texts_of(x: Tensor, groups: Sequence[Group]) -> list[Tensor]:
+    """Rows per text [B,...] in parts: for each group a row per clip, or per latent frame where these have texts."""
+    ends = [*(group.first_text for group in groups[1:]), len(x)]
+    parts = x.split([end - group.first_text for end, group in zip(ends, groups, strict=True)])
+    return [part if group.text_rows is None else part[group.text_rows.flatten()] for part, group in zip(parts, groups, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
