@@ -25,7 +25,7 @@ from ..data.packs import GroupSpec, PackSource
 from ..data.world import describe, sample_scene
 from ..dit import DiT, DiTConfig
 from ..errors import InputError
-from ..pipeline import load_bundled
+from ..pipeline import load_bundled, load_codec
 from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
 from ..types import Progress
@@ -106,14 +106,6 @@ def _render(folder: Path, kind: ClipKind, first_seed: int, count: int) -> Path:
 
 def _encode(folder: Path, codec: Path, tokenizer: WordTokenizer, kind: ClipKind, first_seed: int, count: int) -> Path:
     return encode_shard(folder, load_codec(codec), tokenizer, kind, first_seed, count)
-
-
-def load_codec(path: Path) -> BundledCodec:
-    """The trained codec, ready to encode."""
-    checkpoint = checkpoints.load(path)
-    codec = BundledCodec(CodecConfig(**_tuples(checkpoint.config)))
-    codec.load_state_dict({k: v.float() for k, v in checkpoint.tensors.items()})
-    return codec.eval().requires_grad_(False)
 
 
 def _tuples(config: dict[str, Any]) -> dict[str, Any]:

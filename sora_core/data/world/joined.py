@@ -72,9 +72,9 @@ def render_joined(joined: Joined, shape: ClipShape) -> Tensor:
     """Pixels uint8 [1,F,H,W,3]."""
     times, late = frame_times(shape), _late(joined, shape)
     video = render([joined.first], shape).float()
-    if not late.frames:
+    if late is None:
         return video.to(torch.uint8)
-    after = render([joined.second], late.shape(shape)).float()
+    after = render([joined.second], late).float()
     share = torch.ones(late.frames, 1, 1)
     if joined.family == "bridge":
         share = share_of_next(replace(joined.first, change=joined.change), times[-late.frames :], shape, torch.device("cpu"))
@@ -86,8 +86,8 @@ def things_joined(joined: Joined, shape: ClipShape) -> Tensor:
     """bool [F,H,W]: where a thing of the scene that is mostly shown is seen."""
     late = _late(joined, shape)
     seen = truth(joined.first, shape).ids >= FIRST
-    if late.frames:
-        after = truth(joined.second, late.shape(shape)).ids >= FIRST
+    if late is not None:
+        after = truth(joined.second, late).ids >= FIRST
         whole = (frame_times(shape)[-late.frames :] > joined.change + SECONDS / 2) | (joined.family == "storyboard")
         whole = whole.view(-1, 1, 1)
         seen[-late.frames :] = torch.where(whole, after, after | seen[-late.frames :])
@@ -102,18 +102,8 @@ def join_captions(joined: Joined, level: str, seed: int) -> list[tuple[float, st
     return [(0.0, f"{first.rstrip('.')}, then {second}")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Late:
-    """The frames in which the second scene is seen, and its own time at the first of them."""
-
-    frames: int
-    start: float
-
-    def shape(self, whole: ClipShape) -> ClipShape:
-        return replace(whole, frames=self.frames, start=self.start)
-
-
-def _late(joined: Joined, shape: ClipShape) -> _Late:
+def _late(joined: Joined, shape: ClipShape) -> ClipShape | None:
+    """The frames in which the second scene is seen, in its own time."""
     own = frame_times(shape) - joined.begin
     frames = int((own >= -1e-9).sum())
-    return _Late(frames=frames, start=max(0.0, float(own[-frames])) if frames else 0.0)
+    return replace(shape, frames=frames, start=max(0.0, float(own[-frames]))) if frames else None
