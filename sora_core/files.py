@@ -86,7 +86,10 @@ def beside(path: str | Path) -> Iterator[Path]:
     check_writable(path)
     part = final.with_name(f".{final.stem[:32]}-{secrets.token_hex(4)}{PART}")
     try:
+        part.touch()
+        mode = part.stat().st_mode
         yield part
+        part.chmod(mode)  # of a new file here: a library that writes may be stricter than the user
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, final)

@@ -35,6 +35,11 @@ def test_tensors_that_share_memory_are_saved_apart(tmp_path: Path) -> None:
     assert torch.equal(checkpoints.load(tmp_path / "x.safetensors").tensors["half"], whole[:3])
 
 
+def test_a_saved_file_is_as_open_as_any_other_new_file(tmp_path: Path, saved: Path) -> None:
+    (tmp_path / "other").touch()
+    assert saved.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_the_header_alone_tells_config_and_shapes(saved: Path) -> None:
     header = checkpoints.read_header(saved)
     assert header.config == CONFIG and header.shapes == {"weight": (4, 3), "bias": (4,)}

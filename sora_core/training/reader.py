@@ -32,6 +32,8 @@ __all__ = ["ReaderLoss", "decode_shard", "train_reader"]
 UNASKED = -100
 """the answer of a question that is not asked; the loss passes over it"""
 TRACK_WEIGHT = 4.0
+SHARDS = 4
+"""that the clips of one step come from: rare styles and cameras are then in most steps"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +62,19 @@ class ReaderLoss:
         return loss
 
     def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames [B,K,3,H,W], answers [B,A] and tracks [B,K,2] (NaN where unknown) of clips of one shard."""
-        sizes = torch.tensor([float(len(shard.tensors["video"])) for shard in self.shards])
-        shard = self.shards[int(torch.multinomial(sizes, 1, generator=generator))]
+        """Frames [B,K,3,H,W], answers [B,A] and tracks [B,K,2] (NaN where unknown) of clips of one size from several shards."""
+        counts = torch.tensor([float(len(shard.tensors["video"])) for shard in self.shards])
+        first = self.shards[int(torch.multinomial(counts, 1, generator=generator))].kind
+        alike = torch.tensor([(s.kind.height, s.kind.width) == (first.height, first.width) for s in self.shards])
+        chosen = torch.multinomial(counts * alike, SHARDS, replacement=True, generator=generator).tolist()
+        n = max(1, round(self.pixels / (first.height * first.width) / SHARDS))
+        parts = [self._clips(self.shards[i], n, generator) for i in chosen]
+        frames, answers, tracks = (torch.cat(part) for part in zip(*parts, strict=True))
+        return spoilt(frames, generator), answers, tracks
+
+    def _clips(self, shard: Shard, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """n clips of a shard, all read from one moment on: frames, answers and tracks."""
         video, kind = shard.tensors["video"], shard.kind
-        n = max(4, round(self.pixels / (kind.height * kind.width)))
         chosen = torch.randint(len(video), (n,), generator=generator)
         spare = video.shape[1] - 1 - round((FRAMES - 1) * STEP * kind.fps)
         late = int(torch.randint(max(0, spare) + 1, (), generator=generator))
@@ -78,7 +88,7 @@ class ReaderLoss:
         if cut <= 1:
             frames, track = stopped(frames, track, (0, FRAMES // 2)[cut])
             answers[:, [list(ATTRIBUTES).index("motion"), list(ATTRIBUTES).index("camera")]] = UNASKED
-        return spoilt(frames, generator), answers, track
+        return frames, answers, track
 
 
 def track_loss(found: Tensor, map_: Tensor, track: Tensor) -> Tensor:

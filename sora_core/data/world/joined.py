@@ -50,7 +50,7 @@ def sample_joined(seed: int, family: str, shape: ClipShape, step: int) -> Joined
         return Joined(family=family, first=first, second=_moved(first, rng), change=cut / shape.fps)
     second = sample_scene(seed + (1 << 40), family="single")
     front = replace(first, wipe=rng.choice(("circle", "left", "right")))
-    change = (shape.frames + 1) / 2 / shape.fps + rng.uniform(-0.2, 0.2)
+    change = (shape.frames + 1) / 2 / shape.fps + rng.triangular(-0.2, 0.2)
     return Joined(family=family, first=front, second=second, change=change)
 
 
