@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -268,11 +269,12 @@ def test_a_ring_begins_anywhere_and_is_made_whole() -> None:
     assert begins == {0, 1, 2, 3}
 
 
-def test_a_bridge_is_made_between_two_kept_ends() -> None:
-    source = family_source("bridge", 6)
+def test_a_bridge_is_made_mid_stream_between_two_kept_ends() -> None:
+    source = replace(family_source("bridge", 7), mix=[GroupSpec(kind="bridge", clips=2, frames=6)])
     for step in range(20):
-        mask = source.pack(step_generator(0, step), keep=0.0).grids[0].mask[:, 0, :, 0, 0]
-        assert (mask[:, 0] == 0).all() and (mask[:, -1] == 0).all() and (mask[:, 2:4] == 1).all()
+        grid = source.pack(step_generator(0, step), keep=0.0).grids[0]
+        mask = grid.mask[:, 0, :, 0, 0]
+        assert (grid.spans == 4).all() and (mask[:, 0] == 0).all() and (mask[:, -1] == 0).all() and (mask[:, 2:4] == 1).all()
 
 
 def test_a_loop_is_encoded_behind_its_own_turn_before(tmp_path: Path) -> None:

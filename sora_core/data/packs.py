@@ -45,8 +45,8 @@ class Pack:
 
 
 def both_ends(shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
-    """A mask [T,H,W] that keeps one or two latent frames at either end, as clips to connect are given."""
-    head, tail = (1 + int(torch.randint(2, (), generator=generator)) for _ in range(2))
+    """A mask [T,H,W] that keeps latent frames at either end as clips to connect are given: two, at a quarter of the ends one."""
+    head, tail = (1 + int(torch.randint(4, (), generator=generator) > 0) for _ in range(2))
     mask = torch.ones(shape)
     mask[:head], mask[-tail:] = 0, 0
     return mask
@@ -65,11 +65,11 @@ def keep_mask(shape: tuple[int, int, int], generator: torch.Generator) -> Tensor
 
     mask = torch.ones(shape)
     choice = float(torch.rand((), generator=generator))
-    if choice < 0.4:
+    if choice < 0.35:
         mask[: 1 + below(t - 1)] = 0
-    elif choice < 0.6:
+    elif choice < 0.63:
         mask[t - 1 - below(t - 1) :] = 0
-    elif choice < 0.75 and t > 2:
+    elif choice < 0.77 and t > 2:
         head = 1 + below(t - 2)
         mask[:head] = 0
         mask[t - 1 - below(t - 1 - head) :] = 0
@@ -117,7 +117,7 @@ class PackSource:
         chosen = torch.randint(len(latent), (spec.clips,), generator=generator)
         longest = latent.shape[2]
         ring = shard.kind.family == "loop"
-        first = self._starts(spec, longest, generator, ring)
+        first = self._starts(spec, longest, generator, shard.kind.family)
         window = (first[:, None] + torch.arange(spec.frames)) % longest
         clips = torch.arange(spec.clips)[:, None]
         x = latent[chosen].float().movedim(2, 1)[clips, window].movedim(1, 2)
@@ -137,16 +137,16 @@ class PackSource:
         )
         return x, grid, things[:, None], ids
 
-    def _starts(self, spec: GroupSpec, longest: int, generator: torch.Generator, ring: bool) -> Tensor:
-        """The first latent frame of each clip: half begin mid-stream; a still is always the first; a ring begins anywhere, and is whole."""
+    def _starts(self, spec: GroupSpec, longest: int, generator: torch.Generator, family: str | None) -> Tensor:
+        """The first latent frame of each clip: half begin mid-stream, bridges all; a still never; a ring begins anywhere, and is whole."""
         if spec.frames > longest:
             raise InputError(f"a group of {spec.frames} latent frames cannot come from clips of {longest}")
-        if ring:
+        if family == "loop":
             return torch.randint(longest, (spec.clips,), generator=generator)
         if spec.frames == 1 or spec.frames == longest:
             return torch.zeros(spec.clips, dtype=torch.int64)
         late = 1 + torch.randint(longest - spec.frames, (spec.clips,), generator=generator)
-        return torch.where(torch.rand(spec.clips, generator=generator) < 0.5, late, 0)
+        return torch.where(torch.rand(spec.clips, generator=generator) < (1 if family == "bridge" else 0.5), late, 0)
 
     def _mask(self, kind: ClipKind, shape: tuple[int, int, int], generator: torch.Generator, keep: float) -> Tensor:
         """Rings are made whole, bridges between two ends; of all others a share of `keep` has a kept part."""

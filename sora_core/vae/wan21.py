@@ -163,10 +163,12 @@ def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
     padded = cache.room(conv, x, history)
     fused.norm_silu(x, norm.gamma.flatten(), padded[:, :, history:])
     del x  # it may be the last who holds it, and the convolution needs room
-    cache.remember(conv, padded[:, :, -history:])
     if lone:  # only silence before it: one slice of the kernel sees anything
-        return clip(F.conv2d(pictures(padded), conv.weight[:, :, -1], conv.bias, padding=conv.padding[1:]), 1)
-    return conv(padded)
+        out = clip(F.conv2d(pictures(padded), conv.weight[:, :, -1], conv.bias, padding=conv.padding[1:]), 1)
+    else:
+        out = conv(padded)
+    cache.remember(conv, padded[:, :, -history:])  # behind the convolution, whose room is then free again
+    return out
 
 
 def doubled(conv: Any, frames: Tensor) -> Tensor:
