@@ -260,11 +260,11 @@ class SoraRestyleVideo(io.ComfyNode):
                 vae_input(),
                 io.Float.Input(
                     "denoise",
-                    default=0.95,
+                    default=0.85,
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="The fraction made anew: less keeps more of the clip. Models other than ours begin at 0.7.",
+                    tooltip="The fraction made anew: less keeps more of the clip. Our models: with a cfg of 1.5. Others begin at 0.7.",
                 ),
                 fit_input("a clip of another shape"),
                 io.Video.Input("video", optional=True, tooltip="The clip to restyle."),

@@ -15,6 +15,7 @@ from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock import KSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.dit import DiT, DiTConfig
+from sora_nodes.sora_core.editing.restyle import DENOISE
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.media import read_video, write_video
 from sora_nodes.sora_core.pipeline import SoraModel
@@ -144,6 +145,11 @@ def test_fill_takes_a_mask_of_any_size() -> None:
     mask[:, :, 32:] = 1
     latent, _ = run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="", mask=mask)
     assert latent["noise_mask"][0, 0, 0].tolist() == [[0, 0, 1, 1]] * 2
+
+
+def test_a_new_restyle_node_begins_at_what_is_measured() -> None:
+    denoise = next(item for item in NODE["SoraRestyleVideo"].define_schema().inputs if item.id == "denoise")
+    assert denoise.default == DENOISE
 
 
 def test_restyle_gives_the_denoise_to_the_sampler() -> None:

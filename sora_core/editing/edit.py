@@ -93,6 +93,8 @@ class Edit:
     """all of it is made from a given clip: sample it with `diffusion.anchor`, which gives back what is lost of that on the way"""
     denoise: float = 1.0
     """the fraction of the schedule to run, ComfyUI's `denoise`"""
+    cfg: float | None = None
+    """guidance that suits the verb, where the usual one does not"""
     notes: tuple[str, ...] = ()
 
     @property

@@ -14,8 +14,10 @@ from .sizes import Fit, at_size
 
 __all__ = ["DENOISE", "restyle"]
 
-DENOISE = 0.9
+DENOISE = 0.85
 """the fraction made anew by default: new setting or style, old motion"""
+CFG = 1.5
+"""guidance of an anchored clip: with more, the words take the thing off its track"""
 
 
 def restyle(
@@ -43,5 +45,6 @@ def restyle(
         shown=(0, frames),
         anchored=anchored,
         denoise=denoise,
+        cfg=CFG if anchored else None,
         notes=clip.notes,
     )

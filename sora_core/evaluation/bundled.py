@@ -46,6 +46,6 @@ class BundledMaker:
         latent, clean, mask = (torch.cat([getattr(state, name) for state in states]) for name in ("latent", "clean", "mask"))
         noise = torch.cat([draw_noise(latent.shape[1:], seed) for seed in seeds])
         return sample(
-            self.model, first.state.with_(latent=latent, clean=clean, mask=mask), cond, noise=noise, steps=self.steps, cfg=self.cfg,
-            denoise=first.denoise, fps=first.fps, loop=first.ring, anchored=first.anchored, shots=shots,
+            self.model, first.state.with_(latent=latent, clean=clean, mask=mask), cond, noise=noise, steps=self.steps,
+            cfg=first.cfg or self.cfg, denoise=first.denoise, fps=first.fps, loop=first.ring, anchored=first.anchored, shots=shots,
         )  # fmt: skip
