@@ -62,6 +62,7 @@ def test_restyle_starts_from_the_clip() -> None:
     given = clip(15)
     edit = restyle(given, CODEC, denoise=0.5)
     assert pattern(edit) == "mmmmm" and edit.denoise == 0.5
+    assert edit.cfg == 1.5 and restyle(given, CODEC, anchored=False).cfg is None, "without the anchor, guidance is the sampler's"
     encoded = CODEC.encode(given.image[:13].movedim(-1, 0)[None] * 2 - 1)
     assert torch.allclose(edit.state.latent[:, :, :4], encoded, atol=1e-5)
     sigmas = schedule("simple", 4, denoise=edit.denoise)
