@@ -19,7 +19,7 @@ from sora_nodes.sora_core.editing import (
     stitch,
     storyboard,
 )
-from sora_nodes.sora_core.editing.stitch import match_kept
+from sora_nodes.sora_core.editing.stitch import match_kept, steady
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import VideoSize
 
@@ -141,8 +141,42 @@ def test_a_jump_at_the_seam_is_taken_out_where_nothing_moves_before_or_after_it(
     decoded[made, :16] = (decoded[made, :16] + 0.1).clamp(max=1)  # the network slips
     decoded[made, 24:] = torch.rand(6, 8, 32, 3)  # it really moves here
     matched = match_kept(decoded, true, ~made)
-    assert (matched[made, 2:14] - true[made, 2:14]).abs().mean() < 0.2 * (decoded[made, 2:14] - true[made, 2:14]).abs().mean()
+    kept, wrong = ((matched - other).abs()[made, 2:14].mean((1, 2, 3)) for other in (true, decoded))
+    near, far = (-1, 0) if after else (0, -1)
+    assert kept[near] < 0.2 * (decoded - true).abs()[made, 2:14].mean() < kept[far], "from there it goes back to the network's own"
+    assert wrong[far] < wrong[near]
     assert (matched[made, 28:] - decoded[made, 28:]).abs().mean() < 0.05
+
+
+def test_what_is_carried_over_ten_seams_does_not_add_up() -> None:
+    true = frames(1, height=32, width=32)
+    generator = torch.Generator().manual_seed(0)
+    given = true.repeat(8, 1, 1, 1)
+    for _ in range(10):
+        made = true + 0.02 * torch.randn(8, 32, 32, 3, generator=generator)
+        decoded = torch.cat([true.expand(8, -1, -1, -1), made])
+        given = match_kept(decoded, torch.cat([given, made]), torch.arange(16) < 8)[8:]
+    assert (given[-1] - true).std() < 1.5 * (made[-1] - true).std()
+
+
+def ring(slip: float) -> torch.Tensor:
+    """Four latent frames of four frames that stand still: each is brighter or darker than the one before; below something moves."""
+    picture = 0.25 + frames(1, height=32, width=32).repeat(16, 1, 1, 1) / 2
+    picture += slip * torch.tensor([0.0, 1, 0, -1]).repeat_interleave(4).view(-1, 1, 1, 1)
+    picture[:, 20:] = torch.rand(16, 12, 32, 3, generator=torch.Generator().manual_seed(1))
+    return picture
+
+
+def test_a_ring_does_not_jump_where_latent_frames_meet() -> None:
+    given, spans = ring(0.05), torch.full((4,), 4)
+    out = steady(given, spans)
+    steps = (out - out.roll(1, 0)).abs()[:, 2:14].mean((1, 2, 3))
+    assert steps[::4].max() < 0.01, "neither at the wrap nor where others meet"
+    assert steps.max() < 0.3 * (given - given.roll(1, 0)).abs()[:, 2:14].mean((1, 2, 3)).max(), "it goes over slowly instead"
+    assert (out - given).abs()[:, 26:].mean() < 0.005, "what moves is left as it is"
+    turned = steady(given.roll(4, 0), spans)
+    assert torch.allclose(turned, out.roll(4, 0), atol=2e-3), "a ring has no beginning"
+    assert torch.equal(steady(ring(0.0), spans)[:, 2:14], ring(0.0)[:, 2:14])
 
 
 def test_joined_latents_blend_where_they_overlap() -> None:

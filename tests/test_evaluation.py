@@ -10,6 +10,7 @@ from sora_nodes.sora_core.data.reader import ATTRIBUTES, Reader, ReaderConfig, t
 from sora_nodes.sora_core.data.world import describe
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.evaluation import SUITES, measures, run_suite
+from sora_nodes.sora_core.evaluation.bench import peak
 from sora_nodes.sora_core.evaluation.making import held_out, shape_of, true_clips
 from sora_nodes.sora_core.evaluation.statistics import median_interval, wilson
 from sora_nodes.sora_core.evaluation.text import ask
@@ -211,3 +212,18 @@ def test_an_unknown_suite_is_answered_with_the_list():
 def test_held_out_scenes_are_fixed():
     assert held_out(3, family="single") == held_out(3, family="single")
     assert shape_of(SMALL, 5).frames == 5
+
+
+def test_peak_memory_counts_what_lives_at_once() -> None:
+    weights, count = torch.ones(256), 256 * 4
+
+    def run() -> torch.Tensor:
+        first = weights + 1
+        second = first * 2
+        del first
+        longer = torch.empty(512)
+        longer[:256].copy_(second)
+        return longer.view(2, -1)
+
+    assert peak(run) == 3 * count, "the second and the longer; a view is nothing new"
+    assert peak(lambda: weights.view(2, -1).add_(0)) == 0, "weights were there before"

@@ -175,6 +175,23 @@ def test_an_error_on_a_thing_counts_for_more(source: PackSource, monkeypatch: py
     assert loss_if_wrong(around, 4.0) < loss_if_wrong(around, 0.0)
 
 
+def test_kept_parts_carry_errors_and_what_is_made_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    shard = latents_of(32, 17)
+    shard.tensors["error"] = torch.full_like(shard.tensors["latent"], 9.0)
+    source = PackSource(shards=[shard], mix=[GroupSpec(kind="mix", clips=4, frames=3)], geometry=GEOMETRY)
+    model, seen = tiny_model(), []
+    monkeypatch.setattr(model.dit, "forward", lambda noisy, *_: (seen.append(noisy[0]), noisy)[1])
+    most = 0.0
+    for step in range(20):
+        for share in (0.0, 1.5):
+            TransformerLoss(model=model, source=source, keep=(1.0, 1.0), kept_error=share)(step)
+        mask = source.pack(step_generator(0, step), keep=1.0).grids[0].mask
+        error = seen[-1] - seen[-2]
+        assert not (error * mask).any(), "what is made is true"
+        most = max(most, float(error.abs().max()))
+    assert 4 < most <= 1.5 * 9, "what is kept is wrong by up to one and a half times the error"
+
+
 def test_the_moving_average_follows_every_step(tmp_path: Path) -> None:
     model = torch.nn.Linear(2, 1, bias=False)
     recipe = Recipe(steps=5, warmup=1, ema=0.5, save_every=5)

@@ -36,11 +36,15 @@ class GroupSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """One batch: latents per group, their grids, where things are seen (0 or 1, [n,1,T,H,W]), token ids of all texts [B,S]."""
+    """One batch: latents per group, their grids, where things are seen (0 or 1, [n,1,T,H,W]), token ids of all texts [B,S].
+
+    errors: what a transformer made wrong of the same latents, per group; zeros where that was not measured.
+    """
 
     latents: list[Tensor]
     grids: list[ClipGrid]
     things: list[Tensor]
+    errors: list[Tensor]
     ids: Tensor
 
 
@@ -107,10 +111,10 @@ class PackSource:
     def pack(self, generator: torch.Generator, keep: float | None = None) -> Pack:
         """One pack; everything random comes from the generator."""
         parts = [self._group(spec, generator, self.keep if keep is None else keep) for spec in self.mix]
-        latents, grids, things, ids = (list(part) for part in zip(*parts, strict=True))
-        return Pack(latents=latents, grids=grids, things=things, ids=torch.cat(ids))
+        latents, grids, things, errors, ids = (list(part) for part in zip(*parts, strict=True))
+        return Pack(latents=latents, grids=grids, things=things, errors=errors, ids=torch.cat(ids))
 
-    def _group(self, spec: GroupSpec, generator: torch.Generator, keep: float) -> tuple[Tensor, ClipGrid, Tensor, Tensor]:
+    def _group(self, spec: GroupSpec, generator: torch.Generator, keep: float) -> tuple[Tensor, ClipGrid, Tensor, Tensor, Tensor]:
         shards = self._matching(spec)
         shard = shards[int(torch.randint(len(shards), (), generator=generator))]
         latent = shard.tensors["latent"]
@@ -121,6 +125,9 @@ class PackSource:
         window = (first[:, None] + torch.arange(spec.frames)) % longest
         clips = torch.arange(spec.clips)[:, None]
         x = latent[chosen].float().movedim(2, 1)[clips, window].movedim(1, 2)
+        errors = torch.zeros_like(x)
+        if "error" in shard.tensors:
+            errors = shard.tensors["error"][chosen].float().movedim(2, 1)[clips, window].movedim(1, 2)
         things = shard.tensors["things"][chosen].float()[clips, window]
         all_spans = spans(longest, self.geometry, mid_stream=ring)
         times = positions(all_spans, shard.kind.fps)
@@ -135,7 +142,7 @@ class PackSource:
             text_rows=rows,
             texts=len(ids) if rows is not None else 0,
         )
-        return x, grid, things[:, None], ids
+        return x, grid, things[:, None], errors, ids
 
     def _starts(self, spec: GroupSpec, longest: int, generator: torch.Generator, family: str | None) -> Tensor:
         """The first latent frame of each clip: half begin mid-stream, bridges all; a still never; a ring begins anywhere, and is whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -24,9 +25,15 @@ STILL = 0.08
 JUMP = 0.3
 """a step at the seam above which it is no slip of the network, even where nothing moved before or after"""
 NOISE = 0.02
-"""a change between made frames below which it is the network's noise: ten extensions in a row would add it up to grain"""
+"""a change between made frames below which it is the network's noise"""
+FADE = 8.0
+"""frames in which a place that went on in spite of a slip of the network comes back to the network's own, to a share of 1/e"""
+DETAIL = 48.0
+"""frames in which it loses the detail that the codec takes, likewise; what is carried from seam to seam for ever adds up to specks"""
 AHEAD = 4
 """made frames beside a seam that a place must be still in"""
+ROUNDS = 3
+"""of a ring, after which what is carried around it no longer changes"""
 
 
 def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Tensor:
@@ -81,9 +88,37 @@ def _stitch(edit: Edit, decoded: Tensor, colour_match: bool) -> Tensor:
             decoded = match_kept(decoded, given, keep)
         keep = keep.reshape(*keep.shape, *[1] * (4 - keep.ndim))
         decoded = torch.where(keep, given.to(decoded), decoded)
+    elif edit.ring:
+        decoded = steady(decoded, edit.state.spans)
     start, end = edit.shown or (0, len(decoded))
     parts = (edit.before, decoded[start:end], edit.after)
     return torch.cat([part.cpu().to(decoded) for part in parts if part is not None])
+
+
+def steady(frames: Tensor, spans: Tensor) -> Tensor:
+    """The frames [F,H,W,3] of a ring whose latent frames meet as smoothly as the frames within one.
+
+    A place that is still before and after the meeting cannot jump there: it goes on from where it was, and slowly comes back to
+    the network's own, from meeting to meeting and, since a ring has no end, around it until nothing changes.
+    """
+    ends = spans.cumsum(0).tolist()
+    out, carried = frames.clone(), torch.zeros_like(frames[0])
+    held = {start % ends[-1]: _held(frames, start % ends[-1]) for start in ends}
+    for i in list(range(ends[-1])) * ROUNDS:
+        if i in held:
+            carried = held[i] * (out[i - 1] - frames[i])
+        else:
+            carried = carried * math.exp(-1 / FADE)
+        out[i] = frames[i] + carried
+    return out.clamp(0, 1)
+
+
+def _held(frames: Tensor, at: int) -> Tensor:
+    """How far each place [H,W,1] goes on where a latent frame begins on a ring: not what moves near it, nor what jumps far."""
+    near = frames.roll(AHEAD - at, 0)[: 2 * AHEAD]
+    before, after = near[:AHEAD], near[AHEAD:]
+    moved = torch.maximum(_change(before, before[-1]).amax(0), _change(after, after[0]).amax(0))
+    return torch.exp(-((moved / STILL) ** 2) - (_change(after[:1], before[-1])[0] / JUMP) ** 2)
 
 
 def match_kept(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
@@ -122,17 +157,18 @@ def _from_side(decoded: Tensor, given: Tensor, side: Tensor, made: slice) -> Ten
 def _corrected(made: Tensor, decoded: Tensor, given: Tensor) -> Tensor:
     """Made frames [F,H,W,3] as the kept ones beside them, nearest first, say: `decoded` by the codec and as `given`.
 
-    A place that is still in the kept frames and in the made ones cannot jump between them: there the made frames go on from the
-    last kept one, and only what changes after the first made one is theirs.
+    A place that is still in the kept frames and in the made ones cannot jump between them. There the made frames go on from the last
+    kept one, and only what changes after the first made one is theirs. From then on they fade to what the network made.
     """
     gain, offset = _correction(decoded, given)
     made, nearest = made * gain + offset, decoded[0] * gain + offset
     moved = _change(made, made[0])
     moved = torch.maximum(moved, moved[:AHEAD].amax(0))
     still = torch.exp(-((moved / STILL) ** 2 + (_change(given[1:2], given[0]) / STILL).square().sum(0)))
-    slip = torch.exp(-((_change(made[:1], nearest) / JUMP) ** 2))
-    going_on = given[0] + (1 - torch.exp(-((moved / NOISE) ** 2))) * (made - made[0])
-    return torch.lerp(made, going_on, still * slip)
+    held = still * torch.exp(-((_change(made[:1], nearest) / JUMP) ** 2))
+    at = torch.arange(len(made)).to(made).view(-1, 1, 1, 1)
+    slip = nearest - made[0] + torch.exp(-((moved / NOISE) ** 2)) * (made[0] - made)
+    return made + held * (torch.exp(-at / DETAIL) * (given[0] - nearest) + torch.exp(-at / FADE) * slip)
 
 
 def _change(frames: Tensor, other: Tensor) -> Tensor:

@@ -8,20 +8,19 @@ convolutions of the same shapes in the same run: what no implementation on these
 
 from __future__ import annotations
 
-import ctypes
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ..diffusion import cfg, sample
 from ..diffusion.schedule import schedule
@@ -43,9 +42,6 @@ GRIDS = {1024: (4, 32, 32), 4096: (4, 64, 64)}
 """tokens -> latent T, H, W"""
 WORDS = 120
 """tokens of the prompt, zero-padded to 512"""
-SETTLE = Path("/proc/self/clear_refs")
-WHOLE_BLOCKS, USUAL_BLOCKS = (-3, 1 << 20), (-3, 32 << 20)
-"""settings of glibc's malloc: blocks from a megabyte up go back to the system when freed, so that what is held is counted, not holes"""
 
 
 def run_bench(
@@ -101,8 +97,7 @@ def compared(name: str, ours: Run, peer: Run, floor: Run | None, *, rounds: int,
     if least:
         yield row(f"{name}, beside its floor", mine, least[0], "s")
         yield row(f"{name}, the peer beside that floor", theirs, least[0], "s")
-    if held[0] is not None and held[1] is not None:
-        yield row(f"{name}, peak memory over the weights", held[0] / 1e6, held[1] / 1e6, "MB")
+    yield row(f"{name}, peak memory over the weights", held[0] / 1e6, held[1] / 1e6, "MB")
 
 
 def row(name: str, ours: float, peer: float, unit: str) -> Row:
@@ -117,30 +112,51 @@ def seconds(run: Run, clock: Clock) -> float:
     return clock() - began
 
 
-def peak(run: Run) -> int | None:
-    """Bytes that a run takes at its highest over what was held before it; None where the system does not tell."""
+def peak(run: Run) -> int:
+    """Bytes of the tensors that live at once during a run, at their highest: on a CPU the same in every run.
+
+    What the system counts as resident is more, for kernels have working memory of their own, and varies.
+    """
     if torch.cuda.is_available():
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         run()
         return torch.cuda.max_memory_allocated() - before
-    with suppress(OSError, AttributeError):
-        system = ctypes.CDLL(None)
-        system.mallopt(*WHOLE_BLOCKS)
-        system.malloc_trim(0)
-        SETTLE.write_text("5", encoding="ascii")  # the high-water mark begins anew
-        before = resident("VmRSS")
+    with LiveTensors() as live:
         run()
-        system.mallopt(*USUAL_BLOCKS)
-        return max(0, resident("VmHWM") - before)
-    run()
-    return None
+    return live.most
 
 
-def resident(field: str) -> int:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+class LiveTensors(TorchDispatchMode):
+    """Counts the bytes of the tensors that are made within it, for as long as they live."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: dict[int, int] = {}
+        self.now = self.most = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        given = {storage_of(tensor) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor) and storage_of(tensor) not in given | self.sizes.keys():
+                self._begins(tensor.untyped_storage())
+        return out
+
+    def _begins(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        self.sizes[key] = size
+        self.now += size
+        self.most = max(self.most, self.now)
+        finalize(storage, self._ends, key)
+
+    def _ends(self, key: int) -> None:
+        self.now -= self.sizes.pop(key)
+
+
+def storage_of(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
 Cases = Iterator[tuple[str, Run, Run, Run | None]]

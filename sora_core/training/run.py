@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from ..vae import BundledCodec, CodecConfig
 from .codec import CodecLoss, measure_latents
 from .decoder import DecoderLoss, blended, made_again
 from .loop import Recipe, Trainer, matrices_in
+from .recycling import errors_of
 from .transformer import TextToVideo, TransformerLoss
 
 __all__ = ["Plan", "read_config", "run"]
@@ -157,10 +158,28 @@ def train_transformer(plan: Plan, shards: list[Shard], tokenizer: WordTokenizer,
         for block in (*model.dit.blocks, *model.text.blocks):
             block.compile(dynamic=False)
     for phase in plan.transformer["phases"]:
+        if trainer.step < phase["until"] and "errors" in phase:
+            export(trainer, model, folder)
+            shards = _with_errors(shards, phase["errors"], folder)
         source = PackSource(shards=shards, mix=[GroupSpec(**group) for group in phase["mix"]], geometry=geometry)
         loss = TransformerLoss(model=model, source=source, steps=recipe.steps, seed=plan.seed, **_tuples(phase.get("loss", {})))
         trainer.train(loss, progress, until=phase["until"])
     export(trainer, model, folder)
+
+
+def _with_errors(shards: Sequence[Shard], wanted: dict[str, int], folder: Path) -> list[Shard]:
+    """The shards; those whose kind begins as one that is wanted, with the transformer's errors on so many clips, measured once."""
+    model, out = load_bundled(folder), []
+    for shard in shards:
+        count = next((count for kind, count in wanted.items() if shard.kind.name.startswith(kind)), 0)
+        if count:
+            path = folder / "errors" / shard.path.name
+            if not path.exists():
+                path.parent.mkdir(exist_ok=True)
+                checkpoints.save(path, {"error": errors_of(model, shard, count)}, config={})
+            shard = replace(shard, tensors={**shard.tensors, **checkpoints.load(path).tensors})
+        out.append(shard)
+    return out
 
 
 def train_decoder(plan: Plan, shards: list[Shard], folder: Path, progress: Progress | None) -> None:

@@ -3,8 +3,8 @@
 After JiT (arXiv 2511.13720): the network gives the clean latent and the loss weighs it as a velocity, 1/sigma^2, clamped;
 sigma = sigmoid(N(0.2, 1.3)), shifted as sampling shifts it (by 3 and more): in a latent of few, rich tokens what moves where is
 decided above sigma = 0.85, where JiT's N(0.8, 0.8) leaves too few samples for words to steer motion. The loss is on made tokens
-only, and more on those that show a thing. Kept parts are told sigma 0 and are sometimes slightly noisy, so that a clip may be
-extended many times without drifting.
+only, and more on those that show a thing. Kept parts are told sigma 0; some are slightly noisy, and some carry the errors of an
+earlier transformer (`recycling`), so that a clip may be extended many times without drifting.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class TransformerLoss:
     """how much more a cell counts in which a thing is seen: they are few, and what the words are about"""
     kept_noise: float = 0.1
     """largest noise on kept parts; a third of the clips have some"""
+    kept_error: float = 1.5
+    """largest share of a transformer's own error on kept parts, where it was measured; three of five clips have some"""
     seed: int = 0
     """of everything random"""
     bfloat16: bool = True
@@ -86,6 +88,8 @@ class TransformerLoss:
         """The network's input: noise at sigma where made; clean, or nearly, where kept."""
         latent, mask = pack.latents[i], pack.grids[i].mask
         n = len(latent)
+        wrong = (torch.rand(n, generator=generator) < 0.6) * torch.rand(n, generator=generator) * self.kept_error
+        shown = torch.where(mask > 0, latent, latent + wrong.view(-1, 1, 1, 1, 1) * pack.errors[i])  # type: ignore[operator]
         disturbed = (torch.rand(n, generator=generator) < 1 / 3) * torch.rand(n, generator=generator) * self.kept_noise
         level = torch.where(mask > 0, sigma.view(-1, 1, 1, 1, 1), disturbed.view(-1, 1, 1, 1, 1))  # type: ignore[operator, arg-type]
-        return (1 - level) * latent + level * torch.randn(latent.shape, generator=generator)
+        return (1 - level) * shown + level * torch.randn(latent.shape, generator=generator)
