@@ -37,7 +37,7 @@ class StreamCache:
         """
         b, c, t, h, w = x.shape
         out = x.new_empty(b, frames + t, h, w, c).movedim(-1, 1)
-        before = self._kept.pop(id(layer), None)
+        before = self.recall(layer)
         known = 0 if before is None else before.shape[2]
         out[:, :, : frames - known] = 0
         if before is not None:
@@ -48,8 +48,12 @@ class StreamCache:
         """Whether nothing has come before."""
         return id(layer) not in self._kept
 
+    def recall(self, layer: nn.Module) -> Tensor | None:
+        """What was remembered for `layer`, if anything; it is forgotten with that."""
+        return self._kept.pop(id(layer), None)
+
     def remember(self, layer: nn.Module, x: Tensor) -> None:
-        """Let x [B,C,T,H,W] be what comes before the next input of `layer`."""
+        """Let x be what comes before the next input of `layer`: frames [B,C,T,H,W], or what they add to it."""
         self._kept[id(layer)] = x.clone()
 
 

@@ -89,7 +89,7 @@ class TransformerLoss:
         latent, mask = pack.latents[i], pack.grids[i].mask
         n = len(latent)
         wrong = (torch.rand(n, generator=generator) < 0.6) * torch.rand(n, generator=generator) * self.kept_error
-        shown = torch.where(mask > 0, latent, latent + wrong.view(-1, 1, 1, 1, 1) * pack.errors[i])  # type: ignore[operator]
+        shown = torch.where(mask > 0, latent, latent + wrong.view(-1, 1, 1, 1, 1) * pack.errors[i])  # type: ignore[operator, arg-type]
         disturbed = (torch.rand(n, generator=generator) < 1 / 3) * torch.rand(n, generator=generator) * self.kept_noise
         level = torch.where(mask > 0, sigma.view(-1, 1, 1, 1, 1), disturbed.view(-1, 1, 1, 1, 1))  # type: ignore[operator, arg-type]
         return (1 - level) * shown + level * torch.randn(latent.shape, generator=generator)

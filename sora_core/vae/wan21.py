@@ -29,7 +29,8 @@ from ..layers.causal import StreamCache, causal_conv
 from .base import CausalCodec
 
 __all__ = [
-    "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final", "middle", "norm_conv", "run",
+    "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final", "middle", "norm_conv",
+    "norm_conv_out", "run",
 ]  # fmt: skip
 
 MEAN = (
@@ -171,6 +172,22 @@ def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
     return out
 
 
+def norm_conv_out(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
+    """`norm_conv` of one frame to few channels; on a CPU what the frame adds to the next two is remembered instead of the frame."""
+    if not fused.usable(x) or type(conv) is not nn.Conv3d or x.shape[2] != 1:
+        return norm_conv(norm, conv, x, cache)
+    frame, taps = torch.empty_like(x), conv.kernel_size[0]
+    fused.norm_silu(x, norm.gamma.flatten(), frame)
+    kernel = torch.cat(conv.weight.flip(2).unbind(2))  # the tap of now first
+    shares = F.conv2d(pictures(frame), kernel, padding=conv.padding[1:]).float().unflatten(1, (taps, -1))
+    before = cache.recall(conv)
+    if before is not None:
+        shares[:, : taps - 1] += before
+    cache.remember(conv, shares[:, 1:])
+    now = shares[:, 0]
+    return clip((now if conv.bias is None else now + conv.bias.float().view(-1, 1, 1)).to(x.dtype), 1)
+
+
 def doubled(conv: Any, frames: Tensor) -> Tensor:
     """A 3x3 convolution of pictures [n,C,H,W] twice as large (every pixel four times): [n,C',2H,2W].
 
@@ -273,7 +290,7 @@ class Decoder(nn.Module):
         coarse, fine = self.upsamples[: self.coarse], self.upsamples[self.coarse :]
         x = run(coarse, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
         last = self.head
-        return by_frame(lambda frame, begins: norm_conv(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first)
+        return by_frame(lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first)
 
 
 class Wan21Codec(CausalCodec):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..grid import Geometry
 from ..layers.causal import StreamCache, causal_conv
-from .wan21 import Resample, ResidualBlock, Wan21Codec, Wan21Config, by_frame, final, middle, norm_conv, run
+from .wan21 import Resample, ResidualBlock, Wan21Codec, Wan21Config, by_frame, final, middle, norm_conv, norm_conv_out, run
 
 __all__ = ["Wan22Codec", "Wan22Config"]
 
@@ -144,7 +144,7 @@ class Decoder(nn.Module):
         x = run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
         coarse, fine, last = self.upsamples[: self.coarse], self.upsamples[self.coarse :], self.head
         x = run(coarse, x, cache, first)
-        x = by_frame(lambda frame, begins: norm_conv(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first)
+        x = by_frame(lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first)
         return rearrange(x, "b (c r q) f h w -> b c f (h q) (w r)", q=PATCH, r=PATCH)
 
 
