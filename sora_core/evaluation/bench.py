@@ -40,6 +40,8 @@ Clock = Callable[[], float]
 Row = dict[str, Any]
 GRIDS = {1024: (4, 32, 32), 4096: (4, 64, 64)}
 """tokens -> latent T, H, W"""
+GUIDANCE = 6.0
+"""of sampling"""
 WORDS = 120
 """tokens of the prompt, zero-padded to 512"""
 
@@ -287,26 +289,29 @@ def bench_sample(dtype: torch.dtype, blocks: int | None) -> Cases:
     config = DiTConfig(depth=blocks or DiTConfig().depth)
     ours = peers.transformer(config, dtype)
     peer = peers.peer_transformer(config, ours)
-    t, h, w = GRIDS[1024]
-    noise, sigmas, scale = torch.randn(1, config.channels, t, h, w), schedule("simple", 20, shift=8.0), 6.0
-    cond, uncond = prompt(config, dtype), prompt(config, dtype)
-    zeros, ones = torch.zeros_like(noise), torch.ones(1, 1, t, h, w)
-    state = LatentState(latent=zeros, clean=zeros, mask=ones, positions=torch.zeros(t), spans=torch.ones(t, dtype=torch.int64))
+    for tokens, grid in GRIDS.items():
+        noise, sigmas = torch.randn(1, config.channels, *grid), schedule("simple", 20, shift=8.0)
+        cond, uncond = prompt(config, dtype), prompt(config, dtype)
+        mine, theirs = (partial(run, net, noise, sigmas, cond, uncond) for run, net in ((our_sample, ours), (peer_sample, peer)))
+        yield f"sampling, Wan 1.3B{shortened(config)}, {len(sigmas) - 1} steps, cfg, {tokens} tokens", mine, theirs, None
 
-    def mine() -> Tensor:
-        denoiser = DiTDenoiser(ours, positions=state.positions, spans=state.spans, fps=16.0)
-        return sample(cfg(denoiser, scale, uncond=uncond, batched=False), state, noise, sigmas, cond)
 
-    def theirs() -> Tensor:
-        x = noise
-        for sigma, after in pairwise(sigmas):
-            given, level = x.to(dtype), sigma.expand(1) * 1000
-            positive = peer(given, level, cond, return_dict=False)[0].float()
-            negative = peer(given, level, uncond, return_dict=False)[0].float()
-            x = x + (after - sigma) * (negative + scale * (positive - negative))
-        return x
+def our_sample(dit: DiT, noise: Tensor, sigmas: Tensor, cond: Tensor, uncond: Tensor) -> Tensor:
+    zeros, t = torch.zeros_like(noise), noise.shape[2]
+    state = LatentState(
+        latent=zeros, clean=zeros, mask=torch.ones_like(noise[:, :1]), positions=torch.zeros(t), spans=torch.ones(t, dtype=torch.int64)
+    )
+    denoiser = DiTDenoiser(dit, positions=state.positions, spans=state.spans, fps=16.0)
+    return sample(cfg(denoiser, GUIDANCE, uncond=uncond, batched=False), state, noise, sigmas, cond)
 
-    yield f"sampling, Wan 1.3B{shortened(config)}, {len(sigmas) - 1} steps, cfg, 1024 tokens", mine, theirs, None
+
+def peer_sample(peer: nn.Module, noise: Tensor, sigmas: Tensor, cond: Tensor, uncond: Tensor) -> Tensor:
+    x = noise
+    for sigma, after in pairwise(sigmas):
+        given, level = x.to(cond.dtype), sigma.expand(1) * 1000
+        positive, negative = (peer(given, level, text, return_dict=False)[0].float() for text in (cond, uncond))
+        x = x + (after - sigma) * (negative + GUIDANCE * (positive - negative))
+    return x
 
 
 SUBJECTS: dict[str, Callable[[torch.dtype, int | None], Cases]] = {
