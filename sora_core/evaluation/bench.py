@@ -292,8 +292,12 @@ def bench_sample(dtype: torch.dtype, blocks: int | None) -> Cases:
     for tokens, grid in GRIDS.items():
         noise, sigmas = torch.randn(1, config.channels, *grid), schedule("simple", 20, shift=8.0)
         cond, uncond = prompt(config, dtype), prompt(config, dtype)
-        mine, theirs = (partial(run, net, noise, sigmas, cond, uncond) for run, net in ((our_sample, ours), (peer_sample, peer)))
-        yield f"sampling, Wan 1.3B{shortened(config)}, {len(sigmas) - 1} steps, cfg, {tokens} tokens", mine, theirs, None
+        yield (
+            f"sampling, Wan 1.3B{shortened(config)}, {len(sigmas) - 1} steps, cfg, {tokens} tokens",
+            partial(our_sample, ours, noise, sigmas, cond, uncond),
+            partial(peer_sample, peer, noise, sigmas, cond, uncond),
+            None,
+        )
 
 
 def our_sample(dit: DiT, noise: Tensor, sigmas: Tensor, cond: Tensor, uncond: Tensor) -> Tensor:
