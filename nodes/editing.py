@@ -346,7 +346,9 @@ class SoraStitchVideo(io.ComfyNode):
                 io.Latent.Input("samples", tooltip="The sampled latent of an edit."),
                 vae_input(),
                 io.Boolean.Input(
-                    "colour_match", default=True, tooltip="Corrects new frames by what the codec does to the kept ones beside them."
+                    "colour_match",
+                    default=True,
+                    tooltip="Corrects new frames by what the codec does to the kept ones beside them; steadies what stands still in a loop.",
                 ),
             ],
             outputs=[

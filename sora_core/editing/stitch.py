@@ -40,7 +40,7 @@ def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = Tru
     """The whole clip as IMAGE [B*F,H,W,3] in 0..1, on the CPU: kept frames bit for bit as given, made ones decoded.
 
     latent: [B,C,T,h,w] the sampled grid of `edit.state`.
-    colour_match: made frames get back what the codec takes from the kept ones beside them.
+    colour_match: made frames get back what the codec takes from the kept ones beside them; a ring is steadied where latent frames meet.
     """
     return torch.cat([_stitch(edit, decode(edit, latent[i : i + 1], codec), colour_match) for i in range(len(latent))])
 
@@ -88,7 +88,7 @@ def _stitch(edit: Edit, decoded: Tensor, colour_match: bool) -> Tensor:
             decoded = match_kept(decoded, given, keep)
         keep = keep.reshape(*keep.shape, *[1] * (4 - keep.ndim))
         decoded = torch.where(keep, given.to(decoded), decoded)
-    elif edit.ring:
+    elif edit.ring and colour_match:
         decoded = steady(decoded, edit.state.spans)
     start, end = edit.shown or (0, len(decoded))
     parts = (edit.before, decoded[start:end], edit.after)
