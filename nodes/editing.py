@@ -348,7 +348,7 @@ class SoraStitchVideo(io.ComfyNode):
                 io.Boolean.Input(
                     "colour_match",
                     default=True,
-                    tooltip="Corrects new frames by what the codec does to the kept ones beside them; steadies what stands still in a loop.",
+                    tooltip="Corrects new frames by what the codec does to kept ones beside them; steadies what stands still in a loop.",
                 ),
             ],
             outputs=[
