@@ -124,10 +124,12 @@ class PackSource:
         first = self._starts(spec, longest, generator, shard.kind.family)
         window = (first[:, None] + torch.arange(spec.frames)) % longest
         clips = torch.arange(spec.clips)[:, None]
-        x = latent[chosen].float().movedim(2, 1)[clips, window].movedim(1, 2)
-        errors = torch.zeros_like(x)
-        if "error" in shard.tensors:
-            errors = shard.tensors["error"][chosen].float().movedim(2, 1)[clips, window].movedim(1, 2)
+
+        def seen(whole: Tensor) -> Tensor:
+            return whole[chosen].float().movedim(2, 1)[clips, window].movedim(1, 2)
+
+        x = seen(latent)
+        errors = seen(shard.tensors["error"]) if "error" in shard.tensors else torch.zeros_like(x)
         things = shard.tensors["things"][chosen].float()[clips, window]
         all_spans = spans(longest, self.geometry, mid_stream=ring)
         times = positions(all_spans, shard.kind.fps)

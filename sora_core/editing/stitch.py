@@ -33,7 +33,7 @@ DETAIL = 48.0
 AHEAD = 4
 """made frames beside a seam that a place must be still in"""
 ROUNDS = 3
-"""of a ring, after which what is carried around it no longer changes"""
+"""of a ring, after which what is carried around it hardly changes"""
 
 
 def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Tensor:
@@ -99,7 +99,7 @@ def steady(frames: Tensor, spans: Tensor) -> Tensor:
     """The frames [F,H,W,3] of a ring whose latent frames meet as smoothly as the frames within one.
 
     A place that is still before and after the meeting cannot jump there: it goes on from where it was, and slowly comes back to
-    the network's own, from meeting to meeting and, since a ring has no end, around it until nothing changes.
+    the network's own, from meeting to meeting and, since a ring has no end, several times around it.
     """
     ends = spans.cumsum(0).tolist()
     out, carried = frames.clone(), torch.zeros_like(frames[0])

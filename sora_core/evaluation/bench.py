@@ -142,7 +142,7 @@ class LiveTensors(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         given = {storage_of(tensor) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
         for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor) and storage_of(tensor) not in given | self.sizes.keys():
+            if isinstance(tensor, Tensor) and storage_of(tensor) not in given and storage_of(tensor) not in self.sizes:
                 self._begins(tensor.untyped_storage())
         return out
 

@@ -17,11 +17,10 @@ from torch import Tensor
 from .. import pipeline
 from ..data.clips import Shard, scenes_of
 from ..data.world import describe
-from ..diffusion import draw_noise
-from ..grid import VideoSize, plan
 from ..vae import BundledCodec
 from .codec import CodecLoss, reconstruction
 from .loop import step_generator
+from .recycling import sampled_again
 
 __all__ = ["DecoderLoss", "blended", "made_again"]
 
@@ -38,19 +37,13 @@ def made_again(model: pipeline.SoraModel, shard: Shard, count: int) -> dict[str,
     """The first clips of a shard of pixels, `video`, and their latents as the transformer makes them from a little noise, `latent`."""
     step = model.geometry.time_factor
     frames = (min(LONGEST, shard.kind.frames) - 1) // step * step + 1
-    size = VideoSize(frames=frames, height=shard.kind.height, width=shard.kind.width, fps=shard.kind.fps)
-    grid, video = plan(size, model.geometry), shard.tensors["video"][:count, :frames]
-    texts = [describe(scene, "plain") for scene in scenes_of(shard.kind, shard.first_seed, len(video))]
-    generator = torch.Generator().manual_seed(shard.first_seed)
+    video = shard.tensors["video"][:count, :frames]
+    ids = model.tokenizer([describe(scene, "plain") for scene in scenes_of(shard.kind, shard.first_seed, len(video))])
     latents = []
     for start in range(0, len(video), AT_ONCE):
-        clips = video[start : start + AT_ONCE]
-        true = model.codec.encode(clips.permute(0, 4, 1, 2, 3).float() / 127.5 - 1)
-        state = pipeline.empty_state(grid, model.geometry, batch=len(clips)).with_(latent=true)
-        text = pipeline.encode_text(model, texts[start : start + AT_ONCE])
-        level = LEVELS[0] + (LEVELS[1] - LEVELS[0]) * float(torch.rand((), generator=generator))
-        noise = draw_noise(grid.shape, shard.first_seed + start, count=len(clips))
-        latents.append(pipeline.sample(model, state, text, noise=noise, steps=STEPS, cfg=1.0, denoise=level, fps=size.fps))
+        true = model.codec.encode(video[start : start + AT_ONCE].permute(0, 4, 1, 2, 3).float() / 127.5 - 1)
+        words, seed = ids[start : start + AT_ONCE], shard.first_seed + start
+        latents.append(sampled_again(model, true, words, fps=shard.kind.fps, seed=seed, levels=LEVELS, steps=STEPS, cfg=1.0))
     return {"video": video.contiguous(), "latent": torch.cat(latents).half()}
 
 

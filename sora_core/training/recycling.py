@@ -13,10 +13,11 @@ from torch import Tensor
 
 from .. import pipeline
 from ..data.clips import Shard
+from ..diffusion import draw_noise
 from ..grid import positions, spans
 from ..types import LatentState
 
-__all__ = ["errors_of"]
+__all__ = ["errors_of", "sampled_again"]
 
 LEVELS = (0.15, 0.6)
 """of the schedule that is run again, as `denoise`"""
@@ -24,23 +25,29 @@ STEPS = 4
 AT_ONCE = 32
 
 
-@torch.no_grad()
-def errors_of(model: pipeline.SoraModel, shard: Shard, count: int) -> Tensor:
-    """How latents of the transformer differ from the true ones of a shard, float16 [N,C,T,h,w]: of `count` clips, zeros for the rest.
+def errors_of(model: pipeline.SoraModel, shard: Shard, count: int) -> dict[str, Tensor]:
+    """How latents of the transformer differ from the true ones of a shard, `error` [N,C,T,h,w]: of `count` clips, zeros for the rest.
 
     The shard's clips are whole streams of one text each.
     """
-    latents, ids = shard.tensors["latent"][:count], shard.tensors["ids"][:count, 0, 0].long()
-    clip_spans = spans(latents.shape[2], model.geometry)
-    times = positions(clip_spans, shard.kind.fps)
-    generator = torch.Generator().manual_seed(shard.first_seed)
-    errors = []
-    for true, words in zip(latents.split(AT_ONCE), ids.split(AT_ONCE), strict=True):
-        true = true.float()
-        state = LatentState(latent=true, clean=true, mask=torch.ones_like(true[:, :1]), positions=times, spans=clip_spans)
-        level = LEVELS[0] + (LEVELS[1] - LEVELS[0]) * float(torch.rand((), generator=generator))
-        noise = torch.randn(true.shape, generator=generator)
-        text = model.text(words)
-        errors.append(pipeline.sample(model, state, text, noise=noise, steps=STEPS, denoise=level, fps=shard.kind.fps) - true)
-    errors.append(torch.zeros_like(shard.tensors["latent"][count:], dtype=torch.float32))
-    return torch.cat(errors).half()
+    latent, ids = shard.tensors["latent"], shard.tensors["ids"][:, 0, 0].long()
+    errors = torch.zeros_like(latent)
+    for start in range(0, min(count, len(latent)), AT_ONCE):
+        part = slice(start, min(count, start + AT_ONCE))
+        true, seed = latent[part].float(), shard.first_seed + start
+        made = sampled_again(model, true, ids[part], fps=shard.kind.fps, seed=seed, levels=LEVELS, steps=STEPS, cfg=pipeline.DEFAULTS.cfg)
+        errors[part] = (made - true).to(errors)
+    return {"error": errors}
+
+
+@torch.no_grad()
+def sampled_again(
+    model: pipeline.SoraModel, true: Tensor, ids: Tensor, *, fps: float, seed: int, levels: tuple[float, float], steps: int, cfg: float
+) -> Tensor:
+    """Latents [n,C,T,h,w] of whole streams as the transformer makes them anew from a noise level between `levels`; ids [n,S]."""
+    drawn = float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
+    clip_spans = spans(true.shape[2], model.geometry)
+    state = LatentState(latent=true, clean=true, mask=torch.ones_like(true[:, :1]), positions=positions(clip_spans, fps), spans=clip_spans)
+    noise = draw_noise(true.shape[1:], seed, count=len(true))
+    level = levels[0] + (levels[1] - levels[0]) * drawn
+    return pipeline.sample(model, state, model.text(ids), noise=noise, steps=steps, cfg=cfg, denoise=level, fps=fps)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -173,11 +174,8 @@ def _with_errors(shards: Sequence[Shard], wanted: dict[str, int], folder: Path) 
     for shard in shards:
         count = next((count for kind, count in wanted.items() if shard.kind.name.startswith(kind)), 0)
         if count:
-            path = folder / "errors" / shard.path.name
-            if not path.exists():
-                path.parent.mkdir(exist_ok=True)
-                checkpoints.save(path, {"error": errors_of(model, shard, count)}, config={})
-            shard = replace(shard, tensors={**shard.tensors, **checkpoints.load(path).tensors})
+            errors = _once(folder / "errors" / shard.path.name, partial(errors_of, model, shard, count))
+            shard = replace(shard, tensors=shard.tensors | errors)
         out.append(shard)
     return out
 
@@ -200,14 +198,16 @@ def train_decoder(plan: Plan, shards: list[Shard], folder: Path, progress: Progr
 
 def _made_again(plan: Plan, shards: list[Shard], folder: Path) -> list[dict[str, Tensor]]:
     """Some clips of every shard of pixels as the transformer makes them, made once."""
-    model, parts = load_bundled(folder), []
-    for shard in shards:
-        path = folder / "made" / shard.path.name
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            checkpoints.save(path, made_again(model, shard, plan.decoder["clips"]), config={})
-        parts.append(dict(checkpoints.load(path).tensors))
-    return parts
+    model, count = load_bundled(folder), plan.decoder["clips"]
+    return [_once(folder / "made" / shard.path.name, partial(made_again, model, shard, count)) for shard in shards]
+
+
+def _once(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What is in the file, made if it is not there."""
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        checkpoints.save(path, make(), config={})
+    return dict(checkpoints.load(path).tensors)
 
 
 def export(trainer: Trainer, model: TextToVideo, folder: Path) -> None:
