@@ -197,8 +197,9 @@ def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> Late
 
 
 def denoiser(model: SoraModel, state: LatentState, fps: float, rows: Tensor | None = None) -> Denoiser:
-    """The network on the grid of a state; `rows` [T]: which prompt of several each latent frame follows."""
-    networks = [DiTDenoiser(dit, positions=state.positions, spans=state.spans, fps=fps, rows=rows) for dit in (model.dit, model.low) if dit]
+    """The network on the grid of a state, its weights laid out; `rows` [T]: which prompt of several each latent frame follows."""
+    dits = [dit.laid_out() for dit in (model.dit, model.low) if dit]
+    networks = [DiTDenoiser(dit, positions=state.positions, spans=state.spans, fps=fps, rows=rows) for dit in dits]
     return networks[0] if model.low is None else experts(networks[0], networks[1], model.low_from)
 
 

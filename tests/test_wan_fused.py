@@ -1,6 +1,7 @@
 """What runs on a CPU for inference gives what the plain formulas give."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser, experts
 from sora_nodes.sora_core.layers import fused
+from sora_nodes.sora_core.layers.attention import attend
 from sora_nodes.sora_core.types import Denoiser
 
 CONFIG = DiTConfig(width=128, depth=2, heads=1, mlp_width=96, text_width=16, text_tokens=24)
@@ -24,7 +26,7 @@ def grid(n: int, mask: torch.Tensor | None = None) -> ClipGrid:
 
 
 def run(dit: DiT, context: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    x = torch.randn(2, 16, 3, 4, 6, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, 16, 3, 4, 6, generator=torch.Generator().manual_seed(1)).to(context.dtype)
     return dit([x], torch.tensor([0.3, 0.8]), dit.plan([grid(2, mask)]), dit.text(context))[0]
 
 
@@ -53,14 +55,34 @@ def test_zeros_behind_the_text_are_padding(dit: DiT) -> None:
         torch.testing.assert_close(run(dit, torch.nn.functional.pad(context, (0, 0, 0, 17))), run(dit, context))
 
 
-def test_attention_in_blocks_is_attention() -> None:
+@pytest.mark.parametrize("keys", [40, 600, 2100], ids=["text: all heads at once", "some heads at once", "one head at a time"])
+@pytest.mark.parametrize("biased", [False, True])
+def test_attention_in_blocks_is_attention(keys: int, biased: bool) -> None:
     torch.manual_seed(0)
-    q, k, v = (torch.randn(600, 2, 32).bfloat16() for _ in range(3))
-    wide = [x.float().transpose(0, 1) for x in (q, k, v)]
-    exact = torch.nn.functional.scaled_dot_product_attention(wide[0], wide[1], wide[2]).transpose(0, 1)
+    q, k, v = (torch.randn(2, length, 3, 32).bfloat16() for length in (600, keys, keys))
+    bias = None if not biased else torch.linspace(-3, 6, keys)
+    exact = attend(q.float(), k.float(), v.float(), bias_S=bias)
     with torch.no_grad():
-        made = fused.attention(q, k, v).float()
+        made = attend(q, k, v, bias_S=bias).float()
     assert (made - exact).norm() / exact.norm() < 0.005
+
+
+@pytest.mark.skipif(not fused.onednn(), reason="this processor or torch has no products of bfloat16 to lay weights out for")
+def test_weights_that_were_laid_out_are_the_same_weights(dit: DiT) -> None:
+    plain = deepcopy(dit).bfloat16()
+    laid = deepcopy(plain).laid_out()
+    context = torch.randn(2, 7, 16).bfloat16()
+    with torch.no_grad():
+        torch.testing.assert_close(run(laid, context), run(plain, context))
+    for name, value in laid.state_dict().items():
+        assert torch.equal(value.to_dense() if value.is_mkldnn else value, plain.state_dict()[name]), name
+    kept = list(laid.parameters())
+    assert all(a is b for a, b in zip(laid.laid_out().parameters(), kept, strict=True)), "once is enough"
+
+
+def test_only_bfloat16_is_laid_out(dit: DiT) -> None:
+    kept = list(dit.parameters())
+    assert all(a is b for a, b in zip(dit.laid_out().parameters(), kept, strict=True))
 
 
 def test_the_second_expert_takes_over_below_the_boundary() -> None:

@@ -1,5 +1,6 @@
 """Published files of every layout become our modules, and what does not fit is named in one sentence."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from safetensors.torch import save_file
 from sora_nodes.sora_core.dit.config import DiTConfig
 from sora_nodes.sora_core.dit.model import DiT
 from sora_nodes.sora_core.errors import CheckpointError, ResourceError
+from sora_nodes.sora_core.layers import fused
 from sora_nodes.sora_core.open_weights import files
 from sora_nodes.sora_core.open_weights.keys import renamed
 from sora_nodes.sora_core.open_weights.load import check_fits, load_codec, load_open, load_transformer
@@ -18,6 +20,7 @@ from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
 from torch import Tensor, nn
 
 Tensors = dict[str, Tensor]
+MAPS = Path("/proc/self/maps")
 
 
 def numbers(module: nn.Module) -> Tensors:
@@ -97,6 +100,16 @@ def test_the_type_of_the_file_is_kept(tmp_path: Path, dtype: torch.dtype) -> Non
     model = load_open(write(tmp_path / "wan.safetensors", tensors))
     assert model.dtype == dtype
     assert {p.dtype for p in model.module.parameters()} == {dtype}
+
+
+@pytest.mark.skipif(not (MAPS.exists() and fused.onednn()), reason="needs a list of mapped files, and products of bfloat16")
+def test_a_file_is_mapped_until_its_weights_are_laid_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "wan.safetensors", {name: value.bfloat16() for name, value in transformer().items()})
+    model = load_transformer(path)
+    assert str(path) in MAPS.read_text()
+    model.laid_out()
+    gc.collect()
+    assert str(path) not in MAPS.read_text()
 
 
 @pytest.mark.parametrize("scaled", [False, True])

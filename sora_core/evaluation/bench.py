@@ -140,9 +140,9 @@ class LiveTensors(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        given = {storage_of(tensor) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
+        given = {storage_of(tensor) for tensor in tree_leaves((args, kwargs)) if counted(tensor)}
         for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor) and storage_of(tensor) not in given and storage_of(tensor) not in self.sizes:
+            if counted(tensor) and storage_of(tensor) not in given and storage_of(tensor) not in self.sizes:
                 self._begins(tensor.untyped_storage())
         return out
 
@@ -157,6 +157,11 @@ class LiveTensors(TorchDispatchMode):
         self.now -= self.sizes.pop(key)
 
 
+def counted(thing: Any) -> bool:
+    """Whether it is a tensor of numbers in memory; weights that were laid out lie in oneDNN's."""
+    return isinstance(thing, Tensor) and not thing.is_mkldnn
+
+
 def storage_of(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
@@ -169,6 +174,7 @@ def bench_transformer(dtype: torch.dtype, blocks: int | None) -> Cases:
     config = DiTConfig(depth=blocks or DiTConfig().depth)
     ours = peers.transformer(config, dtype)
     peer = peers.peer_transformer(config, ours)
+    ours.laid_out()
     for tokens, (t, h, w) in GRIDS.items():
         x, sigma, text = torch.randn(1, config.channels, t, h, w).to(dtype), torch.tensor([0.7]), prompt(config, dtype)
         plan, keys = ours.plan([clip_grid(t, h, w)]), ours.text(text)
@@ -289,6 +295,7 @@ def bench_sample(dtype: torch.dtype, blocks: int | None) -> Cases:
     config = DiTConfig(depth=blocks or DiTConfig().depth)
     ours = peers.transformer(config, dtype)
     peer = peers.peer_transformer(config, ours)
+    ours.laid_out()
     for tokens, grid in GRIDS.items():
         noise, sigmas = torch.randn(1, config.channels, *grid), schedule("simple", 20, shift=8.0)
         cond, uncond = prompt(config, dtype), prompt(config, dtype)

@@ -32,19 +32,22 @@ def _plain(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None = None, bias_S: Tensor | None = None) -> Tensor:
-    """[n,L,N,K], [n,S,N,K] -> [n,L,N,K]; `known` [n,S] tells which keys there are, `bias_S` is added to the scores of each."""
+    """[n,L,N,K], [n,S,N,K] -> [n,L,N,K]; q may be overwritten.
+
+    `known` [n,S] tells which keys there are, `bias_S` is added to the scores of each.
+    """
     if torch.compiler.is_compiling() and q.device.type == "cpu" and k.shape[1] <= SHORT:
         with torch.autocast("cpu", enabled=False):
             return _plain(q.float(), k.float(), v.float(), known).to(v.dtype)
+    if fused.usable(q) and q.dtype == torch.bfloat16 and q.shape[1] >= fused.LONG and known is None:
+        return fused.attention(q, k, v, bias_S)
     mask = known[:, None, None] if known is not None else None if bias_S is None else bias_S[None, None, None]
     return F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask).transpose(1, 2)
 
 
 def self_attention(q_LNK: Tensor, k_LNK: Tensor, v_LNK: Tensor, groups: Sequence[Group]) -> Tensor:
     """Each clip attends to itself alone."""
-    parts = list(zip(*(tokens_of(x, groups) for x in (q_LNK, k_LNK, v_LNK)), strict=True))
-    if fused.usable(q_LNK) and q_LNK.dtype == torch.bfloat16 and min(g.length for g in groups) >= fused.LONG:
-        return torch.cat([fused.attention(*clip) for part in parts for clip in zip(*part, strict=True)])
+    parts = zip(*(tokens_of(x, groups) for x in (q_LNK, k_LNK, v_LNK)), strict=True)
     out = [attend(*part).flatten(0, 1) for part in parts]
     return out[0] if len(out) == 1 else torch.cat(out)
 

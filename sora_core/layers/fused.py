@@ -15,7 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["LONG", "Segments", "attention", "gated", "gelu_mlp", "modulated", "norm_silu", "rms_norm", "usable"]
+__all__ = ["LONG", "LaidOutLinear", "Segments", "attention", "gated", "gelu_mlp", "lay_out", "modulated", "norm_silu", "rms_norm", "usable"]
 
 Segments = Sequence[tuple[int, int, int]]
 """(first token, end, row) of each stretch of tokens that share a row of modulation"""
@@ -23,10 +23,12 @@ BLOCK = 1 << 17
 """numbers in a thread's block: half a megabyte of float32, so that a block and its result stay in a core's cache"""
 SAMPLED = 16
 """of so many keys one tells how large a query's scores are"""
-LONG = 512
-"""keys from which on `attention` is the faster"""
-QUERIES = 128
+LONG = 128
+"""queries from which on `attention` is the faster"""
+QUERIES = 256
 """of attention at a time, for each thread"""
+KEYS = 2048
+"""of all heads that attention takes together"""
 MLP_TOKENS = 512
 """tokens of the MLP at a time: its hidden features are the largest of all"""
 
@@ -46,6 +48,8 @@ def blocks(start: int, end: int, width: int) -> Iterator[slice]:
 def modulated(x_LD: Tensor, shift_RD: Tensor, scale_RD: Tensor, segments: Segments, eps: float) -> Tensor:
     """Layer norm whose weight is 1 + scale and whose bias is shift (both float32): one pass."""
     gain = 1 + scale_RD
+    if len(segments) == 1:
+        return F.layer_norm(x_LD, x_LD.shape[-1:], gain[segments[0][2]], shift_RD[segments[0][2]], eps)
     out = torch.empty_like(x_LD)
     for start, end, row in segments:
         out[start:end] = F.layer_norm(x_LD[start:end], x_LD.shape[-1:], gain[row], shift_RD[row], eps)
@@ -88,25 +92,42 @@ def norm_silu(x: Tensor, gain_C: Tensor, out: Tensor) -> None:
             into[part] = F.silu((rows[part] / size).mul_(gain), inplace=True)
 
 
-def attention(q_LNK: Tensor, k_SNK: Tensor, v_SNK: Tensor) -> Tensor:
-    """Attention of one clip in bfloat16: [L,N,K], [S,N,K] -> [L,N,K].
+def attention(q: Tensor, k: Tensor, v: Tensor, bias_S: Tensor | None = None) -> Tensor:
+    """Attention in bfloat16: [n,L,N,K], [n,S,N,K] -> [n,L,N,K]; q is overwritten. bias_S (float32) is added to the scores of each key.
 
-    Both products run as plain bfloat16 products, several times as fast as the flash kernel of a CPU. Scores in bfloat16 are
-    exact enough only when small, so each query's largest score over every sixteenth key is taken off inside the product (one
-    feature more); softmax does not see it. Queries go through in blocks whose scores stay in the cache.
+    Both products run as plain bfloat16 products, several times as fast as the flash kernel of a CPU. Heads go through in
+    groups and queries in blocks, whose scores stay in the cache.
     """
-    length, heads, dim = q_LNK.shape
-    out, step = torch.empty_like(q_LNK), QUERIES * torch.get_num_threads()
-    room = q_LNK.new_empty(step, len(k_SNK))
-    for head in range(heads):
-        q, k, v = (x[:, head].contiguous() for x in (q_LNK, k_SNK, v_SNK))
-        largest = torch.mm(q, k[::SAMPLED].t()).amax(1, keepdim=True)
-        q, k = torch.cat([q, largest], 1), torch.cat([k, k.new_full((len(k), 1), -1)], 1).t()
-        for i in range(0, length, step):
-            part = q[i : i + step]
-            scores = torch.addmm(room[: len(part)], part, k, beta=0, alpha=dim**-0.5)
-            out[i : i + step, head] = torch.mm(scores.softmax(1), v)
-    return out
+    keys, together = k.shape[1], max(1, min(KEYS // k.shape[1], k.shape[2]))
+    room = q.new_empty(2, together * min(QUERIES * torch.get_num_threads(), q.shape[1]) * keys)
+    for clip in zip(q, k, v, strict=True):
+        for q_NLK, k_NSK, v_NSK in zip(*(x.transpose(0, 1).split(together) for x in clip), strict=True):
+            attend_heads(q_NLK, k_NSK, v_NSK, bias_S, room)
+    return q
+
+
+def attend_heads(q_NLK: Tensor, k_NSK: Tensor, v_NSK: Tensor, bias_S: Tensor | None, room: Tensor) -> None:
+    """Attention of a few heads, written over q; room [2,...] holds the scores of a block of queries and their softmax.
+
+    Scores in bfloat16 are exact enough only when small, so each query's largest score over every sixteenth key is taken off
+    inside the product (one feature more); softmax does not see it. A bias is two more: what bfloat16 holds of it, and the rest.
+    """
+    q, k, v = (x.contiguous() for x in (q_NLK, k_NSK, v_NSK))
+    (n, length, dim), keys = q.shape, k.shape[1]
+    some = slice((keys - 1) % SAMPLED, None, SAMPLED)  # the last, which may stand for all padding, among them
+    largest, wider = torch.bmm(q, k[:, some].mT), [k.new_full((keys,), -1)]
+    if bias_S is not None:
+        bias = bias_S * dim**0.5
+        wider += [bias.to(k.dtype), (bias - bias.to(k.dtype)).to(k.dtype)]
+        largest += wider[1][some]
+    q = torch.cat([q, largest.amax(2, keepdim=True), q.new_ones(()).expand(n, length, len(wider) - 1)], 2)
+    k = torch.cat([k, torch.stack(wider, 1).expand(n, -1, -1)], 2).mT
+    step = room.shape[1] // (n * keys)
+    for i in range(0, length, step):
+        part = q[:, i : i + step]
+        scores, shares = (x[: n * part.shape[1] * keys].view(n, -1, keys) for x in room)
+        torch.baddbmm(scores, part, k, beta=0, alpha=dim**-0.5, out=scores)
+        q_NLK[:, i : i + step] = torch.bmm(torch.softmax(scores, 2, out=shares), v)
 
 
 def gelu_mlp(mlp: nn.Sequential, x_LD: Tensor) -> Tensor:
@@ -118,6 +139,37 @@ def gelu_mlp(mlp: nn.Sequential, x_LD: Tensor) -> Tensor:
 
 def linear_gelu(linear: nn.Module, x_LD: Tensor) -> Tensor:
     """gelu-tanh of a linear layer; oneDNN does both in one pass over bfloat16."""
-    if type(linear) is nn.Linear and x_LD.dtype == torch.bfloat16 and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    if type(linear) in (nn.Linear, LaidOutLinear) and x_LD.dtype == torch.bfloat16 and onednn():
         return torch.ops.mkldnn._linear_pointwise(x_LD, linear.weight, linear.bias, "gelu", [], "tanh")
     return F.gelu(linear(x_LD), approximate="tanh")
+
+
+class LaidOutLinear(nn.Module):
+    """A linear layer of bfloat16 whose weight lies in memory as oneDNN's product reads it, for inference on a CPU.
+
+    The same numbers as `linear`, without a reordering at every call; `weight.to_dense()` gives the weight back.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach()), requires_grad=False)
+        self.bias = linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+def lay_out(module: nn.Module) -> bool:
+    """Puts a LaidOutLinear in the place of each plain linear layer of bfloat16 on a CPU; tells whether there was one."""
+    found = False
+    for parent in module.modules():
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear and child.weight.dtype == torch.bfloat16 and child.weight.device.type == "cpu" and onednn():
+                parent.register_module(name, LaidOutLinear(child))
+                found = True
+    return found
+
+
+def onednn() -> bool:
+    """Whether this torch has oneDNN's products, and the processor bfloat16 for them."""
+    return hasattr(torch.ops.mkldnn, "_linear_pointwise") and torch.ops.mkldnn._is_mkldnn_bf16_supported()
