@@ -105,9 +105,12 @@ def host_models(socket: str, thing: Any) -> Any:
 
 
 def empty_latent(
-    vae: Any, *, width: int, height: int, seconds: float, fps: float, draft: dict[str, Any] | None = None
+    vae: Any, *, width: int, height: int, seconds: float, fps: float, draft: dict[str, Any] | None = None, model: Any = None
 ) -> tuple[dict[str, Any], int, str]:
-    """(LATENT of zeros, frames, summary) for a video of that size, on the grid that the VAE and the model can have."""
+    """(LATENT of zeros, frames, summary) for a video of that size, on the grid that the VAE and the model can have.
+
+    model: what will sample it, where the VAE does not tell; a MODEL of ComfyUI's own tells nothing.
+    """
     import torch
 
     from ..sora_core import pipeline
@@ -118,11 +121,11 @@ def empty_latent(
     size = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
     grid = plan(size, geometry_of(vae))
     summary = grid.summary()
-    model = getattr(vae, "sora", vae)
-    if is_ours(model) and isinstance(model.dit, DiT):  # a codec alone does not tell what sampling takes
-        pipeline.check_memory(model, grid)
-        seconds = pipeline.time_estimate(placed(model, vae.device), grid)
-        memory = size_text(pipeline.memory_estimate(model, grid))
+    known = model if is_ours(model) else getattr(vae, "sora", vae)
+    if is_ours(known) and isinstance(known.dit, DiT):  # a codec alone does not tell what sampling takes
+        pipeline.check_memory(known, grid)
+        seconds = pipeline.time_estimate(known if known is model else placed(known, vae.device), grid)
+        memory = size_text(pipeline.memory_estimate(known, grid))
         summary += f"; about {memory} of memory and {time_text(seconds)} for {pipeline.DEFAULTS.steps} steps"
     asked: dict[str, Any] = {"frames": size.frames, "height": height, "width": width, "fps": fps}
     if draft is not None:

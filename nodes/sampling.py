@@ -46,6 +46,7 @@ class SoraNoiseGrid(io.ComfyNode):
                 io.Float.Input("seconds", default=2.0, min=0.0, max=3600.0, step=0.25, tooltip="Length of the video; 0 is a single image."),
                 io.Float.Input("fps", default=8.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second."),
                 io.Latent.Input("draft", optional=True, tooltip="The grid of a smaller draft; with its seed the scene stays."),
+                io.Model.Input("model", optional=True, tooltip="What will sample it, where it came apart from the VAE: for the summary."),
             ],
             outputs=[
                 io.Latent.Output(tooltip="The empty grid, for a sampler."),
@@ -57,11 +58,20 @@ class SoraNoiseGrid(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, vae: Any, aspect: str, short_side: int, width: int, height: int, seconds: float, fps: float, draft: Any = None
+        cls,
+        vae: Any,
+        aspect: str,
+        short_side: int,
+        width: int,
+        height: int,
+        seconds: float,
+        fps: float,
+        draft: Any = None,
+        model: Any = None,
     ) -> io.NodeOutput:
         if aspect != FREE:
             width, height = sides(ASPECTS[aspect], short_side)
-        latent, frames, summary = adapters.empty_latent(vae, width=width, height=height, seconds=seconds, fps=fps, draft=draft)
+        latent, frames, summary = adapters.empty_latent(vae, width=width, height=height, seconds=seconds, fps=fps, draft=draft, model=model)
         return io.NodeOutput(latent, frames, fps, summary, ui=ui.PreviewText(summary))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..runtime import host
+from ..runtime import host, ui
 from ..runtime import schema as io
 from ..runtime.session import current
 from ..sora_core.errors import InputError
@@ -17,6 +17,7 @@ from .stock import sampler_inputs
 
 if TYPE_CHECKING:
     from ..sora_core.grid import Geometry
+    from ..sora_core.open_weights import OpenModel
 
 __all__ = ["NODES"]
 
@@ -53,6 +54,11 @@ def files_input(name: str, kind: str) -> Any:
     return io.Combo.Input(name, options=current().model_files(kind), tooltip=f"a .safetensors file in {current().models / kind}")
 
 
+def said(loaded: OpenModel) -> ui.PreviewText | None:
+    """What there is to know of weights, on the node that loaded them."""
+    return ui.PreviewText(loaded.note) if loaded.note else None
+
+
 class UNETLoader(io.ComfyNode):
     """A published transformer."""
 
@@ -71,13 +77,16 @@ class UNETLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, unet_name: str, weight_dtype: str) -> io.NodeOutput:
-        from ..sora_core.open_weights import geometry_of, load_transformer, published
+        from ..sora_core.open_weights import geometry_of, load_part, published
 
         if weight_dtype != "default":
             raise InputError(f"weights keep the type of their file: set weight_dtype to default, not {weight_dtype}, or take an fp8 file")
-        dit = load_transformer(current().model_path("diffusion_models", unet_name))
-        codec = NotLoaded("codec", geometry_of(dit.config))
-        return io.NodeOutput(part_of(dit=dit, codec=codec, shift=published(dit.config).shift, cfg_interval=(0.0, 1.0)))
+        loaded = load_part(current().model_path("diffusion_models", unet_name), "transformer")
+        config: Any = loaded.module.config
+        part = part_of(
+            dit=loaded.module, codec=NotLoaded("codec", geometry_of(config)), shift=published(config).shift, cfg_interval=(0.0, 1.0)
+        )
+        return io.NodeOutput(part, ui=said(loaded))
 
 
 class CLIPLoader(io.ComfyNode):
@@ -120,9 +129,10 @@ class VAELoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, vae_name: str) -> io.NodeOutput:
-        from ..sora_core.open_weights import load_codec
+        from ..sora_core.open_weights import load_part
 
-        return io.NodeOutput(part_of(codec=load_codec(current().model_path("vae", vae_name))))
+        loaded = load_part(current().model_path("vae", vae_name), "codec")
+        return io.NodeOutput(part_of(codec=loaded.module), ui=said(loaded))
 
 
 class ModelSamplingSD3(io.ComfyNode):

@@ -48,6 +48,8 @@ CHUNK = 4
 """latent frames decoded at once: memory stays the same for a clip of any length"""
 TIMED = 1024
 """tokens at most of the step that is run to say how long sampling takes"""
+TIMED_WORK = 5 * 10**11
+"""multiplications at most of that step, down to an eighth of those tokens: a network of billions of weights is timed on fewer"""
 METADATA_KEY = "sora"
 """in files made by `generate`: prompt and settings as JSON; the keys of ComfyUI's graph stay free"""
 
@@ -281,7 +283,7 @@ def sample_video(model: SoraModel, prompts: Sequence[str], size: VideoSize, *, s
 def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
     """Bytes that sampling and decoding a grid take beyond the weights, from above."""
     config = model.dit.config
-    step = 2 * grid.tokens * (config.width * 12 + config.mlp_width * 2) * 4
+    step = 2 * grid.tokens * (config.width * 12 + config.mlp_width * 2) * model.dit.patch_embedding.weight.element_size()
     channels, t, h, w = grid.shape
     factor = model.geometry.space_factor
     decode = min(t, CHUNK) * h * w * factor * factor // 16 * 192 * 4 * 6
@@ -292,9 +294,11 @@ def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
 def time_estimate(model: SoraModel, grid: LatentGrid, *, steps: int = DEFAULTS.steps) -> float:
     """Seconds that sampling a grid takes here and now: one guided step of as many tokens is run.
 
-    Beyond TIMED tokens the step is shorter, and scaled by the multiplications that it leaves out.
+    Beyond TIMED tokens, or TIMED_WORK, the step is shorter, and scaled by the multiplications that it leaves out.
     """
-    config, tokens = model.dit.config, min(grid.tokens, TIMED)
+    config = model.dit.config
+    weights = sum(weight.numel() for weight in model.dit.blocks.parameters())
+    tokens = min(grid.tokens, TIMED, max(TIMED // 8, TIMED_WORK // weights))
     p, q, r = config.patch
     strip = replace(grid, shape=(config.channels, p, q, r * tokens))
     state = empty_state(strip, model.geometry, batch=2).to(model.device)
@@ -305,7 +309,6 @@ def time_estimate(model: SoraModel, grid: LatentGrid, *, steps: int = DEFAULTS.s
         began = time.perf_counter()
         network(state.latent, torch.ones(2, device=model.device), state.mask, context).sum().item()
         taken = time.perf_counter() - began
-    weights = sum(weight.numel() for weight in model.dit.blocks.parameters())
     work, timed = (n * (weights + 2 * n * config.width * config.depth) for n in (grid.tokens, tokens))
     return steps * taken * work / timed
 

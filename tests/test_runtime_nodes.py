@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,12 @@ def test_a_grid_beyond_the_machine_is_refused_before_anything_is_made(capsys: py
 
 def test_the_grid_says_what_sampling_will_take(tiny: pipeline.SoraModel) -> None:
     *_, summary = adapters.empty_latent(tiny, width=32, height=32, seconds=1, fps=8)
-    assert re.search(r"tokens; about [\d.]+ [kM]B of memory and [\d.]+ s for 25 steps$", summary)
+    told = r"tokens; about [\d.]+ [kM]B of memory and [\d.]+ s for 25 steps$"
+    assert re.search(told, summary)
+    apart = replace(tiny, dit=None)
+    for model, known in ((None, False), (object(), False), (tiny, True)):
+        *_, summary = adapters.empty_latent(apart, width=32, height=32, seconds=1, fps=8, model=model)
+        assert bool(re.search(told, summary)) is known, "what came from a file of its own must be linked"
     size = [VideoSize(frames=frames, height=side, width=side, fps=8.0) for frames, side in ((9, 32), (900, 1024))]
     short, long = (pipeline.time_estimate(tiny, plan(one, tiny.geometry)) for one in size)
     assert long > 1000 * short

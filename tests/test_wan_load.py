@@ -95,11 +95,37 @@ def shards(folder: Path, tensors: Tensors) -> Path:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_the_type_of_the_file_is_kept(tmp_path: Path, dtype: torch.dtype) -> None:
+def test_the_type_of_the_file_is_kept(tmp_path: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "products", lambda dtype: True)
     tensors = {name: value.to(dtype) for name, value in transformer().items()}
     model = load_open(write(tmp_path / "wan.safetensors", tensors))
     assert model.dtype == dtype
     assert {p.dtype for p in model.module.parameters()} == {dtype}
+    assert not model.note
+
+
+@pytest.mark.parametrize(
+    ("file", "known", "computed"),
+    [
+        (torch.float16, {torch.bfloat16}, torch.bfloat16),
+        (torch.float16, set(), torch.float32),
+        (torch.bfloat16, set(), torch.float32),
+    ],
+)
+def test_a_processor_without_products_of_a_type_takes_the_next_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: torch.dtype, known: set[torch.dtype], computed: torch.dtype
+) -> None:
+    monkeypatch.setattr(fused, "products", lambda dtype: dtype in known)
+    path = write(tmp_path / "wan.safetensors", {name: value.to(file) for name, value in transformer().items()})
+    model = load_open(path)
+    assert {p.dtype for p in model.module.parameters()} == {model.dtype} == {computed}
+    name, other = (str(dtype).removeprefix("torch.") for dtype in (file, computed))
+    assert model.note == f"{name} weights are computed in {other}: this processor has no products of {name}"
+    assert load_open(path, dtype=file).dtype == file, "what is asked for is what is done"
+    monkeypatch.setattr(files, "free_memory", lambda device: path.stat().st_size)
+    if computed == torch.float32:
+        with pytest.raises(ResourceError, match="of memory"):
+            load_open(path)
 
 
 @pytest.mark.skipif(not (MAPS.exists() and fused.onednn()), reason="needs a list of mapped files, and products of bfloat16")

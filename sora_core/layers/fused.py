@@ -15,7 +15,20 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["LONG", "LaidOutLinear", "Segments", "attention", "gated", "gelu_mlp", "lay_out", "modulated", "norm_silu", "rms_norm", "usable"]
+__all__ = [
+    "LONG",
+    "LaidOutLinear",
+    "Segments",
+    "attention",
+    "gated",
+    "gelu_mlp",
+    "lay_out",
+    "modulated",
+    "norm_silu",
+    "products",
+    "rms_norm",
+    "usable",
+]
 
 Segments = Sequence[tuple[int, int, int]]
 """(first token, end, row) of each stretch of tokens that share a row of modulation"""
@@ -171,5 +184,11 @@ def lay_out(module: nn.Module) -> bool:
 
 
 def onednn() -> bool:
-    """Whether this torch has oneDNN's products, and the processor bfloat16 for them."""
-    return hasattr(torch.ops.mkldnn, "_linear_pointwise") and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    """Whether this torch has oneDNN's linear layers, and the processor products of bfloat16 for them."""
+    return hasattr(torch.ops.mkldnn, "_linear_pointwise") and products(torch.bfloat16)
+
+
+def products(dtype: torch.dtype) -> bool:
+    """Whether the processor multiplies numbers of this type many at a time; one by one takes ten to a thousand times as long."""
+    asked = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}.get(dtype)
+    return asked is None or bool(hasattr(torch.ops.mkldnn, asked) and getattr(torch.ops.mkldnn, asked)())

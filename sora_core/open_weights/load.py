@@ -17,15 +17,16 @@ from torch import Tensor, nn
 from ..checkpoints import load_into
 from ..dit.model import DiT
 from ..errors import CheckpointError, InputError
+from ..layers import fused
 from ..layers.eight_bit import EightBitOps
 from ..text.pieces import TokenTable
 from ..text.umt5 import UMT5
 from ..vae.wan21 import Wan21Codec
-from .files import Source, check_memory, open_source
+from .files import BYTES, Entry, Source, check_memory, open_source
 from .keys import SCALES, SPARE, renamed
 from .kinds import Kind, detect
 
-__all__ = ["OpenModel", "check_fits", "load_codec", "load_open", "load_text_encoder", "load_transformer"]
+__all__ = ["OpenModel", "check_fits", "load_codec", "load_open", "load_part", "load_text_encoder", "load_transformer"]
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 EIGHT = "F8_E4M3"
@@ -44,6 +45,8 @@ class OpenModel:
     """of the computation; fp8 weights are widened to it where they are used"""
     tokens: TokenTable | None = None
     """of a text encoder"""
+    note: str = ""
+    """what the user should know of the type"""
 
 
 class Prepared(Mapping[str, Tensor]):
@@ -81,19 +84,26 @@ def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: tor
     """Whatever published model lies at `path`: a file, a folder, an index of shards or one of the shards.
 
     dtype: of the computation; None is the file's own (bfloat16 for fp8 files and for a float16 text encoder, which would
-    overflow). Raises CheckpointError or ResourceError in one sentence; then nothing has been allocated.
+    overflow), or the next best where a processor has no products of that (`computed_in`). Raises CheckpointError or
+    ResourceError in one sentence; then nothing has been allocated.
     """
     source = open_source(path)
     names = renamed([name for name in source if not SPARE.search(name)])
     shapes = {ours: source.entries[theirs].shape for theirs, ours in names.items() if not SPARE.search(ours) and not ours.endswith(SCALES)}
     eight = any(source.entries[name].dtype == EIGHT for name in names)
     kind, module = detect(shapes, str(path), ops(eight))
-    dtype = dtype or own_dtype(source, names, kind)
+    note = ""
+    if dtype is None:
+        own = own_dtype(source, names, kind)
+        dtype = computed_in(own, device)
+        if dtype != own:
+            note = f"{named(own)} weights are computed in {named(dtype)}: this processor has no products of {named(own)}"
     tensors = Prepared(source, names, module, dtype)
-    check_memory(f"{path} as a {kind.name}", sum(e.bytes for e in source.entries.values()), device)
+    check_memory(f"{path} as a {kind.name}", sum(held(entry, dtype) for entry in source.entries.values()), device)
     load_into(module, tensors)
     module.requires_grad_(False).eval()
-    return OpenModel(kind=kind, module=module.to(device), dtype=dtype, tokens=tokenizer(source) if kind.room == "text" else None)
+    tokens = tokenizer(source) if kind.room == "text" else None
+    return OpenModel(kind=kind, module=module.to(device), dtype=dtype, tokens=tokens, note=note)
 
 
 def check_fits(paths: Sequence[str | Path], device: torch.device | str = "cpu") -> None:
@@ -124,6 +134,22 @@ def own_dtype(source: Source, names: dict[str, str], kind: Kind) -> torch.dtype:
     return DTYPES[most]
 
 
+def computed_in(dtype: torch.dtype, device: torch.device | str) -> torch.dtype:
+    """The type itself, or on a processor that has no products of it the next best: bfloat16 for float16, float32 for that."""
+    if torch.device(device).type != "cpu":
+        return dtype
+    return next((d for d in (dtype, torch.bfloat16) if fused.products(d)), torch.float32)
+
+
+def named(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def held(entry: Entry, dtype: torch.dtype) -> int:
+    """Bytes that a tensor of a file takes when it is computed in this type; eight bits stay eight bits."""
+    return entry.bytes if entry.dtype in (EIGHT, "U8", "I8") else entry.bytes * dtype.itemsize // BYTES.get(entry.dtype, 8)
+
+
 def tokenizer(source: Source) -> TokenTable:
     inside = next((name for name in source if name.endswith(TOKENIZER)), None)
     if inside:
@@ -133,26 +159,28 @@ def tokenizer(source: Source) -> TokenTable:
 
 def load_transformer(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> DiT:
     """A Wan transformer; raises CheckpointError where the file is another kind of model."""
-    return of_room(path, "transformer", dtype, device).module  # type: ignore[return-value]
+    return load_part(path, "transformer", dtype=dtype, device=device).module  # type: ignore[return-value]
 
 
 def load_codec(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Wan21Codec:
     """A Wan 2.1 or 2.2 codec."""
-    codec: Wan21Codec = of_room(path, "codec", dtype, device).module  # type: ignore[assignment]
-    return codec.laid_out()
+    return load_part(path, "codec", dtype=dtype, device=device).module  # type: ignore[return-value]
 
 
 def load_text_encoder(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> tuple[UMT5, TokenTable]:
     """A umT5 encoder and its tokenizer."""
-    model = of_room(path, "text", dtype, device)
+    model = load_part(path, "text", dtype=dtype, device=device)
     if model.tokens is None:
         raise InputError(f"{path} has no tokenizer.")
     return model.module, model.tokens  # type: ignore[return-value]
 
 
-def of_room(path: str | Path, room: str, dtype: torch.dtype | None, device: torch.device | str) -> OpenModel:
+def load_part(path: str | Path, room: str, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> OpenModel:
+    """`load_open` for a model of one room ("transformer", "codec", "text"), ready for use; raises CheckpointError for another."""
     model = load_open(path, dtype=dtype, device=device)
     if model.kind.room != room:
         wanted = {"transformer": "a transformer", "codec": "a codec (VAE)", "text": "a text encoder"}[room]
         raise CheckpointError(f"{path} is a {model.kind.name}, and {wanted} is wanted here.")
+    if isinstance(model.module, Wan21Codec):
+        model.module.laid_out()
     return model
