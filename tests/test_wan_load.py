@@ -11,6 +11,7 @@ from sora_nodes.sora_core.dit.config import DiTConfig
 from sora_nodes.sora_core.dit.model import DiT
 from sora_nodes.sora_core.errors import CheckpointError, ResourceError
 from sora_nodes.sora_core.layers import fused
+from sora_nodes.sora_core.layers.eight_bit import widened
 from sora_nodes.sora_core.open_weights import files
 from sora_nodes.sora_core.open_weights.keys import renamed
 from sora_nodes.sora_core.open_weights.load import check_fits, load_codec, load_open, load_transformer
@@ -136,6 +137,15 @@ def test_a_file_is_mapped_until_its_weights_are_laid_out(tmp_path: Path) -> None
     model.laid_out()
     gc.collect()
     assert str(path) not in MAPS.read_text()
+
+
+def test_eight_bits_are_widened_exactly() -> None:
+    numbers = torch.arange(256).to(torch.uint8).view(torch.float8_e4m3fn)
+    numbers = numbers[~numbers.float().isnan()]
+    for scale in (1.0, 0.013, 300.0):
+        factor = torch.tensor(scale).bfloat16()
+        assert torch.equal(widened(numbers, factor), numbers.to(torch.bfloat16) * factor)
+        assert torch.equal(widened(numbers, factor.float()), numbers.float() * factor.float())
 
 
 @pytest.mark.parametrize("scaled", [False, True])

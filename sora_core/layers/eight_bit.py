@@ -10,7 +10,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["EightBitOps"]
+__all__ = ["EightBitOps", "widened"]
 
 
 class Linear(nn.Linear):
@@ -21,7 +21,19 @@ class Linear(nn.Linear):
         self.scale = nn.Parameter(torch.ones((), dtype=torch.float32), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.to(x.dtype) * self.scale.to(x.dtype), self.bias)
+        return F.linear(x, widened(self.weight, self.scale.to(x.dtype)), self.bias)
+
+
+def widened(weight: Tensor, scale: Tensor) -> Tensor:
+    """weight * scale in the type of the scale.
+
+    On a CPU bfloat16 is put together from the bits of e4m3, several times as fast as the cast, which goes number by number: sign,
+    4 bits of exponent (bias 7) and 3 of mantissa, moved to where bfloat16 (bias 127) has its own, are 2^-120 of the number.
+    """
+    if weight.device.type != "cpu" or (weight.dtype, scale.dtype) != (torch.float8_e4m3fn, torch.bfloat16):
+        return weight.to(scale.dtype) * scale
+    bits = weight.view(torch.int8).to(torch.int16).bitwise_left_shift_(4).bitwise_and_(-0x7810)
+    return bits.view(torch.bfloat16).mul_(2.0**120).mul_(scale)
 
 
 class EightBitOps:
