@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
     parser.add_argument("--seed", type=int, help="the same seed gives the same video")
     parser.add_argument("--negative", help="what not to show")
+    parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FILE", help="where to: .mp4, or .png for a still (default: a new name in output/)"
     )
@@ -49,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
     from ..sora_core import pipeline
 
     with ProgressLine("sampling") as progress:
-        result = pipeline.generate(args.prompt, out=out, progress=progress, warn=warn, **settings)
+        result = pipeline.generate(args.prompt, out=out, device=args.device, progress=progress, warn=warn, **settings)
     say(str(result.path))
     note(f"{result.size}, made in {duration(sum(result.seconds_taken.values()))}")
     return 0

@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 
 
 def device() -> dict[str, Any]:
-    """Where sampling would run."""
+    """The best that is here for `--device`."""
     import torch
 
     if torch.cuda.is_available():

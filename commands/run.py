@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE",
         help="one run per row of a .csv or .jsonl with columns NODE.INPUT; a second call goes on where the first stopped",
     )
+    parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
     parser.add_argument("--server", metavar="URL", help="run on this ComfyUI instead and bring the files back")
     parser.add_argument("--validate", action="store_true", help="only say whether the workflow would run")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
@@ -62,6 +63,7 @@ def execute(args: argparse.Namespace) -> int:
         models=args.models,
         each=args.each,
         server=args.server,
+        device=args.device,
         nodes=local_registry,
     )
     try:

@@ -75,7 +75,7 @@ def load_model(name: str) -> tuple[Any, Any, Any]:
     known = [BUNDLED, *host.model_files()]
     if name not in known:
         raise InputError(f"there are no weights {name!r}; choose one of: {', '.join(known)}")
-    model = pipeline.load_bundled() if name == BUNDLED else load_saved(host.model_path(name))
+    model = pipeline.load_bundled(device=host.device()) if name == BUNDLED else load_saved(host.model_path(name))
     theirs = host.models()
     return theirs.native(model) if theirs else (model, model, model)
 

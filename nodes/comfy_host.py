@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "model_files",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files", "input_path", "io", "model_files",
     "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip
 
@@ -45,6 +45,11 @@ def input_path(name: str) -> Path:
     if not path.is_file():
         raise InputError(f"there is no file {name!r} in {root}")
     return path
+
+
+def device() -> str:
+    """Where weights are loaded to: main memory, from where ComfyUI moves them as it needs them."""
+    return "cpu"
 
 
 def model_files() -> list[str]:

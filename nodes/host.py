@@ -9,6 +9,7 @@ if TYPE_CHECKING or find_spec("comfy_api") is None:
         VideoComponents,
         VideoFromComponents,
         VideoFromFile,
+        device,
         input_files,
         input_path,
         io,
@@ -28,6 +29,7 @@ else:
         VideoComponents,
         VideoFromComponents,
         VideoFromFile,
+        device,
         input_files,
         input_path,
         io,
@@ -43,6 +45,6 @@ else:
     )
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "model_files",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files", "input_path", "io", "model_files",
     "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip

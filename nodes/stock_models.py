@@ -81,7 +81,7 @@ class UNETLoader(io.ComfyNode):
 
         if weight_dtype != "default":
             raise InputError(f"weights keep the type of their file: set weight_dtype to default, not {weight_dtype}, or take an fp8 file")
-        loaded = load_part(current().model_path("diffusion_models", unet_name), "transformer")
+        loaded = load_part(current().model_path("diffusion_models", unet_name), "transformer", device=current().device)
         config: Any = loaded.module.config
         part = part_of(
             dit=loaded.module, codec=NotLoaded("codec", geometry_of(config)), shift=published(config).shift, cfg_interval=(0.0, 1.0)
@@ -110,7 +110,8 @@ class CLIPLoader(io.ComfyNode):
     def execute(cls, clip_name: str, type: str, device: str = "default") -> io.NodeOutput:
         from ..sora_core.open_weights import OpenText, OpenTokens, load_text_encoder
 
-        encoder, table = load_text_encoder(current().model_path("text_encoders", clip_name))
+        where = "cpu" if device == "cpu" else current().device
+        encoder, table = load_text_encoder(current().model_path("text_encoders", clip_name), device=where)
         return io.NodeOutput(part_of(text=OpenText(encoder), tokenizer=OpenTokens(table)))
 
 
@@ -131,7 +132,7 @@ class VAELoader(io.ComfyNode):
     def execute(cls, vae_name: str) -> io.NodeOutput:
         from ..sora_core.open_weights import load_part
 
-        loaded = load_part(current().model_path("vae", vae_name), "codec")
+        loaded = load_part(current().model_path("vae", vae_name), "codec", device=current().device)
         return io.NodeOutput(part_of(codec=loaded.module), ui=said(loaded))
 
 

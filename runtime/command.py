@@ -40,11 +40,18 @@ class Order:
     models: Path = Path("models")
     each: Path | None = None
     server: str | None = None
+    device: str = "cpu"
+    """where weights run, as torch names it; a server chooses itself"""
     nodes: Callable[[], Registry]
     """the nodes that are here; asked once the folders are known, since they list files"""
 
     def session(self, temp: Path, report: Report) -> Session:
-        return Session(input=self.input, output=self.output, models=self.models, temp=temp, report=report)
+        """Raises InputError for a device that is not here."""
+        from ..sora_core.pipeline import check_device
+
+        if self.server is None and self.device != "cpu":
+            check_device(self.device)
+        return Session(input=self.input, output=self.output, models=self.models, device=self.device, temp=temp, report=report)
 
 
 @dataclass(frozen=True, kw_only=True)

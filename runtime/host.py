@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "input_files", "input_path", "io", "model_files",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files", "input_path", "io", "model_files",
     "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip
 
@@ -30,6 +30,11 @@ def input_files(kind: str) -> list[str]:
 def input_path(name: str) -> Path:
     """A file of the input folder. Raises InputError where there is none, or where the name leads elsewhere."""
     return current().input_path(name)
+
+
+def device() -> str:
+    """Where weights are loaded to."""
+    return current().device
 
 
 def model_files() -> list[str]:

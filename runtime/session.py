@@ -64,6 +64,8 @@ class Session:
     models: Path = Path("models")
     """published weights, in folders as ComfyUI has them: diffusion_models, text_encoders, vae"""
     staging: Path | None = None
+    device: str = "cpu"
+    """where weights are loaded to, as torch names it: cpu, cuda, cuda:1"""
     report: Report = lambda node, done, total: None
     node: str = ""
     """the title of the node that runs now"""

@@ -39,7 +39,7 @@ from .types import Denoiser, LatentState, Progress
 from .vae import BundledCodec, CausalCodec, CodecConfig
 
 __all__ = [
-    "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "check_memory", "decode_stream", "denoiser", "empty_state",
+    "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "check_device", "check_memory", "decode_stream", "denoiser", "empty_state",
     "encode_text", "generate", "load_bundled", "load_codec", "load_open", "memory_estimate", "sample", "sample_video",
     "time_estimate",
 ]  # fmt: skip
@@ -324,6 +324,15 @@ def check_memory(model: SoraModel, grid: LatentGrid) -> None:
         )
 
 
+def check_device(name: str) -> torch.device:
+    """The device of that name. Raises InputError for one that is not here, or that this torch was not built for."""
+    try:
+        return torch.empty(1, device=name).device
+    except (AssertionError, RuntimeError) as error:  # torch has no error of its own for it
+        here = "cpu and cuda" if torch.cuda.is_available() else "cpu"
+        raise InputError(f"there is no device {name!r} here; this torch can use {here}") from error
+
+
 def _free_memory(device: torch.device) -> int | None:
     """Free bytes where the model runs, or None where the system does not say."""
     if device.type == "cuda":
@@ -356,10 +365,14 @@ def generate(
     cfg: float = DEFAULTS.cfg,
     seed: int = DEFAULTS.seed,
     model: SoraModel | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> GenerateResult:
-    """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it cannot end well."""
+    """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it cannot end well.
+
+    The bundled weights are loaded to `device` where no `model` is given.
+    """
     taken: dict[str, float] = {}
     began = time.perf_counter()
 
@@ -370,7 +383,7 @@ def generate(
     check_prompt(prompt, warn)
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
     check_output(out, asked)
-    model = model or load_bundled()
+    model = model or load_bundled(device=check_device(device))
     grid = plan(asked, model.geometry)
     check_memory(model, grid)
     lap("load")

@@ -106,7 +106,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         module.eval().requires_grad_(False)
     codec = BundledCodec(CodecConfig(widths=(8, 8), encoder_blocks=(1, 1), decoder_blocks=(1, 1))).eval().requires_grad_(False)
     model = pipeline.SoraModel(codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, 8), dit=net)
-    monkeypatch.setattr(pipeline, "load_bundled", lambda: model)
+    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu": model)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from device_toys import moved, second_device
 from editing_toys import FPS, H, W, frames, tiny_codec
 from sora_nodes.nodes import adapters, host
 from sora_nodes.nodes.editing import NODES
@@ -41,9 +43,15 @@ def tiny_model() -> SoraModel:
 MODEL = tiny_model()
 
 
-@pytest.fixture(autouse=True)
-def session(tmp_path: Any) -> Any:
-    with torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
+@pytest.fixture(autouse=True, params=["where the files are", "on a second device"])
+def session(tmp_path: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    far = request.param == "on a second device"
+    if far:
+        model = tiny_model()
+        for module in (model.codec, model.text, model.dit):
+            moved(module)
+        monkeypatch.setattr(sys.modules[__name__], "MODEL", model)
+    with second_device() if far else torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
         yield
 
 

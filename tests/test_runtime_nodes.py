@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from device_toys import moved, second_device
 from sora_nodes import cli
 from sora_nodes.nodes import adapters, host
 from sora_nodes.runtime.session import Session
@@ -41,7 +43,7 @@ def tiny() -> pipeline.SoraModel:
 
 @pytest.fixture(autouse=True)
 def _tiny_is_bundled(tiny: pipeline.SoraModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(pipeline, "load_bundled", lambda: tiny)
+    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu": tiny)
     monkeypatch.chdir(tmp_path)
 
 
@@ -59,6 +61,24 @@ def test_text_to_video_makes_a_file_that_carries_its_workflow_and_makes_itself_a
     assert cli.main(["run", str(first)]) == 0
     assert torch.equal(frames_of(first), frames_of(tmp_path / "output" / "video" / "sora_00002_.mp4"))
     assert sorted(path.name for path in (tmp_path / "output").iterdir()) == ["video"]
+
+
+def test_weights_on_a_second_device_give_the_same_video(tiny: pipeline.SoraModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example, videos = str(EXAMPLES / "text_to_video.json"), tmp_path / "output" / "video"
+    assert cli.main(["run", example, *QUICK]) == 0
+    far = replace(tiny, **{part: moved(deepcopy(getattr(tiny, part))) for part in ("codec", "text", "dit")})
+    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu": far)
+    with second_device():
+        assert cli.main(["run", example, *QUICK]) == 0
+        pipeline.generate("a red ball", out=tmp_path / "b.mp4", seconds=1, steps=2, model=far)
+    near, there = (frames_of(videos / f"sora_{number:05}_.mp4").float() for number in (1, 2))
+    assert (near - there).abs().mean() < 1
+
+
+def test_a_device_that_is_not_here_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["run", str(EXAMPLES / "text_to_video.json")], ["generate", "a red ball"]):
+        assert cli.main([*command, "--device", "abacus"]) == 2
+        assert "there is no device 'abacus' here; this torch can use cpu" in capsys.readouterr().err
 
 
 def test_an_image_is_a_grid_of_one_frame(tmp_path: Path) -> None:

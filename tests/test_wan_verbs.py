@@ -1,10 +1,12 @@
 """Every verb runs on published weights: on one noise level per clip (kept parts re-noised) and on one per position. Plumbing only."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 import torch
+from device_toys import moved, second_device
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.diffusion import draw_noise
 from sora_nodes.sora_core.dit import DiT, DiTConfig
@@ -60,6 +62,20 @@ def model(kind: str) -> SoraModel:
 MODELS = {kind: model(kind) for kind in ("T2V", "TI2V-5B")}
 
 
+@pytest.fixture(autouse=True, params=["where the files are", "on a second device"])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if request.param == "where the files are":
+        yield
+        return
+    far = {kind: model(kind) for kind in MODELS}
+    for weights in far.values():
+        for module in (weights.codec, weights.text, weights.dit):
+            moved(module)
+    monkeypatch.setattr(sys.modules[__name__], "MODELS", far)
+    with second_device():
+        yield
+
+
 def clip(count: int, seed: int = 0) -> Clip:
     return Clip(image=torch.rand(count, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(seed)), fps=FPS)
 
@@ -86,7 +102,9 @@ def test_every_verb_runs(kind: str, verb: str) -> None:
         edit = VERBS[verb](weights)
         noise = draw_noise(tuple(edit.state.latent.shape[1:]), 0)
         cond = pipeline.encode_text(weights, ["a white car on a dirt road"])
-        made = pipeline.sample(weights, edit.state, cond, noise=noise, steps=2, cfg=4.0, fps=FPS, loop=edit.ring, denoise=edit.denoise)
+        made = pipeline.sample(
+            weights, edit.state, cond, noise=noise, steps=2, cfg=4.0, fps=FPS, loop=edit.ring, denoise=edit.denoise
+        ).cpu()
         image = stitch(edit, made, weights.codec)
     assert torch.isfinite(image).all() and len(image) == edit.frames
     kept = (edit.state.mask == 0).expand_as(made)

@@ -30,11 +30,11 @@ CHUNK = 4
 
 @torch.no_grad()
 def encode_clip(image: Tensor, codec: Codec) -> Tensor:
-    """[F,H,W,3] with F = 4n+1 to latents [1,C,n+1,h,w] of a clip that begins here."""
+    """[F,H,W,3] with F = 4n+1 to latents [1,C,n+1,h,w] of a clip that begins here, on the CPU."""
     cell = codec.geometry.space_factor * codec.geometry.patch
     video = image_to_video(image)
     below, right = (-side % cell for side in video.shape[3:])
-    return codec.encode(_on(F.pad(video, (0, right, 0, below, 0, 0), mode="replicate"), codec))
+    return codec.encode(_on(F.pad(video, (0, right, 0, below, 0, 0), mode="replicate"), codec)).cpu()
 
 
 def encode_tail(image: Tensor, codec: Codec, count: int) -> tuple[Tensor, Tensor]:
