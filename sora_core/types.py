@@ -76,7 +76,8 @@ class Context:
 class Denoiser(Protocol):
     """`denoised = denoiser(x, sigma, mask, context)`.
 
-    x [B,C,T,H,W] noisy at `sigma` where mask is 1; sigma [B] float32 in [0,1]; mask [B,1,T,H,W]; context [B,S,D].
+    x [B,C,T,H,W] noisy at `sigma` where mask is 1; sigma [B] float32 in [0,1], on the host where our
+    loop gives it, so that reading it waits for no device; mask [B,1,T,H,W]; context [B,S,D].
     Returns the clean estimate [B,C,T,H,W]; where mask is 0 it returns what is kept.
     """
 

@@ -20,6 +20,10 @@ ANYWHERE = ("copy_", "index.", "index_put")
 """operations that take tensors of two devices"""
 
 
+WAITING = ("_local_scalar_dense", "equal", "nonzero")
+"""operations whose result the host needs"""
+
+
 class FarTensor(Tensor):
     """A tensor that says it is on FAR; `near` has its numbers."""
 
@@ -63,13 +67,20 @@ def done_there(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
 
 class Operations(TorchDispatchMode):
-    """Sends to FAR what has to do with it."""
+    """Sends to FAR what has to do with it; `waits` names what the host had to wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         asked = kwargs.get("device")
         there = asked is not None and torch.device(asked) == FAR
-        if there or any(isinstance(leaf, FarTensor) for leaf in tree_leaves((args, kwargs))):
+        far = any(isinstance(leaf, FarTensor) for leaf in tree_leaves((args, kwargs)))
+        if far and (func.__name__.startswith(WAITING) or not (there or asked is None)):
+            self.waits.append(func.__name__)
+        if there or far:
             return done_there(func, args, kwargs)
         return func(*args, **kwargs)
 
@@ -85,10 +96,10 @@ class Literals(TorchFunctionMode):
 
 
 @contextmanager
-def second_device() -> Iterator[None]:
-    """Within it FAR is a device like others; without gradients."""
-    with torch.no_grad(), Operations(), Literals():
-        yield
+def second_device() -> Iterator[list[str]]:
+    """Within it FAR is a device like others; without gradients. Gives the operations that the host had to wait for."""
+    with torch.no_grad(), Operations() as operations, Literals():
+        yield operations.waits
 
 
 def moved(module: nn.Module) -> nn.Module:

@@ -25,7 +25,7 @@ def state_of(*, kept: Tensor | None = None, mask: Tensor | None = None, latent: 
 
 def gaussian(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
     """The perfect denoiser of clean latents drawn from N(MEAN, STD^2)."""
-    s = sigma.view(-1, 1, 1, 1, 1)
+    s = sigma.to(x.device).view(-1, 1, 1, 1, 1)
     return MEAN + (1 - s) * STD**2 / ((1 - s) ** 2 * STD**2 + s**2) * (x - (1 - s) * MEAN)
 
 

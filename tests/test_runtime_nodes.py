@@ -75,6 +75,19 @@ def test_weights_on_a_second_device_give_the_same_video(tiny: pipeline.SoraModel
     assert (near - there).abs().mean() < 1
 
 
+def test_no_step_waits_for_the_device(tiny: pipeline.SoraModel) -> None:
+    far = replace(tiny, **{part: moved(deepcopy(getattr(tiny, part))) for part in ("codec", "text", "dit")})
+    grid = plan(VideoSize(frames=9, height=32, width=32, fps=8.0), tiny.geometry)
+
+    def waits(steps: int) -> list[str]:
+        with second_device() as waited:
+            state, noise = pipeline.empty_state(grid, tiny.geometry), torch.zeros(1, *grid.shape)
+            pipeline.sample(far, state, pipeline.encode_text(far, ["a red ball"]), noise=noise, steps=steps)
+        return waited
+
+    assert waits(9) == waits(2)
+
+
 def test_a_device_that_is_not_here_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["run", str(EXAMPLES / "text_to_video.json")], ["generate", "a red ball"]):
         assert cli.main([*command, "--device", "abacus"]) == 2

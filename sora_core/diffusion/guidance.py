@@ -5,6 +5,8 @@ Order, outermost first: keep (the loop adds it) > renoise > feature cache > ring
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -63,7 +65,8 @@ def cfg(
 
     uncond: [B,S,D] or [1,S,D]. With scale 1, and outside the interval, the network runs once, for cond alone.
     `batched` runs both as one batch where their contexts have one shape; the result is the same, it costs memory.
-    An interval narrower than (0, 1) reads sigma on the host once per call.
+    An interval narrower than (0, 1) reads sigma on the host once per call. What is joined of contexts and masks is joined
+    once for as long as they are the same.
     """
     low, high = interval
     if not 0 <= low <= high <= 1:
@@ -75,16 +78,29 @@ def cfg(
     if uncond is None:
         raise InputError(f"guidance of {scale:g} needs a negative prompt (it may be empty); without one use cfg 1")
     always = (low, high) == (0.0, 1.0)
+    contexts = once(lambda context: torch.cat([context, uncond.expand(len(context), *uncond.shape[1:])]))
+    masks = once(lambda mask: mask.repeat(2, 1, 1, 1, 1))
 
     def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
         if not always and not low <= float(sigma[0]) <= high:
             return denoiser(x, sigma, mask, context)
-        negative = uncond.expand(len(x), *uncond.shape[1:])
-        if batched and negative.shape == context.shape:
-            both = denoiser(x.repeat(2, 1, 1, 1, 1), sigma.repeat(2), mask.repeat(2, 1, 1, 1, 1), torch.cat([context, negative]))
-            cond, free = both.chunk(2)
+        if batched and uncond.shape[1:] == context.shape[1:]:
+            cond, free = denoiser(x.repeat(2, 1, 1, 1, 1), sigma.repeat(2), masks(mask), contexts(context)).chunk(2)
         else:
+            negative = uncond.expand(len(x), *uncond.shape[1:])
             cond, free = denoiser(x, sigma, mask, context), denoiser(x, sigma, mask, negative)
         return free + scale * (cond - free)
 
     return denoise
+
+
+def once(make: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """What `make` gives for a tensor, made anew only when it is given another one."""
+    known: list[Tensor] = []
+
+    def made(x: Tensor) -> Tensor:
+        if not known or known[0] is not x:
+            known[:] = [x, make(x)]
+        return known[1]
+
+    return made

@@ -91,7 +91,7 @@ def sample(
 
     def evaluate(x: Tensor, sigma: float) -> Tensor:
         nonlocal latest
-        latest = guarded(x, torch.full((len(x),), sigma, device=x.device), mask, context)
+        latest = guarded(x, torch.full((len(x),), sigma), mask, context)
         return latest
 
     x, memory, done = _begin(start(state, noise, levels[0]), sigmas, solver, resume)

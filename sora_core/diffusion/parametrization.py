@@ -21,7 +21,7 @@ Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def level_at(sigma: Tensor, mask: Tensor) -> Tensor:
     """The noise level of each position, [B,1,T,H,W], from sigma [B] and mask [B,1,T,H,W]: kept positions have none."""
-    return sigma.view(-1, 1, 1, 1, 1) * mask
+    return sigma.to(mask.device, non_blocking=True).view(-1, 1, 1, 1, 1) * mask
 
 
 def denoised_from(output: Tensor, x: Tensor, level: Tensor, kind: str) -> Tensor:

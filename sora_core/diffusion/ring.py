@@ -18,16 +18,16 @@ def ring(denoiser: Denoiser, sigmas: Tensor) -> Denoiser:
 
     Where the network believes the clip to begin moves round the ring, so no place is left that it treats as a border
     (as in Mobius, arXiv 2502.20307). The offset follows from sigma's place in `sigmas`,
-    the schedule of the run, on the device: resuming needs no memory and nothing is read on the host.
+    the schedule of the run: resuming needs no memory, and nothing waits for the device.
     """
     table = sigmas.float()
 
     def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
         nonlocal table
-        table = table.to(x.device)
+        table = table.to(sigma.device)
         frames = x.shape[2]
         step = (table > sigma[0] * (1 + 1e-6)).sum()
-        offset = (step * max(1, round(frames * TURN))) % frames
+        offset = ((step * max(1, round(frames * TURN))) % frames).to(x.device, non_blocking=True)
         place = torch.arange(frames, device=x.device)
         there, back = (place + offset) % frames, (place - offset) % frames
         return denoiser(x.index_select(2, there), sigma, mask.index_select(2, there), context).index_select(2, back)

@@ -34,7 +34,9 @@ class DiTDenoiser:
     def __call__(self, x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
         weight = self.dit.patch_embedding.weight
         given = x.to(weight.device, weight.dtype)
-        output = self.dit([given], sigma.to(weight.device), self.plan(given, mask, prompts(context)), self.text(context))[0]
+        output = self.dit(
+            [given], sigma.to(weight.device, non_blocking=True), self.plan(given, mask, prompts(context)), self.text(context)
+        )[0]
         return denoised_from(output.to(x.device, torch.float32), x, level_at(sigma, mask), self.dit.config.prediction)
 
     def plan(self, x: Tensor, mask: Tensor, prompts: int = 1) -> Plan:
