@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from sora_nodes.sora_core.data.reader import ATTRIBUTES, Reader, ReaderConfig, to_read
 from sora_nodes.sora_core.data.world import describe
+from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.evaluation import SUITES, measures, run_suite
-from sora_nodes.sora_core.evaluation.bench import peak
+from sora_nodes.sora_core.evaluation.bench import clip_grid, peak, transformer_work
 from sora_nodes.sora_core.evaluation.making import held_out, shape_of, true_clips
 from sora_nodes.sora_core.evaluation.statistics import median_interval, wilson
 from sora_nodes.sora_core.evaluation.text import ask
 from sora_nodes.sora_core.grid import Geometry, VideoSize
 from sora_nodes.sora_core.training.reader import UNASKED, answers_of, spoilt, track_of
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
+CPU = torch.device("cpu")
 SMALL = VideoSize(frames=9, height=16, width=16, fps=8)
 
 
@@ -225,5 +230,17 @@ def test_peak_memory_counts_what_lives_at_once() -> None:
         longer[:256].copy_(second)
         return longer.view(2, -1)
 
-    assert peak(run) == 3 * count, "the second and the longer; a view is nothing new"
-    assert peak(lambda: weights.view(2, -1).add_(0)) == 0, "weights were there before"
+    assert peak(run, CPU) == 3 * count, "the second and the longer; a view is nothing new"
+    assert peak(lambda: weights.view(2, -1).add_(0), CPU) == 0, "weights were there before"
+
+
+def test_the_work_of_the_transformer_is_what_torch_counts() -> None:
+    def counted(config: DiTConfig) -> int:
+        dit = DiT(config)
+        plan, text = dit.plan([clip_grid(2, 8, 8)]), dit.text(torch.randn(1, config.text_tokens, config.text_width))
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            dit([torch.randn(1, config.channels, 2, 8, 8)], torch.ones(1), plan, text)
+        return counter.get_total_flops()
+
+    one = DiTConfig(width=32, depth=1, heads=2, mlp_width=48, text_width=8, text_tokens=12)
+    assert counted(replace(one, depth=2)) - counted(one) == transformer_work(one, 32, 12)
