@@ -108,11 +108,11 @@ class CLIPLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip_name: str, type: str, device: str = "default") -> io.NodeOutput:
-        from ..sora_core.open_weights import OpenText, OpenTokens, load_text_encoder
+        from ..sora_core.open_weights import OpenText, OpenTokens, load_part
 
         where = "cpu" if device == "cpu" else current().device
-        encoder, table = load_text_encoder(current().model_path("text_encoders", clip_name), device=where)
-        return io.NodeOutput(part_of(text=OpenText(encoder), tokenizer=OpenTokens(table)))
+        loaded: Any = load_part(current().model_path("text_encoders", clip_name), "text", device=where)
+        return io.NodeOutput(part_of(text=OpenText(loaded.module), tokenizer=OpenTokens(loaded.tokens)), ui=said(loaded))
 
 
 class VAELoader(io.ComfyNode):

@@ -47,9 +47,9 @@ class Order:
 
     def session(self, temp: Path, report: Report) -> Session:
         """Raises InputError for a device that is not here."""
-        from ..sora_core.pipeline import check_device
-
         if self.server is None and self.device != "cpu":
+            from ..sora_core.pipeline import check_device
+
             check_device(self.device)
         return Session(input=self.input, output=self.output, models=self.models, device=self.device, temp=temp, report=report)
 

@@ -170,8 +170,6 @@ def load_codec(path: str | Path, *, dtype: torch.dtype | None = None, device: to
 def load_text_encoder(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> tuple[UMT5, TokenTable]:
     """A umT5 encoder and its tokenizer."""
     model = load_part(path, "text", dtype=dtype, device=device)
-    if model.tokens is None:
-        raise InputError(f"{path} has no tokenizer.")
     return model.module, model.tokens  # type: ignore[return-value]
 
 
@@ -181,6 +179,8 @@ def load_part(path: str | Path, room: str, *, dtype: torch.dtype | None = None, 
     if model.kind.room != room:
         wanted = {"transformer": "a transformer", "codec": "a codec (VAE)", "text": "a text encoder"}[room]
         raise CheckpointError(f"{path} is a {model.kind.name}, and {wanted} is wanted here.")
+    if room == "text" and model.tokens is None:
+        raise InputError(f"{path} has no tokenizer.")
     if isinstance(model.module, Wan21Codec):
         model.module.laid_out()
     return model
