@@ -39,7 +39,8 @@ SAMPLED = 16
 LONG = 128
 """queries from which on `attention` is the faster"""
 QUERIES = 256
-"""of attention at a time, for each thread"""
+"""of attention at a time, for each thread; half as many where keys are more than MANY, so that their scores take less memory"""
+MANY = 4096
 KEYS = 2048
 """of all heads that attention takes together"""
 MLP_TOKENS = 512
@@ -112,7 +113,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias_S: Tensor | None = None) -> 
     groups and queries in blocks, whose scores stay in the cache.
     """
     keys, together = k.shape[1], max(1, min(KEYS // k.shape[1], k.shape[2]))
-    room = q.new_empty(2, together * min(QUERIES * torch.get_num_threads(), q.shape[1]) * keys)
+    step = (QUERIES if keys <= MANY else QUERIES // 2) * torch.get_num_threads()
+    room = q.new_empty(2, together * min(step, q.shape[1]) * keys)
     for clip in zip(q, k, v, strict=True):
         for q_NLK, k_NSK, v_NSK in zip(*(x.transpose(0, 1).split(together) for x in clip), strict=True):
             attend_heads(q_NLK, k_NSK, v_NSK, bias_S, room)
