@@ -96,7 +96,7 @@ def compared(case: Case, device: torch.device, *, rounds: int, clock: Clock) -> 
     held = [peak(run, device) for run in runs]
     runs += [run for run in (case.floor, case.product) if run]
     for run in runs[2:]:
-        run()
+        seconds(run, clock, device)
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):
         for i, run in enumerate(runs):
