@@ -25,11 +25,14 @@ async def comfy_entrypoint() -> SoraExtension:
 
 
 def _refuse_an_older_host() -> None:
-    """Raises ImportError inside a ComfyUI that is too old, which shows the sentence; it would miss the nodes without a word."""
+    """Raises ImportError inside a ComfyUI that is too old, which shows the sentence; it would miss the nodes without
+    a word."""
     version = getattr(sys.modules.get("comfyui_version"), "__version__", None)
     numbers = tuple(int(part) for part in version.split(".")[:3]) if version else OLDEST
     if numbers < OLDEST:
-        raise ImportError(f"Sora Nodes needs ComfyUI {'.'.join(map(str, OLDEST))} or newer, and this is {version}; update ComfyUI")
+        raise ImportError(
+            f"Sora Nodes needs ComfyUI {'.'.join(map(str, OLDEST))} or newer, and this is {version}; update ComfyUI"
+        )
 
 
 _refuse_an_older_host()

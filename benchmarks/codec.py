@@ -1,4 +1,5 @@
-"""How well the codec keeps held-out clips, size by size, and whether its stream is exact: `python benchmarks/codec.py`."""
+"""How well the codec keeps held-out clips, size by size, and whether its stream is exact: `python
+benchmarks/codec.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +15,14 @@ from sora_nodes.sora_core.vae import CausalCodec
 from table import show
 from torch import Tensor
 
-KINDS = ((64, 64, 17, 8.0), (112, 64, 17, 8.0), (64, 112, 17, 8.0), (96, 64, 25, 12.0), (96, 96, 17, 8.0), (128, 128, 9, 16.0))
+KINDS = (
+    (64, 64, 17, 8.0),
+    (112, 64, 17, 8.0),
+    (64, 112, 17, 8.0),
+    (96, 64, 25, 12.0),
+    (96, 96, 17, 8.0),
+    (128, 128, 9, 16.0),
+)
 """width, height, frames, fps"""
 CHUNKS = (1, 6, 3, 8)
 """frames, and latent frames, per piece of a stream, again and again"""
@@ -44,7 +52,11 @@ def measure(codec: CausalCodec, video: Tensor) -> tuple[float, float, float]:
     decoded = codec.decode(latent)
     streamed = torch.cat(list(codec.encode_stream(pieces(video))), 2)
     decoded_streamed = torch.cat(list(codec.decode_stream(pieces(latent))), 2)
-    return float(psnr(decoded, video).mean()), float((streamed - latent).abs().max()), float((decoded_streamed - decoded).abs().max())
+    return (
+        float(psnr(decoded, video).mean()),
+        float((streamed - latent).abs().max()),
+        float((decoded_streamed - decoded).abs().max()),
+    )
 
 
 def main() -> None:
@@ -56,7 +68,12 @@ def main() -> None:
     codec = pipeline.load_bundled(args.weights).codec
     rows: list[tuple[str, float, float, float]] = []
     for width, height, frames, fps in KINDS:
-        rows.append((f"{width}x{height}, {frames} frames at {fps:g} fps", *measure(codec, clips(width, height, frames, fps, args.n))))
+        rows.append(
+            (
+                f"{width}x{height}, {frames} frames at {fps:g} fps",
+                *measure(codec, clips(width, height, frames, fps, args.n)),
+            )
+        )
     rows.append(("all", mean(row[1] for row in rows), max(row[2] for row in rows), max(row[3] for row in rows)))
     columns = ("size", "PSNR in dB", "encode, streamed - one-shot", "decode, streamed - one-shot")
     show(f"codec on held-out clips, {args.n} per size", columns, rows, as_json=args.json)

@@ -1,6 +1,7 @@
 """Where the time of one generation goes, two seconds at the native size: `python benchmarks/generate.py`.
 
-Every part that a person waits for is in it, the start of Python and the imports too. Run it in a fresh process each time.
+Every part that a person waits for is in it, the start of Python and the imports too. Run it in a fresh process each
+time.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def main() -> None:
         from sora_nodes.sora_core.media import VideoWriter
 
     usual = pipeline.DEFAULTS
-    size = VideoSize(frames=frames_for(usual.seconds, usual.fps), height=usual.size[1], width=usual.size[0], fps=usual.fps)
+    size = VideoSize(
+        frames=frames_for(usual.seconds, usual.fps), height=usual.size[1], width=usual.size[0], fps=usual.fps
+    )
     with timed("load"):
         model = pipeline.load_bundled(args.weights)
     grid = plan(size, model.geometry)
@@ -52,11 +55,20 @@ def main() -> None:
     with timed("sample"):
         state = pipeline.empty_state(grid, model.geometry)
         latent = pipeline.sample(
-            model, state, context, noise=draw_noise(grid.shape, usual.seed), steps=args.steps or usual.steps, fps=size.fps
+            model,
+            state,
+            context,
+            noise=draw_noise(grid.shape, usual.seed),
+            steps=args.steps or usual.steps,
+            fps=size.fps,
         )
     with timed("decode"):
         chunks = [chunk[..., : size.height, : size.width] for chunk in pipeline.decode_stream(model.codec, latent)]
-    with timed("save"), TemporaryDirectory() as folder, VideoWriter(Path(folder) / "x.mp4", size.height, size.width, size.fps) as writer:
+    with (
+        timed("save"),
+        TemporaryDirectory() as folder,
+        VideoWriter(Path(folder) / "x.mp4", size.height, size.width, size.fps) as writer,
+    ):
         for chunk in chunks:
             writer.write(chunk)
     rows = [*parts.items(), ("total", sum(parts.values()))]

@@ -1,6 +1,7 @@
 """A batch that is killed again and again, and still does each job exactly once: `python benchmarks/kill_batch.py`.
 
-Real sampling on the bundled weights, 64x64, one second, few steps. Each kill -9 falls at a random moment of a random job; the
+Real sampling on the bundled weights, 64x64, one second, few steps. Each kill -9 falls at a random moment of a random
+job; the
 same command is then called again. At the end every file is decoded to its last frame and must carry its own row's seed.
 """
 
@@ -22,7 +23,8 @@ from table import show
 
 WORKFLOW = Path(__file__).parent.parent / "example_workflows" / "text_to_video.json"
 SETTINGS = {
-    "SoraNoiseGrid.aspect": "square 1:1", "SoraNoiseGrid.short_side": "64", "SoraNoiseGrid.seconds": "1", "SoraSampler.steps": "4",
+    "SoraNoiseGrid.aspect": "square 1:1", "SoraNoiseGrid.short_side": "64", "SoraNoiseGrid.seconds": "1",
+    "SoraSampler.steps": "4",
     "SoraSaveVideo.filename_prefix": "{name}",
 }  # fmt: skip
 FRAMES, SIDE = 8, 64
@@ -54,7 +56,10 @@ def write_jobs(path: Path, jobs: int) -> None:
         table = csv.writer(file)
         table.writerow(["SoraExpandPrompt.prompt", "SoraSampler.seed", "name"])
         colours, things = ("red", "blue", "green", "yellow"), ("ball", "cube", "cone")
-        table.writerows([f"a {colours[n % 4]} {things[n % 3]} rolls to the left", FIRST_SEED + n, f"job{n + 1}"] for n in range(jobs))
+        table.writerows(
+            [f"a {colours[n % 4]} {things[n % 3]} rolls to the left", FIRST_SEED + n, f"job{n + 1}"]
+            for n in range(jobs)
+        )
 
 
 def command(root: Path) -> list[str]:
@@ -71,7 +76,8 @@ def done(root: Path) -> list[dict[str, object]]:
 
 
 def kill_again_and_again(root: Path, jobs: int, kills: int, chance: random.Random) -> Counter[str]:
-    """Kills at random jobs, at most a job's length after the one before has ended. Returns how often which moment was hit."""
+    """Kills at random jobs, at most a job's length after the one before has ended. Returns how often which moment was
+    hit."""
     moments: Counter[str] = Counter()
     for target in sorted(chance.randrange(jobs) for _ in range(kills)):
         process = subprocess.Popen(command(root), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603

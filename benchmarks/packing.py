@@ -1,7 +1,9 @@
 """What mixing sizes costs in training, packed and padded: `python benchmarks/packing.py`.
 
-The mix of clips is the last phase of the bundled configuration, the data random. Ideal is the speed of packs of one size with as
-many tokens, weighed by the tokens that each size has in the mix. Padded, every clip is laid into the largest height, width
+The mix of clips is the last phase of the bundled configuration, the data random. Ideal is the speed of packs of one
+size with as
+many tokens, weighed by the tokens that each size has in the mix. Padded, every clip is laid into the largest height,
+width
 and length of the mix. One step is the loss and its gradient. Seconds are of the processor, on one thread unless told
 otherwise, so that other work on the machine counts little.
 """
@@ -87,7 +89,9 @@ class Bench:
             sizes[self.shape(spec)].append(spec)
         seconds = 0.0
         for specs in sizes.values():
-            one = GroupSpec(kind=specs[0].kind, frames=specs[0].frames, clips=max(1, round(total / self.length(specs[0]))))
+            one = GroupSpec(
+                kind=specs[0].kind, frames=specs[0].frames, clips=max(1, round(total / self.length(specs[0])))
+            )
             tokens = sum(spec.clips * self.length(spec) for spec in specs)
             seconds += self.seconds([one]) * tokens / (one.clips * self.length(one))
         return seconds
@@ -117,8 +121,14 @@ def main() -> None:
     mix = [GroupSpec(kind=spec.kind, frames=spec.frames, clips=max(1, round(spec.clips * args.share))) for spec in mix]
     tokens = sum(spec.clips * bench.length(spec) for spec in mix)
     ideal, packed, padded = bench.ideal(mix), bench.seconds(mix), bench.padded(mix)
-    rows = [(name, tokens / taken, ideal / taken) for name, taken in (("ideal", ideal), ("packed", packed), ("padded", padded))]
-    title = f"{tokens:,} tokens of {sum(spec.clips for spec in mix)} clips in {len({bench.shape(spec) for spec in mix})} sizes"
+    rows = [
+        (name, tokens / taken, ideal / taken)
+        for name, taken in (("ideal", ideal), ("packed", packed), ("padded", padded))
+    ]
+    title = (
+        f"{tokens:,} tokens of {sum(spec.clips for spec in mix)} clips in {len({bench.shape(spec) for spec in mix})}"
+        " sizes"
+    )
     show(title, ("", "tokens/s", "of ideal"), rows, as_json=args.json)
 
 

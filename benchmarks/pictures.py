@@ -1,7 +1,8 @@
 """The README's pictures, made by the bundled weights: `python benchmarks/pictures.py`.
 
 With `--points DIR` (folders of weights named by their training step) it also draws how quality rises with compute. With
-`--thumbnails DIR`, where `sora run example_workflows/NAME.json --out DIR/NAME` has left its files, it only draws the examples' thumbnails.
+`--thumbnails DIR`, where `sora run example_workflows/NAME.json --out DIR/NAME` has left its files, it only draws the
+examples' thumbnails.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def main() -> None:
     shapes = [clips(model, PROMPTS[:1], *size)[0] for size in SIZES]
     contact_sheet(shapes, 5, captions=[f"{w}x{h}" for w, h in SIZES]).save(args.out / "sizes.png", optimize=True)
     if args.points:
-        folders = sorted((path for path in args.points.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+        folders = sorted(
+            (path for path in args.points.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
+        )
         rows = [clips(load_bundled(folder), POINT_PROMPTS, *DEFAULTS.size) for folder in folders]
         middle = [torch.cat([clip[8:9] for clip in row], 2) for row in rows]
         contact_sheet(middle, 1, captions=[f"after {folder.name} steps" for folder in folders]).save(

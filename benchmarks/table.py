@@ -21,10 +21,19 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, a
     sys.stdout.write(f"{title}\n")
     for line in lines:
         sys.stdout.write(
-            "  " + line[0].ljust(widths[0]) + "".join(f"  {c.rjust(w)}" for c, w in zip(line[1:], widths[1:], strict=True)) + "\n"
+            "  "
+            + line[0].ljust(widths[0])
+            + "".join(f"  {c.rjust(w)}" for c, w in zip(line[1:], widths[1:], strict=True))
+            + "\n"
         )
 
 
 def text(cell: Any) -> str:
     """Numbers with three digits that count."""
-    return f"{cell:.3g}" if isinstance(cell, float) and abs(cell) < 100 else f"{cell:,.0f}" if isinstance(cell, float) else str(cell)
+    return (
+        f"{cell:.3g}"
+        if isinstance(cell, float) and abs(cell) < 100
+        else f"{cell:,.0f}"
+        if isinstance(cell, float)
+        else str(cell)
+    )

@@ -1,7 +1,10 @@
-"""Every verb's suite at every size and rate, as the tables of RESULTS.md: `python benchmarks/verbs.py --out verbs.jsonl`.
+"""Every verb's suite at every size and rate, as the tables of RESULTS.md: `python benchmarks/verbs.py --out
+verbs.jsonl`.
 
-A run that was stopped goes on where it was: what stands in the file is not measured again. The first size at the first rate is
-measured on --n clips, the others on --few; `drift`, ten samples a clip, on a third. Two processes may share a file, each with suites
+A run that was stopped goes on where it was: what stands in the file is not measured again. The first size at the
+first rate is
+measured on --n clips, the others on --few; `drift`, ten samples a clip, on a third. Two processes may share a file,
+each with suites
 of its own.
 """
 

@@ -1,1 +1,2 @@
-"""The commands of `sora`, one file each: `add_arguments(parser)` and `execute(args) -> int`, which imports what it needs."""
+"""The commands of `sora`, one file each: `add_arguments(parser)` and `execute(args) -> int`, which imports what it
+needs."""

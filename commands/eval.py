@@ -1,4 +1,5 @@
-"""`sora eval --suite NAME`: figures of the weights, beside the floor that the reader of the videos reaches on true ones."""
+"""`sora eval --suite NAME`: figures of the weights, beside the floor that the reader of the videos reaches on true
+ones."""
 
 from __future__ import annotations
 

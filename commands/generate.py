@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--negative", help="what not to show")
     parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
     parser.add_argument(
-        "-o", "--out", type=Path, metavar="FILE", help="where to: .mp4, or .png for a still (default: a new name in output/)"
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where to: .mp4, or .png for a still (default: a new name in output/)",
     )
 
 

@@ -21,7 +21,9 @@ SOME_FAILED = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("workflow", type=Path, help="workflow.json in either format, or an mp4, png or webp that carries one")
+    parser.add_argument(
+        "workflow", type=Path, help="workflow.json in either format, or an mp4, png or webp that carries one"
+    )
     parser.add_argument(
         "--set",
         dest="settings",
@@ -30,8 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NODE.INPUT=VALUE",
         help="change a value; NODE is an id, a title or a type",
     )
-    parser.add_argument("--out", type=Path, default=Path("output"), metavar="DIR", help="where the files go (default: output)")
-    parser.add_argument("--input", type=Path, default=Path("input"), metavar="DIR", help="where loaders look for files (default: input)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("output"), metavar="DIR", help="where the files go (default: output)"
+    )
+    parser.add_argument(
+        "--input", type=Path, default=Path("input"), metavar="DIR", help="where loaders look for files (default: input)"
+    )
     parser.add_argument(
         "--models",
         type=Path,
@@ -43,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--each",
         type=Path,
         metavar="TABLE",
-        help="one run per row of a .csv or .jsonl with columns NODE.INPUT; a second call goes on where the first stopped",
+        help=(
+            "one run per row of a .csv or .jsonl with columns NODE.INPUT; a second call goes on where the first stopped"
+        ),
     )
     parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
     parser.add_argument("--server", metavar="URL", help="run on this ComfyUI instead and bring the files back")
@@ -69,7 +77,11 @@ def execute(args: argparse.Namespace) -> int:
     try:
         if args.validate:
             count = validate(order)
-            say(json.dumps({"valid": True, "nodes": count}) if args.json else f"{args.workflow}: fine, {count} nodes would run")
+            say(
+                json.dumps({"valid": True, "nodes": count})
+                if args.json
+                else f"{args.workflow}: fine, {count} nodes would run"
+            )
             return 0
         return _batch(order, args.json) if order.each else _once(order, args.json)
     except WorkflowError as error:
@@ -108,7 +120,11 @@ def _batch(order: Order, as_json: bool) -> int:
         outcomes = run_batch(order, Told(progress=lines.progress, outcome=lines.outcome))
     failed = sum(outcome.status != "done" for outcome in outcomes)
     if as_json:
-        say(json.dumps({"done": len(outcomes) - failed, "failed": failed, "jobs": [vars(outcome) for outcome in outcomes]}))
+        say(
+            json.dumps(
+                {"done": len(outcomes) - failed, "failed": failed, "jobs": [vars(outcome) for outcome in outcomes]}
+            )
+        )
     else:
         say(f"{len(outcomes) - failed} of {len(outcomes)} jobs done; {order.output / 'results.csv'} lists them")
     return SOME_FAILED if failed else 0

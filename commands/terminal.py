@@ -42,7 +42,8 @@ def duration(seconds: float) -> str:
 class ProgressLine:
     """A bar with the time left, called as `progress(done, total)`.
 
-    It shows itself where the work will take over two seconds. In a terminal one line is redrawn; elsewhere a line appears
+    It shows itself where the work will take over two seconds. In a terminal one line is redrawn; elsewhere a line
+    appears
     every few seconds. When `done` falls back to an earlier value a new stretch of work begins.
     """
 
@@ -60,7 +61,9 @@ class ProgressLine:
     def __enter__(self) -> ProgressLine:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.drawn and self.tty:
             self.stream.write("\r\x1b[K")
             self.stream.flush()

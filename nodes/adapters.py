@@ -105,7 +105,14 @@ def host_models(socket: str, thing: Any) -> Any:
 
 
 def empty_latent(
-    vae: Any, *, width: int, height: int, seconds: float, fps: float, draft: dict[str, Any] | None = None, model: Any = None
+    vae: Any,
+    *,
+    width: int,
+    height: int,
+    seconds: float,
+    fps: float,
+    draft: dict[str, Any] | None = None,
+    model: Any = None,
 ) -> tuple[dict[str, Any], int, str]:
     """(LATENT of zeros, frames, summary) for a video of that size, on the grid that the VAE and the model can have.
 
@@ -140,7 +147,9 @@ def placed(model: SoraModel, device: device) -> SoraModel:
 
 def time_text(seconds: float) -> str:
     """Seconds for a person: `0.8 s`, `12 s`, `3.5 min`, `20 h`."""
-    count, unit = (seconds, "s") if seconds < 100 else (seconds / 60, "min") if seconds < 6000 else (seconds / 3600, "h")
+    count, unit = (
+        (seconds, "s") if seconds < 100 else (seconds / 60, "min") if seconds < 6000 else (seconds / 3600, "h")
+    )
     return f"{count:.{int(count < 10)}f} {unit}"
 
 
@@ -159,7 +168,9 @@ def samples_of(latent: dict[str, Any], name: str = "latent") -> Tensor:
     """[B,C,T,H,W] of a LATENT; raises InputError for the latents of image models."""
     samples = latent["samples"]
     if samples.ndim != 5:
-        raise InputError(f"{name} is {list(samples.shape)}, as image models make them; a video's has five dimensions [B,C,T,H,W]")
+        raise InputError(
+            f"{name} is {list(samples.shape)}, as image models make them; a video's has five dimensions [B,C,T,H,W]"
+        )
     return samples
 
 
@@ -167,7 +178,9 @@ def sampled(vae: Any, samples: dict[str, Any]) -> Tensor:
     """[1,C,T,H,W] of a LATENT to decode; raises InputError for one of another model or of several clips."""
     found, channels = samples_of(samples, "samples"), geometry_of(vae).channels
     if found.shape[1] != channels:
-        raise InputError(f"samples has {found.shape[1]} channels and the VAE {channels}; take the VAE of the model that sampled it")
+        raise InputError(
+            f"samples has {found.shape[1]} channels and the VAE {channels}; take the VAE of the model that sampled it"
+        )
     if len(found) != 1:
         raise InputError(f"samples is a batch of {len(found)} and a video is one; choose one with Latent From Batch")
     return found
@@ -183,7 +196,8 @@ def state_of(latent: dict[str, Any], geometry: Geometry, *, ring: bool = False) 
     samples = samples_of(latent).float()
     if samples.shape[1] != geometry.channels:
         raise InputError(
-            f"latent has {samples.shape[1]} channels and the model {geometry.channels}; size it with the VAE of the same model"
+            f"latent has {samples.shape[1]} channels and the model {geometry.channels}; size it with the VAE of the"
+            " same model"
         )
     given = latent.get("noise_mask")
     mask = torch.ones_like(samples[:, :1]) if given is None else _mask(given, samples)
@@ -199,7 +213,9 @@ def _mask(given: Tensor, samples: Tensor) -> Tensor:
     mask = given.float()
     mask = mask[:, None] if mask.ndim == 4 else mask
     if mask.ndim != 5 or mask.shape[2:] != (t, h, w):
-        raise InputError(f"the mask of this LATENT is {list(given.shape)}; for {list(samples.shape)} it must be {[b, 1, t, h, w]}")
+        raise InputError(
+            f"the mask of this LATENT is {list(given.shape)}; for {list(samples.shape)} it must be {[b, 1, t, h, w]}"
+        )
     return mask[:, :1].expand(b, 1, t, h, w)
 
 
@@ -276,13 +292,19 @@ def noise_for(latent: dict[str, Any], seed: int) -> Tensor:
 
     count, *shape = samples_of(latent).shape
     draft = latent.get("sora", {}).get("draft")
-    return enlarge_noise(draw_noise(draft, seed, count=count), shape, seed) if draft else draw_noise(shape, seed, count=count)
+    return (
+        enlarge_noise(draw_noise(draft, seed, count=count), shape, seed)
+        if draft
+        else draw_noise(shape, seed, count=count)
+    )
 
 
 def _features(conditioning: Any) -> Tensor:
     """The text features of a CONDITIONING of one prompt."""
     if len(conditioning) != 1:
-        raise InputError(f"this sampler takes one prompt per socket, not {len(conditioning)} combined; use one Sora Text Encode")
+        raise InputError(
+            f"this sampler takes one prompt per socket, not {len(conditioning)} combined; use one Sora Text Encode"
+        )
     return conditioning[0][0]
 
 

@@ -28,7 +28,10 @@ class SoraFeatureCache(io.ComfyNode):
                     min=0.0,
                     max=0.5,
                     step=0.01,
-                    tooltip="How far the model's output may move, as a fraction of its size, before it runs again. 0 is off.",
+                    tooltip=(
+                        "How far the model's output may move, as a fraction of its size, before it runs again. 0 is"
+                        " off."
+                    ),
                 ),
             ],
             outputs=[io.Model.Output(tooltip="For any sampler.")],

@@ -1,7 +1,10 @@
-"""Our transformer as ComfyUI's MODEL: a ModelPatcher around SoraBase around SoraTransformer, built from ComfyUI's layers.
+"""Our transformer as ComfyUI's MODEL: a ModelPatcher around SoraBase around SoraTransformer, built from ComfyUI's
+layers.
 
-So casting, offloading, LoRA, hooks and every stock sampler work on it. ComfyUI reads the output of a flow model as velocity, so
-the transformer gives (x - clean) / sigma. What it is told of a grid beside the latent itself, a `LatentTime`, rides in the
+So casting, offloading, LoRA, hooks and every stock sampler work on it. ComfyUI reads the output of a flow model as
+velocity, so
+the transformer gives (x - clean) / sigma. What it is told of a grid beside the latent itself, a `LatentTime`, rides
+in the
 MODEL's transformer_options. Tested with ComfyUI 0.3.64.
 """
 
@@ -58,14 +61,15 @@ class LatentTime:
     """the clip has no first frame, so every latent frame is from the middle of a stream"""
 
     def at(self, places: Sequence[int], *, whole: bool) -> tuple[int, ...]:
-        """The spans at some places of a clip, or at all of them; raises InputError where they are not those of this clip."""
+        """The spans at some places of a clip, or at all of them; raises InputError where they are not those of this
+        clip."""
         factor = Geometry().time_factor
         if self.ring or self.spans is None:
             return tuple(1 if place == 0 and not self.ring else factor for place in places)
         if max(places) >= len(self.spans) or (whole and len(places) != len(self.spans)):
             raise InputError(
-                f"the MODEL was told of a latent of {len(self.spans)} latent frames and is given one of {max(places) + 1}; "
-                "link Sora Model For Latent and the sampler to the same LATENT"
+                f"the MODEL was told of a latent of {len(self.spans)} latent frames and is given one of"
+                f" {max(places) + 1}; link Sora Model For Latent and the sampler to the same LATENT"
             )
         return tuple(self.spans[place] for place in places)
 
@@ -95,7 +99,9 @@ class HostDenoiser(DiTDenoiser):
 class SoraTransformer(DiT):
     """Our transformer with ComfyUI's way to call one."""
 
-    def __init__(self, config: DiTConfig, *, dtype: torch.dtype, device: Any = None, operations: Any = None, **_: Any) -> None:
+    def __init__(
+        self, config: DiTConfig, *, dtype: torch.dtype, device: Any = None, operations: Any = None, **_: Any
+    ) -> None:
         super().__init__(config, ops=HostLayers(operations, dtype, device))
         self.dtype = dtype
         self._denoisers: dict[Any, Denoiser] = {}
@@ -104,11 +110,15 @@ class SoraTransformer(DiT):
         """Through the layer itself, whose weights ComfyUI may hold elsewhere."""
         return torch.cat([self.patch_embedding(group).flatten(2).transpose(1, 2).flatten(0, 1) for group in groups])
 
-    def forward(self, x: Any, timesteps: Any, context: Any, control: Any = None, transformer_options: Any = None, **told: Any) -> Any:  # type: ignore[override]
+    def forward(
+        self, x: Any, timesteps: Any, context: Any, control: Any = None, transformer_options: Any = None, **told: Any
+    ) -> Any:  # type: ignore[override]
         options = transformer_options or {}
         wrappers = get_all_wrappers(WrappersMP.DIFFUSION_MODEL, options)
         own = x.clone()  # EasyCache writes into what it is given, and in float32 that is the sampler's own
-        return WrapperExecutor.new_class_executor(self.velocity, self, wrappers).execute(own, timesteps, context, control, options, **told)
+        return WrapperExecutor.new_class_executor(self.velocity, self, wrappers).execute(
+            own, timesteps, context, control, options, **told
+        )
 
     def velocity(
         self, x: Tensor, timesteps: Tensor, context: Tensor, control: Any, transformer_options: Any,
@@ -150,7 +160,10 @@ class SoraBase(comfy.model_base.BaseModel):
         text, width = given.get("cross_attn"), self.diffusion_model.config.text_width
         if text is None or text.shape[-1] != width:
             got = "none" if text is None else f"features of width {text.shape[-1]}"
-            raise InputError(f"the bundled MODEL takes text features of width {width}, not {got}; encode with the CLIP of Sora Load Model")
+            raise InputError(
+                f"the bundled MODEL takes text features of width {width}, not {got}; encode with the CLIP of Sora Load"
+                " Model"
+            )
         out: dict[str, Any] = {"c_crossattn": CONDRegular(text)}
         if given.get("denoise_mask") is not None:
             out["denoise_mask"] = CONDRegular(given["denoise_mask"][:, :1])

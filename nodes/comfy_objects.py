@@ -1,4 +1,5 @@
-"""What our nodes ask of ComfyUI's MODEL, CLIP and VAE. With the other files `comfy_*.py` this alone imports `comfy.*`."""
+"""What our nodes ask of ComfyUI's MODEL, CLIP and VAE. With the other files `comfy_*.py` this alone imports
+`comfy.*`."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from ..sora_core.pipeline import SoraModel
 
 __all__ = [
-    "codec_of", "encode", "for_latent", "geometry_of", "is_sora_clip", "native", "patched", "progress_bar", "ring_time", "sample",
+    "codec_of", "encode", "for_latent", "geometry_of", "is_sora_clip", "native", "patched", "progress_bar",
+    "ring_time", "sample",
 ]  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""Any video MODEL of ComfyUI's under our nodes: sampled by ComfyUI's own samplers, patched as ComfyUI patches. Tested with 0.3.64."""
+"""Any video MODEL of ComfyUI's under our nodes: sampled by ComfyUI's own samplers, patched as ComfyUI patches. Tested
+with 0.3.64."""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def sample(
 
 
 def for_latent(model: ModelPatcher, latent: dict[str, Any]) -> ModelPatcher:
-    """The MODEL that samples this LATENT: told of its time, with the schedule's shift by its size, on a ring where it is one.
+    """The MODEL that samples this LATENT: told of its time, with the schedule's shift by its size, on a ring where it
+    is one.
 
     All of it is the MODEL's, so any sampler has it. Raises InputError where MODEL and LATENT do not fit.
     """
@@ -99,12 +101,16 @@ def ring_time(model: ModelPatcher) -> ModelPatcher:
 
 
 def patched(model: ModelPatcher, key: str, decorate: Callable[[Denoiser, dict[str, Any]], Denoiser]) -> ModelPatcher:
-    """A copy of a MODEL under a decorator of ours, `decorate(denoiser, transformer_options)`: the one way in which they attach.
+    """A copy of a MODEL under a decorator of ours, `decorate(denoiser, transformer_options)`: the one way in which
+    they attach.
 
-    What a network is told of each latent position rides with the mask, so that a decorator that moves or cuts time moves it too.
+    What a network is told of each latent position rides with the mask, so that a decorator that moves or cuts time
+    moves it too.
     """
 
-    def wrapper(run: Any, x: Tensor, sigma: Tensor, concat: Any, context: Any, control: Any, options: Any, **told: Any) -> Tensor:
+    def wrapper(
+        run: Any, x: Tensor, sigma: Tensor, concat: Any, context: Any, control: Any, options: Any, **told: Any
+    ) -> Tensor:
         given = {name: value for name, value in {**told, "concat": concat}.items() if _on_grid(value, x)}
 
         def network(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
@@ -124,10 +130,13 @@ def _ring(network: Denoiser, options: dict[str, Any]) -> Denoiser:
     """Raises InputError beside a patch of ComfyUI's that remembers or cuts time, which a turning clip does not bear."""
     if "context_window" in options:
         raise InputError(
-            "context windows would each become a loop under ring time; for a loop of windows take closed_loop without ring time"
+            "context windows would each become a loop under ring time; for a loop of windows take closed_loop without"
+            " ring time"
         )
     if "easycache" in options.get("wrappers", {}).get(WrappersMP.DIFFUSION_MODEL, {}):
-        raise InputError("EasyCache would use what it kept of one turn of the ring at another; take LazyCache with ring time")
+        raise InputError(
+            "EasyCache would use what it kept of one turn of the ring at another; take LazyCache with ring time"
+        )
     return ring(network, options["sample_sigmas"])
 
 
@@ -165,7 +174,12 @@ def _schedule_for(base: SoraBase, samples: Tensor) -> Any:
 
 
 def _on_grid(value: Any, x: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 5 and value.shape[0] == x.shape[0] and value.shape[2:] == x.shape[2:]
+    return (
+        isinstance(value, Tensor)
+        and value.ndim == 5
+        and value.shape[0] == x.shape[0]
+        and value.shape[2:] == x.shape[2:]
+    )
 
 
 # --- what does not fit
@@ -182,7 +196,8 @@ def _check_grid(model: ModelPatcher, samples: Tensor) -> None:
     wanted, name = model.get_model_object("latent_format").latent_channels, type(model.model).__name__
     if samples.shape[1] != wanted:
         raise InputError(
-            f"latent has {samples.shape[1]} channels and the model ({name}) takes {wanted}; size it with the VAE of the same model"
+            f"latent has {samples.shape[1]} channels and the model ({name}) takes {wanted}; size it with the VAE of the"
+            " same model"
         )
 
 
@@ -190,7 +205,8 @@ def _check_text(model: ModelPatcher, positive: Any) -> None:
     if not isinstance(model.model, SoraBase) and any(settings.get(MARK) for _, settings in positive):
         name = type(model.model).__name__
         raise InputError(
-            f"positive was encoded by the CLIP of Sora Load Model and the model is {name}; encode it with the CLIP of that model"
+            f"positive was encoded by the CLIP of Sora Load Model and the model is {name}; encode it with the CLIP of"
+            " that model"
         )
 
 
@@ -201,7 +217,8 @@ def _without_text(model: ModelPatcher, positive: Any, cfg: float) -> Any:
         return [[torch.zeros_like(text[:, 0] if text.ndim == 4 else text), {}]]
     if cfg != 1:
         raise InputError(
-            f"negative is not linked, and with cfg {cfg:g} the model ({type(model.model).__name__}) needs one; link one or set cfg to 1"
+            f"negative is not linked, and with cfg {cfg:g} the model ({type(model.model).__name__}) needs one; link one"
+            " or set cfg to 1"
         )
     return positive
 

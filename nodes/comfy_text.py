@@ -33,7 +33,9 @@ class SoraTokenizer:
     def __init__(self, words: WordTokenizer, configs: dict[str, Any]) -> None:
         self.words, self.configs = words, configs
 
-    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **_: Any) -> dict[str, list[list[tuple[Any, ...]]]]:
+    def tokenize_with_weights(
+        self, text: str, return_word_ids: bool = False, **_: Any
+    ) -> dict[str, list[list[tuple[Any, ...]]]]:
         parts = token_weights(escape_important(text), 1.0)
         said = [(word, weight) for part, weight in parts for word in split_words(unescape_important(part))]
         ids = [(self.words.ids.get(word, UNKNOWN), weight) for word, weight in said[: self.words.length]]
@@ -60,7 +62,8 @@ class SoraText(TextEncoder):
         self.dtypes = {dtype}
 
     def encode_token_weights(self, tokens: dict[str, Any]) -> tuple[Tensor, None, dict[str, Any]]:
-        """(features [B,S,D], no pooled output, our mark); a weight scales the features of its word, since no text is all zeros."""
+        """(features [B,S,D], no pooled output, our mark); a weight scales the features of its word, since no text is
+        all zeros."""
         table = torch.tensor([[pair[:2] for pair in row] for row in tokens["sora"]], device=self.device)
         features = self(table[..., 0].long()) * table[..., 1:2]
         return features.to(memory.intermediate_device()), None, {MARK: True}
@@ -100,5 +103,7 @@ def is_sora_clip(clip: Any) -> bool:
 def encode(clip: Any, text: str) -> list[list[Any]]:
     """CONDITIONING of a prompt, by any CLIP."""
     if not isinstance(clip, comfy.sd.CLIP):
-        raise InputError(f"clip must be a CLIP, not {type(clip).__name__}; the loader found no text encoder in its file")
+        raise InputError(
+            f"clip must be a CLIP, not {type(clip).__name__}; the loader found no text encoder in its file"
+        )
     return clip.encode_from_tokens_scheduled(clip.tokenize(text))

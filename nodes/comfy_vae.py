@@ -58,8 +58,10 @@ class SoraVAE(comfy.sd.VAE):
 class HostCodec:
     """A VAE of ComfyUI's as a codec of ours, whole clips at a time.
 
-    It knows clips from their start alone, where one frame fills a latent frame. What is from the middle of a stream goes behind a
-    copy of its own beginning, which is dropped: not what a VAE would do that remembers, but near, and nearer with each frame.
+    It knows clips from their start alone, where one frame fills a latent frame. What is from the middle of a stream
+    goes behind a
+    copy of its own beginning, which is dropped: not what a VAE would do that remembers, but near, and nearer with
+    each frame.
     """
 
     def __init__(self, vae: Any) -> None:

@@ -1,6 +1,7 @@
 """The edits' part of `adapters`: clips out of VIDEO, IMAGE and LATENT, edits into LATENT and back.
 
-A LATENT of ours carries its edit: {"samples", "noise_mask", "sora": {"fps", "edit": Edit, "sound"?}}. Stock samplers hand it on.
+A LATENT of ours carries its edit: {"samples", "noise_mask", "sora": {"fps", "edit": Edit, "sound"?}}.
+Stock samplers hand it on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from ..sora_core.grid import VideoSize
 
 __all__ = [
-    "begins", "clip_of", "edit_latent", "edit_of", "encode_shots", "keyframes_of", "mask_of", "ranges", "second_begins", "shots_of",
+    "begins", "clip_of", "edit_latent", "edit_of", "encode_shots", "keyframes_of", "mask_of", "ranges",
+    "second_begins", "shots_of",
     "size_of", "stitched", "told_spans",
 ]  # fmt: skip
 
@@ -32,8 +34,11 @@ def rgb(image: Tensor) -> Tensor:
     return image[..., :3] if image.shape[-1] >= 3 else image[..., :1].expand(-1, -1, -1, 3)
 
 
-def clip_of(vae: Any, video: Any = None, samples: dict[str, Any] | None = None, *, what: str = "clip") -> tuple[Clip, Sound | None]:
-    """The clip of a VIDEO or of a sampled LATENT (which keeps its latents), and its sound; raises InputError for neither."""
+def clip_of(
+    vae: Any, video: Any = None, samples: dict[str, Any] | None = None, *, what: str = "clip"
+) -> tuple[Clip, Sound | None]:
+    """The clip of a VIDEO or of a sampled LATENT (which keeps its latents), and its sound; raises InputError for
+    neither."""
     if samples is not None:
         return latent_clip(vae, samples), samples.get("sora", {}).get("sound")
     if video is None:
@@ -48,7 +53,8 @@ def clip_of(vae: Any, video: Any = None, samples: dict[str, Any] | None = None, 
 
 
 def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
-    """The clip of a file, read by our own reader, which sets phones' videos upright and their rate constant, with notes that say so."""
+    """The clip of a file, read by our own reader, which sets phones' videos upright and their rate constant, with
+    notes that say so."""
     from dataclasses import replace
 
     from ..sora_core.editing import Clip
@@ -58,7 +64,11 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
     if not probe(path).has_audio:
         return clip, None
     sound = video.get_components().audio
-    return (clip, sound) if sound is not None else (replace(clip, notes=(*clip.notes, "the sound of this file is dropped.")), None)
+    return (
+        (clip, sound)
+        if sound is not None
+        else (replace(clip, notes=(*clip.notes, "the sound of this file is dropped.")), None)
+    )
 
 
 def latent_clip(vae: Any, samples: dict[str, Any]) -> Clip:
@@ -70,9 +80,16 @@ def latent_clip(vae: Any, samples: dict[str, Any]) -> Clip:
     if "edit" in asked:
         return continued(asked["edit"], latent, adapters.codec_of(vae))
     if len(latent) != 1:
-        raise InputError(f"samples is a batch of {len(latent)} and an edit goes on from one clip; choose one with Latent From Batch")
+        raise InputError(
+            f"samples is a batch of {len(latent)} and an edit goes on from one clip; choose one with Latent From Batch"
+        )
     size = (asked["height"], asked["width"]) if "height" in asked else None
-    return Clip(latent=latent, spans=spans(latent.shape[2], adapters.geometry_of(vae)), fps=asked.get("fps", adapters.FPS), size=size)
+    return Clip(
+        latent=latent,
+        spans=spans(latent.shape[2], adapters.geometry_of(vae)),
+        fps=asked.get("fps", adapters.FPS),
+        size=size,
+    )
 
 
 def edit_latent(edit: Edit, *sounds: tuple[Sound | None, float]) -> tuple[dict[str, Any], str]:
@@ -107,7 +124,9 @@ def edit_of(samples: dict[str, Any]) -> Edit:
     """The edit that a LATENT carries; raises InputError for a LATENT without one."""
     edit = samples.get("sora", {}).get("edit")
     if edit is None:
-        raise InputError("this latent is not of an edit (or was saved and loaded since); decode it with Sora Decode Video")
+        raise InputError(
+            "this latent is not of an edit (or was saved and loaded since); decode it with Sora Decode Video"
+        )
     return edit
 
 
@@ -135,7 +154,9 @@ def second_begins(edit: Edit) -> float:
     return (made + (0 if edit.before is None else len(edit.before))) / edit.fps
 
 
-def keyframes_of(image: Tensor, strength: float, end_image: Tensor | None, keyframes: Tensor | None, frame_idx: str) -> list[Keyframe]:
+def keyframes_of(
+    image: Tensor, strength: float, end_image: Tensor | None, keyframes: Tensor | None, frame_idx: str
+) -> list[Keyframe]:
     """The pictures of an animation with their places; raises InputError where pictures and places differ in number."""
     from ..sora_core.editing import Keyframe
 
@@ -151,7 +172,8 @@ def keyframes_of(image: Tensor, strength: float, end_image: Tensor | None, keyfr
 def encode_shots(clip: Any, board: Storyboard, *, blended: bool) -> list[list[Any]]:
     """CONDITIONING of the prompts of a storyboard.
 
-    Our CLIP: [1,P,S,D] with the prompt (or the shares) of each latent frame. Another: a prompt each, with its share as ComfyUI's
+    Our CLIP: [1,P,S,D] with the prompt (or the shares) of each latent frame. Another: a prompt each, with its share
+    as ComfyUI's
     own mask over the latent, which any sampler of its follows.
     """
     import torch
@@ -162,7 +184,11 @@ def encode_shots(clip: Any, board: Storyboard, *, blended: bool) -> list[list[An
         return [[features, {**about, "sora_shots": board.weights if blended else board.rows}]]
     t, h, w = board.edit.state.latent.shape[2:]
     masks = board.weights.view(-1, 1, t, 1, 1).expand(-1, 1, t, h, w)
-    return [[text, {**about, "mask": mask, "mask_strength": 1.0}] for part, mask in zip(parts, masks, strict=True) for text, about in part]
+    return [
+        [text, {**about, "mask": mask, "mask_strength": 1.0}]
+        for part, mask in zip(parts, masks, strict=True)
+        for text, about in part
+    ]
 
 
 def size_of(latent: dict[str, Any]) -> VideoSize:
@@ -195,7 +221,8 @@ def ranges(text: str) -> list[tuple[int, int]]:
 
 
 def mask_of(clip: Clip, vae: Any, frames: str, mask: Tensor | None) -> Tensor:
-    """What is missing of a clip: the frames named, and where the MASK [F,H,W] (or one picture of it, for all frames) is white."""
+    """What is missing of a clip: the frames named, and where the MASK [F,H,W] (or one picture of it, for all frames)
+    is white."""
     import torch
     import torch.nn.functional as F
 
@@ -205,12 +232,17 @@ def mask_of(clip: Clip, vae: Any, frames: str, mask: Tensor | None) -> Tensor:
     missing = torch.zeros(count)
     for first, last in ranges(frames):
         if not (-count <= first < count and -count <= last < count and first % count <= last % count):
-            raise InputError(f"frames {first} to {last} are not in this clip of {count} frames; use 0 to {count - 1}, or -{count} to -1")
+            raise InputError(
+                f"frames {first} to {last} are not in this clip of {count} frames; use 0 to {count - 1}, or -{count}"
+                " to -1"
+            )
         missing[first % count : last % count + 1] = 1
     if mask is None:
         return missing
     if mask.ndim != 3 or len(mask) not in (1, count):
-        raise InputError(f"the mask has {len(mask)} frames and the clip {count}; give one for all frames or one for each")
+        raise InputError(
+            f"the mask has {len(mask)} frames and the clip {count}; give one for all frames or one for each"
+        )
     if mask.shape[1:] != (height, width):
         mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest")[:, 0]
     return torch.maximum(mask.cpu().float().expand(count, -1, -1), missing[:, None, None])
@@ -226,5 +258,7 @@ def shots_of(text: str) -> list[Shot]:
         try:
             shots.append(Shot(prompt=prompt.strip(), seconds=float(seconds.strip().removesuffix("s"))))
         except ValueError:
-            raise InputError(f"shot {number} is written 'seconds: prompt', such as '2.5: a red ball rolls', not {line!r}") from None
+            raise InputError(
+                f"shot {number} is written 'seconds: prompt', such as '2.5: a red ball rolls', not {line!r}"
+            ) from None
     return shots

@@ -1,4 +1,5 @@
-"""Sora / editing: images and videos are prompts too. Each verb gives a LATENT to sample; Sora Stitch Video makes the clip of it."""
+"""Sora / editing: images and videos are prompts too. Each verb gives a LATENT to sample; Sora Stitch Video makes the
+clip of it."""
 
 from __future__ import annotations
 
@@ -59,14 +60,21 @@ class SoraAnimateImage(io.ComfyNode):
             node_id="SoraAnimateImage",
             display_name="Sora Animate Image",
             category=CATEGORY,
-            description="A picture becomes the first frame of a video. An end picture and further keyframes are met on the way.",
+            description=(
+                "A picture becomes the first frame of a video. An end picture and further keyframes are met on the way."
+            ),
             inputs=[
                 vae_input(),
                 io.Image.Input("image", tooltip="The first frame, at any size."),
                 io.Latent.Input("latent", tooltip="Size and length, from Sora Noise Grid."),
                 fit_input("a picture of another shape"),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=1.0, step=0.05, tooltip="How firmly the first frame is kept; 1 is to the pixel."
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="How firmly the first frame is kept; 1 is to the pixel.",
                 ),
                 io.Image.Input("end_image", optional=True, tooltip="What the last frame shows."),
                 io.Image.Input("keyframes", optional=True, tooltip="Further pictures on the way."),
@@ -113,7 +121,12 @@ class SoraExtendVideo(io.ComfyNode):
             inputs=[
                 vae_input(),
                 io.Float.Input(
-                    "seconds", default=1.0, min=0.05, max=3600.0, step=0.25, tooltip="Length of the new part (of each, for both)."
+                    "seconds",
+                    default=1.0,
+                    min=0.05,
+                    max=3600.0,
+                    step=0.25,
+                    tooltip="Length of the new part (of each, for both).",
                 ),
                 io.Combo.Input(
                     "direction",
@@ -126,19 +139,25 @@ class SoraExtendVideo(io.ComfyNode):
                 io.Latent.Input(
                     "samples",
                     optional=True,
-                    tooltip="Instead of a video: a sampled latent. Its latents are kept, so many extensions do not drift.",
+                    tooltip=(
+                        "Instead of a video: a sampled latent. Its latents are kept, so many extensions do not drift."
+                    ),
                 ),
             ],
             outputs=[latent_output(), notes_output()],
         )
 
     @classmethod
-    def execute(cls, vae: Any, seconds: float, direction: Any, overlap: int, video: Any = None, samples: Any = None) -> io.NodeOutput:
+    def execute(
+        cls, vae: Any, seconds: float, direction: Any, overlap: int, video: Any = None, samples: Any = None
+    ) -> io.NodeOutput:
         from ..sora_core.editing import extend
 
         clip, sound = edit_adapters.clip_of(vae, video, samples)
         told = edit_adapters.told_spans(vae)
-        edit = extend(clip, adapters.codec_of(vae), seconds=seconds, direction=direction, overlap=overlap, mid_stream=told)
+        edit = extend(
+            clip, adapters.codec_of(vae), seconds=seconds, direction=direction, overlap=overlap, mid_stream=told
+        )
         made, notes, preview = shown(edit, (sound, edit_adapters.begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
 
@@ -152,7 +171,10 @@ class SoraLoopVideo(io.ComfyNode):
             node_id="SoraLoopVideo",
             display_name="Sora Loop Video",
             category=CATEGORY,
-            description="A clip that plays round and round: a new one from text (link a grid), or a given one closed (link a video).",
+            description=(
+                "A clip that plays round and round: a new one from text (link a grid), or a given one closed (link a"
+                " video)."
+            ),
             inputs=[
                 vae_input(),
                 io.Float.Input(
@@ -164,15 +186,21 @@ class SoraLoopVideo(io.ComfyNode):
                     tooltip="For a given clip: the way from its end back to its beginning.",
                 ),
                 overlap_input(8),
-                io.Latent.Input("latent", optional=True, tooltip="For a new loop: size and length, from Sora Noise Grid."),
+                io.Latent.Input(
+                    "latent", optional=True, tooltip="For a new loop: size and length, from Sora Noise Grid."
+                ),
                 io.Video.Input("video", optional=True, tooltip="The clip to close."),
-                io.Latent.Input("samples", optional=True, tooltip="Instead of a video: a sampled latent, to be closed."),
+                io.Latent.Input(
+                    "samples", optional=True, tooltip="Instead of a video: a sampled latent, to be closed."
+                ),
             ],
             outputs=[latent_output(), notes_output()],
         )
 
     @classmethod
-    def execute(cls, vae: Any, seconds: float, overlap: int, latent: Any = None, video: Any = None, samples: Any = None) -> io.NodeOutput:
+    def execute(
+        cls, vae: Any, seconds: float, overlap: int, latent: Any = None, video: Any = None, samples: Any = None
+    ) -> io.NodeOutput:
         from ..sora_core.editing import loop_clip, loop_new
 
         codec, sound = adapters.codec_of(vae), None
@@ -194,12 +222,21 @@ class SoraConnectVideos(io.ComfyNode):
             node_id="SoraConnectVideos",
             display_name="Sora Connect Videos",
             category=CATEGORY,
-            description="A transition from one clip to another, with other subjects and scenes. Both clips come out whole.",
+            description=(
+                "A transition from one clip to another, with other subjects and scenes. Both clips come out whole."
+            ),
             inputs=[
                 vae_input(),
                 io.Video.Input("first", tooltip="The clip to begin with; it sets size and rate."),
                 io.Video.Input("second", tooltip="The clip to end with."),
-                io.Float.Input("seconds", default=1.0, min=0.05, max=3600.0, step=0.25, tooltip="Length of the transition between them."),
+                io.Float.Input(
+                    "seconds",
+                    default=1.0,
+                    min=0.05,
+                    max=3600.0,
+                    step=0.25,
+                    tooltip="Length of the transition between them.",
+                ),
                 overlap_input(8),
                 fit_input("the second clip"),
             ],
@@ -226,12 +263,23 @@ class SoraFillFrames(io.ComfyNode):
             node_id="SoraFillFrames",
             display_name="Sora Fill Frames",
             category=CATEGORY,
-            description="Makes what is missing of a clip: frames, ranges, or a part of the picture. The rest comes out untouched.",
+            description=(
+                "Makes what is missing of a clip: frames, ranges, or a part of the picture. The rest comes out"
+                " untouched."
+            ),
             inputs=[
                 vae_input(),
                 io.Video.Input("video", tooltip="The clip; what its missing frames show does not matter."),
-                io.String.Input("frames", default="", tooltip="The missing frames, such as '5, 12-20'; negative counts from the end."),
-                io.Mask.Input("mask", optional=True, tooltip="White where it is missing: one picture for all frames, or one for each."),
+                io.String.Input(
+                    "frames",
+                    default="",
+                    tooltip="The missing frames, such as '5, 12-20'; negative counts from the end.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="White where it is missing: one picture for all frames, or one for each.",
+                ),
             ],
             outputs=[latent_output(), notes_output()],
         )
@@ -264,28 +312,39 @@ class SoraRestyleVideo(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="The fraction made anew: less keeps more of the clip. Our models: with a cfg of 1.5. Others begin at 0.7.",
+                    tooltip=(
+                        "The fraction made anew: less keeps more of the clip. Our models: with a cfg of 1.5. Others"
+                        " begin at 0.7."
+                    ),
                 ),
                 fit_input("a clip of another shape"),
                 io.Video.Input("video", optional=True, tooltip="The clip to restyle."),
                 io.Latent.Input("samples", optional=True, tooltip="Instead of a video: a sampled latent."),
-                io.Latent.Input("latent", optional=True, tooltip="Another size, from Sora Noise Grid; the length stays the clip's."),
+                io.Latent.Input(
+                    "latent", optional=True, tooltip="Another size, from Sora Noise Grid; the length stays the clip's."
+                ),
             ],
             outputs=[
                 latent_output(),
-                io.Float.Output(display_name="denoise", tooltip="Link it to the sampler's denoise: that is where it acts."),
+                io.Float.Output(
+                    display_name="denoise", tooltip="Link it to the sampler's denoise: that is where it acts."
+                ),
                 notes_output(),
             ],
         )
 
     @classmethod
-    def execute(cls, vae: Any, denoise: float, fit: Any, video: Any = None, samples: Any = None, latent: Any = None) -> io.NodeOutput:
+    def execute(
+        cls, vae: Any, denoise: float, fit: Any, video: Any = None, samples: Any = None, latent: Any = None
+    ) -> io.NodeOutput:
         from ..sora_core.editing import restyle
 
         clip, sound = edit_adapters.clip_of(vae, video, samples)
         wanted = edit_adapters.size_of(latent) if latent is not None else None
         size = (wanted.height, wanted.width) if wanted else None
-        edit = restyle(clip, adapters.codec_of(vae), denoise=denoise, size=size, how=fit, anchored=edit_adapters.told_spans(vae))
+        edit = restyle(
+            clip, adapters.codec_of(vae), denoise=denoise, size=size, how=fit, anchored=edit_adapters.told_spans(vae)
+        )
         made, notes, preview = shown(edit, (sound, 0.0))
         return io.NodeOutput(made, edit.denoise, notes, ui=preview)
 
@@ -299,21 +358,32 @@ class SoraStoryboard(io.ComfyNode):
             node_id="SoraStoryboard",
             display_name="Sora Storyboard",
             category=CATEGORY,
-            description="Several shots in one video, each with its own prompt and length. As one sample, so the subject stays.",
+            description=(
+                "Several shots in one video, each with its own prompt and length. As one sample, so the subject stays."
+            ),
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of the model."),
                 vae_input(),
                 io.String.Input(
                     "shots",
                     multiline=True,
-                    default="1: a red ball rolls to the right on grass at noon\n1: close up of a red ball on grass at noon",
+                    default=(
+                        "1: a red ball rolls to the right on grass at noon\n1: close up of a red ball on grass at noon"
+                    ),
                     tooltip="One shot a line, as 'seconds: prompt'.",
                 ),
                 io.Combo.Input(
-                    "transition", options=["cut", "blend"], default="cut", tooltip="Hard cuts, or prompts that go over into each other."
+                    "transition",
+                    options=["cut", "blend"],
+                    default="cut",
+                    tooltip="Hard cuts, or prompts that go over into each other.",
                 ),
-                io.Float.Input("blend_seconds", default=0.5, min=0.0, max=60.0, step=0.25, tooltip="How long a blend takes."),
-                io.Latent.Input("latent", tooltip="Size and rate, from Sora Noise Grid; the length is that of the shots."),
+                io.Float.Input(
+                    "blend_seconds", default=0.5, min=0.0, max=60.0, step=0.25, tooltip="How long a blend takes."
+                ),
+                io.Latent.Input(
+                    "latent", tooltip="Size and rate, from Sora Noise Grid; the length is that of the shots."
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(tooltip="The prompts of all shots, for the sampler's positive input."),
@@ -323,11 +393,15 @@ class SoraStoryboard(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clip: Any, vae: Any, shots: str, transition: str, blend_seconds: float, latent: Any) -> io.NodeOutput:
+    def execute(
+        cls, clip: Any, vae: Any, shots: str, transition: str, blend_seconds: float, latent: Any
+    ) -> io.NodeOutput:
         from ..sora_core.editing import storyboard
 
         fade = blend_seconds if transition == "blend" else 0.0
-        board = storyboard(edit_adapters.shots_of(shots), adapters.codec_of(vae), size=edit_adapters.size_of(latent), fade=fade)
+        board = storyboard(
+            edit_adapters.shots_of(shots), adapters.codec_of(vae), size=edit_adapters.size_of(latent), fade=fade
+        )
         made, notes, preview = shown(board.edit)
         return io.NodeOutput(edit_adapters.encode_shots(clip, board, blended=fade > 0), made, notes, ui=preview)
 
@@ -341,14 +415,20 @@ class SoraStitchVideo(io.ComfyNode):
             node_id="SoraStitchVideo",
             display_name="Sora Stitch Video",
             category=CATEGORY,
-            description="Joins the sampled part with the given ones: kept frames are exactly as given, new ones match their colour.",
+            description=(
+                "Joins the sampled part with the given ones: kept frames are exactly as given, new ones match their"
+                " colour."
+            ),
             inputs=[
                 io.Latent.Input("samples", tooltip="The sampled latent of an edit."),
                 vae_input(),
                 io.Boolean.Input(
                     "colour_match",
                     default=True,
-                    tooltip="Corrects new frames by what the codec does to kept ones beside them; steadies what stands still in a loop.",
+                    tooltip=(
+                        "Corrects new frames by what the codec does to kept ones beside them; steadies what stands"
+                        " still in a loop."
+                    ),
                 ),
             ],
             outputs=[

@@ -23,7 +23,10 @@ class SoraLoadModel(io.ComfyNode):
                     "model",
                     options=[adapters.BUNDLED, *host.model_files()],
                     default=adapters.BUNDLED,
-                    tooltip="The weights. The bundled ones need no download; others are what CheckpointSave wrote of a model of ours.",
+                    tooltip=(
+                        "The weights. The bundled ones need no download; others are what CheckpointSave wrote of a"
+                        " model of ours."
+                    ),
                 ),
             ],
             outputs=[
@@ -47,10 +50,15 @@ class SoraLoadVideo(io.ComfyNode):
             node_id="SoraLoadVideo",
             display_name="Sora Load Video",
             category="Sora",
-            description="Opens a video of the input folder. Frames of variable rate are resampled to one constant rate.",
+            description=(
+                "Opens a video of the input folder. Frames of variable rate are resampled to one constant rate."
+            ),
             inputs=[
                 io.Combo.Input(
-                    "file", options=host.input_files("video"), upload=io.UploadType.video, tooltip="A video file in the input folder."
+                    "file",
+                    options=host.input_files("video"),
+                    upload=io.UploadType.video,
+                    tooltip="A video file in the input folder.",
                 ),
             ],
             outputs=[

@@ -21,7 +21,10 @@ class SoraRingTime(io.ComfyNode):
             node_id="SoraRingTime",
             display_name="Sora Ring Time",
             category=CATEGORY,
-            description="Makes any video MODEL sample loops: at every step it sees the clip from another beginning, so none is left.",
+            description=(
+                "Makes any video MODEL sample loops: at every step it sees the clip from another beginning, so none is"
+                " left."
+            ),
             inputs=[io.Model.Input("model", tooltip="The video model: ours, or any of ComfyUI's.")],
             outputs=[io.Model.Output(tooltip="For any sampler.")],
         )
@@ -40,10 +43,16 @@ class SoraModelForLatent(io.ComfyNode):
             node_id="SoraModelForLatent",
             display_name="Sora Model For Latent",
             category=CATEGORY,
-            description="Tells the MODEL what a stock sampler does not read from a LATENT of ours; then it samples as Sora Sampler does.",
+            description=(
+                "Tells the MODEL what a stock sampler does not read from a LATENT of ours; then it samples as Sora"
+                " Sampler does."
+            ),
             inputs=[
                 io.Model.Input("model", tooltip="The video model: ours, or any of ComfyUI's."),
-                io.Latent.Input("latent", tooltip="What is sampled: from Sora Noise Grid or from an edit. Link it to the sampler too."),
+                io.Latent.Input(
+                    "latent",
+                    tooltip="What is sampled: from Sora Noise Grid or from an edit. Link it to the sampler too.",
+                ),
             ],
             outputs=[io.Model.Output(tooltip="For a sampler of this latent.")],
         )

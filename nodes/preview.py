@@ -29,7 +29,9 @@ class MovingPicture:
 
     def save(self, file: BinaryIO, format: str = "PNG", **_: Any) -> None:
         first, *others = self.frames
-        first.save(file, format="PNG", save_all=bool(others), append_images=others, duration=round(1000 / self.fps), loop=0)
+        first.save(
+            file, format="PNG", save_all=bool(others), append_images=others, duration=round(1000 / self.fps), loop=0
+        )
 
 
 def moving_preview(clean: Tensor, layout: Any, fps: float) -> tuple[str, MovingPicture, None] | None:
@@ -38,7 +40,9 @@ def moving_preview(clean: Tensor, layout: Any, fps: float) -> tuple[str, MovingP
         return None
     every = math.ceil(clean.shape[2] / FRAMES)
     cells = clean[0, :, ::every].float().cpu().movedim(0, -1)
-    colours = cells @ torch.tensor(layout.latent_rgb_factors) + torch.tensor(layout.latent_rgb_factors_bias or [0.0, 0.0, 0.0])
+    colours = cells @ torch.tensor(layout.latent_rgb_factors) + torch.tensor(
+        layout.latent_rgb_factors_bias or [0.0, 0.0, 0.0]
+    )
     frames = ((colours + 1) * 127.5).clamp(0, 255).byte().numpy()
     scale = SIDE / max(frames.shape[1:3])
     size = round(frames.shape[2] * scale), round(frames.shape[1] * scale)
@@ -47,7 +51,8 @@ def moving_preview(clean: Tensor, layout: Any, fps: float) -> tuple[str, MovingP
 
 
 def rgb_factors(codec: CausalCodec) -> tuple[list[list[float]], list[float]]:
-    """The colour of a latent cell as a linear function of its channels, by least squares over smooth random pictures."""
+    """The colour of a latent cell as a linear function of its channels, by least squares over smooth random
+    pictures."""
     space = codec.geometry.space_factor
     colours = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
     cells = F.interpolate(colours, (24, 24), mode="bilinear")

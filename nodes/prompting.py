@@ -54,7 +54,12 @@ class SoraTextEncode(io.ComfyNode):
             description="Turns a prompt into what the sampler follows.",
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of the model."),
-                io.String.Input("text", multiline=True, default="", tooltip="The prompt. Empty text is what guidance steers away from."),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default="",
+                    tooltip="The prompt. Empty text is what guidance steers away from.",
+                ),
             ],
             outputs=[io.Conditioning.Output(tooltip="For the sampler's positive or negative input.")],
         )

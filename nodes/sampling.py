@@ -31,7 +31,10 @@ class SoraNoiseGrid(io.ComfyNode):
             node_id="SoraNoiseGrid",
             display_name="Sora Noise Grid",
             category="Sora",
-            description="Sizes the grid of noise that a video or image is sampled on: any aspect, any length; zero seconds is an image.",
+            description=(
+                "Sizes the grid of noise that a video or image is sampled on: any aspect, any length; zero seconds is"
+                " an image."
+            ),
             inputs=[
                 io.Vae.Input("vae", tooltip="The network whose latents the grid is made of."),
                 io.Combo.Input(
@@ -40,13 +43,28 @@ class SoraNoiseGrid(io.ComfyNode):
                     default="square 1:1",
                     tooltip="The shape of the picture, or free.",
                 ),
-                io.Int.Input("short_side", default=64, **side, tooltip="The shorter side in pixels, for all shapes but free."),
+                io.Int.Input(
+                    "short_side", default=64, **side, tooltip="The shorter side in pixels, for all shapes but free."
+                ),
                 io.Int.Input("width", default=64, **side, tooltip="Width in pixels, where the shape is free."),
                 io.Int.Input("height", default=64, **side, tooltip="Height in pixels, where the shape is free."),
-                io.Float.Input("seconds", default=2.0, min=0.0, max=3600.0, step=0.25, tooltip="Length of the video; 0 is a single image."),
+                io.Float.Input(
+                    "seconds",
+                    default=2.0,
+                    min=0.0,
+                    max=3600.0,
+                    step=0.25,
+                    tooltip="Length of the video; 0 is a single image.",
+                ),
                 io.Float.Input("fps", default=8.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second."),
-                io.Latent.Input("draft", optional=True, tooltip="The grid of a smaller draft; with its seed the scene stays."),
-                io.Model.Input("model", optional=True, tooltip="What will sample it, where it came apart from the VAE: for the summary."),
+                io.Latent.Input(
+                    "draft", optional=True, tooltip="The grid of a smaller draft; with its seed the scene stays."
+                ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="What will sample it, where it came apart from the VAE: for the summary.",
+                ),
             ],
             outputs=[
                 io.Latent.Output(tooltip="The empty grid, for a sampler."),
@@ -71,7 +89,9 @@ class SoraNoiseGrid(io.ComfyNode):
     ) -> io.NodeOutput:
         if aspect != FREE:
             width, height = sides(ASPECTS[aspect], short_side)
-        latent, frames, summary = adapters.empty_latent(vae, width=width, height=height, seconds=seconds, fps=fps, draft=draft, model=model)
+        latent, frames, summary = adapters.empty_latent(
+            vae, width=width, height=height, seconds=seconds, fps=fps, draft=draft, model=model
+        )
         return io.NodeOutput(latent, frames, fps, summary, ui=ui.PreviewText(summary))
 
 
@@ -98,12 +118,28 @@ class SoraSampler(io.ComfyNode):
                 io.Conditioning.Input("negative", optional=True, tooltip="What not to show. May be left open."),
                 io.Latent.Input("latent", tooltip="The grid, from Sora Noise Grid or from an edit."),
                 io.Int.Input(
-                    "seed", default=0, min=0, max=2**53 - 1, control_after_generate=True, tooltip="The same seed gives the same video."
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**53 - 1,
+                    control_after_generate=True,
+                    tooltip="The same seed gives the same video.",
                 ),
                 io.Int.Input("steps", default=25, min=1, max=1000, tooltip="More steps are slower and finer."),
-                io.Float.Input("cfg", default=2.0, min=1.0, max=100.0, step=0.1, tooltip="How firmly the prompt is followed; 1 is off."),
-                io.Combo.Input("sampler_name", options=adapters.SAMPLERS, default="dpmpp_2m", tooltip="The solver of each step."),
-                io.Combo.Input("scheduler", options=adapters.SCHEDULERS, default="simple", tooltip="How noise levels are spaced."),
+                io.Float.Input(
+                    "cfg",
+                    default=2.0,
+                    min=1.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="How firmly the prompt is followed; 1 is off.",
+                ),
+                io.Combo.Input(
+                    "sampler_name", options=adapters.SAMPLERS, default="dpmpp_2m", tooltip="The solver of each step."
+                ),
+                io.Combo.Input(
+                    "scheduler", options=adapters.SCHEDULERS, default="simple", tooltip="How noise levels are spaced."
+                ),
                 io.Float.Input(
                     "denoise",
                     default=1.0,

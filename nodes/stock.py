@@ -1,4 +1,5 @@
-"""The few nodes of ComfyUI that our workflows use, under their own names: registered where ComfyUI is not, never within it.
+"""The few nodes of ComfyUI that our workflows use, under their own names: registered where ComfyUI is not, never
+within it.
 
 Names, inputs and their order are ComfyUI's, so that a saved workflow reads the same. Each is one call into the core.
 """
@@ -172,7 +173,11 @@ class PreviewImage(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
-            node_id="PreviewImage", display_name="Preview Image", category="image", inputs=[io.Image.Input("images")], is_output_node=True
+            node_id="PreviewImage",
+            display_name="Preview Image",
+            category="image",
+            inputs=[io.Image.Input("images")],
+            is_output_node=True,
         )
 
     @classmethod

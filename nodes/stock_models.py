@@ -1,6 +1,8 @@
-"""ComfyUI's own loaders of published weights and what goes with them, for machines without it: its workflows of Wan run as they are.
+"""ComfyUI's own loaders of published weights and what goes with them, for machines without it: its workflows of Wan
+run as they are.
 
-MODEL, CLIP and VAE are each a `SoraModel` of which one part is there; what asks for another part is told which loader brings it.
+MODEL, CLIP and VAE are each a `SoraModel` of which one part is there; what asks for another part is told which loader
+brings it.
 """
 
 from __future__ import annotations
@@ -47,11 +49,15 @@ def part_of(**parts: Any) -> Any:
     from ..sora_core.pipeline import SoraModel
 
     missing = NotLoaded("text")
-    return SoraModel(**{"dit": NotLoaded("dit"), "text": missing, "tokenizer": missing, "codec": NotLoaded("codec"), **parts})
+    return SoraModel(
+        **{"dit": NotLoaded("dit"), "text": missing, "tokenizer": missing, "codec": NotLoaded("codec"), **parts}
+    )
 
 
 def files_input(name: str, kind: str) -> Any:
-    return io.Combo.Input(name, options=current().model_files(kind), tooltip=f"a .safetensors file in {current().models / kind}")
+    return io.Combo.Input(
+        name, options=current().model_files(kind), tooltip=f"a .safetensors file in {current().models / kind}"
+    )
 
 
 def said(loaded: OpenModel) -> ui.PreviewText | None:
@@ -80,11 +86,17 @@ class UNETLoader(io.ComfyNode):
         from ..sora_core.open_weights import geometry_of, load_part, published
 
         if weight_dtype != "default":
-            raise InputError(f"weights keep the type of their file: set weight_dtype to default, not {weight_dtype}, or take an fp8 file")
+            raise InputError(
+                f"weights keep the type of their file: set weight_dtype to default, not {weight_dtype}, or take an fp8"
+                " file"
+            )
         loaded = load_part(current().model_path("diffusion_models", unet_name), "transformer", device=current().device)
         config: Any = loaded.module.config
         part = part_of(
-            dit=loaded.module, codec=NotLoaded("codec", geometry_of(config)), shift=published(config).shift, cfg_interval=(0.0, 1.0)
+            dit=loaded.module,
+            codec=NotLoaded("codec", geometry_of(config)),
+            shift=published(config).shift,
+            cfg_interval=(0.0, 1.0),
         )
         return io.NodeOutput(part, ui=said(loaded))
 
@@ -112,7 +124,9 @@ class CLIPLoader(io.ComfyNode):
 
         where = "cpu" if device == "cpu" else current().device
         loaded: Any = load_part(current().model_path("text_encoders", clip_name), "text", device=where)
-        return io.NodeOutput(part_of(text=OpenText(loaded.module), tokenizer=OpenTokens(loaded.tokens)), ui=said(loaded))
+        return io.NodeOutput(
+            part_of(text=OpenText(loaded.module), tokenizer=OpenTokens(loaded.tokens)), ui=said(loaded)
+        )
 
 
 class VAELoader(io.ComfyNode):
@@ -181,7 +195,9 @@ class EmptyHunyuanLatentVideo(io.ComfyNode):
 
         wan = Geometry(channels=16)
         frames, factor = (length - 1) // wan.time_factor + 1, wan.space_factor
-        return io.NodeOutput({"samples": torch.zeros(batch_size, wan.channels, frames, height // factor, width // factor)})
+        return io.NodeOutput(
+            {"samples": torch.zeros(batch_size, wan.channels, frames, height // factor, width // factor)}
+        )
 
 
 class KSamplerAdvanced(io.ComfyNode):
@@ -219,9 +235,14 @@ class KSamplerAdvanced(io.ComfyNode):
         from ..sora_core.diffusion import Stretch
 
         stretch = Stretch(
-            first=start_at_step, last=end_at_step, noised=add_noise == "disable", leave_noise=return_with_leftover_noise == "enable"
+            first=start_at_step,
+            last=end_at_step,
+            noised=add_noise == "disable",
+            leave_noise=return_with_leftover_noise == "enable",
         )
-        return io.NodeOutput(adapters.sample(latent=latent_image, seed=noise_seed, stretch=stretch, progress=host.progress(), **settings))
+        return io.NodeOutput(
+            adapters.sample(latent=latent_image, seed=noise_seed, stretch=stretch, progress=host.progress(), **settings)
+        )
 
 
 NODES = [UNETLoader, CLIPLoader, VAELoader, ModelSamplingSD3, EmptyHunyuanLatentVideo, KSamplerAdvanced]

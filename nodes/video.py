@@ -20,15 +20,22 @@ class SoraDecodeVideo(io.ComfyNode):
             node_id="SoraDecodeVideo",
             display_name="Sora Decode Video",
             category="Sora",
-            description="Decodes a sampled latent. Long and large videos are streamed into a file and never lie in memory whole.",
+            description=(
+                "Decodes a sampled latent. Long and large videos are streamed into a file and never lie in memory"
+                " whole."
+            ),
             inputs=[
                 io.Latent.Input("samples", tooltip="The sampled latent."),
                 io.Vae.Input("vae", tooltip="The network that the latent was made for."),
-                io.Float.Input("fps", default=8.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second, from Sora Noise Grid."),
+                io.Float.Input(
+                    "fps", default=8.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second, from Sora Noise Grid."
+                ),
             ],
             outputs=[
                 io.Video.Output(tooltip="The video, to be saved or edited."),
-                io.Image.Output(display_name="first_frame", tooltip="The first frame; of a grid of one frame, the image."),
+                io.Image.Output(
+                    display_name="first_frame", tooltip="The first frame; of a grid of one frame, the image."
+                ),
             ],
         )
 
@@ -48,13 +55,19 @@ class SoraSaveVideo(io.ComfyNode):
             node_id="SoraSaveVideo",
             display_name="Sora Save Video",
             category="Sora",
-            description="Saves an mp4 in the output folder. The workflow travels inside: drop the file onto the canvas, or `sora run` it.",
+            description=(
+                "Saves an mp4 in the output folder. The workflow travels inside: drop the file onto the canvas, or"
+                " `sora run` it."
+            ),
             inputs=[
                 io.Video.Input("video", tooltip="The video to save."),
                 io.String.Input(
                     "filename_prefix",
                     default="video/sora",
-                    tooltip="The name, with folders below the output folder; a number is added. %width% and %height% are filled in.",
+                    tooltip=(
+                        "The name, with folders below the output folder; a number is added. %width% and %height% are"
+                        " filled in."
+                    ),
                 ),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -65,7 +78,9 @@ class SoraSaveVideo(io.ComfyNode):
     def execute(cls, video: Any, filename_prefix: str) -> io.NodeOutput:
         path, result = host.output_path(filename_prefix, ".mp4", *video.get_dimensions())
         carried = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})}
-        adapters.save_video(video, path, {key: json.dumps(value) for key, value in carried.items() if value is not None})
+        adapters.save_video(
+            video, path, {key: json.dumps(value) for key, value in carried.items() if value is not None}
+        )
         return io.NodeOutput(ui=ui.PreviewVideo([result]))
 
 

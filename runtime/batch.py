@@ -1,7 +1,9 @@
 """Many jobs through one workflow, each done exactly once, whatever stops the machine in between.
 
-A job writes into a folder of its own under `.sora-batch/`. When its files are whole, one line goes into the journal: that is
-the moment the job is done. Only then are the files renamed to their final names. A second call reads the journal, finishes the
+A job writes into a folder of its own under `.sora-batch/`. When its files are whole, one line goes into the journal:
+that is
+the moment the job is done. Only then are the files renamed to their final names. A second call reads the journal,
+finishes the
 renames of jobs that are done, throws away what unfinished ones left, and goes on with the rest.
 """
 
@@ -48,7 +50,8 @@ class Outcome:
 
 
 class Journal:
-    """The record of a batch: lines of JSON, each on the disk before anything builds on it. One process at a time writes it."""
+    """The record of a batch: lines of JSON, each on the disk before anything builds on it. One process at a time
+    writes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,7 +60,8 @@ class Journal:
 
     @contextmanager
     def opened(self) -> Iterator[Journal]:
-        """Locks and reads the journal. Raises ResourceError where another process holds it, InputError where it is none."""
+        """Locks and reads the journal. Raises ResourceError where another process holds it, InputError where it is
+        none."""
         make_folder(self.path.parent)
         try:
             self._file = self.path.open("a+b")
@@ -77,7 +81,9 @@ class Journal:
             try:
                 outcome = Outcome(**json.loads(line))
             except (ValueError, TypeError) as error:
-                raise InputError(f"line {number} of {self.path} is not of a batch; move that file away or name another --out") from error
+                raise InputError(
+                    f"line {number} of {self.path} is not of a batch; move that file away or name another --out"
+                ) from error
             self.outcomes[outcome.key] = outcome
         if whole < len(data):
             self._file.truncate(whole)
@@ -94,13 +100,18 @@ class Journal:
 
 
 def run_jobs(
-    jobs: list[Job], runner: Runner, session: Session, *, on_outcome: Callable[[Outcome, bool], None] = lambda outcome, fresh: None
+    jobs: list[Job],
+    runner: Runner,
+    session: Session,
+    *,
+    on_outcome: Callable[[Outcome, bool], None] = lambda outcome, fresh: None,
 ) -> list[Outcome]:
     """Does what of `jobs` is not done yet, and returns what became of each, in their order.
 
     Intermediate files lie with the jobs' folders, so that nothing of a stopped batch stays behind.
     on_outcome: called as `on_outcome(outcome, fresh)`, fresh False for what an earlier call had done
-    Raises ResourceError where the journal cannot be written, Cancelled when the user stops; a bad job only fails itself.
+    Raises ResourceError where the journal cannot be written, Cancelled when the user stops; a bad job only fails
+    itself.
     """
     make_folder(session.output)
     home = session.output / _HOME

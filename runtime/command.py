@@ -51,7 +51,9 @@ class Order:
             from ..sora_core.pipeline import check_device
 
             check_device(self.device)
-        return Session(input=self.input, output=self.output, models=self.models, device=self.device, temp=temp, report=report)
+        return Session(
+            input=self.input, output=self.output, models=self.models, device=self.device, temp=temp, report=report
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,8 @@ class Told:
 
 
 def load_graph(order: Order, info: dict[str, Any] | None, registry: Registry | None) -> Graph:
-    """The workflow of an order, in either format, with `--set` applied. `info` is asked of the registry where it is None."""
+    """The workflow of an order, in either format, with `--set` applied. `info` is asked of the registry where it is
+    None."""
     document, saved = read_document(order.workflow)
     if is_saved_format(document):
         graph = from_saved(document, info if info is not None else registry.object_info() if registry else {})
@@ -90,7 +93,8 @@ def _knows(name: str, kind: str, info: dict[str, Any] | None, registry: Registry
 
 
 def validate(order: Order) -> int:
-    """Checks a workflow without running it. Returns how many nodes would run; raises WorkflowError with all that is wrong."""
+    """Checks a workflow without running it. Returns how many nodes would run; raises WorkflowError with all that is
+    wrong."""
     with order.session(order.output / ".temp", lambda node, done, total: None).active():
         registry = order.nodes()
         return len(plan(load_graph(order, None, registry), registry).order)
@@ -138,6 +142,7 @@ def run_batch(order: Order, told: Told) -> list[Outcome]:
 
 
 def _check_output(folder: Path) -> None:
-    """Makes the folder for results. Raises ResourceError where nothing can be written there, before anything is made."""
+    """Makes the folder for results. Raises ResourceError where nothing can be written there, before anything is
+    made."""
     make_folder(folder)
     check_folder(folder, ROOM)

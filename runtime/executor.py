@@ -1,7 +1,9 @@
 """Runs a workflow that `validate` has passed: each node once, in order, unchanged ones not again.
 
-A node's *signature* is its type, its constants, the signatures of what it is linked to and its own `fingerprint_inputs` (a
-file's time of change, say). Equal signatures give equal results, so within one `Executor` they are looked up; what the last run
+A node's *signature* is its type, its constants, the signatures of what it is linked to and its own
+`fingerprint_inputs` (a
+file's time of change, say). Equal signatures give equal results, so within one `Executor` they are looked up; what
+the last run
 did not use is forgotten. Output nodes run every time: their files are what a run is for.
 """
 
@@ -61,7 +63,9 @@ class Executor:
         self._keep = keep
         self._kept: dict[str, _Kept] = {}
 
-    def run(self, graph: Graph, session: Session, *, on_text: Callable[[Node, str], None] = lambda node, text: None) -> Result:
+    def run(
+        self, graph: Graph, session: Session, *, on_text: Callable[[Node, str], None] = lambda node, text: None
+    ) -> Result:
         """Validates and runs. Raises WorkflowError before anything has run, or what a node raised, naming the node.
 
         on_text: told what a node shows as soon as it has run
@@ -73,13 +77,21 @@ class Executor:
         began, ran, shown = time.monotonic(), 0, {}
         prompt = plan.graph.to_api()
         signatures = self._signatures(plan)
-        again = {key for name, key in signatures.items() if not self.registry.info(plan.graph.nodes[name].kind)["output_node"]}
+        again = {
+            key
+            for name, key in signatures.items()
+            if not self.registry.info(plan.graph.nodes[name].kind)["output_node"]
+        }
         self._kept = {key: kept for key, kept in self._kept.items() if key in again}
-        last_use = {link.node: index for index, name in enumerate(plan.order) for _, link in plan.graph.nodes[name].links()}
+        last_use = {
+            link.node: index for index, name in enumerate(plan.order) for _, link in plan.graph.nodes[name].links()
+        }
         for index, name in enumerate(plan.order):
             node, signature = plan.graph.nodes[name], signatures[name]
             if signature not in self._kept:
-                self._kept[signature] = self._call(node, signatures, prompt, plan.graph, replace(session, node=node.title or node.kind))
+                self._kept[signature] = self._call(
+                    node, signatures, prompt, plan.graph, replace(session, node=node.title or node.kind)
+                )
                 ran += 1
                 if text := _text(self._kept[signature].ui):
                     on_text(node, text)
@@ -98,7 +110,10 @@ class Executor:
     def _signature(self, node: Node, signatures: dict[str, str]) -> str:
         cls = self.registry.cls(node.kind)
         schema = cls.GET_SCHEMA()
-        inputs = {key: [signatures[v.node], v.slot] if isinstance(v, Link) else {"": v} for key, v in sorted(node.inputs.items())}
+        inputs = {
+            key: [signatures[v.node], v.slot] if isinstance(v, Link) else {"": v}
+            for key, v in sorted(node.inputs.items())
+        }
         own = schema.not_idempotent or any(h.name == "unique_id" for h in schema.hidden or [])
         parts = [node.kind, inputs, self._fingerprint(node), node.id if own else ""]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
@@ -108,7 +123,9 @@ class Executor:
         fingerprint = self.registry.override(node.kind, "fingerprint_inputs")
         return fingerprint(**accepted(fingerprint, node)) if fingerprint else None
 
-    def _call(self, node: Node, signatures: dict[str, str], prompt: dict[str, Any], graph: Graph, session: Session) -> _Kept:
+    def _call(
+        self, node: Node, signatures: dict[str, str], prompt: dict[str, Any], graph: Graph, session: Session
+    ) -> _Kept:
         cls = self.registry.cls(node.kind)
         known = {name for name, *_ in self.registry.inputs(node.kind)}
         values = {

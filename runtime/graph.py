@@ -1,6 +1,7 @@
 """A workflow as a graph: nodes by id, each with constants and links.
 
-The API format is `{"3": {"class_type": "KSampler", "inputs": {"steps": 20, "model": ["1", 0]}, "_meta": {"title": "..."}}}`.
+The API format is
+`{"3": {"class_type": "KSampler", "inputs": {"steps": 20, "model": ["1", 0]}, "_meta": {"title": "..."}}}`.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ class Graph:
         return replace(self, nodes={**self.nodes, node.id: changed}, controls=controls)
 
     def advance(self, times: int) -> Graph:
-        """This graph as it stands after `times` runs: controlled seeds have moved on. Repeatable, `randomize` included."""
+        """This graph as it stands after `times` runs: controlled seeds have moved on. Repeatable, `randomize`
+        included."""
         graph = self
         for (node, key), how in self.controls.items():
             value = self.nodes[node].inputs.get(key) if node in self.nodes else None
@@ -141,7 +143,9 @@ def _node(node_id: str, value: Any) -> Node:
         raise InputError(f"node {node_id[:40]} has no class_type; this is not a workflow in ComfyUI's API format")
     inputs = value.get("inputs", {})
     if not isinstance(inputs, dict):
-        raise InputError(f"node {node_id[:40]} ({value['class_type'][:60]}): inputs must be an object, not {type(inputs).__name__}")
+        raise InputError(
+            f"node {node_id[:40]} ({value['class_type'][:60]}): inputs must be an object, not {type(inputs).__name__}"
+        )
     meta = value.get("_meta")
     title = meta.get("title") if isinstance(meta, dict) else None
     return Node(

@@ -1,4 +1,5 @@
-"""What nodes ask of the program they run in, answered without ComfyUI. `nodes/comfy_host.py` has the same names for ComfyUI."""
+"""What nodes ask of the program they run in, answered without ComfyUI. `nodes/comfy_host.py` has the same names for
+ComfyUI."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files", "input_path", "io", "model_files",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
+    "input_path", "io", "model_files",
     "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
 ]  # fmt: skip
 
@@ -48,7 +50,8 @@ def model_path(name: str) -> Path:
 
 
 def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:
-    """Where to write the next file of that name, and how the interface calls it. `%width%` and `%height%` may be in the prefix."""
+    """Where to write the next file of that name, and how the interface calls it. `%width%` and `%height%` may be in
+    the prefix."""
     filled = prefix.replace("%width%", str(width)).replace("%height%", str(height))
     path, name = current().output_path(filled, suffix)
     folder, _, file = name.rpartition("/")

@@ -1,6 +1,7 @@
 """Rows of a table as jobs: the same workflow with other values.
 
-A column is `NODE.INPUT` (id, title or type of a node), or a plain name for use in file names: every `filename_prefix` of the
+A column is `NODE.INPUT` (id, title or type of a node), or a plain name for use in file names: every `filename_prefix`
+of the
 workflow may hold `{column}`. In a CSV an empty cell leaves the workflow's own value; a JSONL line leaves columns out.
 """
 
@@ -42,7 +43,8 @@ class Job:
 
 
 def read_jobs(path: Path, graph: Graph) -> list[Job]:
-    """The jobs of a table. Raises InputError where the table itself is unusable; a bad row becomes a job with an error."""
+    """The jobs of a table. Raises InputError where the table itself is unusable; a bad row becomes a job with an
+    error."""
     rows = list(_rows(path))
     if not rows:
         raise InputError(f"{path} has no rows; give one row per video")
@@ -58,7 +60,11 @@ def _job(index: int, row: dict[str, Any], error: str, graph: Graph, seen: Counte
             applied = _applied(graph.advance(index), row, index + 1)
         except InputError as mistake:
             error = str(mistake)
-    what = applied.key() if applied else hashlib.sha256(json.dumps([row, error], sort_keys=True, default=str).encode()).hexdigest()
+    what = (
+        applied.key()
+        if applied
+        else hashlib.sha256(json.dumps([row, error], sort_keys=True, default=str).encode()).hexdigest()
+    )
     seen[what] += 1
     return Job(number=index + 1, row=row, key=f"{what[:32]}-{seen[what]}", graph=applied, error=error)
 
@@ -78,7 +84,9 @@ def _applied(graph: Graph, row: dict[str, Any], number: int) -> Graph:
 
 def _word(words: dict[str, str], column: str) -> str:
     if column not in words:
-        raise InputError(f"the file name asks for {{{column}}}, which this row does not give; it gives {', '.join(words)}")
+        raise InputError(
+            f"the file name asks for {{{column}}}, which this row does not give; it gives {', '.join(words)}"
+        )
     return words[column]
 
 
@@ -96,9 +104,13 @@ def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Gr
         if "." in column:
             node = graph.find(column.rpartition(".")[0])
             if column.rpartition(".")[2] not in node.inputs:
-                raise InputError(f"{path}: {node} has no input {column.rpartition('.')[2]!r}; it has {', '.join(node.inputs)}")
+                raise InputError(
+                    f"{path}: {node} has no input {column.rpartition('.')[2]!r}; it has {', '.join(node.inputs)}"
+                )
         elif column not in asked:
-            raise InputError(f"{path}: the column {column!r} is neither NODE.INPUT nor used as {{{column}}} in a {NAME_INPUT}")
+            raise InputError(
+                f"{path}: the column {column!r} is neither NODE.INPUT nor used as {{{column}}} in a {NAME_INPUT}"
+            )
     for column in asked - set(columns) - {"job"}:
         raise InputError(f"a {NAME_INPUT} of the workflow asks for {{{column}}}, but {path} has no such column")
 
@@ -129,7 +141,10 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[dict[str, Any], str]]:
         raise InputError(f"{path} is no CSV table: {error}") from error
     header = [name.strip() for name in table[0]] if table else []
     if not all(header) or len(set(header)) != len(header):
-        raise InputError(f"the first line of {path} must name each column once; it has {', '.join(map(repr, header[:12])) or 'nothing'}")
+        raise InputError(
+            f"the first line of {path} must name each column once; it has"
+            f" {', '.join(map(repr, header[:12])) or 'nothing'}"
+        )
     for cells in table[1:]:
         if cells:
             wrong = "" if len(cells) == len(header) else f"the row has {len(cells)} cells, the header {len(header)}"

@@ -17,23 +17,35 @@ MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 60
 """Levels of lists and objects; workflows of the interface stay below 15."""
 
-_JSON_WORDS = {list: "a list", str: "text", int: "a number", float: "a number", bool: "true or false", type(None): "nothing"}
+_JSON_WORDS = {
+    list: "a list",
+    str: "text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "nothing",
+}
 _CARRIERS = {".png", ".webp", ".mp4", ".mov", ".m4v", ".webm", ".mkv"}
 """Endings of files that a workflow can travel in."""
 
 
 def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The workflow that a file is or carries, in whichever format it has there, and the interface's copy where there is one.
+    """The workflow that a file is or carries, in whichever format it has there, and the interface's copy where there
+    is one.
 
     A video or image carries what ran (`prompt`) and what the interface showed (`workflow`): what ran counts.
 
     Raises InputError for a file that is missing, too large, no JSON or without a workflow.
     """
     if not path.is_file():
-        raise InputError(f"{path} is no file; name a workflow" if path.exists() else f"there is no workflow file {path}")
+        raise InputError(
+            f"{path} is no file; name a workflow" if path.exists() else f"there is no workflow file {path}"
+        )
     if path.suffix.lower() in _CARRIERS:
         carried = _carried(path)
-        found = [parse(carried[n].encode(), where=f"the {n} inside {path}") for n in ("prompt", "workflow") if carried.get(n)]
+        found = [
+            parse(carried[n].encode(), where=f"the {n} inside {path}") for n in ("prompt", "workflow") if carried.get(n)
+        ]
         if not found:
             raise InputError(f"{path} carries no workflow; files that ComfyUI or sora saved do")
         return found[0], next((document for document in found if is_saved_format(document)), None)
@@ -54,7 +66,9 @@ def parse(data: bytes, *, where: str) -> dict[str, Any]:
     if not data.strip():
         raise InputError(f"{where} is empty")
     try:
-        document = json.loads(data.decode("utf-8-sig"), parse_constant=str)  # NaN: where a number belongs, validation refuses it
+        document = json.loads(
+            data.decode("utf-8-sig"), parse_constant=str
+        )  # NaN: where a number belongs, validation refuses it
     except UnicodeDecodeError as error:
         raise InputError(f"{where} is not UTF-8 text (byte {error.start}); save the workflow as JSON again") from error
     except json.JSONDecodeError as error:

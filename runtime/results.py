@@ -33,12 +33,15 @@ def write_table(path: Path, jobs: list[Job], outcomes: list[Outcome]) -> None:
 
 
 def write_contact_sheet(path: Path, output: Path, outcomes: list[Outcome]) -> int:
-    """A picture with the middle frame of each job's first file, 8 to a row. Returns how many jobs it shows; 0 writes nothing."""
+    """A picture with the middle frame of each job's first file, 8 to a row. Returns how many jobs it shows; 0 writes
+    nothing."""
     from ..sora_core.media.sheet import contact_sheet  # here: a batch that made nothing needs no video library
 
     tiles, captions = [], []
     for outcome in [outcome for outcome in outcomes if outcome.status == "done"][:_MOST]:
-        shown = next((name for name in outcome.files if Path(name).suffix.lower() in KINDS["image"] | KINDS["video"]), None)
+        shown = next(
+            (name for name in outcome.files if Path(name).suffix.lower() in KINDS["image"] | KINDS["video"]), None
+        )
         if shown is None:
             continue
         try:

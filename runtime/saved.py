@@ -1,11 +1,13 @@
 """From the format that the interface saves to the API's: what its "queue" button does, without a browser.
 
 A saved file is a drawing: nodes with widget values by position, links by number, and things that only the drawing knows
-(notes, reroutes, primitives, groups, subgraphs, muted and bypassed nodes). Here a *scope* is one level of the drawing: the
+(notes, reroutes, primitives, groups, subgraphs, muted and bypassed nodes). Here a *scope* is one level of the
+drawing: the
 file itself, or one use of a subgraph. Every input asks "where does your value come from?", and `_follow` walks from
 link to link, through scopes, until it meets a real node, a constant or nothing.
 
-`comfy-cli` has a converter too. Ours is short, needs no further packages, and refuses where that one logs and goes on; the
+`comfy-cli` has a converter too. Ours is short, needs no further packages, and refuses where that one logs and goes
+on; the
 tests compare the two where comfy-cli is installed.
 """
 
@@ -63,7 +65,8 @@ class _Scope:
 def from_saved(document: dict[str, Any], info: Info) -> Graph:
     """Converts a saved workflow. Node types that `info` does not know are kept, so that validation can name them.
 
-    Raises InputError where the file is no drawing: nodes or links that cannot be read, subgraphs that contain themselves.
+    Raises InputError where the file is no drawing: nodes or links that cannot be read, subgraphs that contain
+    themselves.
     """
     prompt: dict[str, Any] = {}
     controls: dict[tuple[str, str], str] = {}
@@ -97,7 +100,9 @@ def _scopes(document: dict[str, Any]) -> list[_Scope]:
                 raise InputError(f"the subgraph {str(definition.get('name', user['type']))[:60]!r} contains itself")
             total += len(inner.nodes)
             if total > MAX_NODES:
-                raise InputError(f"the workflow has more than {MAX_NODES:,} nodes with its subgraphs; at most that many are read")
+                raise InputError(
+                    f"the workflow has more than {MAX_NODES:,} nodes with its subgraphs; at most that many are read"
+                )
             scope.inner[key] = inner
             scopes.append(inner)
     return scopes
@@ -111,7 +116,11 @@ def _scope(drawing: dict[str, Any], prefix: str, outer: _Scope | None = None, us
     if len(listed) > MAX_NODES:
         raise InputError(f"the workflow has {len(listed):,} nodes; at most {MAX_NODES:,} are read")
     for node in listed:
-        if not isinstance(node, dict) or not isinstance(node.get("id"), (int, str)) or not isinstance(node.get("type"), str):
+        if (
+            not isinstance(node, dict)
+            or not isinstance(node.get("id"), (int, str))
+            or not isinstance(node.get("type"), str)
+        ):
             raise InputError(f"a node of the saved workflow has no id or no type: {str(node)[:80]}")
         if str(node["id"]) in nodes:
             raise InputError(f"two nodes of the saved workflow have the id {node['id']}")
@@ -132,7 +141,11 @@ def _scope(drawing: dict[str, Any], prefix: str, outer: _Scope | None = None, us
     if user is not None:
         scope.given = {str(item.get("name")): item.get("link") for item in _dicts(user.get("inputs"))}
         inputs = [item for node in nodes.values() for item in _dicts(node.get("inputs"))]
-        fed = {item["link"] for item in inputs if isinstance(item.get("widget"), dict) and isinstance(item.get("link"), (int, str))}
+        fed = {
+            item["link"]
+            for item in inputs
+            if isinstance(item.get("widget"), dict) and isinstance(item.get("link"), (int, str))
+        }
         declared = _dicts(drawing.get("inputs"))
         scope.names = [str(item.get("name")) for item in declared]
         scope.promoted = [str(item.get("name")) for item in declared if _meets(item.get("linkIds"), fed)]
@@ -166,7 +179,8 @@ def _sources(scope: _Scope, node: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _follow(scope: _Scope, number: Any) -> Any:
-    """Where a link's value comes from: `[node id, slot]`, a constant, or _NOTHING (muted, or not connected after all)."""
+    """Where a link's value comes from: `[node id, slot]`, a constant, or _NOTHING (muted, or not connected after
+    all)."""
     walked: list[tuple[_Scope, Any]] = []
     while len(walked) <= MAX_NODES:
         answer = scope.answers.get(number) if isinstance(number, (int, str)) else _NOTHING
@@ -216,7 +230,8 @@ def _from_outside(scope: _Scope, slot: int) -> Any:
 
 
 def _passed_through(node: dict[str, Any], slot: int) -> Any:
-    """The input link that a bypassed node hands on: beside the output where that fits, else of its type, else the first that fits."""
+    """The input link that a bypassed node hands on: beside the output where that fits, else of its type, else the
+    first that fits."""
     outputs, inputs = _dicts(node.get("outputs")), _dicts(node.get("inputs"))
     kind = outputs[slot].get("type") if 0 <= slot < len(outputs) else None
     fitting = [item for item in inputs if kind is not None and types_fit(kind, item.get("type"))]
@@ -243,7 +258,11 @@ def _widget_values(node: dict[str, Any], info: dict[str, Any] | None) -> tuple[d
             out[name] = spec["default"]
         if _controlled(name, spec) and queue and queue[0] in CONTROLS:
             controls[name] = queue.pop(0)
-        if any(str(flag).endswith("_upload") for flag in spec) and queue and queue[0] in ("image", "video", "audio", "file"):
+        if (
+            any(str(flag).endswith("_upload") for flag in spec)
+            and queue
+            and queue[0] in ("image", "video", "audio", "file")
+        ):
             queue.pop(0)
     return out, controls
 

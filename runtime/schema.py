@@ -1,10 +1,12 @@
 """The part of ComfyUI's V3 node schema that our nodes use, for machines without ComfyUI.
 
-`nodes/host.py` takes `io` from ComfyUI where it is installed and this module where it is not. Only the fields we use are here;
+`nodes/host.py` takes `io` from ComfyUI where it is installed and this module where it is not. Only the fields we use
+are here;
 what `GET_NODE_INFO_V1` gives is what the host's `/object_info` gives (compared in the tests against a real ComfyUI).
 
     class Blur(io.ComfyNode):
-        def define_schema(cls): return io.Schema(node_id="SoraBlur", inputs=[io.Image.Input("image")], outputs=[io.Image.Output()])
+        def define_schema(cls): return io.Schema(node_id="SoraBlur", inputs=[io.Image.Input("image")],
+        outputs=[io.Image.Output()])
         def execute(cls, image): return io.NodeOutput(blurred)
 """
 
@@ -16,8 +18,10 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 __all__ = [
-    "Boolean", "Clip", "Combo", "ComfyExtension", "ComfyNode", "Conditioning", "Custom", "Float", "FolderType", "Hidden",
-    "Image", "Int", "Latent", "Mask", "Model", "NodeOutput", "NumberDisplay", "Schema", "String", "UploadType", "Vae", "Video",
+    "Boolean", "Clip", "Combo", "ComfyExtension", "ComfyNode", "Conditioning", "Custom", "Float", "FolderType",
+    "Hidden",
+    "Image", "Int", "Latent", "Mask", "Model", "NodeOutput", "NumberDisplay", "Schema", "String", "UploadType",
+    "Vae", "Video",
 ]  # fmt: skip
 
 
@@ -59,7 +63,9 @@ class Input:
 
     io_type: ClassVar[str] = "*"
 
-    def __init__(self, id: str, display_name: str | None = None, optional: bool = False, tooltip: str | None = None) -> None:
+    def __init__(
+        self, id: str, display_name: str | None = None, optional: bool = False, tooltip: str | None = None
+    ) -> None:
         self.id, self.display_name, self.optional, self.tooltip = id, display_name, optional, tooltip
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,7 +120,9 @@ class Boolean:
     class Input(WidgetInput):
         io_type = "BOOLEAN"
 
-        def __init__(self, id: str, *, label_on: str | None = None, label_off: str | None = None, **common: Any) -> None:
+        def __init__(
+            self, id: str, *, label_on: str | None = None, label_off: str | None = None, **common: Any
+        ) -> None:
             super().__init__(id, **common, label_on=label_on, label_off=label_off)
 
     class Output(Output):
@@ -139,7 +147,15 @@ class Int:
             **common: Any,
         ) -> None:
             display = display_mode.value if display_mode else None
-            super().__init__(id, **common, min=min, max=max, step=step, control_after_generate=control_after_generate, display=display)
+            super().__init__(
+                id,
+                **common,
+                min=min,
+                max=max,
+                step=step,
+                control_after_generate=control_after_generate,
+                display=display,
+            )
 
     class Output(Output):
         io_type = "INT"
@@ -255,7 +271,10 @@ class Schema:
         """This node's entry in `/object_info`."""
         inputs: dict[str, dict[str, Any]] = {"required": {}}
         for item in self.inputs:
-            inputs.setdefault("optional" if item.optional else "required", {})[item.id] = (item.get_io_type(), item.as_dict())
+            inputs.setdefault("optional" if item.optional else "required", {})[item.id] = (
+                item.get_io_type(),
+                item.as_dict(),
+            )
         if self.hidden:
             inputs["hidden"] = {h.name: (h.value,) for h in self.hidden}
         return {

@@ -1,4 +1,5 @@
-"""The same workflow on a running ComfyUI: input files go up, outputs come back. Only the server that the user names is spoken to."""
+"""The same workflow on a running ComfyUI: input files go up, outputs come back. Only the server that the user names
+is spoken to."""
 
 from __future__ import annotations
 
@@ -70,7 +71,9 @@ class Server:
         while True:
             try:
                 queued = any(item[1] == run for items in self._json("/queue").values() for item in items)
-                entry = self._json(f"/history/{quote(run)}").get(run)  # asked last: a run goes from the queue to the history
+                entry = self._json(f"/history/{quote(run)}").get(
+                    run
+                )  # asked last: a run goes from the queue to the history
                 seen = time.monotonic()
             except ResourceError:
                 if time.monotonic() - seen > _PATIENCE:
@@ -81,7 +84,10 @@ class Server:
                 _check_success(entry)
                 return entry
             if not queued:
-                raise SoraError(f"{self.url} no longer knows the run {run}; it was deleted from the queue or the server was restarted")
+                raise SoraError(
+                    f"{self.url} no longer knows the run {run}; it was deleted from the queue or the server was"
+                    " restarted"
+                )
             session.report("", 0, 0)
             time.sleep(_WAIT)
 
@@ -100,13 +106,18 @@ class Server:
         return name
 
     def _uploaded(self, graph: Graph, session: Session) -> Graph:
-        """Sends the input files that are here, and names them as the server does. What is not here is the server's to find."""
+        """Sends the input files that are here, and names them as the server does. What is not here is the server's to
+        find."""
         for node in list(graph.nodes.values()):
             inputs = self.object_info().get(node.kind, {}).get("input", {})
             for name, spec in {**inputs.get("required", {}), **inputs.get("optional", {})}.items():
                 flags = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
                 value = node.inputs.get(name)
-                if any(str(flag).endswith("_upload") for flag in flags) and value is not None and not isinstance(value, Link):
+                if (
+                    any(str(flag).endswith("_upload") for flag in flags)
+                    and value is not None
+                    and not isinstance(value, Link)
+                ):
                     try:
                         path = session.input_path(str(value))
                     except InputError:
@@ -122,7 +133,9 @@ class Server:
             head.format("image", f'; filename="{quote(path.name)}"').encode() + path.read_bytes() + b"\r\n",
             f"--{edge}--\r\n".encode(),
         ]
-        with self._open("/upload/image", b"".join(parts), {"Content-Type": f"multipart/form-data; boundary={edge}"}) as answer:
+        with self._open(
+            "/upload/image", b"".join(parts), {"Content-Type": f"multipart/form-data; boundary={edge}"}
+        ) as answer:
             kept = json.load(answer)
         return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else str(kept["name"])
 
@@ -132,7 +145,9 @@ class Server:
             try:
                 found = json.load(answer)
             except ValueError as error:
-                raise ResourceError(f"{self.url}{path} did not answer as a ComfyUI does; is the address right?") from error
+                raise ResourceError(
+                    f"{self.url}{path} did not answer as a ComfyUI does; is the address right?"
+                ) from error
         if not isinstance(found, dict):
             raise ResourceError(f"{self.url}{path} did not answer as a ComfyUI does; is the address right?")
         return found
@@ -143,10 +158,14 @@ class Server:
             return urlopen(request, timeout=self.timeout)  # noqa: S310
         except HTTPError as error:
             with error:
-                raise InputError(_refusal(_decoded(error.read())) or f"{self.url}{path} answered {error.code} {error.reason}") from error
+                raise InputError(
+                    _refusal(_decoded(error.read())) or f"{self.url}{path} answered {error.code} {error.reason}"
+                ) from error
         except (URLError, HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or error
-            raise ResourceError(f"{self.url} cannot be reached: {reason}; start ComfyUI there or name another --server") from error
+            raise ResourceError(
+                f"{self.url} cannot be reached: {reason}; start ComfyUI there or name another --server"
+            ) from error
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
@@ -163,7 +182,10 @@ def _refusal(answer: dict[str, Any]) -> str:
     for node, found in (answer.get("node_errors") or {}).items():
         for mistake in found.get("errors", []):
             where = mistake.get("extra_info", {}).get("input_name", "")
-            lines.append(f"node {node} ({found.get('class_type')}), input {where}: {mistake.get('message')} ({mistake.get('details')})")
+            lines.append(
+                f"node {node} ({found.get('class_type')}), input {where}: {mistake.get('message')}"
+                f" ({mistake.get('details')})"
+            )
     error = answer.get("error")
     if not lines and isinstance(error, dict):
         lines.append(" ".join(str(error.get(name)) for name in ("message", "details") if error.get(name)))
@@ -174,9 +196,14 @@ def _check_success(entry: dict[str, Any]) -> None:
     status = entry.get("status") or {}
     for kind, told in status.get("messages", []):
         if kind == "execution_error":
-            raise SoraError(f"node {told.get('node_id')} ({told.get('node_type')}): {str(told.get('exception_message', '')).strip()}")
+            raise SoraError(
+                f"node {told.get('node_id')} ({told.get('node_type')}):"
+                f" {str(told.get('exception_message', '')).strip()}"
+            )
         if kind == "execution_interrupted":
-            raise SoraError(f"the run was stopped on the server at node {told.get('node_id')} ({told.get('node_type')})")
+            raise SoraError(
+                f"the run was stopped on the server at node {told.get('node_id')} ({told.get('node_type')})"
+            )
     if status.get("status_str") == "error":
         raise SoraError("the run failed on the server, which did not say why; its log does")
 

@@ -96,7 +96,11 @@ class Session:
     def model_files(self, kind: str) -> list[str]:
         """Names of the weights in a folder of `models`, subfolders included, sorted."""
         folder = self.models / kind
-        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors")) if folder.is_dir() else []
+        return (
+            sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors"))
+            if folder.is_dir()
+            else []
+        )
 
     def model_path(self, kind: str, name: str) -> Path:
         """A weights file that exists."""
@@ -110,7 +114,9 @@ class Session:
         base = inside(self.output, prefix, what="output")
         folder = base.parent.relative_to(self.output)
         homes = [root / folder for root in (self.output, self.staging) if root is not None]
-        number = 1 + max((_number(path.name, base.name) for home in homes if home.is_dir() for path in home.iterdir()), default=0)
+        number = 1 + max(
+            (_number(path.name, base.name) for home in homes if home.is_dir() for path in home.iterdir()), default=0
+        )
         name = (folder / f"{base.name}_{number:05}_{suffix}").as_posix()
         target = (self.staging or self.output) / name
         make_folder(target.parent)

@@ -1,7 +1,9 @@
 """Everything that is wrong with a workflow, found before anything runs.
 
-The rules are ComfyUI's: only nodes that lead to an output count, links must join types that fit, constants must lie in their
-range or list, and a node's own `validate_inputs` has a say. Two are firmer: a fraction is no whole number, and one broken output
+The rules are ComfyUI's: only nodes that lead to an output count, links must join types that fit, constants must lie
+in their
+range or list, and a node's own `validate_inputs` has a say. Two are firmer: a fraction is no whole number, and one
+broken output
 stops the run instead of being left out.
 """
 
@@ -58,9 +60,14 @@ class Plan:
 def plan(graph: Graph, registry: Registry) -> Plan:
     """Checks a workflow. Raises WorkflowError with everything that is wrong."""
     problems = [_missing(node, graph, registry) for node in graph.nodes.values() if node.kind not in registry]
-    outputs = [node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]]
+    outputs = [
+        node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]
+    ]
     if not outputs and not problems:
-        raise InputError("the workflow has no output node, so there is nothing to run; add one that saves or shows, such as SoraSaveVideo")
+        raise InputError(
+            "the workflow has no output node, so there is nothing to run; add one that saves or shows, such as"
+            " SoraSaveVideo"
+        )
     needed = _upstream(graph, outputs)
     nodes = dict(graph.nodes)
     for node_id in needed:
@@ -85,12 +92,23 @@ def _missing(node: Node, graph: Graph, registry: Registry) -> Problem:
     if node.pack == "comfy-core":
         expected = f"a node that is here; {node.kind[:80]} is part of ComfyUI itself (run it there with --server){hint}"
     elif node.pack:
-        expected = f"a node that is here; this one is of the pack {node.pack} (run it in a ComfyUI that has it, with --server){hint}"
+        expected = (
+            f"a node that is here; this one is of the pack {node.pack} (run it in a ComfyUI that has it, with"
+            f" --server){hint}"
+        )
     elif graph.saved:
-        expected = f"a node that is here; the file does not say its pack, most likely ComfyUI itself (run it there with --server){hint}"
+        expected = (
+            "a node that is here; the file does not say its pack, most likely ComfyUI itself (run it there with"
+            f" --server){hint}"
+        )
     else:
-        expected = f"a node that is here; files in the API's format name no packs (run it in a ComfyUI that has it, with --server){hint}"
-    return Problem(node=node.id[:40], kind=node.kind[:80], input="", given="a node type that is missing", expected=expected)
+        expected = (
+            "a node that is here; files in the API's format name no packs (run it in a ComfyUI that has it, with"
+            f" --server){hint}"
+        )
+    return Problem(
+        node=node.id[:40], kind=node.kind[:80], input="", given="a node type that is missing", expected=expected
+    )
 
 
 def _upstream(graph: Graph, outputs: list[str]) -> list[str]:
@@ -137,7 +155,11 @@ def _circle(graph: Graph, waits: dict[str, set[str]]) -> Problem:
     shown = " <- ".join([*members[:8], *(["..."] if len(members) > 8 else []), members[0]])
     node = graph.nodes[name]
     return Problem(
-        node=name, kind=node.kind, input="", given=f"links in a circle ({shown})", expected="links that lead from loaders to outputs"
+        node=name,
+        kind=node.kind,
+        input="",
+        given=f"links in a circle ({shown})",
+        expected="links that lead from loaders to outputs",
     )
 
 
@@ -170,7 +192,9 @@ def _check_link(node: Node, name: str, kind: Any, link: Link, graph: Graph, regi
         if not 0 <= link.slot < len(outputs):
             yield _problem(node, name, f"output {link.slot} of {source}", f"one of its {len(outputs)} outputs")
         elif not types_fit(outputs[link.slot], kind):
-            yield _problem(node, name, f"{_shown_type(outputs[link.slot])} of {source}", f"a link of type {_shown_type(kind)}")
+            yield _problem(
+                node, name, f"{_shown_type(outputs[link.slot])} of {source}", f"a link of type {_shown_type(kind)}"
+            )
 
 
 class _MisfitError(ValueError):
@@ -197,7 +221,13 @@ def _value(value: Any, kind: Any, options: dict[str, Any]) -> Any:
 
 def _number(value: Any, kind: str, options: dict[str, Any]) -> int | float:
     low, high = options.get("min"), options.get("max")
-    span = f" from {low} to {high}" if low is not None and high is not None else f" of at least {low}" if low is not None else ""
+    span = (
+        f" from {low} to {high}"
+        if low is not None and high is not None
+        else f" of at least {low}"
+        if low is not None
+        else ""
+    )
     expected = f"a {'whole number' if kind == 'INT' else 'number'}{span}"
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise _MisfitError(expected)
@@ -276,7 +306,9 @@ def _problem(node: Node, name: str, given: str, expected: str) -> Problem:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else f"a number of {value.bit_length()} bits"
+    text = (
+        repr(value) if not isinstance(value, int) or abs(value) < 10**30 else f"a number of {value.bit_length()} bits"
+    )
     return text if len(text) <= 80 else text[:77] + "..."
 
 

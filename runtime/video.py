@@ -52,7 +52,9 @@ class VideoFromFile:
         from ..sora_core.media.read import read_video
 
         video = read_video(self._path)
-        return VideoComponents(images=video.frames.float() / 255, frame_rate=Fraction(video.fps).limit_denominator(100_000))
+        return VideoComponents(
+            images=video.frames.float() / 255, frame_rate=Fraction(video.fps).limit_denominator(100_000)
+        )
 
 
 class VideoFromComponents:

@@ -1,6 +1,7 @@
 """Weights on disk: safetensors only, the config in the file's own metadata.
 
-A safetensors file is eight bytes of length, a JSON header with names, shapes and metadata, then the numbers. The header is
+A safetensors file is eight bytes of length, a JSON header with names, shapes and metadata, then the numbers. The
+header is
 read and checked here before anything is mapped, so that a truncated or foreign file is named as what it is. Pickle
 checkpoints are refused: opening one runs whatever code it carries.
 """
@@ -71,7 +72,13 @@ class LazyTensors(Mapping[str, Tensor]):
         return len(self.names)
 
 
-def save(path: str | Path, tensors: Mapping[str, Tensor], *, config: dict[str, Any], metadata: Mapping[str, str] | None = None) -> None:
+def save(
+    path: str | Path,
+    tensors: Mapping[str, Tensor],
+    *,
+    config: dict[str, Any],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write tensors and their config, whole or not at all. Raises ResourceError where the file cannot be written."""
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -106,7 +113,8 @@ def unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load(path: str | Path, *, device: str = "cpu") -> Checkpoint:
-    """Open a weights file, memory-mapped. Raises CheckpointError for a file that is missing, truncated, foreign or pickled."""
+    """Open a weights file, memory-mapped. Raises CheckpointError for a file that is missing, truncated, foreign or
+    pickled."""
     path = Path(path)
     header = read_header(path)
     try:
@@ -131,7 +139,8 @@ def read_header(path: str | Path) -> Header:
     size = path.stat().st_size
     if size != expected:
         raise CheckpointError(
-            f"{path} is {'truncated' if size < expected else 'damaged'}: {size} of {expected} bytes; fetch or save it again."
+            f"{path} is {'truncated' if size < expected else 'damaged'}: {size} of {expected} bytes; fetch or save it"
+            " again."
         )
     return Header(config=config, metadata=metadata, shapes=shapes, dtypes=dtypes)
 
@@ -149,7 +158,9 @@ def parse_header(path: Path) -> tuple[dict[str, Any], int]:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
     if len(start) < 8 or not text.startswith(b"{"):
-        raise CheckpointError(f"{path} is not a safetensors file, or is truncated; name a file that ends in .safetensors.")
+        raise CheckpointError(
+            f"{path} is not a safetensors file, or is truncated; name a file that ends in .safetensors."
+        )
     if len(text) < length:
         raise CheckpointError(f"{path} is truncated inside its header; fetch or save it again.")
     try:
@@ -160,11 +171,14 @@ def parse_header(path: Path) -> tuple[dict[str, Any], int]:
 
 def refuse_pickle(path: Path, start: bytes) -> None:
     if path.suffix.lower() in PICKLE_SUFFIXES or start.startswith(PICKLE_MAGIC):
-        raise CheckpointError(f"{path} is a pickle checkpoint, which can run any code when opened; convert it to .safetensors.")
+        raise CheckpointError(
+            f"{path} is a pickle checkpoint, which can run any code when opened; convert it to .safetensors."
+        )
 
 
 def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str = "") -> None:
-    """Fill a module with the tensors under `prefix`, one at a time; a module on the meta device takes them over as they are.
+    """Fill a module with the tensors under `prefix`, one at a time; a module on the meta device takes them over as
+    they are.
 
     Raises CheckpointError that names what is missing, foreign or of another shape; the module is untouched then.
     """
@@ -176,7 +190,9 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str =
         parts = [listed("missing", missing), listed("foreign", foreign)]
         raise CheckpointError(f"these weights do not fit {type(module).__name__}: {'; '.join(p for p in parts if p)}.")
     values = {name: tensors[given[name]] for name in wanted}
-    wrong = [f"{n} {list(v.shape)} for {list(wanted[n].shape)}" for n, v in values.items() if v.shape != wanted[n].shape]
+    wrong = [
+        f"{n} {list(v.shape)} for {list(wanted[n].shape)}" for n, v in values.items() if v.shape != wanted[n].shape
+    ]
     if wrong:
         raise CheckpointError(f"these weights do not fit {type(module).__name__}: {listed('of another shape', wrong)}.")
     module.load_state_dict(values, strict=True, assign=any(t.is_meta for t in wanted.values()))

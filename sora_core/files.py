@@ -49,7 +49,8 @@ def size_text(count: float) -> str:
 
 
 def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
-    """Raise ResourceError unless a file of `estimated_bytes` can be written at `path`. Called before the work begins."""
+    """Raise ResourceError unless a file of `estimated_bytes` can be written at `path`. Called before the work
+    begins."""
     path = Path(path)
     folder = path.absolute().parent
     if not folder.is_dir():
@@ -64,7 +65,8 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
 
 
 def check_folder(folder: Path, estimated_bytes: int, *, what: Path | None = None) -> None:
-    """Raise ResourceError, naming `what` or the folder, unless files of `estimated_bytes` together can be made in a folder."""
+    """Raise ResourceError, naming `what` or the folder, unless files of `estimated_bytes` together can be made in a
+    folder."""
     what = what or folder
     probe = folder / f".{secrets.token_hex(4)}{PART}"
     try:
@@ -75,7 +77,9 @@ def check_folder(folder: Path, estimated_bytes: int, *, what: Path | None = None
         raise write_error(what, error) from error
     if estimated_bytes and free < estimated_bytes + MARGIN:
         need = size_text(estimated_bytes + MARGIN)
-        raise ResourceError(f"cannot write {what}: that needs about {need} of free space, and {size_text(free)} are free; name another.")
+        raise ResourceError(
+            f"cannot write {what}: that needs about {need} of free space, and {size_text(free)} are free; name another."
+        )
 
 
 @contextmanager

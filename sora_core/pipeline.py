@@ -22,7 +22,18 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoints, open_weights
-from .diffusion import FeatureCache, SamplerState, Stretch, anchor, draw_noise, renoise, ring, schedule, shift_for_tokens, span_prompts
+from .diffusion import (
+    FeatureCache,
+    SamplerState,
+    Stretch,
+    anchor,
+    draw_noise,
+    renoise,
+    ring,
+    schedule,
+    shift_for_tokens,
+    span_prompts,
+)
 from .diffusion import cfg as guided
 from .diffusion import sample as run_sampler
 from .diffusion.loop import Preview
@@ -39,7 +50,8 @@ from .types import Denoiser, LatentState, Progress
 from .vae import BundledCodec, CausalCodec, CodecConfig
 
 __all__ = [
-    "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "check_device", "check_memory", "decode_stream", "denoiser", "empty_state",
+    "DEFAULTS", "Defaults", "GenerateResult", "SoraModel", "check_device", "check_memory", "decode_stream",
+    "denoiser", "empty_state",
     "encode_text", "generate", "load_bundled", "load_codec", "load_open", "memory_estimate", "sample", "sample_video",
     "time_estimate",
 ]  # fmt: skip
@@ -49,7 +61,8 @@ CHUNK = 4
 TIMED = 1024
 """tokens at most of the step that is run to say how long sampling takes"""
 TIMED_WORK = 5 * 10**11
-"""multiplications at most of that step, down to an eighth of those tokens: a network of billions of weights is timed on fewer"""
+"""multiplications at most of that step, down to an eighth of those tokens: a network of billions of weights is timed
+on fewer"""
 METADATA_KEY = "sora"
 """in files made by `generate`: prompt and settings as JSON; the keys of ComfyUI's graph stay free"""
 
@@ -124,7 +137,9 @@ def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cp
         dit = DiT(DiTConfig(**_config(folder / "transformer.safetensors")))
     _fill(text, folder / "text.safetensors", device)
     _fill(dit, folder / "transformer.safetensors", device)
-    return SoraModel(codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, text.config.tokens), dit=dit)
+    return SoraModel(
+        codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, text.config.tokens), dit=dit
+    )
 
 
 def load_open(
@@ -199,7 +214,8 @@ def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> Late
 
 
 def denoiser(model: SoraModel, state: LatentState, fps: float, rows: Tensor | None = None) -> Denoiser:
-    """The network on the grid of a state, its weights laid out; `rows` [T]: which prompt of several each latent frame follows."""
+    """The network on the grid of a state, its weights laid out; `rows` [T]: which prompt of several each latent frame
+    follows."""
     dits = [dit.laid_out() for dit in (model.dit, model.low) if dit]
     networks = [DiTDenoiser(dit, positions=state.positions, spans=state.spans, fps=fps, rows=rows) for dit in dits]
     return networks[0] if model.low is None else experts(networks[0], networks[1], model.low_from)
@@ -227,10 +243,13 @@ def sample(
     resume: SamplerState | None = None,
     checkpoint: Callable[[SamplerState], None] | None = None,
 ) -> Tensor:
-    """A sampled latent [B,C,T,H,W] from a state and text features [B,S,D]; without `negative` guidance is against no text.
+    """A sampled latent [B,C,T,H,W] from a state and text features [B,S,D]; without `negative` guidance is against no
+    text.
 
-    loop: the clip is a ring. anchored: what is lost of `state.latent` on the way is given back (`diffusion.anchor`). shots: features
-    are [B,P,S,D] for P prompts, and these are the prompt of each latent frame, [T] int64, or the share of each prompt in each, [P,T]
+    loop: the clip is a ring. anchored: what is lost of `state.latent` on the way is given back (`diffusion.anchor`).
+    shots: features
+    are [B,P,S,D] for P prompts, and these are the prompt of each latent frame, [T] int64, or the share of each prompt
+    in each, [P,T]
     float (as many runs of the network). stretch: some of the steps alone.
     """
     _, t, h, w = state.latent.shape[1:]
@@ -249,7 +268,9 @@ def sample(
         uncond = uncond if cond.ndim == 3 else uncond[:, None].expand(-1, cond.shape[1], -1, -1)
     plain, network = network, guided(network, cfg, uncond=uncond, interval=model.cfg_interval)
     if model.low_cfg is not None and cfg != 1:
-        network = experts(network, guided(plain, model.low_cfg, uncond=uncond, interval=model.cfg_interval), model.low_from)
+        network = experts(
+            network, guided(plain, model.low_cfg, uncond=uncond, interval=model.cfg_interval), model.low_from
+        )
     if anchored:
         network = anchor(network, plain, state.latent, noise, uncond)
     if loop or model.ring:
@@ -271,11 +292,19 @@ def decode_stream(codec: CausalCodec, latent: Tensor, *, mid_stream: bool = Fals
         yield chunk.clamp(-1, 1)
 
 
-def sample_video(model: SoraModel, prompts: Sequence[str], size: VideoSize, *, seed: int = 0, **settings: Any) -> Tensor:
+def sample_video(
+    model: SoraModel, prompts: Sequence[str], size: VideoSize, *, seed: int = 0, **settings: Any
+) -> Tensor:
     """Videos [B,3,F,H,W] in -1..1 of a batch of prompts, trimmed to `size`. `settings` are those of `sample`."""
     grid = plan(size, model.geometry)
     noise = draw_noise(grid.shape, seed, count=len(prompts))
-    latent = sample(model, empty_state(grid, model.geometry, batch=len(prompts)), encode_text(model, prompts), noise=noise, **settings)
+    latent = sample(
+        model,
+        empty_state(grid, model.geometry, batch=len(prompts)),
+        encode_text(model, prompts),
+        noise=noise,
+        **settings,
+    )
     video = torch.cat(list(decode_stream(model.codec, latent)), 2)
     return video[:, :, : size.frames, : size.height, : size.width]
 
@@ -283,7 +312,9 @@ def sample_video(model: SoraModel, prompts: Sequence[str], size: VideoSize, *, s
 def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
     """Bytes that sampling and decoding a grid take beyond the weights, from above."""
     config = model.dit.config
-    step = 2 * grid.tokens * (config.width * 12 + config.mlp_width * 2) * model.dit.patch_embedding.weight.element_size()
+    step = (
+        2 * grid.tokens * (config.width * 12 + config.mlp_width * 2) * model.dit.patch_embedding.weight.element_size()
+    )
     channels, t, h, w = grid.shape
     factor = model.geometry.space_factor
     decode = min(t, CHUNK) * h * w * factor * factor // 16 * 192 * 4 * 6
@@ -319,8 +350,8 @@ def check_memory(model: SoraModel, grid: LatentGrid) -> None:
     free = _free_memory(model.device)
     if free is not None and need > free:
         raise ResourceError(
-            f"{grid.asked} needs about {size_text(need)} of memory ({grid.tokens:,} tokens) and {size_text(free)} is free; "
-            "choose a smaller size or fewer seconds"
+            f"{grid.asked} needs about {size_text(need)} of memory ({grid.tokens:,} tokens) and {size_text(free)} is"
+            " free; choose a smaller size or fewer seconds"
         )
 
 
@@ -347,7 +378,9 @@ def _free_memory(device: torch.device) -> int | None:
 def check_prompt(prompt: str, warn: Callable[[str], None] | None) -> None:
     """Raises InputError for an empty prompt; warns of words that the bundled model does not know."""
     if not prompt.strip():
-        raise InputError("the prompt is empty; say what to show, such as 'a red ball rolls to the left on snow at sunset'")
+        raise InputError(
+            "the prompt is empty; say what to show, such as 'a red ball rolls to the left on snow at sunset'"
+        )
     unknown = unknown_words(prompt)
     if unknown and warn is not None:
         warn(f"the bundled model does not know {', '.join(repr(word) for word in unknown)}; {known_summary()}")
@@ -369,7 +402,8 @@ def generate(
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> GenerateResult:
-    """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it cannot end well.
+    """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it
+    cannot end well.
 
     The bundled weights are loaded to `device` where no `model` is given.
     """
@@ -392,9 +426,13 @@ def generate(
     lap("text")
     noise = draw_noise(grid.shape, seed)
     state = empty_state(grid, model.geometry)
-    latent = sample(model, state, context, noise=noise, negative=against, steps=steps, cfg=cfg, fps=fps, progress=progress)
+    latent = sample(
+        model, state, context, noise=noise, negative=against, steps=steps, cfg=cfg, fps=fps, progress=progress
+    )
     lap("sample")
-    made_with = dict(prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps, steps=steps, cfg=cfg, seed=seed)
+    made_with = dict(
+        prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps, steps=steps, cfg=cfg, seed=seed
+    )
     _save(model, latent, asked, out, {METADATA_KEY: json.dumps(made_with)})
     lap("decode and save")
     return GenerateResult(path=out, size=asked, seconds_taken=taken)

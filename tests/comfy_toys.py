@@ -1,6 +1,8 @@
-"""A real ComfyUI with the pack for `test_comfy*.py`. They run where COMFYUI_PATH names a checkout (0.3.64 is the oldest).
+"""A real ComfyUI with the pack for `test_comfy*.py`. They run where COMFYUI_PATH names a checkout (0.3.64 is the
+oldest).
 
-COMFYUI_PYTHON: the Python that ComfyUI runs with, where it is not this one. COMFYUI_FULL=1: examples at full size and steps.
+COMFYUI_PYTHON: the Python that ComfyUI runs with, where it is not this one. COMFYUI_FULL=1: examples at full size and
+steps.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ FULL = bool(os.environ.get("COMFYUI_FULL"))
 
 needs_comfy = [
     pytest.mark.skipif(not COMFY, reason="COMFYUI_PATH names no ComfyUI checkout"),
-    pytest.mark.skipif(not (PACK / "sora_core/weights/transformer.safetensors").exists(), reason="the bundled weights are not here"),
+    pytest.mark.skipif(
+        not (PACK / "sora_core/weights/transformer.safetensors").exists(), reason="the bundled weights are not here"
+    ),
 ]
 
 
@@ -51,7 +55,17 @@ class Comfy:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.log = base / "log.txt"
-        command = [PYTHON, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
+        command = [
+            PYTHON,
+            "main.py",
+            "--cpu",
+            "--listen",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--base-directory",
+            str(base),
+        ]
         command += ["--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
         self.process = subprocess.Popen(command, cwd=COMFY, stdout=self.log.open("w"), stderr=subprocess.STDOUT)
         self.server = Server(f"http://127.0.0.1:{port}", timeout=120)
@@ -123,7 +137,8 @@ def stock(**changes: Any) -> Graph:
             "1": node("SoraLoadModel", model="bundled"),
             "2": node("CLIPTextEncode", clip=["1", 1], text="a red ball rolls to the left on snow at sunset"),
             "3": node("CLIPTextEncode", clip=["1", 1], text=""),
-            "4": node("SoraNoiseGrid", vae=["1", 2], aspect="square 1:1", short_side=96, width=96, height=96, seconds=0.6, fps=8.0),
+            "4": node("SoraNoiseGrid", vae=["1", 2], aspect="square 1:1", short_side=96, width=96, height=96,
+            seconds=0.6, fps=8.0),
             "5": node(
                 "KSampler", model=["1", 0], positive=["2", 0], negative=["3", 0], latent_image=["4", 0],
                 seed=3, steps=4, cfg=3.0, sampler_name="euler", scheduler="simple", denoise=1.0,
@@ -142,7 +157,10 @@ class Socket:
         host, port = server.url.removeprefix("http://").split(":")
         self.client, key = secrets.token_hex(8), b64encode(secrets.token_bytes(16)).decode()
         self.line = socket.create_connection((host, int(port)), timeout=120)
-        asked = f"GET /ws?clientId={self.client} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        asked = (
+            f"GET /ws?clientId={self.client} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection:"
+            " Upgrade\r\n"
+        )
         self.line.sendall(f"{asked}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
         self.stream = self.line.makefile("rb")
         while self.stream.readline().strip():

@@ -1,4 +1,5 @@
-"""A second device for machines that have none: its numbers lie in main memory, but do not mix with others, as with a graphics card."""
+"""A second device for machines that have none: its numbers lie in main memory, but do not mix with others, as with a
+graphics card."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ def done_there(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     far = [tensor for tensor in tensors if isinstance(tensor, FarTensor)]
     near = [tensor for tensor in tensors if not isinstance(tensor, FarTensor) and tensor.ndim]
     if far and near and not func.__name__.startswith(ANYWHERE):
-        raise RuntimeError(f"{func.__name__} of tensors on two devices, of {list(far[0].shape)} and {list(near[0].shape)}")
+        raise RuntimeError(
+            f"{func.__name__} of tensors on two devices, of {list(far[0].shape)} and {list(near[0].shape)}"
+        )
     given, settings = tree_map(lambda leaf: leaf.near if isinstance(leaf, FarTensor) else leaf, (args, kwargs))
     asked = kwargs.get("device")
     if asked is not None and torch.device(asked) == FAR:
@@ -106,7 +109,9 @@ def moved(module: nn.Module) -> nn.Module:
     """The module itself, with its numbers on FAR."""
     for part in module.modules():
         for name, parameter in part._parameters.items():
-            part._parameters[name] = None if parameter is None else nn.Parameter(FarTensor(parameter.data), requires_grad=False)
+            part._parameters[name] = (
+                None if parameter is None else nn.Parameter(FarTensor(parameter.data), requires_grad=False)
+            )
         for name, buffer in part._buffers.items():
             part._buffers[name] = None if buffer is None else FarTensor(buffer)
     return module

@@ -11,7 +11,9 @@ MEAN, STD = 0.7, 0.4
 NO_TEXT = torch.zeros(1, 1, 1)
 
 
-def state_of(*, kept: Tensor | None = None, mask: Tensor | None = None, latent: Tensor | None = None, batch: int = 1) -> LatentState:
+def state_of(
+    *, kept: Tensor | None = None, mask: Tensor | None = None, latent: Tensor | None = None, batch: int = 1
+) -> LatentState:
     """A state of SHAPE in which all is made, unless told otherwise."""
     zeros = torch.zeros(batch, *SHAPE)
     return LatentState(

@@ -30,7 +30,9 @@ def clip(count: int, **size: int) -> Clip:
 def sampled(edit: Edit, seed: int = 0) -> Tensor:
     """The edit's grid after two steps with a denoiser that makes grey."""
     noise = draw_noise(edit.state.latent.shape[1:], seed, count=len(edit.state.latent))
-    return sample(lambda x, *_: torch.zeros_like(x) + 0.1 * x, edit.state, noise, schedule("simple", 2), torch.zeros(1, 1, 1))
+    return sample(
+        lambda x, *_: torch.zeros_like(x) + 0.1 * x, edit.state, noise, schedule("simple", 2), torch.zeros(1, 1, 1)
+    )
 
 
 def pattern(edit: Edit) -> str:

@@ -1,4 +1,5 @@
 """Our model under ComfyUI's samplers, and ComfyUI's video models under our nodes; see `inside_toys.py`."""
+
 # ruff: noqa: I001 - inside_toys finds ComfyUI for what follows
 
 from __future__ import annotations
@@ -7,7 +8,8 @@ from typing import Any
 
 import torch
 from inside_toys import (
-    PROMPT, Our, adapters, comfy_objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny_ltx, tiny_wan, vae_like,
+    PROMPT, Our, adapters, comfy_objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny_ltx,
+    tiny_wan, vae_like,
 )  # fmt: skip
 import comfy.sd
 from sora_pack.nodes import editing, patches, preview  # type: ignore[import-not-found]
@@ -24,7 +26,9 @@ def check_samplers(our: Our) -> None:
     wide = grid(our.vae, 128, 64)
     differ("Sora Sampler, another size", ours(our.model, our.said, wide), ours(our.core, our.text, wide))
     small = grid(our.vae, 64, 64)
-    differ("KSampler at 64x64, not told", theirs(our.model, our.said, our.empty, small), ours(our.core, our.text, small))
+    differ(
+        "KSampler at 64x64, not told", theirs(our.model, our.said, our.empty, small), ours(our.core, our.text, small)
+    )
 
 
 def check_kept(our: Our) -> None:
@@ -43,14 +47,26 @@ def check_codec(our: Our) -> None:
     image = stock.VAEDecode().decode(our.vae, {"samples": latent})[0]
     same = torch.cat(list(pipeline.decode_stream(our.core.codec, latent)), 2)[0].movedim(0, -1)
     differ("VAEDecode", image, (same + 1) / 2)
-    differ("VAEDecodeTiled, one tile", stock.VAEDecodeTiled().decode(our.vae, {"samples": latent}, 512, 64, 64, 8)[0], image)
-    differ("VAEEncode", stock.VAEEncode().encode(our.vae, image)[0]["samples"], our.core.codec.encode(image.movedim(-1, 0)[None] * 2 - 1))
+    differ(
+        "VAEDecodeTiled, one tile",
+        stock.VAEDecodeTiled().decode(our.vae, {"samples": latent}, 512, 64, 64, 8)[0],
+        image,
+    )
+    differ(
+        "VAEEncode",
+        stock.VAEEncode().encode(our.vae, image)[0]["samples"],
+        our.core.codec.encode(image.movedim(-1, 0)[None] * 2 - 1),
+    )
     whole = torch.cat([image[:3], image[2:3].expand(2, -1, -1, -1)])
-    differ("VAEEncode, 3 frames", *(stock.VAEEncode().encode(our.vae, frames)[0]["samples"] for frames in (image[:3], whole)))
+    differ(
+        "VAEEncode, 3 frames",
+        *(stock.VAEEncode().encode(our.vae, frames)[0]["samples"] for frames in (image[:3], whole)),
+    )
 
 
 def check_verbs(our: Our) -> None:
-    """Edits sample through Sora Sampler, and through KSampler on a MODEL told of them, as through our own loop: spans, rings and shots."""
+    """Edits sample through Sora Sampler, and through KSampler on a MODEL told of them, as through our own loop:
+    spans, rings and shots."""
     empty = grid(our.vae, 128, 64, seconds=1.0, fps=12.0)
     clip = {**empty, "samples": ours(our.core, our.text, empty)}
     edits = {
@@ -64,7 +80,11 @@ def check_verbs(our: Our) -> None:
         told = patches.SoraModelForLatent.execute(our.model, latent).result[0]
         differ(f"{name}, by KSampler", theirs(told, our.said, our.empty, latent), same)
     styled, denoise = editing.SoraRestyleVideo.execute(our.vae, 0.9, "crop", samples=clip).result[:2]
-    differ("restyled", ours(our.model, our.said, styled, denoise=denoise), ours(our.core, our.text, styled, denoise=denoise))
+    differ(
+        "restyled",
+        ours(our.model, our.said, styled, denoise=denoise),
+        ours(our.core, our.text, styled, denoise=denoise),
+    )
     for transition in ("cut", "blend"):
         shots = f"0.5: {PROMPT}\n0.5: a blue cone on grass at noon"
         there, latent = editing.SoraStoryboard.execute(our.clip, our.vae, shots, transition, 0.25, empty).result[:2]
@@ -87,7 +107,10 @@ def check_ring(our: Our) -> None:
     assert not torch.equal(same, ours(our.core, our.text, latent)), "ring time does nothing"
     longer = editing.SoraExtendVideo.execute(our.vae, 0.5, "forward", 8, samples={**latent, "samples": same}).result[0]
     told, count = patches.SoraModelForLatent.execute(our.model, longer).result[0], longer["samples"].shape[2]
-    refused(f"of {count} latent frames and is given one of 1;", lambda: theirs(told, our.said, our.empty, grid(our.vae, 64, 64, 0)))
+    refused(
+        f"of {count} latent frames and is given one of 1;",
+        lambda: theirs(told, our.said, our.empty, grid(our.vae, 64, 64, 0)),
+    )
 
 
 def check_stock_features(our: Our) -> None:
@@ -100,9 +123,13 @@ def check_stock_features(our: Our) -> None:
     touched = our.model.clone()
     touched.add_patches({name: (torch.ones_like(weight) * 0.05,)})
     latent = grid(our.vae)
-    assert not torch.equal(ours(touched, our.said, latent), ours(our.model, our.said, latent)), "a weight patch changes nothing"
+    assert not torch.equal(ours(touched, our.said, latent), ours(our.model, our.said, latent)), (
+        "a weight patch changes nothing"
+    )
     differ("after a weight patch", ours(our.model, our.said, latent), ours(our.core, our.text, latent))
-    picture = preview.moving_preview(torch.zeros(1, channels, 3, 4, 4), our.model.get_model_object("latent_format"), 8.0)
+    picture = preview.moving_preview(
+        torch.zeros(1, channels, 3, 4, 4), our.model.get_model_object("latent_format"), 8.0
+    )
     assert picture and len(picture[1].frames) == 3
 
 
@@ -154,7 +181,8 @@ def check_ltx(our: Our) -> None:
 
 
 def check_theirs(name: str, model: Any, latent: Any) -> None:
-    """Our sampler gives what theirs gives, our patches act under theirs, kept parts stay, each shot follows its prompt."""
+    """Our sampler gives what theirs gives, our patches act under theirs, kept parts stay, each shot follows its
+    prompt."""
     known = {"attention_mask": torch.ones(1, 8, dtype=torch.int64)} if name == "LTX" else {}
     one, two = (torch.randn(1, 8, 4096, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
     said, none = [[one, known]], [[torch.zeros(1, 8, 4096), known]]
@@ -170,7 +198,9 @@ def check_theirs(name: str, model: Any, latent: Any) -> None:
     still = comfy_objects.patched(model, "nothing", lambda denoiser, options: denoiser)
     differ(f"{name} under an empty patch", ours(still, said, given, negative=none), kept)
     shares = torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]]).view(2, 1, 3, 1, 1).expand(-1, -1, -1, *plain.shape[3:])
-    shots = [[text, {**known, "mask": share, "mask_strength": 1.0}] for text, share in zip((one, two), shares, strict=True)]
+    shots = [
+        [text, {**known, "mask": share, "mask_strength": 1.0}] for text, share in zip((one, two), shares, strict=True)
+    ]
     same = [[one, {**entry[1]}] for entry in shots]
     differ(f"{name}, two shots of one prompt", theirs(model, same, none, latent), plain)
     assert not torch.allclose(theirs(model, shots, none, latent), plain), f"shots do nothing to {name}"

@@ -1,4 +1,6 @@
-"""What ComfyUI does with a MODEL, CLIP and VAE beside sampling, on ours: cast, offload, patch, save, cut, refuse; see `inside_toys.py`."""
+"""What ComfyUI does with a MODEL, CLIP and VAE beside sampling, on ours: cast, offload, patch, save, cut, refuse; see
+`inside_toys.py`."""
+
 # ruff: noqa: I001 - inside_toys finds ComfyUI for what follows
 
 from __future__ import annotations
@@ -8,14 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from inside_toys import (
-    LAYERS, PROMPT, Our, adapters, comfy_objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny, tiny_wan, vae_like,
+    LAYERS, PROMPT, Our, adapters, comfy_objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny,
+    tiny_wan, vae_like,
 )  # fmt: skip
 
 import comfy.ldm.modules.diffusionmodules.mmdit as mmdit
 import comfy.ops
 import folder_paths
 import torch
-from comfy_extras import nodes_context_windows, nodes_custom_sampler, nodes_easycache, nodes_model_advanced, nodes_model_merging
+from comfy_extras import (
+    nodes_context_windows,
+    nodes_custom_sampler,
+    nodes_easycache,
+    nodes_model_advanced,
+    nodes_model_merging,
+)
 from safetensors.torch import save_file
 from sora_pack.nodes import (  # type: ignore[import-not-found]
     cache, comfy_model, comfy_text, edit_adapters, editing, loading, patches, sampling, video,
@@ -36,11 +45,17 @@ def check_casting(our: Our) -> None:
         assert given[0].dtype == torch.float32, f"{type(module).__name__} is given {given[0].dtype}"
 
     for dtype in (torch.bfloat16, torch.float16, torch.float64):
-        net = comfy_model.SoraTransformer(our.core.dit.config, dtype=dtype, device="cpu", operations=comfy.ops.manual_cast).to(dtype)
+        net = comfy_model.SoraTransformer(
+            our.core.dit.config, dtype=dtype, device="cpu", operations=comfy.ops.manual_cast
+        ).to(dtype)
         net.load_state_dict(our.core.dit.state_dict())
-        plain = comfy_model.SoraTransformer(our.core.dit.config, dtype=torch.float32, operations=comfy.ops.disable_weight_init)
+        plain = comfy_model.SoraTransformer(
+            our.core.dit.config, dtype=torch.float32, operations=comfy.ops.disable_weight_init
+        )
         plain.load_state_dict(net.state_dict())
-        handles = [module.register_forward_pre_hook(watched) for module in net.modules() if isinstance(module, torch.nn.Linear)]
+        handles = [
+            module.register_forward_pre_hook(watched) for module in net.modules() if isinstance(module, torch.nn.Linear)
+        ]
         made = step(net, our)
         assert handles and made.dtype == torch.float32
         differ(f"weights in {dtype}", made, step(plain, our))
@@ -57,7 +72,9 @@ def check_low_memory(our: Our) -> None:
     }.items():
         key = next(key for key in patcher.model.state_dict() if key.endswith("ffn.0.weight"))
         patcher.add_patches({key: (torch.full_like(patcher.model.state_dict()[key], 0.01),)})
-        patcher.patch_model(device_to=torch.device("cpu"), lowvram_model_memory=2_000_000 if name.startswith("one") else 1)
+        patcher.patch_model(
+            device_to=torch.device("cpu"), lowvram_model_memory=2_000_000 if name.startswith("one") else 1
+        )
         assert patcher.model.model_lowvram and patcher.model.lowvram_patch_counter
         made = step(patcher.model.diffusion_model, our)
         patcher.unpatch_model(torch.device("cpu"))
@@ -65,7 +82,11 @@ def check_low_memory(our: Our) -> None:
         differ(f"transformer with {name}", made, step(patcher.model.diffusion_model, our))
     clip = comfy_text.sora_clip(our.core)
     clip.patcher.patch_model(device_to=torch.device("cpu"), lowvram_model_memory=1)
-    differ("text encoder with no memory", clip.cond_stage_model.encode_token_weights(clip.tokenize(PROMPT))[0], our.said[0][0])
+    differ(
+        "text encoder with no memory",
+        clip.cond_stage_model.encode_token_weights(clip.tokenize(PROMPT))[0],
+        our.said[0][0],
+    )
 
 
 def check_guiders(our: Our) -> None:
@@ -82,12 +103,16 @@ def check_guiders(our: Our) -> None:
         differ(name, made, ours(our.core, our.text, latent, cfg=cfg))
     for sampler in ("uni_pc", "res_multistep", "dpmpp_2m_sde", "lcm"):
         solver = custom.KSamplerSelect().get_sampler(sampler)[0]
-        assert custom.SamplerCustomAdvanced().sample(noise, guider, solver, sigmas, latent)[0]["samples"].isfinite().all(), sampler
+        assert (
+            custom.SamplerCustomAdvanced().sample(noise, guider, solver, sigmas, latent)[0]["samples"].isfinite().all()
+        ), sampler
     shifted = nodes_model_advanced.ModelSamplingSD3().patch(our.model, 4.5)[0]
     same = ours(shifted, our.said, latent)
     differ("ModelSamplingSD3, both samplers", theirs(shifted, our.said, our.empty, latent), same)
     differ("ModelSamplingSD3, our rule by hand", same, ours(our.core, our.text, latent))
-    assert not torch.equal(same, ours(nodes_model_advanced.ModelSamplingSD3().patch(our.model, 9.0)[0], our.said, latent))
+    assert not torch.equal(
+        same, ours(nodes_model_advanced.ModelSamplingSD3().patch(our.model, 9.0)[0], our.said, latent)
+    )
 
 
 def check_caches_and_windows(our: Our) -> None:
@@ -101,17 +126,29 @@ def check_caches_and_windows(our: Our) -> None:
         if name == "LazyCache":
             assert ours(patches.SoraRingTime.execute(cached).result[0], our.said, latent, steps=4).isfinite().all()
         else:
-            refused("take LazyCache with ring time", lambda cached=cached: ours(comfy_objects.ring_time(cached), our.said, latent))
+            refused(
+                "take LazyCache with ring time",
+                lambda cached=cached: ours(comfy_objects.ring_time(cached), our.said, latent),
+            )
     ours_cached = cache.SoraFeatureCache.execute(our.model, 0.05).result[0]
-    for made in (ours(ours_cached, our.said, latent, steps=25), theirs(ours_cached, our.said, our.empty, latent, steps=25)):
-        assert not torch.equal(made, plain) and (made - plain).abs().mean() < 0.1 * plain.abs().mean(), "Sora Feature Cache"
-    cut = nodes_context_windows.WanContextWindowsManualNode.execute(our.model, 13, 5, "standard_static", 1, False, "pyramid").result[0]
+    for made in (
+        ours(ours_cached, our.said, latent, steps=25),
+        theirs(ours_cached, our.said, our.empty, latent, steps=25),
+    ):
+        assert not torch.equal(made, plain) and (made - plain).abs().mean() < 0.1 * plain.abs().mean(), (
+            "Sora Feature Cache"
+        )
+    cut = nodes_context_windows.WanContextWindowsManualNode.execute(
+        our.model, 13, 5, "standard_static", 1, False, "pyramid"
+    ).result[0]
     assert ours(cut, our.said, latent).shape == plain.shape and ours(cut, our.said, latent).isfinite().all()
     shots = "1: a red ball on grass at noon\n1.5: a blue cone on grass at noon"
     board, given = editing.SoraStoryboard.execute(our.clip, our.vae, shots, "cut", 0.5, latent).result[:2]
     assert ours(cut, board, given).isfinite().all()
     refused("each become a loop under ring time", lambda: ours(comfy_objects.ring_time(cut), our.said, latent))
-    whole = nodes_context_windows.WanContextWindowsManualNode.execute(our.model, 81, 5, "standard_static", 1, False, "pyramid").result[0]
+    whole = nodes_context_windows.WanContextWindowsManualNode.execute(
+        our.model, 81, 5, "standard_static", 1, False, "pyramid"
+    ).result[0]
     differ("windows longer than the clip", ours(whole, our.said, latent, steps=25), plain)
 
 
@@ -135,7 +172,11 @@ def check_saved(our: Our) -> None:
     touched = stock.LoraLoaderModelOnly().load_lora_model_only(our.model, "ours.safetensors", 1.0)[0]
     dit = DiT(our.core.dit.config)
     dit.load_state_dict(merged)
-    same = ours(pipeline.SoraModel(codec=our.core.codec, text=our.core.text, tokenizer=our.core.tokenizer, dit=dit), our.text, latent)
+    same = ours(
+        pipeline.SoraModel(codec=our.core.codec, text=our.core.text, tokenizer=our.core.tokenizer, dit=dit),
+        our.text,
+        latent,
+    )
     made = ours(touched, our.said, latent)
     differ("LoRA", made, same)
     assert not torch.allclose(made, ours(our.model, our.said, latent)), "the LoRA changes nothing"
@@ -154,7 +195,10 @@ def check_tiles(our: Our) -> None:
     """Several tiles in space and time: the same picture but for the seams."""
     latent = grid(our.vae, 160, 128, 2.5)
     samples = {"samples": ours(our.model, our.said, latent, steps=8)}
-    whole, cut = stock.VAEDecode().decode(our.vae, samples)[0], stock.VAEDecodeTiled().decode(our.vae, samples, 64, 32, 12, 4)[0]
+    whole, cut = (
+        stock.VAEDecode().decode(our.vae, samples)[0],
+        stock.VAEDecodeTiled().decode(our.vae, samples, 64, 32, 12, 4)[0],
+    )
     assert whole.shape == cut.shape
     level = -10 * math.log10(float((whole - cut).square().mean()))
     assert level > 30, f"{level:.1f} dB"
@@ -165,8 +209,16 @@ def check_tiles(our: Our) -> None:
 def image_model() -> Any:
     """SD3 of one block, random."""
     config = {"target": "torch.nn.Linear", "params": {"in_features": 4096, "out_features": 64}}
-    sizes = {"input_size": None, "pos_embed_scaling_factor": None, "pos_embed_max_size": 8, "depth": 1, "adm_in_channels": 2048}
-    net = mmdit.OpenAISignatureMMDITWrapper(in_channels=16, context_embedder_config=config, qkv_bias=True, patch_size=2, **sizes, **LAYERS)
+    sizes = {
+        "input_size": None,
+        "pos_embed_scaling_factor": None,
+        "pos_embed_max_size": 8,
+        "depth": 1,
+        "adm_in_channels": 2048,
+    }
+    net = mmdit.OpenAISignatureMMDITWrapper(
+        in_channels=16, context_embedder_config=config, qkv_bias=True, patch_size=2, **sizes, **LAYERS
+    )
     return tiny(net)
 
 
@@ -186,16 +238,24 @@ def check_refusals(our: Our) -> None:
         "latent has 4 channels and the model (SoraBase) takes": lambda: ours(
             our.model, our.said, {"samples": torch.zeros(1, 4, 2, 12, 12)}
         ),
-        "latent is [1, 16, 12, 12], as image": lambda: ours(our.model, our.said, {"samples": torch.zeros(1, 16, 12, 12)}),
+        "latent is [1, 16, 12, 12], as image": lambda: ours(
+            our.model, our.said, {"samples": torch.zeros(1, 16, 12, 12)}
+        ),
         "latent is [1, 4, 8, 8], as image models make them; a video's": lambda: patches.SoraModelForLatent.execute(
             our.model, {"samples": torch.zeros(1, 4, 8, 8)}
         ),
-        "samples is [1, 4, 8, 8], as": lambda: video.SoraDecodeVideo.execute({"samples": torch.zeros(1, 4, 8, 8)}, our.vae, 8.0),
+        "samples is [1, 4, 8, 8], as": lambda: video.SoraDecodeVideo.execute(
+            {"samples": torch.zeros(1, 4, 8, 8)}, our.vae, 8.0
+        ),
         "samples has 4 channels and the VAE 32": lambda: video.SoraDecodeVideo.execute(
             {"samples": torch.zeros(1, 4, 2, 8, 8)}, our.vae, 8.0
         ),
-        "the VAE of a video model": lambda: sampling.SoraNoiseGrid.execute(object(), sampling.FREE, 64, 64, 64, 1.0, 8.0),
-        "the mask has 4 frames and the clip 9": lambda: editing.SoraFillFrames.execute(our.vae, clip, "", torch.ones(4, 64, 64)),
+        "the VAE of a video model": lambda: sampling.SoraNoiseGrid.execute(
+            object(), sampling.FREE, 64, 64, 64, 1.0, 8.0
+        ),
+        "the mask has 4 frames and the clip 9": lambda: editing.SoraFillFrames.execute(
+            our.vae, clip, "", torch.ones(4, 64, 64)
+        ),
         "samples is a batch of 2 and an edit": lambda: edit_adapters.latent_clip(
             our.vae, {"samples": torch.zeros(2, our.core.geometry.channels, 2, 8, 8)}
         ),
@@ -207,4 +267,12 @@ def check_refusals(our: Our) -> None:
 
 
 if __name__ == "__main__":
-    run(check_casting, check_low_memory, check_guiders, check_caches_and_windows, check_saved, check_tiles, check_refusals)
+    run(
+        check_casting,
+        check_low_memory,
+        check_guiders,
+        check_caches_and_windows,
+        check_saved,
+        check_tiles,
+        check_refusals,
+    )

@@ -1,4 +1,5 @@
-"""For the scripts that `test_comfy.py` runs with ComfyUI's Python: the pack loaded as ComfyUI loads it, our model, tiny ones of theirs.
+"""For the scripts that `test_comfy.py` runs with ComfyUI's Python: the pack loaded as ComfyUI loads it, our model,
+tiny ones of theirs.
 
     python inside_*.py COMFYUI PACK
 
@@ -46,7 +47,9 @@ FOUND: dict[str, dict[str, Any]] = {"differences": {}, "failed": {}}
 
 
 def differ(name: str, a: torch.Tensor, b: torch.Tensor) -> None:
-    FOUND["differences"][name] = float((a - b).abs().max()) if a.shape == b.shape else f"{list(a.shape)} and {list(b.shape)}"
+    FOUND["differences"][name] = (
+        float((a - b).abs().max()) if a.shape == b.shape else f"{list(a.shape)} and {list(b.shape)}"
+    )
 
 
 def refused(part: str, call: Callable[[], Any]) -> None:
@@ -67,7 +70,14 @@ def ours(model: Any, context: Any, latent: Any, **settings: Any) -> torch.Tensor
 
 
 def theirs(
-    model: Any, positive: Any, negative: Any, latent: Any, sampler: str = "euler", scheduler: str = "simple", *, steps: int = 3
+    model: Any,
+    positive: Any,
+    negative: Any,
+    latent: Any,
+    sampler: str = "euler",
+    scheduler: str = "simple",
+    *,
+    steps: int = 3,
 ) -> torch.Tensor:
     """By ComfyUI's KSampler."""
     return stock.KSampler().sample(model, 5, steps, 3.0, sampler, scheduler, positive, negative, latent)[0]["samples"]
@@ -105,7 +115,9 @@ def tiny_wan(kind: str, channels: int) -> Any:
 
 def tiny_ltx() -> Any:
     """LTX-Video of two blocks."""
-    return tiny(comfy.ldm.lightricks.model.LTXVModel(cross_attention_dim=128, attention_head_dim=4, num_layers=2, **LAYERS))
+    return tiny(
+        comfy.ldm.lightricks.model.LTXVModel(cross_attention_dim=128, attention_head_dim=4, num_layers=2, **LAYERS)
+    )
 
 
 def vae_like(channels: int, time: int, space: int) -> Any:

@@ -131,7 +131,10 @@ def session(root: Path, **changes: Any) -> Session:
 
 def number(value: float = 1.0, **inputs: Any) -> dict[str, Any]:
     """A ToyNumber in the API's format."""
-    return {"class_type": "ToyNumber", "inputs": {"value": value, "seed": 0, "kind": "plain", "negate": False, **inputs}}
+    return {
+        "class_type": "ToyNumber",
+        "inputs": {"value": value, "seed": 0, "kind": "plain", "negate": False, **inputs},
+    }
 
 
 def sum_workflow() -> dict[str, Any]:

@@ -21,7 +21,12 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
-    tensors = {"a": torch.randn(2, 3), "b": torch.arange(4), "c": torch.randn(2, 2).bfloat16(), "t": torch.randn(3, 2).t()}
+    tensors = {
+        "a": torch.randn(2, 3),
+        "b": torch.arange(4),
+        "c": torch.randn(2, 2).bfloat16(),
+        "t": torch.randn(3, 2).t(),
+    }
     checkpoints.save(tmp_path / "x.safetensors", tensors, config=CONFIG, metadata={"step": "7"})
     back = checkpoints.load(tmp_path / "x.safetensors")
     assert back.config == CONFIG and back.metadata["step"] == "7"
@@ -66,7 +71,9 @@ def test_a_module_is_filled_from_under_a_prefix(tmp_path: Path) -> None:
         ({f"layer{i}": torch.zeros(1) for i in range(9)}, ["2 missing", "9 foreign (layer0, layer1, layer2, ...)"]),
     ],
 )
-def test_what_does_not_fit_is_named_and_the_module_untouched(tensors: dict[str, torch.Tensor], words: list[str]) -> None:
+def test_what_does_not_fit_is_named_and_the_module_untouched(
+    tensors: dict[str, torch.Tensor], words: list[str]
+) -> None:
     module = nn.Linear(3, 4)
     before = module.weight.clone()
     with pytest.raises(CheckpointError) as error:
@@ -82,7 +89,9 @@ def test_a_truncated_file_is_named(saved: Path, kept: int) -> None:
         checkpoints.load(saved)
 
 
-@pytest.mark.parametrize("content", [b"GIF89a" * 20, b"\0" * 64, b"\x02\0\0\0\0\0\0\0{}junk", b"\x10\0\0\0\0\0\0\0{not json at all}"])
+@pytest.mark.parametrize(
+    "content", [b"GIF89a" * 20, b"\0" * 64, b"\x02\0\0\0\0\0\0\0{}junk", b"\x10\0\0\0\0\0\0\0{not json at all}"]
+)
 def test_a_foreign_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"x\.safetensors"):
@@ -131,7 +140,12 @@ def test_a_full_disk_leaves_the_old_file(saved: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "size", "words"),
-    [("/proc/x.mp4", 0, "cannot write"), ("none/x.mp4", 0, "no folder"), ("/dev/null", 0, "not a file"), ("x.mp4", 1 << 60, "needs about")],
+    [
+        ("/proc/x.mp4", 0, "cannot write"),
+        ("none/x.mp4", 0, "no folder"),
+        ("/dev/null", 0, "not a file"),
+        ("x.mp4", 1 << 60, "needs about"),
+    ],
 )
 def test_a_place_that_cannot_be_written_is_refused_beforehand(tmp_path: Path, path: str, size: int, words: str) -> None:
     with pytest.raises(ResourceError, match=words):

@@ -23,7 +23,9 @@ from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
 
 
 def python(code: str, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def failing(fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -37,7 +39,10 @@ def failing(fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_help_does_not_import_torch(tmp_path: Path) -> None:
-    code = "import sys, sora_nodes.cli as cli\ntry: cli.main(['generate', '--help'])\nexcept SystemExit: print('torch' in sys.modules)"
+    code = (
+        "import sys, sora_nodes.cli as cli\ntry: cli.main(['generate', '--help'])\nexcept SystemExit: print('torch' in"
+        " sys.modules)"
+    )
     out, _ = python(code, tmp_path).communicate()
     assert "--seconds" in out and out.endswith("False\n")
 
@@ -104,7 +109,11 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (text, net):
         module.init_weights()
         module.eval().requires_grad_(False)
-    codec = BundledCodec(CodecConfig(widths=(8, 8), encoder_blocks=(1, 1), decoder_blocks=(1, 1))).eval().requires_grad_(False)
+    codec = (
+        BundledCodec(CodecConfig(widths=(8, 8), encoder_blocks=(1, 1), decoder_blocks=(1, 1)))
+        .eval()
+        .requires_grad_(False)
+    )
     model = pipeline.SoraModel(codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, 8), dit=net)
     monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu": model)
     monkeypatch.chdir(tmp_path)
@@ -121,11 +130,21 @@ def test_a_prompt_becomes_a_video_of_the_size_asked_for(tiny: Path, capsys: pyte
 
 @pytest.mark.parametrize("name", ["x.mp4", "x.png"])
 def test_a_file_tells_what_it_was_made_with(tiny: Path, name: str) -> None:
-    assert cli.main(["generate", "a red ball", "--size", "32x32", "--seconds", "0.5", "--steps", "1", "--seed", "7", "-o", name]) == 0
+    assert (
+        cli.main(
+            ["generate", "a red ball", "--size", "32x32", "--seconds", "0.5", "--steps", "1", "--seed", "7", "-o", name]
+        )
+        == 0
+    )
     tags = media.read_metadata(tiny / name)
     assert tags.keys() == {pipeline.METADATA_KEY}, "the keys prompt and workflow belong to ComfyUI's graph"
     made_with = json.loads(tags[pipeline.METADATA_KEY])
-    assert (made_with["prompt"], made_with["size"], made_with["seed"], made_with["steps"]) == ("a red ball", [32, 32], 7, 1)
+    assert (made_with["prompt"], made_with["size"], made_with["seed"], made_with["steps"]) == (
+        "a red ball",
+        [32, 32],
+        7,
+        1,
+    )
 
 
 @pytest.mark.parametrize(("args", "path"), [("--seconds 0", "output/a-red-ball.png"), ("-o still.png", "still.png")])
@@ -150,7 +169,9 @@ def test_no_seconds_or_a_png_name_make_a_still(tiny: Path, args: str, path: str)
         ("--steps 0", "steps"),
     ],
 )
-def test_what_cannot_be_made_is_refused_before_sampling(tiny: Path, args: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_made_is_refused_before_sampling(
+    tiny: Path, args: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["generate", "a red ball", *args.split()]) == 2
     error = capsys.readouterr().err
     assert words in error and error.startswith("sora: ") and error.count("\n") == 1
@@ -209,8 +230,12 @@ raise SystemExit(cli.main(["info"]))
 """
 
 
-@pytest.mark.parametrize(("number", "code", "left"), [(signal.SIGINT, 130, 0), (signal.SIGTERM, 130, 0), (signal.SIGKILL, -9, 1)])
-def test_a_stopped_command_leaves_nothing_under_the_final_name(tmp_path: Path, number: int, code: int, left: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "left"), [(signal.SIGINT, 130, 0), (signal.SIGTERM, 130, 0), (signal.SIGKILL, -9, 1)]
+)
+def test_a_stopped_command_leaves_nothing_under_the_final_name(
+    tmp_path: Path, number: int, code: int, left: int
+) -> None:
     """Killed outright, only a hidden file with the ending .part stays behind."""
     process = python(WRITING, tmp_path)
     assert process.stdout is not None and process.stdout.readline() == "written\n"

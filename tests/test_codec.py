@@ -40,7 +40,9 @@ def test_decoding_a_prefix_is_the_prefix_of_the_decoding(codec, video):
 @pytest.mark.parametrize("mid_stream", [False, True])
 def test_a_stream_encodes_to_what_the_whole_clip_does(codec, video, cuts, mid_stream):
     clip = video[:, :, 1:] if mid_stream else video
-    chunks = torch.cat(list(codec.encode_stream(clip.split([cuts[0] - mid_stream, *cuts[1:]], 2), mid_stream=mid_stream)), 2)
+    chunks = torch.cat(
+        list(codec.encode_stream(clip.split([cuts[0] - mid_stream, *cuts[1:]], 2), mid_stream=mid_stream)), 2
+    )
     assert torch.allclose(chunks, codec.encode(clip, mid_stream=mid_stream), atol=1e-5)
 
 
@@ -54,7 +56,9 @@ def test_a_stream_decodes_to_what_the_whole_latent_does(codec, video, cuts, mid_
 
 def test_measured_latents_are_normalised():
     torch.manual_seed(0)
-    codec = BundledCodec(CodecConfig(channels=4, widths=(16, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1))).requires_grad_(False)
+    codec = BundledCodec(
+        CodecConfig(channels=4, widths=(16, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1))
+    ).requires_grad_(False)
     videos = [torch.rand(4, 3, 5, 32, 32) * 2 - 1]
     measure_latents(codec, videos)
     assert codec.latent_std.min() >= 0.25
@@ -62,7 +66,8 @@ def test_measured_latents_are_normalised():
 
 
 @pytest.mark.parametrize(
-    "shape,message", [((1, 3, 5, 12, 16), "16x12"), ((1, 4, 5, 16, 16), r"\[B,3,F,H,W\]"), ((1, 3, 4, 16, 16), "4n\\+1")]
+    "shape,message",
+    [((1, 3, 5, 12, 16), "16x12"), ((1, 4, 5, 16, 16), r"\[B,3,F,H,W\]"), ((1, 3, 4, 16, 16), "4n\\+1")],
 )
 def test_clips_the_codec_cannot_have_are_named(codec, shape, message):
     with pytest.raises(InputError, match=message):

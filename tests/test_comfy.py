@@ -25,7 +25,9 @@ pytestmark = needs_comfy
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_gives_the_same_frames_in_both_runtimes(path: Path, comfy: Comfy, here: Executor, tmp_path: Path) -> None:
+def test_an_example_gives_the_same_frames_in_both_runtimes(
+    path: Path, comfy: Comfy, here: Executor, tmp_path: Path
+) -> None:
     graph = example(path, tmp_path)
     there = comfy.server(graph, session(tmp_path, "there"))
     ours = here.run(graph, session(tmp_path, "ours")).files()
@@ -85,9 +87,13 @@ def test_a_workflow_comes_back_from_its_video(comfy: Comfy, tmp_path: Path) -> N
 def test_from_the_inside(script: str, tmp_path: Path) -> None:
     """What needs the inside of ComfyUI: the script measures it there and says what it found."""
     code = Path(__file__).with_name(script)
-    done = subprocess.run([PYTHON, str(code), COMFY, str(PACK)], capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run(
+        [PYTHON, str(code), COMFY, str(PACK)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
     assert "FOUND" in done.stdout, done.stderr[-4000:]
     found = json.loads(done.stdout.split("FOUND", 1)[1])
     sys.stdout.write(json.dumps(found, indent=1))
-    bad = {name: value for name, value in found["differences"].items() if not (isinstance(value, float) and value < 1e-3)}
+    bad = {
+        name: value for name, value in found["differences"].items() if not (isinstance(value, float) and value < 1e-3)
+    }
     assert not bad and not found["failed"]

@@ -29,7 +29,14 @@ def sora_sampler(**links: Any) -> dict[str, Any]:
 
 
 def k_sampler(**links: Any) -> dict[str, Any]:
-    given = {"model": ["told", 0], "positive": ["2", 0], "negative": ["3", 0], "latent_image": ["4", 0], **SAMPLED, **links}
+    given = {
+        "model": ["told", 0],
+        "positive": ["2", 0],
+        "negative": ["3", 0],
+        "latent_image": ["4", 0],
+        **SAMPLED,
+        **links,
+    }
     return node("KSampler", **given)
 
 
@@ -48,7 +55,8 @@ def custom(guider: dict[str, Any]) -> dict[str, Any]:
         "sigmas": node("BasicScheduler", model=["told", 0], scheduler="simple", steps=4, denoise=1.0),
         "guider": guider,
         "5": node(
-            "SamplerCustomAdvanced", noise=["noise", 0], guider=["guider", 0], sampler=["solver", 0], sigmas=["sigmas", 0],
+            "SamplerCustomAdvanced", noise=["noise", 0], guider=["guider", 0], sampler=["solver", 0],
+            sigmas=["sigmas", 0],
             latent_image=["4", 0],
         ),
     }  # fmt: skip
@@ -56,7 +64,9 @@ def custom(guider: dict[str, Any]) -> dict[str, Any]:
 
 CFG = node("CFGGuider", model=["told", 0], positive=["2", 0], negative=["3", 0], cfg=3.0)
 BASIC = node("BasicGuider", model=["told", 0], conditioning=["2", 0])
-TILED = node("VAEDecodeTiled", samples=["5", 0], vae=["1", 2], tile_size=512, overlap=64, temporal_size=64, temporal_overlap=8)
+TILED = node(
+    "VAEDecodeTiled", samples=["5", 0], vae=["1", 2], tile_size=512, overlap=64, temporal_size=64, temporal_overlap=8
+)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +92,16 @@ def test_a_stock_sampler_makes_a_loop(comfy: Comfy, here: Executor, tmp_path: Pa
         told=node("SoraModelForLatent", model=["1", 0], latent=["loop", 0]),
         loop=node("SoraLoopVideo", vae=["1", 2], seconds=1.0, overlap=4, latent=["4", 0]),
         **{
-            "4": node("SoraNoiseGrid", vae=["1", 2], aspect="square 1:1", short_side=96, width=96, height=96, seconds=1.0, fps=12.0),
+            "4": node(
+                "SoraNoiseGrid",
+                vae=["1", 2],
+                aspect="square 1:1",
+                short_side=96,
+                width=96,
+                height=96,
+                seconds=1.0,
+                fps=12.0,
+            ),
             "5": k_sampler(latent_image=["loop", 0]),
             "6": node("SoraStitchVideo", samples=["5", 0], vae=["1", 2], colour_match=True),
             "7": node("SoraSaveVideo", video=["6", 0], filename_prefix="loop"),
@@ -109,20 +128,27 @@ def test_a_patch_on_our_model_runs_under_a_stock_sampler(patch: dict[str, Any], 
 def test_a_saved_checkpoint_is_loaded_again(comfy: Comfy, tmp_path: Path) -> None:
     first = stock()
     saver = node("CheckpointSave", model=["1", 0], clip=["1", 1], vae=["1", 2], filename_prefix="checkpoints/ours")
-    (picture, *_) = comfy.server(stock(save=saver), session(tmp_path, "first"))
+    picture, *_ = comfy.server(stock(save=saver), session(tmp_path, "first"))
     comfy.server._info = None
-    assert "ours_00001_.safetensors" in comfy.server.object_info()["SoraLoadModel"]["input"]["required"]["model"][1]["options"]
+    assert (
+        "ours_00001_.safetensors"
+        in comfy.server.object_info()["SoraLoadModel"]["input"]["required"]["model"][1]["options"]
+    )
     again = stock(**{"1": node("SoraLoadModel", model="ours_00001_.safetensors")})
-    (other, *_) = comfy.server(again, session(tmp_path, "again"))
+    other, *_ = comfy.server(again, session(tmp_path, "again"))
     assert first and psnr(frames(tmp_path / "first" / picture), frames(tmp_path / "again" / other)) >= 40
 
 
 def test_an_example_of_another_model_lacks_its_files_alone(comfy: Comfy, tmp_path: Path) -> None:
-    graph = load_graph(Order(workflow=PACK / "example_workflows/wan_loop.json", nodes=local_registry), comfy.server.object_info(), None)
+    graph = load_graph(
+        Order(workflow=PACK / "example_workflows/wan_loop.json", nodes=local_registry), comfy.server.object_info(), None
+    )
     with pytest.raises(SoraError) as raised:
         comfy.server(graph, session(tmp_path, "out"))
     mistakes = str(raised.value).splitlines()
-    assert len(mistakes) == 3 and all("Value not in list" in mistake and "safetensors" in mistake for mistake in mistakes)
+    assert len(mistakes) == 3 and all(
+        "Value not in list" in mistake and "safetensors" in mistake for mistake in mistakes
+    )
 
 
 def queued(comfy: Comfy, graph: Graph) -> Socket:
@@ -177,7 +203,9 @@ MISTAKES = {
     "a batch to go on from": (
         {
             "more": node("RepeatLatentBatch", samples=["4", 0], amount=2),
-            "4b": node("SoraExtendVideo", vae=["1", 2], seconds=0.5, direction="forward", overlap=4, samples=["more", 0]),
+            "4b": node(
+                "SoraExtendVideo", vae=["1", 2], seconds=0.5, direction="forward", overlap=4, samples=["more", 0]
+            ),
             "5": sora_sampler(latent=["4b", 0]),
         },
         r"SoraExtendVideo.*batch of 2",
@@ -191,7 +219,18 @@ MISTAKES = {
         r"SoraDecodeVideo.*samples is a batch of 2",
     ),
     "a width that is none": (
-        {"4": node("SoraNoiseGrid", vae=["1", 2], aspect="square 1:1", short_side=3, width=96, height=96, seconds=0.6, fps=8.0)},
+        {
+            "4": node(
+                "SoraNoiseGrid",
+                vae=["1", 2],
+                aspect="square 1:1",
+                short_side=3,
+                width=96,
+                height=96,
+                seconds=0.6,
+                fps=8.0,
+            )
+        },
         r"SoraNoiseGrid.*short_side.*16",
     ),
 }

@@ -60,7 +60,9 @@ def test_what_is_kept_comes_back_bit_for_bit(solver: str) -> None:
     def careless(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
         return torch.where(mask > 0, gaussian(x, sigma, mask, context), torch.nan)
 
-    made = sample(careless, state_of(kept=kept, mask=mask), draw_noise(SHAPE, 1), schedule("simple", 6), NO_TEXT, solver=solver)
+    made = sample(
+        careless, state_of(kept=kept, mask=mask), draw_noise(SHAPE, 1), schedule("simple", 6), NO_TEXT, solver=solver
+    )
     assert torch.equal(made[:, :, :2], kept[:, :, :2])
     assert made.isfinite().all()
 
@@ -74,7 +76,14 @@ def test_an_anchored_clip_comes_back_where_the_words_say_nothing_new_and_moves_b
 
     def made(words: Tensor) -> Tensor:
         state = state_of().with_(latent=source)
-        return sample(anchor(worded, worded, source, noise), state, noise, schedule("simple", 8, denoise=0.8), words, solver=solver)
+        return sample(
+            anchor(worded, worded, source, noise),
+            state,
+            noise,
+            schedule("simple", 8, denoise=0.8),
+            words,
+            solver=solver,
+        )
 
     assert torch.allclose(made(torch.zeros(1, 2, 3)), source, atol=1e-5)
     assert float((made(torch.ones(1, 2, 3)) - source).mean()) == pytest.approx(1, abs=0.3)
@@ -84,12 +93,22 @@ def test_what_is_made_never_reads_what_is_kept_elsewhere() -> None:
     kept, mask = torch.full((1, *SHAPE), torch.nan), torch.ones(1, 1, *SHAPE[1:])
     mask[:, :, 0] = 0
     kept[:, :, 0] = 1.0
-    assert sample(gaussian, state_of(kept=kept, mask=mask), draw_noise(SHAPE, 1), schedule("simple", 4), NO_TEXT).isfinite().all()
+    assert (
+        sample(gaussian, state_of(kept=kept, mask=mask), draw_noise(SHAPE, 1), schedule("simple", 4), NO_TEXT)
+        .isfinite()
+        .all()
+    )
 
 
 def test_a_mask_of_one_half_lands_between() -> None:
     kept, mask = torch.full((1, *SHAPE), -1.0), torch.full((1, 1, *SHAPE[1:]), 0.5)
-    made = sample(lambda x, *_: torch.ones_like(x), state_of(kept=kept, mask=mask), draw_noise(SHAPE, 1), schedule("simple", 4), NO_TEXT)
+    made = sample(
+        lambda x, *_: torch.ones_like(x),
+        state_of(kept=kept, mask=mask),
+        draw_noise(SHAPE, 1),
+        schedule("simple", 4),
+        NO_TEXT,
+    )
     assert torch.allclose(made, torch.zeros_like(made), atol=1e-6)
 
 
@@ -142,7 +161,14 @@ def test_progress_counts_steps_and_may_cancel() -> None:
 def test_the_preview_is_the_clean_estimate() -> None:
     shown: list[Tensor] = []
     noise = draw_noise(SHAPE, 0)
-    made = sample(gaussian, state_of(), noise, schedule("simple", 5), NO_TEXT, preview=lambda done, denoised: shown.append(denoised))
+    made = sample(
+        gaussian,
+        state_of(),
+        noise,
+        schedule("simple", 5),
+        NO_TEXT,
+        preview=lambda done, denoised: shown.append(denoised),
+    )
     assert len(shown) == 5 and torch.equal(shown[-1], made)
     assert torch.allclose(shown[0], torch.full_like(made, MEAN))
 
@@ -218,7 +244,12 @@ def test_renoise_shows_one_level_everywhere_and_keeps_the_rest() -> None:
 
 
 def test_renoise_brings_a_half_kept_position_up_to_the_level() -> None:
-    clean, noise, mask, sigma = torch.randn(1, *SHAPE), draw_noise(SHAPE, 5), torch.rand(1, 1, *SHAPE[1:]), torch.tensor([0.7])
+    clean, noise, mask, sigma = (
+        torch.randn(1, *SHAPE),
+        draw_noise(SHAPE, 5),
+        torch.rand(1, 1, *SHAPE[1:]),
+        torch.tensor([0.7]),
+    )
     x = (1 - 0.7 * mask) * clean + 0.7 * mask * noise
     seen = renoise(lambda x, *_: x, noise)(x, sigma, mask, NO_TEXT)
     assert torch.allclose(seen, 0.3 * clean + 0.7 * noise, atol=1e-5)
@@ -231,7 +262,9 @@ def test_enlarged_noise_is_white_and_has_the_coarse_structure_of_the_small(shape
     small = draw_noise(SHAPE, 1, count=2)
     big = enlarge_noise(small, shape, 2)
     assert big.shape == (2, *shape) and float(big.std()) == pytest.approx(1, abs=0.06) and abs(float(big.mean())) < 0.06
-    assert torch.allclose(big.sum((2, 3, 4)) / big[0, 0].numel() ** 0.5, small.sum((2, 3, 4)) / small[0, 0].numel() ** 0.5, atol=1e-4)
+    assert torch.allclose(
+        big.sum((2, 3, 4)) / big[0, 0].numel() ** 0.5, small.sum((2, 3, 4)) / small[0, 0].numel() ** 0.5, atol=1e-4
+    )
     if shape == SHAPE:
         assert torch.allclose(big, small, atol=1e-5)
     with pytest.raises(InputError, match="cannot be enlarged"):

@@ -69,6 +69,12 @@ def test_bad_input_is_named() -> None:
         get_schedule("karras")
     with pytest.raises(InputError, match="flux, ltx, open_sora"):
         shift_for_tokens("sd3", 100)
-    for wrong in ({"steps": 0}, {"steps": 2000}, {"steps": 5, "denoise": 0.0}, {"steps": 5, "denoise": 1.5}, {"steps": 5, "shift": 0.0}):
+    for wrong in (
+        {"steps": 0},
+        {"steps": 2000},
+        {"steps": 5, "denoise": 0.0},
+        {"steps": 5, "denoise": 1.5},
+        {"steps": 5, "shift": 0.0},
+    ):
         with pytest.raises(InputError, match="must be"):
             schedule("simple", **wrong)  # type: ignore[arg-type]

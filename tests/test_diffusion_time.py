@@ -46,7 +46,9 @@ def test_rolled_noise_gives_the_rolled_clip_on_a_ring() -> None:
 
 def test_a_ring_closes_the_seam_that_the_network_leaves() -> None:
     noise = draw_noise((4, 5, 16, 16), 0)
-    state = state_of().with_(**{"latent": torch.zeros_like(noise), "clean": torch.zeros_like(noise), "mask": torch.ones(1, 1, 5, 16, 16)})
+    state = state_of().with_(
+        **{"latent": torch.zeros_like(noise), "clean": torch.zeros_like(noise), "mask": torch.ones(1, 1, 5, 16, 16)}
+    )
 
     def seam(denoiser) -> float:  # type: ignore[no-untyped-def]
         made = sample(denoiser, state, noise, SIGMAS, NO_TEXT)
@@ -79,7 +81,9 @@ def test_windows_of_a_framewise_network_change_nothing() -> None:
     assert torch.allclose(run(windows(gaussian, length=3, overlap=1), noise), run(gaussian, noise), atol=1e-6)
 
 
-@pytest.mark.parametrize(("frames", "length", "overlap"), [(21, 21, 4), (22, 21, 4), (50, 13, 4), (50, 13, 9), (40, 8, 0), (7, 2, 1)])
+@pytest.mark.parametrize(
+    ("frames", "length", "overlap"), [(21, 21, 4), (22, 21, 4), (50, 13, 4), (50, 13, 9), (40, 8, 0), (7, 2, 1)]
+)
 def test_windows_cover_every_frame_with_weights_that_sum_to_one(frames: int, length: int, overlap: int) -> None:
     starts, weights = window_starts(frames, length, overlap), window_weights(frames, length, overlap)
     assert starts[0] == 0 and starts[-1] == frames - length

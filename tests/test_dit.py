@@ -1,4 +1,5 @@
-"""The transformer: a pack gives what its clips give alone, kept positions are told no noise, text reaches its own span."""
+"""The transformer: a pack gives what its clips give alone, kept positions are told no noise, text reaches its own
+span."""
 
 import pytest
 import torch
@@ -7,7 +8,8 @@ from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import Geometry, positions, spans
 
 CONFIG = DiTConfig(
-    width=32, depth=2, heads=2, mlp_width=32, channels=4, text_width=8, text_tokens=6, prediction="clean", per_position_time=True,
+    width=32, depth=2, heads=2, mlp_width=32, channels=4, text_width=8, text_tokens=6, prediction="clean",
+    per_position_time=True,
     rope_theta=100.0, grid_features=True, input_gate=True,
 )  # fmt: skip
 
@@ -43,7 +45,12 @@ def test_packed_is_unpacked(dit):
     text, sigma = noise(3, 5, 8, seed=1), torch.tensor([0.9, 0.4, 0.2])
     packed = dit([small, wide], sigma, dit.plan([grid(2, 3, 4, 4, mask=mask), grid(1, 2, 4, 8)]), dit.text(text))
     for i in range(2):
-        alone = dit([small[i : i + 1]], sigma[i : i + 1], dit.plan([grid(1, 3, 4, 4, mask=mask[i : i + 1])]), dit.text(text[i : i + 1]))
+        alone = dit(
+            [small[i : i + 1]],
+            sigma[i : i + 1],
+            dit.plan([grid(1, 3, 4, 4, mask=mask[i : i + 1])]),
+            dit.text(text[i : i + 1]),
+        )
         assert torch.allclose(alone[0][0], packed[0][i], atol=1e-5)
     alone = dit([wide], sigma[2:], dit.plan([grid(1, 2, 4, 8)]), dit.text(text[2:]))
     assert torch.allclose(alone[0], packed[1], atol=1e-5)
@@ -53,7 +60,10 @@ def test_neighbours_of_one_size_are_one_group_to_attention(dit):
     x, text, sigma = noise(5, 4, 2, 4, 4), noise(6, 5, 8, seed=1), torch.tensor([0.9, 0.4, 0.2, 0.7, 0.5])
     rows = torch.tensor([[0, 1]])
     plan = dit.plan([grid(1, 2, 4, 4), grid(3, 2, 4, 4), grid(1, 2, 4, 4, text_rows=rows, texts=2)])
-    assert [(group.clips, group.first_text) for group in plan.layout.alike] == [(4, 0), (1, 4)], "a text per latent frame stays apart"
+    assert [(group.clips, group.first_text) for group in plan.layout.alike] == [
+        (4, 0),
+        (1, 4),
+    ], "a text per latent frame stays apart"
     packed = torch.cat(dit(list(x.split([1, 3, 1])), sigma, plan, dit.text(text)))
     whole = dit([x[:4]], sigma[:4], dit.plan([grid(4, 2, 4, 4)]), dit.text(text[:4]))[0]
     shots = dit([x[4:]], sigma[4:], dit.plan([grid(1, 2, 4, 4, text_rows=rows, texts=2)]), dit.text(text[4:]))[0]

@@ -54,7 +54,10 @@ def test_both_ways_keeps_the_clip_to_the_bit(count: int) -> None:
 
 
 def test_a_long_clip_costs_no_more_than_a_short_one() -> None:
-    assert extend(clip(401), CODEC, seconds=1.0).state.latent.shape == extend(clip(17), CODEC, seconds=1.0).state.latent.shape
+    assert (
+        extend(clip(401), CODEC, seconds=1.0).state.latent.shape
+        == extend(clip(17), CODEC, seconds=1.0).state.latent.shape
+    )
     assert len(extend(clip(401), CODEC, seconds=1.0).spans) < 20
 
 
@@ -177,7 +180,9 @@ def test_nothing_of_missing_frames_leaks_into_kept_latents() -> None:
     assert torch.equal(a.state.clean, b.state.clean)
 
 
-@pytest.mark.parametrize(("first", "last", "count"), [(0, 3, 17), (1, 4, 17), (16, 16, 17), (3, 14, 18), (120, 127, 200), (0, 0, 200)])
+@pytest.mark.parametrize(
+    ("first", "last", "count"), [(0, 3, 17), (1, 4, 17), (16, 16, 17), (3, 14, 18), (120, 127, 200), (0, 0, 200)]
+)
 def test_fill_sees_no_more_than_the_surroundings_and_leaves_all_else(first: int, last: int, count: int) -> None:
     given, missing = clip(count), torch.zeros(count)
     missing[first : last + 1] = 1

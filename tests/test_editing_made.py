@@ -62,7 +62,9 @@ def test_restyle_starts_from_the_clip() -> None:
     given = clip(15)
     edit = restyle(given, CODEC, denoise=0.5)
     assert pattern(edit) == "mmmmm" and edit.denoise == 0.5
-    assert edit.cfg == 1.5 and restyle(given, CODEC, anchored=False).cfg is None, "without the anchor, guidance is the sampler's"
+    assert edit.cfg == 1.5 and restyle(given, CODEC, anchored=False).cfg is None, (
+        "without the anchor, guidance is the sampler's"
+    )
     encoded = CODEC.encode(given.image[:13].movedim(-1, 0)[None] * 2 - 1)
     assert torch.allclose(edit.state.latent[:, :, :4], encoded, atol=1e-5)
     sigmas = schedule("simple", 4, denoise=edit.denoise)
@@ -143,7 +145,9 @@ def test_a_jump_at_the_seam_is_taken_out_where_nothing_moves_before_or_after_it(
     matched = match_kept(decoded, true, ~made)
     kept, wrong = ((matched - other).abs()[made, 2:14].mean((1, 2, 3)) for other in (true, decoded))
     near, far = (-1, 0) if after else (0, -1)
-    assert kept[near] < 0.2 * (decoded - true).abs()[made, 2:14].mean() < kept[far], "from there it goes back to the network's own"
+    assert kept[near] < 0.2 * (decoded - true).abs()[made, 2:14].mean() < kept[far], (
+        "from there it goes back to the network's own"
+    )
     assert wrong[far] < wrong[near]
     assert (matched[made, 28:] - decoded[made, 28:]).abs().mean() < 0.05
 
@@ -160,7 +164,8 @@ def test_what_is_carried_over_ten_seams_does_not_add_up() -> None:
 
 
 def ring(slip: float) -> torch.Tensor:
-    """Four latent frames of four frames that stand still: each is brighter or darker than the one before; below something moves."""
+    """Four latent frames of four frames that stand still: each is brighter or darker than the one before; below
+    something moves."""
     picture = 0.25 + frames(1, height=32, width=32).repeat(16, 1, 1, 1) / 2
     picture += slip * torch.tensor([0.0, 1, 0, -1]).repeat_interleave(4).view(-1, 1, 1, 1)
     picture[:, 20:] = torch.rand(16, 12, 32, 3, generator=torch.Generator().manual_seed(1))
@@ -172,7 +177,9 @@ def test_a_ring_does_not_jump_where_latent_frames_meet() -> None:
     out = steady(given, spans)
     steps = (out - out.roll(1, 0)).abs()[:, 2:14].mean((1, 2, 3))
     assert steps[::4].max() < 0.01, "neither at the wrap nor where others meet"
-    assert steps.max() < 0.3 * (given - given.roll(1, 0)).abs()[:, 2:14].mean((1, 2, 3)).max(), "it goes over slowly instead"
+    assert steps.max() < 0.3 * (given - given.roll(1, 0)).abs()[:, 2:14].mean((1, 2, 3)).max(), (
+        "it goes over slowly instead"
+    )
     assert (out - given).abs()[:, 26:].mean() < 0.005, "what moves is left as it is"
     turned = steady(given.roll(4, 0), spans)
     assert torch.allclose(turned, out.roll(4, 0), atol=2e-3), "a ring has no beginning"
@@ -187,21 +194,35 @@ def test_joined_latents_blend_where_they_overlap() -> None:
 
 BAD = {
     "no picture": (lambda: animate([], CODEC, size=SIZE), "at least one picture"),
-    "outside": (lambda: animate([Keyframe(image=frames(1), frame_idx=16)], CODEC, size=SIZE), "frame_idx 16 is outside"),
+    "outside": (
+        lambda: animate([Keyframe(image=frames(1), frame_idx=16)], CODEC, size=SIZE),
+        "frame_idx 16 is outside",
+    ),
     "before": (lambda: animate([Keyframe(image=frames(1), frame_idx=-17)], CODEC, size=SIZE), "use -16 to 15"),
-    "two": (lambda: animate([Keyframe(image=frames(1), frame_idx=i) for i in (5, 6)], CODEC, size=SIZE), "latent frame 2"),
+    "two": (
+        lambda: animate([Keyframe(image=frames(1), frame_idx=i) for i in (5, 6)], CODEC, size=SIZE),
+        "latent frame 2",
+    ),
     "a film": (lambda: animate([Keyframe(image=frames(2), frame_idx=0)], CODEC, size=SIZE), "one picture, not 2"),
-    "strength": (lambda: animate([Keyframe(image=frames(1), frame_idx=0, strength=2)], CODEC, size=SIZE), "from 0 to 1"),
+    "strength": (
+        lambda: animate([Keyframe(image=frames(1), frame_idx=0, strength=2)], CODEC, size=SIZE),
+        "from 0 to 1",
+    ),
     "squash": (lambda: fit_frames(frames(1), 32, 32, "stretch"), "'crop' or 'fit'"),
     "denoise": (lambda: restyle(clip(9), CODEC, denoise=0), "above 0"),
     "no shots": (lambda: storyboard([], CODEC, size=SIZE), "at least one shot"),
     "empty prompt": (lambda: storyboard([Shot(prompt=" ", seconds=1)], CODEC, size=SIZE), "shot 1 needs a prompt"),
     "short shot": (
-        lambda: storyboard([Shot(prompt="a", seconds=1), Shot(prompt="b", seconds=0.1), Shot(prompt="c", seconds=1)], CODEC, size=SIZE),
+        lambda: storyboard(
+            [Shot(prompt="a", seconds=1), Shot(prompt="b", seconds=0.1), Shot(prompt="c", seconds=1)], CODEC, size=SIZE
+        ),
         "shot 2 of 0.1 s is shorter",
     ),
     "short loop": (lambda: loop_new(CODEC, size=VideoSize(frames=4, height=H, width=W, fps=FPS)), "at least 8 frames"),
-    "another sample": (lambda: stitch(extend(clip(17), CODEC, seconds=1), torch.zeros(1, 4, 2, 2, 4), CODEC), "not the sample"),
+    "another sample": (
+        lambda: stitch(extend(clip(17), CODEC, seconds=1), torch.zeros(1, 4, 2, 2, 4), CODEC),
+        "not the sample",
+    ),
 }
 
 

@@ -1,4 +1,5 @@
-"""The editing nodes on a tiny model with random weights: video in, sampler, stitch, and the kept frames are those given."""
+"""The editing nodes on a tiny model with random weights: video in, sampler, stitch, and the kept frames are those
+given."""
 
 from __future__ import annotations
 
@@ -51,7 +52,10 @@ def session(tmp_path: Any, request: pytest.FixtureRequest, monkeypatch: pytest.M
         for module in (model.codec, model.text, model.dit):
             moved(module)
         monkeypatch.setattr(sys.modules[__name__], "MODEL", model)
-    with second_device() if far else torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
+    with (
+        second_device() if far else torch.inference_mode(),
+        Session(input=tmp_path, output=tmp_path, temp=tmp_path).active(),
+    ):
         yield
 
 
@@ -65,7 +69,14 @@ def video(image: torch.Tensor, fps: float = FPS, audio: Any = None) -> Any:
 
 def sampled(latent: Any, positive: Any = None, **settings: Any) -> Any:
     positive = positive or adapters.encode_text(MODEL, "a red ball")
-    settings = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0} | settings
+    settings = {
+        "seed": 1,
+        "steps": 2,
+        "cfg": 2.0,
+        "sampler_name": "euler",
+        "scheduler": "simple",
+        "denoise": 1.0,
+    } | settings
     return SoraSampler.execute(latent=latent, model=MODEL, positive=positive, **settings).result[0]
 
 
@@ -79,14 +90,18 @@ def stitched(latent: Any) -> torch.Tensor:
 
 def test_animate() -> None:
     picture = frames(1, height=40, width=40)
-    latent, notes = run("SoraAnimateImage", vae=MODEL, image=picture, latent=grid(), fit="crop", strength=1.0, end_image=frames(1))
+    latent, notes = run(
+        "SoraAnimateImage", vae=MODEL, image=picture, latent=grid(), fit="crop", strength=1.0, end_image=frames(1)
+    )
     out = stitched(sampled(latent))
     assert out.shape == (16, H, W, 3)
     assert "40x40 is cropped to 32x16" in notes
     assert tuple(latent["noise_mask"].shape) == (1, 1, 5, 2, 4)
 
 
-@pytest.mark.parametrize(("direction", "where"), [("forward", slice(0, 17)), ("backward", slice(8, 25)), ("both", slice(8, 25))])
+@pytest.mark.parametrize(
+    ("direction", "where"), [("forward", slice(0, 17)), ("backward", slice(8, 25)), ("both", slice(8, 25))]
+)
 def test_extend_keeps_the_video(direction: str, where: slice) -> None:
     given = frames(17)
     latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction=direction, overlap=8, video=video(given))
@@ -94,12 +109,23 @@ def test_extend_keeps_the_video(direction: str, where: slice) -> None:
 
 
 def test_extend_goes_on_from_a_latent() -> None:
-    first = sampled(run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=video(frames(17)))[0])
+    first = sampled(
+        run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=video(frames(17)))[0]
+    )
     second = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, samples=first)[0]
     assert torch.equal(second["samples"][:, :, :2], first["samples"][:, :, -2:])
     assert torch.equal(stitched(sampled(second))[:25], stitched(first))
     plain = sampled(grid())
-    assert len(stitched(sampled(run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, samples=plain)[0]))) == 25
+    assert (
+        len(
+            stitched(
+                sampled(
+                    run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, samples=plain)[0]
+                )
+            )
+        )
+        == 25
+    )
 
 
 def test_a_file_is_read_by_our_own_reader(tmp_path: Path) -> None:
@@ -169,7 +195,9 @@ def test_restyle_gives_the_denoise_to_the_sampler() -> None:
 @pytest.mark.parametrize("transition", ["cut", "blend"])
 def test_storyboard(transition: str) -> None:
     text = "1: a red ball\n1.5: a blue ball\n"
-    positive, latent, _ = run("SoraStoryboard", clip=MODEL, vae=MODEL, shots=text, transition=transition, blend_seconds=0.5, latent=grid())
+    positive, latent, _ = run(
+        "SoraStoryboard", clip=MODEL, vae=MODEL, shots=text, transition=transition, blend_seconds=0.5, latent=grid()
+    )
     assert positive[0][0].shape[1] == 2
     assert len(stitched(sampled(latent, positive))) == 20
 
@@ -190,16 +218,26 @@ def test_decode_video_gives_the_same_clip(tmp_path: Any) -> None:
 
 
 BAD = {
-    "nothing given": (lambda: run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8), "no clip is given"),
+    "nothing given": (
+        lambda: run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8),
+        "no clip is given",
+    ),
     "no edit": (lambda: run("SoraStitchVideo", samples=grid(), vae=MODEL, colour_match=True), "not of an edit"),
-    "words for frames": (lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="the end"), "not 'the'"),
+    "words for frames": (
+        lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="the end"),
+        "not 'the'",
+    ),
     "frames outside": (lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="3-12"), "use 0 to 8"),
     "a shot without seconds": (
-        lambda: run("SoraStoryboard", clip=MODEL, vae=MODEL, shots="a ball", transition="cut", blend_seconds=0, latent=grid()),
+        lambda: run(
+            "SoraStoryboard", clip=MODEL, vae=MODEL, shots="a ball", transition="cut", blend_seconds=0, latent=grid()
+        ),
         "shot 1 is written",
     ),
     "keyframes without places": (
-        lambda: run("SoraAnimateImage", vae=MODEL, image=frames(1), latent=grid(), fit="crop", strength=1.0, keyframes=frames(2)),
+        lambda: run(
+            "SoraAnimateImage", vae=MODEL, image=frames(1), latent=grid(), fit="crop", strength=1.0, keyframes=frames(2)
+        ),
         "2 keyframes need as many",
     ),
 }

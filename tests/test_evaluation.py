@@ -73,7 +73,11 @@ class PerfectMaker(FrozenMaker):
     def __init__(self, n):
         super().__init__()
         quarter = max(1, n // 4)
-        scenes = [*held_out(n, family="single"), *held_out(quarter, family="camera"), *held_out(quarter, family="things")]
+        scenes = [
+            *held_out(n, family="single"),
+            *held_out(quarter, family="camera"),
+            *held_out(quarter, family="things"),
+        ]
         self.scenes = {describe(scene, "plain"): scene for scene in scenes}
 
     def generate(self, prompts, size, seed):
@@ -151,7 +155,9 @@ def test_intervals_hold_the_figure():
     assert low < 50 < high and high - low < 25
 
 
-@pytest.mark.parametrize(("height", "width", "frames", "fps"), [(64, 64, 17, 8), (128, 256, 25, 12), (96, 64, 1, 8), (90, 161, 7, 30)])
+@pytest.mark.parametrize(
+    ("height", "width", "frames", "fps"), [(64, 64, 17, 8), (128, 256, 25, 12), (96, 64, 1, 8), (90, 161, 7, 30)]
+)
 def test_any_size_and_rate_is_brought_to_the_same_frames(height, width, frames, fps):
     read = to_read(torch.zeros(2, 3, frames, height, width), fps)
     assert read.shape[:3] == (2, 9, 3) and min(read.shape[3:]) == 64 and max(read.shape[3:]) <= 128
@@ -199,7 +205,9 @@ def test_every_suite_has_the_same_form_and_a_frozen_clip_fails(suite):
     reader = tiny_reader()
     more = {"times": 2} if suite == "drift" else {}
     calls = []
-    report = run_suite(suite, 2, model=FrozenMaker(), reader=reader, size=SMALL, progress=lambda *at: calls.append(at), **more)
+    report = run_suite(
+        suite, 2, model=FrozenMaker(), reader=reader, size=SMALL, progress=lambda *at: calls.append(at), **more
+    )
     assert set(report) == {"suite", "n", "figures", "floor", "intervals"} and calls[-1] == (2, 2)
     assert report["figures"].keys() == report["intervals"].keys()
     assert report["figures"].get("kept", 1.0) == 1.0

@@ -59,7 +59,12 @@ def test_reads_back_every_descriptive_caption() -> None:
         assert [(t.colour, t.shape, t.motion, t.count, t.size) for t in read.things] == [
             (t.colour, t.shape, t.motion, t.count, t.size) for t in facts.things
         ]
-        assert (read.ground, read.light, read.style, read.camera) == (facts.ground, facts.light, facts.style, facts.camera)
+        assert (read.ground, read.light, read.style, read.camera) == (
+            facts.ground,
+            facts.light,
+            facts.style,
+            facts.camera,
+        )
 
 
 def test_expansion_is_a_training_caption() -> None:

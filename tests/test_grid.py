@@ -48,7 +48,9 @@ def test_impossible_lengths_are_named(seconds):
         frames_for(seconds, 8)
 
 
-@pytest.mark.parametrize("change", [{"width": 0}, {"height": 100000}, {"fps": 0.0}, {"fps": float("nan")}, {"frames": 0}])
+@pytest.mark.parametrize(
+    "change", [{"width": 0}, {"height": 100000}, {"fps": 0.0}, {"fps": float("nan")}, {"frames": 0}]
+)
 def test_impossible_sizes_are_named(change):
     with pytest.raises(InputError, match=str(next(iter(change.values())))):
         VideoSize(**{"frames": 1, "height": 64, "width": 64, "fps": 8.0, **change})

@@ -82,7 +82,12 @@ def test_no_arrow_between_floors_runs_backward() -> None:
 
 def test_imports_inside_the_pack_are_relative() -> None:
     own = {"sora_nodes", *HOUSE}
-    bad = [where(p, line) for p in [*sources(*PACKS), *ROOT.glob("*.py")] for line, t in imports(p) if t[:1] == ("/",) and t[1] in own]
+    bad = [
+        where(p, line)
+        for p in [*sources(*PACKS), *ROOT.glob("*.py")]
+        for line, t in imports(p)
+        if t[:1] == ("/",) and t[1] in own
+    ]
     assert not bad, f"ComfyUI loads the pack by path, so these would fail there: {bad}"
 
 
@@ -144,5 +149,7 @@ def test_every_package_is_shipped() -> None:
     folders = {".".join(("sora_nodes", *path.parent.relative_to(ROOT).parts)) for path in sources(*PACKS)}
     missing = sorted(name for name in folders if f'"{name}"' not in listed)
     assert not missing, f"add {missing} to packages in pyproject.toml"
-    bare = sorted({str(path.parent.relative_to(ROOT)) for path in sources(*PACKS) if not (path.parent / "__init__.py").exists()})
+    bare = sorted(
+        {str(path.parent.relative_to(ROOT)) for path in sources(*PACKS) if not (path.parent / "__init__.py").exists()}
+    )
     assert not bare, f"these folders have no __init__.py: {bare}"

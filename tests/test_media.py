@@ -22,7 +22,11 @@ def clip(frames: int = 8, height: int = 32, width: int = 48) -> Tensor:
     """A smooth picture that grows brighter: uint8 [F,H,W,3]."""
     f = torch.arange(frames).view(-1, 1, 1) * 10
     y, x = torch.arange(height).view(1, -1, 1), torch.arange(width).view(1, 1, -1)
-    return torch.stack([(60 + f + 0 * (x + y)), (2 * x + 0 * (f + y)), (3 * y + 0 * (f + x))], -1).clamp(0, 255).to(torch.uint8)
+    return (
+        torch.stack([(60 + f + 0 * (x + y)), (2 * x + 0 * (f + y)), (3 * y + 0 * (f + x))], -1)
+        .clamp(0, 255)
+        .to(torch.uint8)
+    )
 
 
 def close(a: Tensor, b: Tensor, *, mean: float = 2.5) -> bool:

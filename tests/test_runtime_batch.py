@@ -47,11 +47,17 @@ class Counting:
 
 
 def test_each_row_is_a_run_and_the_files_are_named_after_the_columns(tmp_path: Path) -> None:
-    jobs = read_jobs(table(tmp_path, "1.value,name\n5,red cube\n6,../../x\n"), graph().set("4.filename_prefix", "{name}_{1.value}"))
+    jobs = read_jobs(
+        table(tmp_path, "1.value,name\n5,red cube\n6,../../x\n"), graph().set("4.filename_prefix", "{name}_{1.value}")
+    )
     outcomes = run_jobs(jobs, Counting(), session(tmp_path))
     assert [o.files for o in outcomes] == [["red-cube_5_00001_.txt"], ["x_6_00001_.txt"]]
     assert (tmp_path / "output" / "red-cube_5_00001_.txt").read_text() == "7"
-    assert sorted(p.name for p in (tmp_path / "output").iterdir()) == ["journal.jsonl", "red-cube_5_00001_.txt", "x_6_00001_.txt"]
+    assert sorted(p.name for p in (tmp_path / "output").iterdir()) == [
+        "journal.jsonl",
+        "red-cube_5_00001_.txt",
+        "x_6_00001_.txt",
+    ]
 
 
 def test_a_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -135,7 +141,9 @@ def test_a_table_that_cannot_be_meant_is_refused_before_anything_runs(tmp_path: 
 
 
 def test_jsonl_rows_are_read_and_broken_lines_fail_alone(tmp_path: Path) -> None:
-    jobs = read_jobs(table(tmp_path, '{"1.value": 3}\n\n{oops\n{"1.value": [1]}\n{"1.value": 4.5}\n', "jobs.jsonl"), graph())
+    jobs = read_jobs(
+        table(tmp_path, '{"1.value": 3}\n\n{oops\n{"1.value": [1]}\n{"1.value": 4.5}\n', "jobs.jsonl"), graph()
+    )
     assert [bool(job.error) for job in jobs] == [False, True, True, False]
 
 

@@ -1,4 +1,5 @@
-"""Saved workflows keep working: node ids, inputs, their order and their defaults are a contract, kept in contract/nodes.json.
+"""Saved workflows keep working: node ids, inputs, their order and their defaults are a contract, kept in
+contract/nodes.json.
 
 After an addition, run `python tests/test_runtime_contract.py` and commit the file with it.
 """
@@ -22,7 +23,8 @@ WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 MIGRATE = """{what}
 Workflows that people saved hold widget values by position and sockets by name, so this change would break them.
-To change a node: append new inputs behind the others, with a default. To take one away: keep it, mark it deprecated in its tooltip
+To change a node: append new inputs behind the others, with a default. To take one away: keep it, mark it deprecated
+in its tooltip
 and ignore it. To do something else: add a node with a new id and leave this one as it is.
 """
 
@@ -51,23 +53,34 @@ def test_no_node_and_no_input_was_removed_moved_or_changed() -> None:
         assert name in now, MIGRATE.format(what=f"The node {name} is gone.")
         for side in ("inputs", "outputs"):
             kept = now[name][side][: len(node[side])]
-            assert kept == node[side], MIGRATE.format(what=f"{name}: the {side} were {node[side]} and are {now[name][side]}.")
+            assert kept == node[side], MIGRATE.format(
+                what=f"{name}: the {side} were {node[side]} and are {now[name][side]}."
+            )
         added = now[name]["inputs"][len(node["inputs"]) :]
         required = [item["name"] for item in added if item["required"] and item["default"] is None]
         assert not required, MIGRATE.format(what=f"{name}: the new inputs {required} are required and have no default.")
 
 
 def test_what_was_added_is_in_the_contract() -> None:
-    assert contract() == json.loads(CONTRACT.read_text()), "nodes or inputs were added: run `python tests/test_runtime_contract.py`"
+    assert contract() == json.loads(CONTRACT.read_text()), (
+        "nodes or inputs were added: run `python tests/test_runtime_contract.py`"
+    )
 
 
 def test_every_node_is_ours_by_name_and_says_what_everything_is() -> None:
     for name, info in ours().object_info().items():
-        assert name.startswith("Sora") and info["display_name"] and info["description"] and info["category"].startswith("Sora")
+        assert (
+            name.startswith("Sora")
+            and info["display_name"]
+            and info["description"]
+            and info["category"].startswith("Sora")
+        )
         for group in ("required", "optional"):
             for key, spec in info["input"].get(group, {}).items():
                 assert spec[1].get("tooltip"), f"{name}.{key} has no tooltip"
-                assert spec[0] not in WIDGETS or spec[0] == "COMBO" or "default" in spec[1], f"{name}.{key} has no default"
+                assert spec[0] not in WIDGETS or spec[0] == "COMBO" or "default" in spec[1], (
+                    f"{name}.{key} has no default"
+                )
         assert all(info["output_tooltips"]), f"an output of {name} has no tooltip"
 
 
@@ -96,10 +109,15 @@ def test_an_older_comfyui_is_told_what_is_needed() -> None:
     code = f"""
 import importlib.util, sys, types
 sys.modules["comfyui_version"] = types.SimpleNamespace(__version__=sys.argv[1])
-spec = importlib.util.spec_from_file_location("pack", {str(root / "__init__.py")!r}, submodule_search_locations=[{str(root)!r}])
+root = {str(root)!r}
+load = importlib.util.spec_from_file_location
+spec = load("pack", root + "/__init__.py", submodule_search_locations=[root])
 spec.loader.exec_module(importlib.util.module_from_spec(spec))
 """
-    old, new = (subprocess.run([sys.executable, "-c", code, version], capture_output=True, text=True) for version in ("0.3.9", "0.10.0"))
+    old, new = (
+        subprocess.run([sys.executable, "-c", code, version], capture_output=True, text=True)
+        for version in ("0.3.9", "0.10.0")
+    )
     assert "Sora Nodes needs ComfyUI 0.3.64 or newer, and this is 0.3.9" in old.stderr and new.returncode == 0
     assert f'requires-comfyui = ">={".".join(map(str, sora_nodes.OLDEST))}"' in (root / "pyproject.toml").read_text()
 

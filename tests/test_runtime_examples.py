@@ -47,25 +47,36 @@ def test_there_are_examples() -> None:
 def test_an_example_is_valid_as_it_is(example: Path, tmp_path: Path) -> None:
     with session(example, tmp_path).active():
         checked = plan(graph(example, tmp_path), local_registry())
-    drawn = [node for node in json.loads(example.read_text())["nodes"] if node["type"] not in ("MarkdownNote", "PrimitiveNode")]
+    drawn = [
+        node
+        for node in json.loads(example.read_text())["nodes"]
+        if node["type"] not in ("MarkdownNote", "PrimitiveNode")
+    ]
     assert len(checked.order) == len(drawn)
 
 
 def test_an_example_is_laid_out_for_a_person(example: Path) -> None:
-    """A note, each node with its title in one group, nothing on top of anything else, and links that agree on both ends."""
+    """A note, each node with its title in one group, nothing on top of anything else, and links that agree on both
+    ends."""
     document = json.loads(example.read_text())
     nodes: dict[int, dict[str, Any]] = {node["id"]: node for node in document["nodes"]}
     assert any(node["type"] == "MarkdownNote" for node in nodes.values()) and len(document["groups"]) >= 3
     groups = [(x, y, x + w, y + h) for x, y, w, h in (group["bounding"] for group in document["groups"])]
-    boxes = [(x, y - TITLE, x + w, y + h) for (x, y), (w, h) in ((node["pos"], node["size"]) for node in nodes.values())]
+    boxes = [
+        (x, y - TITLE, x + w, y + h) for (x, y), (w, h) in ((node["pos"], node["size"]) for node in nodes.values())
+    ]
     for shapes in (groups, boxes):
         for i, a in enumerate(shapes):
             for b in shapes[i + 1 :]:
                 assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], f"{a} and {b} overlap"
     for box in boxes:
-        assert any(g[0] <= box[0] and g[1] + TITLE <= box[1] and box[2] <= g[2] and box[3] <= g[3] for g in groups), f"{box} in no group"
+        assert any(g[0] <= box[0] and g[1] + TITLE <= box[1] and box[2] <= g[2] and box[3] <= g[3] for g in groups), (
+            f"{box} in no group"
+        )
     for number, origin, slot, target, target_slot, kind in document["links"]:
-        assert number in nodes[origin]["outputs"][slot]["links"] and nodes[target]["inputs"][target_slot]["link"] == number
+        assert (
+            number in nodes[origin]["outputs"][slot]["links"] and nodes[target]["inputs"][target_slot]["link"] == number
+        )
         assert nodes[origin]["outputs"][slot]["type"] == kind == nodes[target]["inputs"][target_slot]["type"]
 
 

@@ -18,7 +18,8 @@ from sora_nodes.sora_core.errors import SoraError
 from test_runtime_saved import NUMBER, drawn, nested, workflow
 
 ODD: list[Any] = [
-    None, True, False, 0, -1, 3, 10**30, 1.5, -0.0, 1e308, "", "x", "../x", "1", "ToyAdd", "\ud800", "{job}", -10, -20, 4, 2,
+    None, True, False, 0, -1, 3, 10**30, 1.5, -0.0, 1e308, "", "x", "../x", "1", "ToyAdd", "\ud800", "{job}", -10,
+    -20, 4, 2,
     [], {}, [0], ["1", 0], ["4", 0], ["3", 99], ["3", -1], [1, 2, 3], [[]], {"__value__": [1]}, {"a": {"b": []}},
     "Reroute", "PrimitiveNode", "plus", "5:1",
 ]  # fmt: skip
@@ -27,7 +28,8 @@ ODD: list[Any] = [
 def seeds() -> list[dict[str, Any]]:
     """Workflows in both formats to start from."""
     drawing = workflow(
-        [drawn(1, "ToyNumber", NUMBER), drawn(2, "ToyAdd"), drawn(3, "ToySave", ["x"])], [[1, 0, 2, 0], [1, 0, 2, 1], [2, 0, 3, 0]]
+        [drawn(1, "ToyNumber", NUMBER), drawn(2, "ToyAdd"), drawn(3, "ToySave", ["x"])],
+        [[1, 0, 2, 0], [1, 0, 2, 1], [2, 0, 3, 0]],
     )
     return [sum_workflow(), sum_workflow() | {"7": number(note="hi")}, drawing, nested(), nested(values=[3.0])]
 
@@ -69,7 +71,9 @@ def outcome(data: bytes, root: Path) -> str:
     where = session(root)
     try:
         document = parse(data, where="fuzz.json")
-        graph = from_saved(document, registry().object_info()) if is_saved_format(document) else Graph.from_api(document)
+        graph = (
+            from_saved(document, registry().object_info()) if is_saved_format(document) else Graph.from_api(document)
+        )
         Executor(registry(), keep=False).run(graph, where)
     except SoraError as error:
         assert str(error).strip(), f"an error without a word: {type(error).__name__}"
@@ -94,5 +98,7 @@ def fuzz(count: int, seed: int, root: Path) -> dict[str, int]:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_mutated_workflows_neither_crash_nor_hang_nor_write_elsewhere(tmp_path: Path, seed: int) -> None:
     counts = fuzz(250, seed, tmp_path)
-    assert sum(counts.values()) == 250 and all(counts[kind] > 10 for kind in ("ran", "InputError", "WorkflowError")), counts
+    assert sum(counts.values()) == 250 and all(counts[kind] > 10 for kind in ("ran", "InputError", "WorkflowError")), (
+        counts
+    )
     assert {path.name for path in tmp_path.iterdir()} <= {"input", "output", "temp"}

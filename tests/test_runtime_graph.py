@@ -48,7 +48,10 @@ def test_a_changed_file_is_a_changed_node(tmp_path: Path) -> None:
     where = session(tmp_path)
     file = where.input / "a.png"
     file.write_bytes(b"12")
-    prompt = {"1": {"class_type": "ToyImage", "inputs": {"image": "a.png"}}, "2": {"class_type": "ToySize", "inputs": {"image": ["1", 0]}}}
+    prompt = {
+        "1": {"class_type": "ToyImage", "inputs": {"image": "a.png"}},
+        "2": {"class_type": "ToySize", "inputs": {"image": ["1", 0]}},
+    }
     executor, graph = Executor(registry()), Graph.from_api(prompt)
     assert executor.run(graph, where).texts() == {"2": "2"}
     assert executor.run(graph, where).cached == 1
@@ -130,10 +133,15 @@ def test_what_no_output_needs_is_not_run_and_not_judged(tmp_path: Path) -> None:
     assert "9" not in plan(Graph.from_api(prompt), registry()).order
 
 
-@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "a/../../b.png", "C:\\x.png", "~/x.png", "gone.png", "", "a\x00.png"])
+@pytest.mark.parametrize(
+    "name", ["../secret.png", "/etc/passwd", "a/../../b.png", "C:\\x.png", "~/x.png", "gone.png", "", "a\x00.png"]
+)
 def test_no_file_outside_the_input_folder_is_reached(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.png").write_bytes(b"")
-    prompt = {"1": {"class_type": "ToyImage", "inputs": {"image": name}}, "2": {"class_type": "ToySize", "inputs": {"image": ["1", 0]}}}
+    prompt = {
+        "1": {"class_type": "ToyImage", "inputs": {"image": name}},
+        "2": {"class_type": "ToySize", "inputs": {"image": ["1", 0]}},
+    }
     (problem,) = problems(prompt, tmp_path)
     assert (problem.node, problem.input) == ("1", "image")
 
@@ -176,7 +184,9 @@ def test_bytes_that_are_no_workflow_are_answered_by_one_sentence(says: str) -> N
 
 @pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
 def test_a_number_that_is_none_is_named_by_node_and_input(constant: bytes) -> None:
-    prompt = parse(json.dumps(sum_workflow()).encode().replace(b'"value": 1.0', b'"value": ' + constant), where="bad.json")
+    prompt = parse(
+        json.dumps(sum_workflow()).encode().replace(b'"value": 1.0', b'"value": ' + constant), where="bad.json"
+    )
     (problem,) = problems(prompt)
     assert (problem.node, problem.input) == ("1", "value") and "from -1000.0 to 1000.0" in problem.expected
 
@@ -186,7 +196,9 @@ def test_a_million_nodes_are_refused_by_number() -> None:
         Graph.from_api({str(i): {} for i in range(1_000_000)})
 
 
-@pytest.mark.parametrize("prompt", [{}, {"1": 5}, {"1": {}}, {"1": {"class_type": 3}}, {"1": {"class_type": "A", "inputs": []}}])
+@pytest.mark.parametrize(
+    "prompt", [{}, {"1": 5}, {"1": {}}, {"1": {"class_type": 3}}, {"1": {"class_type": "A", "inputs": []}}]
+)
 def test_what_has_no_nodes_is_no_workflow(prompt: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         Graph.from_api(prompt)
@@ -198,7 +210,12 @@ def test_values_are_set_by_id_title_or_type() -> None:
     graph = Graph.from_api(prompt)
     assert graph.set("left.value", 7).nodes["1"].inputs["value"] == 7
     assert graph.set("ToySave.filename_prefix", "x").nodes["4"].inputs["filename_prefix"] == "x"
-    for wrong, says in (("ToyNumber.value", "could be any of"), ("nobody.x", "has no node"), ("value", "NODE.INPUT"), ("3.a", "linked")):
+    for wrong, says in (
+        ("ToyNumber.value", "could be any of"),
+        ("nobody.x", "has no node"),
+        ("value", "NODE.INPUT"),
+        ("3.a", "linked"),
+    ):
         with pytest.raises(InputError, match=says):
             graph.set(wrong, 1)
 

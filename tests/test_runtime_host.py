@@ -1,4 +1,5 @@
-"""The stand-in for ComfyUI's schema gives what ComfyUI gives. Runs where COMFYUI_PATH names a checkout (0.3.64 is the oldest)."""
+"""The stand-in for ComfyUI's schema gives what ComfyUI gives. Runs where COMFYUI_PATH names a checkout (0.3.64 is the
+oldest)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The Sora nodes from end to end on a tiny random model: what `sora run` makes of the example workflows, and of its own files."""
+"""The Sora nodes from end to end on a tiny random model: what `sora run` makes of the example workflows, and of its
+own files."""
 
 from __future__ import annotations
 
@@ -63,7 +64,9 @@ def test_text_to_video_makes_a_file_that_carries_its_workflow_and_makes_itself_a
     assert sorted(path.name for path in (tmp_path / "output").iterdir()) == ["video"]
 
 
-def test_weights_on_a_second_device_give_the_same_video(tiny: pipeline.SoraModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_on_a_second_device_give_the_same_video(
+    tiny: pipeline.SoraModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     example, videos = str(EXAMPLES / "text_to_video.json"), tmp_path / "output" / "video"
     assert cli.main(["run", example, *QUICK]) == 0
     far = replace(tiny, **{part: moved(deepcopy(getattr(tiny, part))) for part in ("codec", "text", "dit")})
@@ -101,14 +104,23 @@ def test_an_image_is_a_grid_of_one_frame(tmp_path: Path) -> None:
 
 def test_the_same_prompt_and_seed_give_what_the_command_gives(tmp_path: Path, tiny: pipeline.SoraModel) -> None:
     settings = ["SoraExpandPrompt.prompt=x", "SoraSampler.seed=3", "SoraNoiseGrid.seconds=1"]
-    assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *QUICK, *(part for s in settings for part in ("--set", s))]) == 0
+    assert (
+        cli.main(
+            ["run", str(EXAMPLES / "text_to_video.json"), *QUICK, *(part for s in settings for part in ("--set", s))]
+        )
+        == 0
+    )
     made = tmp_path / "output" / "video" / "sora_00001_.mp4"
     prompt = json.loads(read_metadata(made)["prompt"])
     from sora_nodes.sora_core.text.expand import expand
 
-    caption = expand("x", next(node["inputs"]["seed"] for node in prompt.values() if node["class_type"] == "SoraExpandPrompt"))
+    caption = expand(
+        "x", next(node["inputs"]["seed"] for node in prompt.values() if node["class_type"] == "SoraExpandPrompt")
+    )
     sampler = next(node["inputs"] for node in prompt.values() if node["class_type"] == "SoraSampler")
-    pipeline.generate(caption, out=tmp_path / "b.mp4", seconds=1, size=(114, 64), steps=2, cfg=sampler["cfg"], seed=3, model=tiny)
+    pipeline.generate(
+        caption, out=tmp_path / "b.mp4", seconds=1, size=(114, 64), steps=2, cfg=sampler["cfg"], seed=3, model=tiny
+    )
     assert torch.equal(frames_of(made), frames_of(tmp_path / "b.mp4"))
 
 
@@ -122,7 +134,15 @@ def test_a_draft_and_its_full_size_come_from_one_seed(tmp_path: Path) -> None:
 def test_a_batch_leaves_a_table_and_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "jobs.csv"
     table.write_text("SoraExpandPrompt.prompt,SoraSampler.steps,name\na red ball,2,red\na cube,0,cube\n")
-    run = ["run", str(EXAMPLES / "vertical_video.json"), "--each", str(table), "--set", "SoraSaveVideo.filename_prefix={name}", "--json"]
+    run = [
+        "run",
+        str(EXAMPLES / "vertical_video.json"),
+        "--each",
+        str(table),
+        "--set",
+        "SoraSaveVideo.filename_prefix={name}",
+        "--json",
+    ]
     assert cli.main(run) == 2
     report = json.loads(capsys.readouterr().out)
     assert (report["done"], report["failed"]) == (1, 1) and "input steps" in report["jobs"][1]["error"]
@@ -142,7 +162,14 @@ def test_validate_says_what_is_wrong_and_runs_nothing(tmp_path: Path, capsys: py
 
 
 def test_a_grid_beyond_the_machine_is_refused_before_anything_is_made(capsys: pytest.CaptureFixture[str]) -> None:
-    huge = ["--set", "SoraNoiseGrid.short_side=8192", "--set", "SoraNoiseGrid.seconds=3600", "--set", "SoraNoiseGrid.aspect=square 1:1"]
+    huge = [
+        "--set",
+        "SoraNoiseGrid.short_side=8192",
+        "--set",
+        "SoraNoiseGrid.seconds=3600",
+        "--set",
+        "SoraNoiseGrid.aspect=square 1:1",
+    ]
     assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *huge]) == 2
     assert "memory" in capsys.readouterr().err
 
@@ -164,7 +191,15 @@ def test_the_grid_says_what_sampling_will_take(tiny: pipeline.SoraModel) -> None
 def test_latents_of_image_models_and_masks_of_another_size_are_named(tiny: pipeline.SoraModel) -> None:
     latent, _, _ = adapters.empty_latent(tiny, width=32, height=32, seconds=1, fps=8)
     text = adapters.encode_text(tiny, "a red ball")
-    settings = {"model": tiny, "positive": text, "seed": 0, "steps": 1, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple"}
+    settings = {
+        "model": tiny,
+        "positive": text,
+        "seed": 0,
+        "steps": 1,
+        "cfg": 1.0,
+        "sampler_name": "euler",
+        "scheduler": "simple",
+    }
     for wrong, says in (
         ({"samples": torch.zeros(1, 4, 8, 8)}, "five dimensions"),
         ({"samples": torch.zeros(1, 16, 3, 4, 4)}, "16 channels and the model 4"),
@@ -181,10 +216,14 @@ def test_kept_latents_stay_and_the_given_latent_is_not_touched(tiny: pipeline.So
     latent["noise_mask"][:, :, 0] = 0
     before = latent["samples"].clone()
     text = adapters.encode_text(tiny, "a red ball")
-    made = adapters.sample(model=tiny, positive=text, latent=latent, seed=0, steps=2, cfg=3.0, sampler_name="dpmpp_2m", scheduler="simple")[
-        "samples"
-    ]
-    assert torch.equal(made[:, :, 0], before[:, :, 0]) and not torch.equal(made, before) and torch.equal(latent["samples"], before)
+    made = adapters.sample(
+        model=tiny, positive=text, latent=latent, seed=0, steps=2, cfg=3.0, sampler_name="dpmpp_2m", scheduler="simple"
+    )["samples"]
+    assert (
+        torch.equal(made[:, :, 0], before[:, :, 0])
+        and not torch.equal(made, before)
+        and torch.equal(latent["samples"], before)
+    )
 
 
 def test_a_video_copied_into_a_new_file_keeps_its_frames_and_takes_the_tags(tmp_path: Path) -> None:

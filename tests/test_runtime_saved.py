@@ -78,7 +78,12 @@ def test_notes_reroutes_and_primitives_are_only_drawn() -> None:
 
 
 def test_a_bypassed_node_hands_on_its_input_and_a_muted_one_nothing() -> None:
-    nodes = [drawn(1, "ToyNumber", NUMBER), drawn(2, "ToyAdd", mode=4), drawn(3, "ToyNumber", NUMBER, mode=2), drawn(4, "ToyAdd")]
+    nodes = [
+        drawn(1, "ToyNumber", NUMBER),
+        drawn(2, "ToyAdd", mode=4),
+        drawn(3, "ToyNumber", NUMBER, mode=2),
+        drawn(4, "ToyAdd"),
+    ]
     graph = convert(workflow(nodes, [[1, 0, 2, 0], [2, 0, 4, 0], [3, 0, 4, 1]]))
     assert list(graph.nodes) == ["1", "4"]
     assert graph.nodes["4"].inputs == {"a": Link("1", 0)}
@@ -99,7 +104,11 @@ def nested(**user: Any) -> dict[str, Any]:
         "inputs": [{"name": "in", "linkIds": [11]}, {"name": "value", "linkIds": [13]}],
         "outputs": [{"name": "out", "linkIds": [14]}],
     }
-    nodes = [drawn(1, "ToyNumber", NUMBER), drawn(5, "plus", user.pop("values", None), **user), drawn(3, "ToySave", ["x"])]
+    nodes = [
+        drawn(1, "ToyNumber", NUMBER),
+        drawn(5, "plus", user.pop("values", None), **user),
+        drawn(3, "ToySave", ["x"]),
+    ]
     nodes[1]["inputs"] = [{"name": "in", "type": "FLOAT", "link": None}]
     nodes[1]["outputs"] = [{"name": "out", "type": "FLOAT"}]
     return workflow(nodes, [[1, 0, 5, 0], [5, 0, 3, 0]], definitions={"subgraphs": [plus]})
@@ -160,7 +169,9 @@ def test_a_drawing_that_cannot_be_read_is_answered_by_one_sentence(document: dic
 def test_comfy_cli_reads_the_same_workflow_the_same_way() -> None:
     converter = pytest.importorskip("comfy_cli.workflow_to_api")
     document = nested()
-    document["definitions"]["subgraphs"][0]["id"] = document["nodes"][1]["type"] = "11111111-2222-3333-4444-555555555555"
+    document["definitions"]["subgraphs"][0]["id"] = document["nodes"][1]["type"] = (
+        "11111111-2222-3333-4444-555555555555"
+    )
     theirs = converter.convert_ui_to_api(document, registry().object_info())
     ours = convert(document).to_api()
     assert {key: node["inputs"] for key, node in theirs.items()} == {key: node["inputs"] for key, node in ours.items()}

@@ -93,13 +93,18 @@ def test_input_files_that_are_here_go_up_first(comfy: tuple[Server, dict[str, An
     server(Graph.from_api(prompt), where)
     assert b"pixels" in state["uploaded"]
     sent = state["prompt"]["prompt"]
-    assert sent["a.png"]["inputs"]["image"] == "sora/a (1).png" and sent["theirs.png"]["inputs"]["image"] == "theirs.png"
+    assert (
+        sent["a.png"]["inputs"]["image"] == "sora/a (1).png" and sent["theirs.png"]["inputs"]["image"] == "theirs.png"
+    )
 
 
 def test_what_the_server_refuses_is_told_per_node(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
     server, state = comfy
     mistake = {"message": "Value not in list", "details": "kind: 'x'", "extra_info": {"input_name": "kind"}}
-    state["refusal"] = {"error": {"message": "failed"}, "node_errors": {"1": {"class_type": "ToyNumber", "errors": [mistake]}}}
+    state["refusal"] = {
+        "error": {"message": "failed"},
+        "node_errors": {"1": {"class_type": "ToyNumber", "errors": [mistake]}},
+    }
     with pytest.raises(InputError, match=r"node 1 \(ToyNumber\), input kind: Value not in list"):
         server(Graph.from_api(sum_workflow()), session(tmp_path))
 
@@ -131,7 +136,9 @@ def test_stopping_here_stops_there(comfy: tuple[Server, dict[str, Any]], tmp_pat
     assert ("/interrupt", {"prompt_id": "run"}) in state["posted"]
 
 
-def test_a_name_from_the_server_does_not_lead_out_of_the_output_folder(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_name_from_the_server_does_not_lead_out_of_the_output_folder(
+    comfy: tuple[Server, dict[str, Any]], tmp_path: Path
+) -> None:
     server, state = comfy
     evil = {"filename": "x.txt", "subfolder": "../..", "type": "output"}
     state["entry"] = {"outputs": {"4": {"images": [evil]}}, "status": {"status_str": "success"}}

@@ -6,7 +6,12 @@ from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
 from sora_nodes.sora_core.text.tokenizer import PAD, UNKNOWN, WordTokenizer, split_words
 
-CAPTIONS = ["A red ball rolls left.", "a red cube, then a ball", "the ball's shadow; 2 balls", "the ball's shadow; 2 balls"]
+CAPTIONS = [
+    "A red ball rolls left.",
+    "a red cube, then a ball",
+    "the ball's shadow; 2 balls",
+    "the ball's shadow; 2 balls",
+]
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +22,9 @@ def tokenizer() -> WordTokenizer:
 @pytest.fixture(scope="module")
 def encoder(tokenizer: WordTokenizer) -> TextEncoder:
     torch.manual_seed(0)
-    model = TextEncoder(TextConfig(vocabulary=tokenizer.vocabulary, width=16, depth=2, heads=2, mlp_width=32, tokens=12))
+    model = TextEncoder(
+        TextConfig(vocabulary=tokenizer.vocabulary, width=16, depth=2, heads=2, mlp_width=32, tokens=12)
+    )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return model.requires_grad_(False)
@@ -27,11 +34,17 @@ def test_known_text_survives_the_round_trip(tokenizer: WordTokenizer) -> None:
     words = {i: word for word, i in tokenizer.ids.items()}
     text = "The Ball's shadow;  a red ball"
     ids = tokenizer([text])[0]
-    assert [words[i] for i in ids.tolist() if i != PAD] == split_words(text) == ["the", "ball's", "shadow", ";", "a", "red", "ball"]
+    assert (
+        [words[i] for i in ids.tolist() if i != PAD]
+        == split_words(text)
+        == ["the", "ball's", "shadow", ";", "a", "red", "ball"]
+    )
 
 
 def test_the_vocabulary_is_counted_and_always_in_the_same_order(tokenizer: WordTokenizer) -> None:
-    assert tokenizer.vocabulary[0] == "a" and "rolls" not in tokenizer.vocabulary, "most frequent first, and nothing said only once"
+    assert tokenizer.vocabulary[0] == "a" and "rolls" not in tokenizer.vocabulary, (
+        "most frequent first, and nothing said only once"
+    )
     assert tokenizer.vocabulary == WordTokenizer.train(reversed(CAPTIONS), 12).vocabulary
     assert tokenizer.size == len(tokenizer.vocabulary) + 2
 

@@ -1,4 +1,5 @@
-"""Training: a run that was stopped and taken up again is the run that never stopped; packs and masks are what they promise."""
+"""Training: a run that was stopped and taken up again is the run that never stopped; packs and masks are what they
+promise."""
 
 import importlib
 import json
@@ -234,12 +235,16 @@ def test_keep_masks_keep_a_part_in_whole_patches(shape: tuple[int, int, int]) ->
     assert (masks.flatten(1).mean(1) < 1).float().mean() > 0.7, "and nearly always something is kept"
     patches = masks.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
     assert (patches == patches[:, :, :, :1, :, :1]).all(), "a patch is made or kept as a whole"
-    assert ((masks[:, 0] == 0).all((1, 2))).any() and ((masks[:, -1] == 0).all((1, 2))).any(), "beginnings and ends are kept"
+    assert ((masks[:, 0] == 0).all((1, 2))).any() and ((masks[:, -1] == 0).all((1, 2))).any(), (
+        "beginnings and ends are kept"
+    )
 
 
 def test_a_pack_follows_from_its_step(source: PackSource) -> None:
     one, same, other = (source.pack(step_generator(0, step)) for step in (7, 7, 8))
-    assert all(torch.equal(a, b) for a, b in zip(one.latents, same.latents, strict=True)) and torch.equal(one.ids, same.ids)
+    assert all(torch.equal(a, b) for a, b in zip(one.latents, same.latents, strict=True)) and torch.equal(
+        one.ids, same.ids
+    )
     assert all(torch.equal(a.mask, b.mask) for a, b in zip(one.grids, same.grids, strict=True))
     assert not torch.equal(one.latents[0], other.latents[0])
 
@@ -247,7 +252,12 @@ def test_a_pack_follows_from_its_step(source: PackSource) -> None:
 def test_every_pack_has_the_composition_of_the_mix(source: PackSource) -> None:
     for step in range(8):
         pack = source.pack(step_generator(0, step), keep=1.0)
-        assert [tuple(x.shape) for x in pack.latents] == [(3, 4, 3, 4, 4), (2, 4, 2, 4, 8), (2, 4, 3, 4, 4), (2, 4, 1, 4, 4)]
+        assert [tuple(x.shape) for x in pack.latents] == [
+            (3, 4, 3, 4, 4),
+            (2, 4, 2, 4, 8),
+            (2, 4, 3, 4, 4),
+            (2, 4, 1, 4, 4),
+        ]
         assert [grid.shape for grid in pack.grids] == [(x.shape[0], *x.shape[2:]) for x in pack.latents]
         assert pack.ids.shape == (3 + 2 + 2 * 2 + 2, TEXT_TOKENS)
         moving, still = pack.grids[0], pack.grids[3]
@@ -291,7 +301,12 @@ def test_a_bridge_is_made_mid_stream_between_two_kept_ends() -> None:
     for step in range(20):
         grid = source.pack(step_generator(0, step), keep=0.0).grids[0]
         mask = grid.mask[:, 0, :, 0, 0]
-        assert (grid.spans == 4).all() and (mask[:, 0] == 0).all() and (mask[:, -1] == 0).all() and (mask[:, 2:4] == 1).all()
+        assert (
+            (grid.spans == 4).all()
+            and (mask[:, 0] == 0).all()
+            and (mask[:, -1] == 0).all()
+            and (mask[:, 2:4] == 1).all()
+        )
 
 
 def test_a_loop_is_encoded_behind_its_own_turn_before(tmp_path: Path) -> None:
@@ -299,7 +314,12 @@ def test_a_loop_is_encoded_behind_its_own_turn_before(tmp_path: Path) -> None:
     codec = BundledCodec(CodecConfig(channels=4, widths=(16, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1))).eval()
     scene = sample_scene(3, family="loop")
     once = encode_shard(
-        tmp_path, codec, WordTokenizer(WORDS, TEXT_TOKENS), ClipKind(height=16, width=16, frames=8, fps=4.0, family="loop"), 3, 1
+        tmp_path,
+        codec,
+        WordTokenizer(WORDS, TEXT_TOKENS),
+        ClipKind(height=16, width=16, frames=8, fps=4.0, family="loop"),
+        3,
+        1,
     )
     twice = encode_video(codec, render([scene], ClipShape(height=16, width=16, frames=17, fps=4.0)))
     kept = checkpoints.load(once).tensors
@@ -319,12 +339,15 @@ def test_training_never_sees_what_is_held_out() -> None:
 
 
 def padded_loss(loss: TransformerLoss, seen: tuple, step: int) -> torch.Tensor:
-    """The loss as a batch of padded clips has it: every clip alone through the network, zeros around it up to the largest."""
+    """The loss as a batch of padded clips has it: every clip alone through the network, zeros around it up to the
+    largest."""
     noisy, sigma, plan, _ = seen
     pack = loss.source.pack(step_generator(loss.seed, step), loss.keep[0])
     features = loss.model.text(pack.ids)
     errors, counts = [], []
-    for group, latents, grid, things, inputs in zip(plan.layout.groups, pack.latents, pack.grids, pack.things, noisy, strict=True):
+    for group, latents, grid, things, inputs in zip(
+        plan.layout.groups, pack.latents, pack.grids, pack.things, noisy, strict=True
+    ):
         for i in range(group.clips):
             rows = [group.first_text + row for row in ([i] if grid.text_rows is None else grid.text_rows[i].tolist())]
             own = ClipGrid(
@@ -337,7 +360,9 @@ def padded_loss(loss: TransformerLoss, seen: tuple, step: int) -> torch.Tensor:
                 texts=len(rows),
             )
             at = sigma[len(errors) : len(errors) + 1]
-            (out,) = loss.model.dit([inputs[i : i + 1]], at, loss.model.dit.plan([own]), loss.model.dit.text(features[rows]))
+            (out,) = loss.model.dit(
+                [inputs[i : i + 1]], at, loss.model.dit.plan([own]), loss.model.dit.text(features[rows])
+            )
             share = own.mask * (1 + loss.emphasis * things[i : i + 1])
             weight = share / at.clamp(min=loss.least_sigma).square()
             error = torch.zeros(4, 3, 4, 8)
@@ -369,7 +394,9 @@ def test_shapes_in_training_do_not_depend_on_the_text(source: PackSource) -> Non
         assert all(block.k.shape[:2] == block.v.shape[:2] == (11, 8) and block.bias is None for block in text)
 
 
-@pytest.mark.parametrize(("text", "problem"), [("", "Expecting value"), (json.dumps({"steps": 3}), "unexpected keyword")])
+@pytest.mark.parametrize(
+    ("text", "problem"), [("", "Expecting value"), (json.dumps({"steps": 3}), "unexpected keyword")]
+)
 def test_a_bad_configuration_is_named(text: str, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(text)

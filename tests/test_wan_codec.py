@@ -36,7 +36,9 @@ def test_the_first_latent_frame_is_one_frame_and_every_later_one_four(codec: Wan
 def test_streamed_is_whole(codec: Wan21Codec) -> None:
     clip, grid = video(codec, 9), latent(codec, 3)
     with torch.no_grad():
-        torch.testing.assert_close(torch.cat(list(codec.encode_stream(clip.split([2, 3, 4], 2))), 2), codec.encode(clip))
+        torch.testing.assert_close(
+            torch.cat(list(codec.encode_stream(clip.split([2, 3, 4], 2))), 2), codec.encode(clip)
+        )
         torch.testing.assert_close(torch.cat(list(codec.decode_stream(grid.split([1, 2], 2))), 2), codec.decode(grid))
 
 

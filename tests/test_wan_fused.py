@@ -22,7 +22,13 @@ def dit() -> DiT:
 
 
 def grid(n: int, mask: torch.Tensor | None = None) -> ClipGrid:
-    return ClipGrid(shape=(n, 3, 4, 6), positions=torch.zeros(n, 3), spans=torch.ones(n, 3), seconds_per_frame=torch.ones(n), mask=mask)
+    return ClipGrid(
+        shape=(n, 3, 4, 6),
+        positions=torch.zeros(n, 3),
+        spans=torch.ones(n, 3),
+        seconds_per_frame=torch.ones(n),
+        mask=mask,
+    )
 
 
 def run(dit: DiT, context: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -55,7 +61,9 @@ def test_zeros_behind_the_text_are_padding(dit: DiT) -> None:
         torch.testing.assert_close(run(dit, torch.nn.functional.pad(context, (0, 0, 0, 17))), run(dit, context))
 
 
-@pytest.mark.parametrize("keys", [40, 600, 2100], ids=["text: all heads at once", "some heads at once", "one head at a time"])
+@pytest.mark.parametrize(
+    "keys", [40, 600, 2100], ids=["text: all heads at once", "some heads at once", "one head at a time"]
+)
 @pytest.mark.parametrize("biased", [False, True])
 def test_attention_in_blocks_is_attention(keys: int, biased: bool) -> None:
     torch.manual_seed(0)
@@ -67,7 +75,9 @@ def test_attention_in_blocks_is_attention(keys: int, biased: bool) -> None:
     assert (made - exact).norm() / exact.norm() < 0.005
 
 
-@pytest.mark.skipif(not fused.onednn(), reason="this processor or torch has no products of bfloat16 to lay weights out for")
+@pytest.mark.skipif(
+    not fused.onednn(), reason="this processor or torch has no products of bfloat16 to lay weights out for"
+)
 def test_weights_that_were_laid_out_are_the_same_weights(dit: DiT) -> None:
     plain = deepcopy(dit).bfloat16()
     laid = deepcopy(plain).laid_out()

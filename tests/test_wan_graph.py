@@ -34,14 +34,27 @@ FOLDERS = {"UNETLoader": "diffusion_models", "CLIPLoader": "text_encoders", "VAE
 def write(path: Path, module: nn.Module) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(0)
-    save_file({name: torch.randn(value.shape, generator=generator) * 0.05 for name, value in module.state_dict().items()}, path)
+    save_file(
+        {name: torch.randn(value.shape, generator=generator) * 0.05 for name, value in module.state_dict().items()},
+        path,
+    )
 
 
 def tiny(loader: str, name: str) -> nn.Module:
     """A network of the kind that a file of this name holds."""
     if loader == "UNETLoader":
         channels = 48 if "5B" in name else 16
-        return DiT(DiTConfig(width=128, depth=1, heads=1, mlp_width=64, channels=channels, text_width=16, per_position_time=channels == 48))
+        return DiT(
+            DiTConfig(
+                width=128,
+                depth=1,
+                heads=1,
+                mlp_width=64,
+                channels=channels,
+                text_width=16,
+                per_position_time=channels == 48,
+            )
+        )
     if loader == "CLIPLoader":
         return UMT5(UMT5Config(vocabulary=200, width=16, depth=1, heads=2, head_dim=8, mlp_width=16))
     return Wan22Codec(Wan22Config(width=8, decoder_width=8)) if "2.2" in name else Wan21Codec(Wan21Config(width=8))
@@ -96,7 +109,9 @@ def test_the_examples_of_published_weights_run(path: Path, tmp_path: Path) -> No
 
 
 def test_there_is_an_example_for_each_family() -> None:
-    assert {"wan2.1_text_to_video", "wan2.2_5b_text_to_video", "wan2.2_14b_text_to_video"} <= {path.stem for path in EXAMPLES}
+    assert {"wan2.1_text_to_video", "wan2.2_5b_text_to_video", "wan2.2_14b_text_to_video"} <= {
+        path.stem for path in EXAMPLES
+    }
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Every verb runs on published weights: on one noise level per clip (kept parts re-noised) and on one per position. Plumbing only."""
+"""Every verb runs on published weights: on one noise level per clip (kept parts re-noised) and on one per position.
+Plumbing only."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -44,7 +45,15 @@ def model(kind: str) -> SoraModel:
     else:
         codec = Wan21Codec(Wan21Config(width=8))
     channels = codec.geometry.channels
-    sizes = {"width": 128, "depth": 1, "heads": 1, "mlp_width": 64, "channels": channels, "text_width": 16, "text_tokens": 32}
+    sizes = {
+        "width": 128,
+        "depth": 1,
+        "heads": 1,
+        "mlp_width": 64,
+        "channels": channels,
+        "text_width": 16,
+        "text_tokens": 32,
+    }
     dit = DiT(DiTConfig(**sizes, per_position_time=kind == "TI2V-5B"))
     text = UMT5(UMT5Config(vocabulary=200, width=16, depth=1, heads=2, head_dim=8, mlp_width=16))
     for module in (codec, dit, text):
@@ -116,7 +125,10 @@ def test_every_verb_runs(kind: str, verb: str) -> None:
 def test_several_shots_run(kind: str, blended: bool) -> None:
     weights = MODELS[kind]
     board = storyboard(
-        [Shot(prompt="a church", seconds=0.25), Shot(prompt="an octopus", seconds=0.25)], weights.codec, size=SIZE, fade=0.25
+        [Shot(prompt="a church", seconds=0.25), Shot(prompt="an octopus", seconds=0.25)],
+        weights.codec,
+        size=SIZE,
+        fade=0.25,
     )
     state = board.edit.state
     with torch.no_grad():
@@ -136,7 +148,9 @@ def test_the_second_expert_has_its_own_guidance() -> None:
     def made(low_cfg: float | None) -> torch.Tensor:
         with torch.no_grad():
             cond = pipeline.encode_text(weights, ["a church"])
-            return pipeline.sample(replace(weights, low_cfg=low_cfg), state, cond, noise=noise, steps=3, cfg=4.0, fps=FPS)
+            return pipeline.sample(
+                replace(weights, low_cfg=low_cfg), state, cond, noise=noise, steps=3, cfg=4.0, fps=FPS
+            )
 
     assert torch.equal(made(None), made(4.0)) and not torch.equal(made(None), made(3.0))
 

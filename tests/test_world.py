@@ -1,4 +1,5 @@
-"""The rendered world: the same seed is the same clip, at any size, from any start; truth and captions agree with the pixels."""
+"""The rendered world: the same seed is the same clip, at any size, from any start; truth and captions agree with the
+pixels."""
 
 import re
 
@@ -25,7 +26,10 @@ SMALL = ClipShape(frames=5, height=32, width=32, fps=8)
 
 def _still(colour: str, shape: str = "cylinder") -> Scene:
     return Scene(
-        seed=0, family="single", things=(Thing(shape=shape, colour=colour, motion="still", turn=0.6),), setting=Setting(ground="sand")
+        seed=0,
+        family="single",
+        things=(Thing(shape=shape, colour=colour, motion="still", turn=0.6),),
+        setting=Setting(ground="sand"),
     )
 
 

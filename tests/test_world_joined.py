@@ -35,7 +35,10 @@ def test_a_storyboard_is_one_thing_in_two_places_cut_between_latent_frames() -> 
     for seed in range(20):
         pair = joined("storyboard", seed)
         assert pair.first.things == pair.second.things
-        assert pair.first.setting.ground != pair.second.setting.ground and pair.first.setting.light != pair.second.setting.light
+        assert (
+            pair.first.setting.ground != pair.second.setting.ground
+            and pair.first.setting.light != pair.second.setting.light
+        )
         assert (pair.change * SHAPE.fps - 1) % 4 == 0
 
 

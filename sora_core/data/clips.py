@@ -33,7 +33,9 @@ class ClipKind:
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.height < 8 or self.width < 8:
-            raise InputError(f"a clip needs at least one frame of 8x8 pixels, not {self.frames} of {self.width}x{self.height}")
+            raise InputError(
+                f"a clip needs at least one frame of 8x8 pixels, not {self.frames} of {self.width}x{self.height}"
+            )
 
     @property
     def name(self) -> str:

@@ -1,8 +1,11 @@
 """Clips as the transformer sees them: latents and captions, made once by the frozen codec.
 
-A clip is encoded whole, so a later window of its latents is what a stream would give mid-way. Every clip carries several
-captions as token ids, [N,V,P,S]: V wordings, P parts of its time (two where a scene is cut), with the second each part begins,
-and the cells in which a thing is seen, so that the loss can weigh the little that the words are about against the much around it.
+A clip is encoded whole, so a later window of its latents is what a stream would give mid-way. Every clip carries
+several
+captions as token ids, [N,V,P,S]: V wordings, P parts of its time (two where a scene is cut), with the second each
+part begins,
+and the cells in which a thing is seen, so that the loss can weigh the little that the words are about against the
+much around it.
 """
 
 from __future__ import annotations
@@ -35,7 +38,16 @@ from .world import (
 )
 from .world.truth import FIRST
 
-__all__ = ["LEVELS", "captions", "cells_with_things", "encode_shard", "encode_video", "parts_of", "stream_of", "wordings"]
+__all__ = [
+    "LEVELS",
+    "captions",
+    "cells_with_things",
+    "encode_shard",
+    "encode_video",
+    "parts_of",
+    "stream_of",
+    "wordings",
+]
 
 LEVELS = ("descriptive", "descriptive", "descriptive", "plain", "short")
 """the wordings of a clip"""
@@ -84,7 +96,9 @@ def cells_with_things(scene: Scene | Joined, shape: ClipShape, geometry: Geometr
     return F.max_pool3d(F.pad(seen, (0, 0, 0, 0, LOOKS - 1, 0))[None], LOOKS)[0].byte()
 
 
-def encode_shard(folder: Path, codec: CausalCodec, tokenizer: WordTokenizer, kind: ClipKind, first_seed: int, count: int) -> Path:
+def encode_shard(
+    folder: Path, codec: CausalCodec, tokenizer: WordTokenizer, kind: ClipKind, first_seed: int, count: int
+) -> Path:
     """Render, encode and caption `count` clips into a shard unless it is there already; returns its path."""
     path = folder / f"{kind.name}-{first_seed}.safetensors"
     if path.exists():
@@ -92,7 +106,8 @@ def encode_shard(folder: Path, codec: CausalCodec, tokenizer: WordTokenizer, kin
     scenes = _scenes(kind, first_seed, count, codec.geometry)
     shape, length = stream_of(kind, codec.geometry)
     latents = [
-        encode_video(codec, torch.cat([_pixels(scene, shape) for scene in scenes[i : i + AT_ONCE]])) for i in range(0, count, AT_ONCE)
+        encode_video(codec, torch.cat([_pixels(scene, shape) for scene in scenes[i : i + AT_ONCE]]))
+        for i in range(0, count, AT_ONCE)
     ]
     texts = [captions(scene, tokenizer, parts_of(kind)) for scene in scenes]
     tensors = {
@@ -107,7 +122,9 @@ def encode_shard(folder: Path, codec: CausalCodec, tokenizer: WordTokenizer, kin
 
 def _scenes(kind: ClipKind, first_seed: int, count: int, geometry: Geometry) -> list[Scene | Joined]:
     if kind.family in JOINED:
-        return [sample_joined(seed, kind.family, kind.shape, geometry.time_factor) for seed in seeds_of(first_seed, count)]
+        return [
+            sample_joined(seed, kind.family, kind.shape, geometry.time_factor) for seed in seeds_of(first_seed, count)
+        ]
     return list(scenes_of(kind, first_seed, count))
 
 
@@ -121,7 +138,8 @@ def parts_of(kind: ClipKind) -> int:
 
 
 def stream_of(kind: ClipKind, geometry: Geometry) -> tuple[ClipShape, int]:
-    """What is encoded of a kind, and how many of its last latent frames are kept: a loop is encoded behind its own turn before."""
+    """What is encoded of a kind, and how many of its last latent frames are kept: a loop is encoded behind its own
+    turn before."""
     if kind.family != "loop":
         return kind.shape, latent_frames(kind.frames, geometry)
     if kind.frames % geometry.time_factor:

@@ -1,9 +1,11 @@
 """Batches for the transformer: clips of many sizes in one pack, with keep-masks, a pure function of the step.
 
-A mix lists how many clips of each kind a pack holds, so every pack has the same composition: sizes are trained together at
+A mix lists how many clips of each kind a pack holds, so every pack has the same composition: sizes are trained
+together at
 their native shape and nothing is padded.
 
-Legend: n clips of a group, C channels, T latent frames, H W latent height and width, V wordings, P parts, S text tokens.
+Legend: n clips of a group, C channels, T latent frames, H W latent height and width, V wordings, P parts, S text
+tokens.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ WORDING_WEIGHTS = (0.2, 0.2, 0.2, 0.22, 0.18)
 
 @dataclass(frozen=True, kw_only=True)
 class GroupSpec:
-    """So many clips of one kind (matched by the beginning of its name) with `frames` latent frames each; 1 is a still."""
+    """So many clips of one kind (matched by the beginning of its name) with `frames` latent frames each; 1 is a
+    still."""
 
     kind: str
     clips: int
@@ -36,7 +39,8 @@ class GroupSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """One batch: latents per group, their grids, where things are seen (0 or 1, [n,1,T,H,W]), token ids of all texts [B,S].
+    """One batch: latents per group, their grids, where things are seen (0 or 1, [n,1,T,H,W]), token ids of all texts
+    [B,S].
 
     errors: what a transformer made wrong of the same latents, per group; zeros where that was not measured.
     """
@@ -49,7 +53,8 @@ class Pack:
 
 
 def both_ends(shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
-    """A mask [T,H,W] that keeps latent frames at either end as clips to connect are given: two, at a quarter of the ends one."""
+    """A mask [T,H,W] that keeps latent frames at either end as clips to connect are given: two, at a quarter of the
+    ends one."""
     head, tail = (1 + int(torch.randint(4, (), generator=generator) > 0) for _ in range(2))
     mask = torch.ones(shape)
     mask[:head], mask[-tail:] = 0, 0
@@ -103,7 +108,10 @@ class PackSource:
     def __post_init__(self) -> None:
         for spec in self.mix:
             if not self._matching(spec):
-                raise InputError(f"no shard of kind {spec.kind!r}; there are: {', '.join(sorted({s.kind.name for s in self.shards}))}")
+                raise InputError(
+                    f"no shard of kind {spec.kind!r}; there are:"
+                    f" {', '.join(sorted({s.kind.name for s in self.shards}))}"
+                )
 
     def _matching(self, spec: GroupSpec) -> list[Shard]:
         return [shard for shard in self.shards if shard.kind.name.startswith(spec.kind)]
@@ -114,7 +122,9 @@ class PackSource:
         latents, grids, things, errors, ids = (list(part) for part in zip(*parts, strict=True))
         return Pack(latents=latents, grids=grids, things=things, errors=errors, ids=torch.cat(ids))
 
-    def _group(self, spec: GroupSpec, generator: torch.Generator, keep: float) -> tuple[Tensor, ClipGrid, Tensor, Tensor, Tensor]:
+    def _group(
+        self, spec: GroupSpec, generator: torch.Generator, keep: float
+    ) -> tuple[Tensor, ClipGrid, Tensor, Tensor, Tensor]:
         shards = self._matching(spec)
         shard = shards[int(torch.randint(len(shards), (), generator=generator))]
         latent = shard.tensors["latent"]
@@ -133,11 +143,17 @@ class PackSource:
         things = shard.tensors["things"][chosen].float()[clips, window]
         all_spans = spans(longest, self.geometry, mid_stream=ring)
         times = positions(all_spans, shard.kind.fps)
-        masks = torch.stack([self._mask(shard.kind, (spec.frames, *x.shape[3:]), generator, keep) for _ in range(spec.clips)])
+        masks = torch.stack(
+            [self._mask(shard.kind, (spec.frames, *x.shape[3:]), generator, keep) for _ in range(spec.clips)]
+        )
         ids, rows = self._text(shard, chosen, times[window], generator)
         grid = ClipGrid(
             shape=(spec.clips, spec.frames, x.shape[3], x.shape[4]),
-            positions=(times - times[0])[: spec.frames].expand(spec.clips, -1) if ring else times[window] - times[window][:, :1],
+            positions=(
+                (times - times[0])[: spec.frames].expand(spec.clips, -1)
+                if ring
+                else times[window] - times[window][:, :1]
+            ),
             spans=all_spans[window],
             seconds_per_frame=torch.full((spec.clips,), 1 / shard.kind.fps),
             mask=masks[:, None],
@@ -147,7 +163,8 @@ class PackSource:
         return x, grid, things[:, None], errors, ids
 
     def _starts(self, spec: GroupSpec, longest: int, generator: torch.Generator, family: str | None) -> Tensor:
-        """The first latent frame of each clip: half begin mid-stream, bridges all; a still never; a ring begins anywhere, and is whole."""
+        """The first latent frame of each clip: half begin mid-stream, bridges all; a still never; a ring begins
+        anywhere, and is whole."""
         if spec.frames > longest:
             raise InputError(f"a group of {spec.frames} latent frames cannot come from clips of {longest}")
         if family == "loop":
@@ -165,7 +182,9 @@ class PackSource:
             return torch.ones(shape)
         return keep_mask(shape, generator)
 
-    def _text(self, shard: Shard, chosen: Tensor, times: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    def _text(
+        self, shard: Shard, chosen: Tensor, times: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
         """Token ids of the group's texts and, for clips in parts, the text of each latent frame [n,T]."""
         ids_NVPS, starts = shard.tensors["ids"], shard.tensors["starts"]
         n, parts = len(chosen), ids_NVPS.shape[2]

@@ -1,7 +1,10 @@
-"""The scene reader: the inverse of the renderer. A clip of the world in, what it shows out; it measures the generated clips.
+"""The scene reader: the inverse of the renderer. A clip of the world in, what it shows out; it measures the generated
+clips.
 
-Choices: nine frames over two seconds, the short side brought to 64 pixels, so that any size and fps reads alike. A small
-convolutional network looks at each frame; a map over its cells says where the main object is, which gives both its track
+Choices: nine frames over two seconds, the short side brought to 64 pixels, so that any size and fps reads alike. A
+small
+convolutional network looks at each frame; a map over its cells says where the main object is, which gives both its
+track
 (the map's mean place) and its features; convolutions over time then see how it moves. One linear head per attribute.
 
 Legend: B batch, F pixel frames, K read frames, H W height and width, h w cells of the map.
@@ -125,11 +128,15 @@ class Reader(nn.Module):
         self.times = nn.Sequential(TimeBlock(config.tokens), TimeBlock(config.tokens))
         self.clip = nn.Linear(FRAMES * config.tokens, config.hidden)
         self.heads = nn.ModuleDict(
-            {name: nn.Linear(config.hidden + 2 * quarter + 2 * eighth, len(values)) for name, values in ATTRIBUTES.items()}
+            {
+                name: nn.Linear(config.hidden + 2 * quarter + 2 * eighth, len(values))
+                for name, values in ATTRIBUTES.items()
+            }
         )
 
     def forward(self, frames: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Frames [B,K,3,H,W] in -1..1 -> logits per attribute [B,values], track [B,K,2] and the map's logits [B,K,h,w]."""
+        """Frames [B,K,3,H,W] in -1..1 -> logits per attribute [B,values], track [B,K,2] and the map's logits
+        [B,K,h,w]."""
         shape = (len(frames), FRAMES)
         seen, track, map_ = self.look(frames.flatten(0, 1))
         token = self.token(torch.cat([seen, 4 * track.to(seen.dtype) - 2], 1)).unflatten(0, shape)
@@ -152,7 +159,8 @@ class Reader(nn.Module):
 
     @torch.no_grad()
     def read(self, video: Tensor, fps: float, *, start: float = 0.0, batch: int = 16) -> Reading:
-        """What clips [B,3,F,H,W] in -1..1 show in the two seconds from `start` on; a shorter clip's last frame stays."""
+        """What clips [B,3,F,H,W] in -1..1 show in the two seconds from `start` on; a shorter clip's last frame
+        stays."""
         parts = [self(to_read(part, fps, start)) for part in video.split(batch)]
         answers, sure = {}, {}
         for name, values in ATTRIBUTES.items():
@@ -163,13 +171,15 @@ class Reader(nn.Module):
 
     @torch.no_grad()
     def follow(self, video: Tensor, *, batch: int = 128) -> Tensor:
-        """Where the main object is in every frame of clips [B,3,F,H,W], each frame read by itself: [B,F,2] picture fractions."""
+        """Where the main object is in every frame of clips [B,3,F,H,W], each frame read by itself: [B,F,2] picture
+        fractions."""
         frames = video.movedim(1, 2).flatten(0, 1).split(batch)
         return torch.cat([self.look(_resized(part))[1] for part in frames]).unflatten(0, (len(video), video.shape[2]))
 
 
 def to_read(video: Tensor, fps: float, start: float = 0.0) -> Tensor:
-    """The frames that are read: [B,3,F,H,W] -> [B,K,3,h,w] with a short side of 64, long side a multiple of 8 up to 128."""
+    """The frames that are read: [B,3,F,H,W] -> [B,K,3,h,w] with a short side of 64, long side a multiple of 8 up to
+    128."""
     if video.ndim != 5 or video.shape[1] != 3 or not video.shape[2]:
         raise InputError(f"the reader reads videos [B,3,F,H,W], not {list(video.shape)}")
     chosen = [min(video.shape[2] - 1, round((start + i * STEP) * fps)) for i in range(FRAMES)]

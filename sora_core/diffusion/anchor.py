@@ -1,4 +1,5 @@
-"""Anchor: what the network loses of a given clip at a noise level is given back, so that only what the words change does change."""
+"""Anchor: what the network loses of a given clip at a noise level is given back, so that only what the words change
+does change."""
 
 from __future__ import annotations
 
@@ -10,12 +11,18 @@ from ..types import Denoiser
 __all__ = ["anchor"]
 
 
-def anchor(denoiser: Denoiser, network: Denoiser, source: Tensor, noise: Tensor, told: Tensor | None = None) -> Denoiser:
-    """`denoiser`'s estimate plus what `network` misses of `source` [B,C,T,H,W] under the `noise` [B,C,T,H,W] of the run.
+def anchor(
+    denoiser: Denoiser, network: Denoiser, source: Tensor, noise: Tensor, told: Tensor | None = None
+) -> Denoiser:
+    """`denoiser`'s estimate plus what `network` misses of `source` [B,C,T,H,W] under the `noise` [B,C,T,H,W] of the
+    run.
 
-    This is FlowEdit (arXiv 2412.08629) with one fixed noise, written as a denoiser: started from the source at that noise (SDEdit),
-    a step along the difference of both velocities is an ordinary step towards this estimate. told: the words the network hears of
-    the source, [B,S,D]; None is no text. The same is added to both branches of guidance, so it may stand outside of `cfg` or inside.
+    This is FlowEdit (arXiv 2412.08629) with one fixed noise, written as a denoiser: started from the source at that
+    noise (SDEdit),
+    a step along the difference of both velocities is an ordinary step towards this estimate. told: the words the
+    network hears of
+    the source, [B,S,D]; None is no text. The same is added to both branches of guidance, so it may stand outside of
+    `cfg` or inside.
     """
 
     def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""Feature cache: a step that would change little takes its velocity from the last two instead of running the network."""
+"""Feature cache: a step that would change little takes its velocity from the last two instead of running the
+network."""
 
 from __future__ import annotations
 
@@ -13,13 +14,17 @@ __all__ = ["CachePerCall", "FeatureCache"]
 class FeatureCache:
     """Skips the network while its output is predicted to move by less than `threshold` (a fraction of its size).
 
-    Two real runs show how fast the velocity (x - denoised)/sigma moves with sigma. Until it has moved by `threshold` since
+    Two real runs show how fast the velocity (x - denoised)/sigma moves with sigma. Until it has moved by `threshold`
+    since
     the last one, it is carried on along that slope (the first order of TaylorSeer, arXiv 2503.06923). Calls with sigma
-    outside `interval` (low, high) are always real; a rising sigma begins a new run. It reads one or two numbers on the host
+    outside `interval` (low, high) are always real; a rising sigma begins a new run. It reads one or two numbers on
+    the host
     per call. After a resume it starts afresh, so bits may differ.
     """
 
-    def __init__(self, denoiser: Denoiser, threshold: float = 0.05, *, interval: tuple[float, float] = (0.1, 0.95)) -> None:
+    def __init__(
+        self, denoiser: Denoiser, threshold: float = 0.05, *, interval: tuple[float, float] = (0.1, 0.95)
+    ) -> None:
         if not 0 <= threshold < 1:
             raise InputError(f"a feature cache needs a threshold from 0 to below 1, not {threshold}")
         self.denoiser, self.threshold, self.interval = denoiser, threshold, interval
@@ -60,7 +65,8 @@ class FeatureCache:
 
 
 class CachePerCall:
-    """A feature cache for a host that calls the network several times per noise level (cond, uncond): one cache for each.
+    """A feature cache for a host that calls the network several times per noise level (cond, uncond): one cache for
+    each.
 
     `denoiser = caches(denoiser, sigmas)` at every call, as the host's wrappers are made.
     """

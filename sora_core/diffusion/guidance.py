@@ -1,6 +1,7 @@
 """Decorators that steer a denoiser: by its prompt (`cfg`) and by what is kept (`keep`, `renoise`).
 
-Order, outermost first: keep (the loop adds it) > renoise > feature cache > ring > cfg > span prompts > windows > network.
+Order, outermost first: keep (the loop adds it) > renoise > feature cache > ring > cfg > span prompts > windows >
+network.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ MAX_SCALE = 100.0
 
 
 def blend(mask: Tensor, made: Tensor, kept: Tensor) -> Tensor:
-    """made*mask + kept*(1-mask), exact where the mask is 0 or 1: there the other side is not read, whatever it holds."""
+    """made*mask + kept*(1-mask), exact where the mask is 0 or 1: there the other side is not read, whatever it
+    holds."""
     mixed = torch.lerp(kept, made, mask.expand_as(made))
     return torch.where(mask >= 1, made, torch.where(mask > 0, mixed, kept))
 
@@ -37,8 +39,10 @@ def keep(denoiser: Denoiser, clean: Tensor) -> Denoiser:
 def renoise(denoiser: Denoiser, noise: Tensor) -> Denoiser:
     """For a network with one noise level for the whole clip: every position is brought up to `sigma` before each call.
 
-    A position of x stands at mask*sigma; what it lacks is added of the same `noise` [B,C,T,H,W] each time, so the kept part
-    is (1-sigma)*clean + sigma*noise and moves on a straight line, as the network knows it. Where the mask is 1 x is untouched.
+    A position of x stands at mask*sigma; what it lacks is added of the same `noise` [B,C,T,H,W] each time, so the
+    kept part
+    is (1-sigma)*clean + sigma*noise and moves on a straight line, as the network knows it. Where the mask is 1 x is
+    untouched.
     """
 
     def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
@@ -65,7 +69,8 @@ def cfg(
 
     uncond: [B,S,D] or [1,S,D]. With scale 1, and outside the interval, the network runs once, for cond alone.
     `batched` runs both as one batch where their contexts have one shape; the result is the same, it costs memory.
-    An interval narrower than (0, 1) reads sigma on the host once per call. What is joined of contexts and masks is joined
+    An interval narrower than (0, 1) reads sigma on the host once per call. What is joined of contexts and masks is
+    joined
     once for as long as they are the same.
     """
     low, high = interval

@@ -17,7 +17,8 @@ from .solvers import Memory, get_solver
 __all__ = ["Preview", "SamplerState", "sample", "start"]
 
 Preview = Callable[[int, Tensor], None]
-"""Called as `preview(done, denoised)` after each step with the latest clean estimate [B,C,T,H,W], on the loop's device."""
+"""Called as `preview(done, denoised)` after each step with the latest clean estimate [B,C,T,H,W], on the loop's
+device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,8 @@ class SamplerState:
 
 
 def start(state: LatentState, noise: Tensor, sigma: float) -> Tensor:
-    """The noisy grid [B,C,T,H,W] float32 that sampling begins with: `latent` noised to `sigma` where made, `clean` where kept."""
+    """The noisy grid [B,C,T,H,W] float32 that sampling begins with: `latent` noised to `sigma` where made, `clean`
+    where kept."""
     level = state.mask.float() * sigma
     base = blend(state.mask, state.latent.float(), state.clean.float())
     return (1 - level) * base + level * noise.to(base)
@@ -122,8 +124,12 @@ def _begin(x: Tensor, sigmas: Tensor, solver: str, stored: SamplerState | None) 
     if stored is None:
         return x, {}, 0
     if stored.solver != solver or not torch.equal(stored.sigmas.cpu(), sigmas.cpu()):
-        raise InputError(f"the stored run used {stored.solver} and other sigmas; resume it with the same solver, steps and shift")
+        raise InputError(
+            f"the stored run used {stored.solver} and other sigmas; resume it with the same solver, steps and shift"
+        )
     if stored.x.shape != x.shape or not 0 <= stored.step < len(sigmas):
-        raise InputError(f"the stored run has a latent of {list(stored.x.shape)} at step {stored.step}, this one is {list(x.shape)}")
+        raise InputError(
+            f"the stored run has a latent of {list(stored.x.shape)} at step {stored.step}, this one is {list(x.shape)}"
+        )
     memory = {key: value.to(x.device) if value.ndim else value for key, value in stored.memory.items()}
     return stored.x.to(x), memory, stored.step

@@ -18,8 +18,10 @@ MAX_SEED = 2**64 - 1
 def draw_noise(shape: Sequence[int], seed: int, *, count: int = 1) -> Tensor:
     """Standard normal noise [count,C,T,H,W] float32 on the CPU for a latent of `shape` (C,T,H,W).
 
-    The whole batch is one draw of a CPU generator, as in ComfyUI, so a seed means the same clip in both. Clip i does not
-    depend on how many come after it, as long as C*T*H*W is a multiple of 16 (torch draws normals in blocks of 16), which
+    The whole batch is one draw of a CPU generator, as in ComfyUI, so a seed means the same clip in both. Clip i does
+    not
+    depend on how many come after it, as long as C*T*H*W is a multiple of 16 (torch draws normals in blocks of 16),
+    which
     holds for every latent of an even height and width with at least four channels.
     """
     if not 0 <= seed <= MAX_SEED:
@@ -37,7 +39,11 @@ def enlarge_noise(small: Tensor, shape: Sequence[int], seed: int) -> Tensor:
     transform, which turns white noise into white noise) are those of `small`, the others are drawn from `seed`; so the
     result is standard normal, for any ratio of sizes. Raises InputError when an axis would shrink.
     """
-    if len(shape) != 4 or shape[0] != small.shape[1] or any(big < low for big, low in zip(shape[1:], small.shape[2:], strict=True)):
+    if (
+        len(shape) != 4
+        or shape[0] != small.shape[1]
+        or any(big < low for big, low in zip(shape[1:], small.shape[2:], strict=True))
+    ):
         raise InputError(f"noise of {list(small.shape[1:])} (C,T,H,W) cannot be enlarged to {list(shape)}")
     frequencies = _cosine(draw_noise(shape, seed, count=len(small)))
     t, h, w = small.shape[2:]

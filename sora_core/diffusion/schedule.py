@@ -25,7 +25,8 @@ Schedule = Callable[[int, float], Tensor]
 
 
 def shift_sigma(sigma: Tensor, shift: float) -> Tensor:
-    """Levels moved towards noise: t' = a*t / (1 + (a-1)*t). A shift of 1 changes nothing; 0 and 1 stay where they are."""
+    """Levels moved towards noise: t' = a*t / (1 + (a-1)*t). A shift of 1 changes nothing; 0 and 1 stay where they
+    are."""
     return shift * sigma / (1 + (shift - 1) * sigma)
 
 
@@ -112,8 +113,10 @@ TOKEN_SHIFTS: dict[str, Callable[[int, int], float]] = {
 def shift_for_tokens(rule: str, tokens: int, latent_frames: int = 1) -> float:
     """The shift that a published rule gives to a clip of `tokens` in `latent_frames`: more tokens hide more noise.
 
-    flux and ltx: e^mu, mu linear in the tokens; open_sora: linear in the tokens of one frame, times sqrt(latent frames);
-    picture (the bundled model): three times the square root of the tokens of one frame over 16, the exact rule for a picture
+    flux and ltx: e^mu, mu linear in the tokens; open_sora: linear in the tokens of one frame, times sqrt(latent
+    frames);
+    picture (the bundled model): three times the square root of the tokens of one frame over 16, the exact rule for a
+    picture
     that is only enlarged (simple diffusion, arXiv 2301.11093).
     """
     if rule not in TOKEN_SHIFTS:
@@ -175,7 +178,9 @@ class Stretch:
         """The sigmas of this stretch. Raises InputError where it holds no step."""
         end = min(self.last, len(sigmas) - 1)
         if not 0 <= self.first < end:
-            raise InputError(f"steps {self.first} to {self.last} are none of the {len(sigmas) - 1} steps of this schedule")
+            raise InputError(
+                f"steps {self.first} to {self.last} are none of the {len(sigmas) - 1} steps of this schedule"
+            )
         part = sigmas[self.first : end + 1].clone()
         if not self.leave_noise:
             part[-1] = 0

@@ -4,7 +4,8 @@
 
 `evaluate(x, sigma)` returns the clean estimate; `memory` is what the solver remembers from earlier steps, a dict of
 tensors, empty at the start, so a run can be stored and resumed. Updates are written as denoised + ratio*(x - denoised):
-where the estimate equals x (a kept position) x comes back bit for bit, and a step to sigma 0 returns the estimate itself.
+where the estimate equals x (a kept position) x comes back bit for bit, and a step to sigma 0 returns the estimate
+itself.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ Memory = dict[str, Tensor]
 class Solver(Protocol):
     """One step from `sigma` down to `sigma_next`; x and the result float32 [B,C,T,H,W]."""
 
-    def __call__(self, evaluate: Evaluate, x: Tensor, sigma: float, sigma_next: float, memory: Memory) -> tuple[Tensor, Memory]: ...
+    def __call__(
+        self, evaluate: Evaluate, x: Tensor, sigma: float, sigma_next: float, memory: Memory
+    ) -> tuple[Tensor, Memory]: ...
 
 
 def euler(evaluate: Evaluate, x: Tensor, sigma: float, sigma_next: float, memory: Memory) -> tuple[Tensor, Memory]:
@@ -46,13 +49,17 @@ def heun(evaluate: Evaluate, x: Tensor, sigma: float, sigma_next: float, memory:
 
 
 def dpmpp_2m(evaluate: Evaluate, x: Tensor, sigma: float, sigma_next: float, memory: Memory) -> tuple[Tensor, Memory]:
-    """Second order, one evaluation: the estimate is extrapolated from the last one in t = -log sigma (arXiv 2211.01095)."""
+    """Second order, one evaluation: the estimate is extrapolated from the last one in t = -log sigma (arXiv
+    2211.01095)."""
     denoised = evaluate(x, sigma)
     ahead = denoised
     if memory and sigma_next > 0:
         before = math.log(float(memory["sigma"]) / sigma)
         ahead = denoised + (denoised - memory["denoised"]) * (math.log(sigma / sigma_next) / (2 * before))
-    return _towards(ahead, x, sigma_next / sigma), {"denoised": denoised, "sigma": torch.tensor(sigma, dtype=torch.float64)}
+    return _towards(ahead, x, sigma_next / sigma), {
+        "denoised": denoised,
+        "sigma": torch.tensor(sigma, dtype=torch.float64),
+    }
 
 
 SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "dpmpp_2m": dpmpp_2m}

@@ -17,14 +17,17 @@ def span_prompts(denoiser: Denoiser, weights: Tensor) -> Denoiser:
     """The network sees the whole clip once per prompt; each latent frame takes the estimates by `weights` [K,T].
 
     A context of [B,K,S,D] holds K prompts. A context of [B,S,D] (no guidance) is passed on as it is. A frame that no
-    weight asks for a prompt costs nothing less: every prompt is one run, all of one clip, so subjects persist over cuts.
+    weight asks for a prompt costs nothing less: every prompt is one run, all of one clip, so subjects persist over
+    cuts.
     """
 
     def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
         if context.ndim == 3:
             return denoiser(x, sigma, mask, context)
         if tuple(weights.shape) != (context.shape[1], x.shape[2]):
-            raise InputError(f"{context.shape[1]} prompts over {x.shape[2]} latent frames do not fit weights {list(weights.shape)}")
+            raise InputError(
+                f"{context.shape[1]} prompts over {x.shape[2]} latent frames do not fit weights {list(weights.shape)}"
+            )
         share = weights.to(x.device, non_blocking=True).view(len(weights), 1, 1, -1, 1, 1)
         out = torch.zeros_like(x, dtype=torch.float32)
         for part, prompt in zip(share, context.unbind(1), strict=True):
@@ -35,7 +38,8 @@ def span_prompts(denoiser: Denoiser, weights: Tensor) -> Denoiser:
 
 
 def span_weights(lengths: Sequence[int], *, fade: int = 0) -> Tensor:
-    """Weights [K,T] float32 for K spans of `lengths` latent frames: hard cuts, or cross-fades over about `fade` frames."""
+    """Weights [K,T] float32 for K spans of `lengths` latent frames: hard cuts, or cross-fades over about `fade`
+    frames."""
     if not lengths or min(lengths) < 1:
         raise InputError(f"every span needs at least one latent frame, not {list(lengths)}")
     if not 0 <= fade <= min(lengths):

@@ -15,7 +15,9 @@ from ..types import Denoiser
 __all__ = ["window_starts", "window_weights", "windows"]
 
 
-def windows(denoiser: Denoiser, *, length: int, overlap: int, at: Callable[[slice], Denoiser] | None = None) -> Denoiser:
+def windows(
+    denoiser: Denoiser, *, length: int, overlap: int, at: Callable[[slice], Denoiser] | None = None
+) -> Denoiser:
     """Runs the network on windows of `length` latent frames that share at least `overlap`, cross-faded linearly.
 
     `at(slice)` gives the denoiser of one window, for networks that are told times or spans; without it every window is

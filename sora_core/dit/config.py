@@ -12,7 +12,8 @@ __all__ = ["DiTConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class DiTConfig:
-    """From ten million to ten billion parameters. Defaults are Wan 2.1 T2V 1.3B; the bundled model sets the last block too."""
+    """From ten million to ten billion parameters. Defaults are Wan 2.1 T2V 1.3B; the bundled model sets the last
+    block too."""
 
     width: int = 1536
     """features per token"""
@@ -35,7 +36,8 @@ class DiTConfig:
     prediction: Literal["velocity", "clean"] = "velocity"
     """what the network gives: noise - clean, or the clean latent itself"""
     input_gate: bool = False
-    """each number of the output is the network's own plus a share, which it gives too, of the same number of its input"""
+    """each number of the output is the network's own plus a share, which it gives too, of the same number of its
+    input"""
     per_position_time: bool = False
     """kept positions are told sigma 0; else they are re-noised by the denoiser"""
     eps: float = 1e-6
@@ -43,7 +45,8 @@ class DiTConfig:
     rope_theta: float = 10000.0
     """longest wavelength of the rotary positions"""
     grid_features: bool = False
-    """tokens are told where they are and what a latent frame stands for, and rotary positions are in seconds and picture sides"""
+    """tokens are told where they are and what a latent frame stands for, and rotary positions are in seconds and
+    picture sides"""
 
     def __post_init__(self) -> None:
         if self.width % self.heads or (self.width // self.heads) % 2:

@@ -35,7 +35,10 @@ class DiTDenoiser:
         weight = self.dit.patch_embedding.weight
         given = x.to(weight.device, weight.dtype)
         output = self.dit(
-            [given], sigma.to(weight.device, non_blocking=True), self.plan(given, mask, prompts(context)), self.text(context)
+            [given],
+            sigma.to(weight.device, non_blocking=True),
+            self.plan(given, mask, prompts(context)),
+            self.text(context),
         )[0]
         return denoised_from(output.to(x.device, torch.float32), x, level_at(sigma, mask), self.dit.config.prediction)
 
@@ -76,7 +79,8 @@ def prompts(context: Tensor) -> int:
 
 
 def same(a: Tensor | None, b: Tensor | None) -> bool:
-    """Whether two tensors hold the same; guidance joins contexts anew at every step, so being one object is not asked."""
+    """Whether two tensors hold the same; guidance joins contexts anew at every step, so being one object is not
+    asked."""
     if a is None or b is None:
         return a is b
     return a is b or (a.shape == b.shape and a.device == b.device and bool(torch.equal(a, b)))

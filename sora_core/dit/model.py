@@ -1,12 +1,15 @@
 """The diffusion transformer: noisy spacetime patches and text in, clean patches (or velocity) out.
 
-One code for the bundled model and for the published Wan weights: both are configs. Choices: a token is a patch of the latent
-grid; rotary positions over time, height and width; RMS norm on queries and keys over all heads; the noise level modulates
+One code for the bundled model and for the published Wan weights: both are configs. Choices: a token is a patch of the
+latent
+grid; rotary positions over time, height and width; RMS norm on queries and keys over all heads; the noise level
+modulates
 every block through six vectors shared by all blocks plus a learned table per block (in float32); text enters by
 cross-attention with a norm of its own; gelu-tanh MLP. Parameter names are those of Wan's original files.
 
 The bundled model also knows what a latent frame stands for (`grid_features`) and takes a noise level per position: kept
-parts are told zero. Its output takes a share of its input (`input_gate`), so that details need not pass through a narrow
+parts are told zero. Its output takes a share of its input (`input_gate`), so that details need not pass through a
+narrow
 width. Clips of different sizes go through as one packed sequence (`layers.packing`).
 
 Legend: L tokens of all clips, n clips of a group, B clips of the pack, S text tokens, D width, N heads, K head dim.
@@ -38,7 +41,8 @@ __all__ = ["ClipGrid", "DiT", "Plan", "TextKV"]
 
 
 class BlockText(NamedTuple):
-    """Keys and values [B,S,N,K] of the text for one block, and what is added to the scores of each token, [S] or None."""
+    """Keys and values [B,S,N,K] of the text for one block, and what is added to the scores of each token, [S] or
+    None."""
 
     k: Tensor
     v: Tensor
@@ -54,7 +58,8 @@ class ClipGrid:
     """A group of n clips of one size: what the network must know of their grid.
 
     shape: n, T, H, W in latent cells; positions [n,T] in seconds; spans [n,T] frames; seconds_per_frame [n];
-    mask [n,1,T,H,W] or None where everything is made; text_rows [n,T] which of the group's `texts` each latent frame follows,
+    mask [n,1,T,H,W] or None where everything is made; text_rows [n,T] which of the group's `texts` each latent frame
+    follows,
     or None where each clip has one text.
     """
 
@@ -115,7 +120,8 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1))
 
     def normed(self, norm: nn.Module, x_LD: Tensor, plan: Plan | None = None) -> Tensor:
-        """Queries or keys behind their norm, and turned by position where a plan is given: [L,N,K]. x may be overwritten."""
+        """Queries or keys behind their norm, and turned by position where a plan is given: [L,N,K]. x may be
+        overwritten."""
         if fused.usable(x_LD) and type(norm) is nn.RMSNorm:
             return fused.rms_norm(x_LD, norm.weight, norm.eps or 0.0, self.heads, plan.turn if plan else None)
         x_LNK = self.split(norm(x_LD))
@@ -123,7 +129,11 @@ class Attention(nn.Module):
 
     def over_itself(self, x_LD: Tensor, plan: Plan) -> Tensor:
         """Each clip attends to itself."""
-        q, k, v = self.normed(self.norm_q, self.q(x_LD), plan), self.normed(self.norm_k, self.k(x_LD), plan), self.split(self.v(x_LD))
+        q, k, v = (
+            self.normed(self.norm_q, self.q(x_LD), plan),
+            self.normed(self.norm_k, self.k(x_LD), plan),
+            self.split(self.v(x_LD)),
+        )
         del x_LD  # else it waits for attention to end
         return self.o(self_attention(q, k, v, plan.layout.alike).flatten(1))
 
@@ -145,7 +155,9 @@ class Block(nn.Module):
         self.self_attn, self.cross_attn = Attention(config, ops), Attention(config, ops)
         self.norm3 = ops.LayerNorm(config.width, eps=config.eps)
         self.ffn = nn.Sequential(
-            ops.Linear(config.width, config.mlp_width), nn.GELU(approximate="tanh"), ops.Linear(config.mlp_width, config.width)
+            ops.Linear(config.width, config.mlp_width),
+            nn.GELU(approximate="tanh"),
+            ops.Linear(config.mlp_width, config.width),
         )
         self.modulation = nn.Parameter(torch.randn(1, 6, config.width) / config.width**0.5)
 
@@ -182,7 +194,9 @@ class DiT(nn.Module):
         self.config = config
         d = config.width
         self.patch_embedding = ops.Conv3d(config.channels, d, config.patch, config.patch)
-        self.text_embedding = nn.Sequential(ops.Linear(config.text_width, d), nn.GELU(approximate="tanh"), ops.Linear(d, d))
+        self.text_embedding = nn.Sequential(
+            ops.Linear(config.text_width, d), nn.GELU(approximate="tanh"), ops.Linear(d, d)
+        )
         self.time_embedding = nn.Sequential(ops.Linear(config.time_features, d), nn.SiLU(), ops.Linear(d, d))
         self.time_projection = nn.Sequential(nn.SiLU(), ops.Linear(d, 6 * d))
         self.blocks = nn.ModuleList(Block(config, ops) for _ in range(config.depth))
@@ -202,7 +216,8 @@ class DiT(nn.Module):
             nn.init.zeros_(block.cross_attn.o.weight)  # type: ignore[union-attr, arg-type]
 
     def laid_out(self) -> DiT:
-        """Itself, on a CPU in bfloat16 with the weights of its blocks as products read them: else they are reordered at every call.
+        """Itself, on a CPU in bfloat16 with the weights of its blocks as products read them: else they are reordered
+        at every call.
 
         They then lie in memory once, and a file they were mapped from is let go. Elsewhere nothing changes.
         """
@@ -230,7 +245,9 @@ class DiT(nn.Module):
                 features.append(grid_features(grid.positions, grid.spans, grid.seconds_per_frame, h, w))
             else:
                 coordinates.append(index_coordinates(n, t, h, w))
-            masks.append(None if grid.mask is None else F.max_pool3d(grid.mask.float(), self.config.patch)[:, 0].to(device))
+            masks.append(
+                None if grid.mask is None else F.max_pool3d(grid.mask.float(), self.config.patch)[:, 0].to(device)
+            )
         cos, sin = rotary_table(torch.cat(coordinates).to(device), self.config.head_dim, self.config.rope_theta)
         layout = Layout.of(groups, masks).to(device)
         return Plan(layout=layout, cos=cos, sin=sin, features=torch.cat(features).to(device) if features else None)
@@ -238,12 +255,14 @@ class DiT(nn.Module):
     def text(self, context_BSD: Tensor) -> list[BlockText]:
         """Keys and values of the text for every block; the text is zero-padded to `text_tokens`.
 
-        Padding tokens are all alike, so for inference one stands for them all, with the logarithm of their number on its scores.
+        Padding tokens are all alike, so for inference one stands for them all, with the logarithm of their number on
+        its scores.
         """
         b, s, d = context_BSD.shape
         if d != self.config.text_width or s > self.config.text_tokens:
             raise InputError(
-                f"text features must be [B, at most {self.config.text_tokens}, {self.config.text_width}], not {list(context_BSD.shape)}"
+                f"text features must be [B, at most {self.config.text_tokens}, {self.config.text_width}], not"
+                f" {list(context_BSD.shape)}"
             )
         if fused.usable(context_BSD):
             padded, bias = padded_once(context_BSD, self.config.text_tokens)
@@ -262,7 +281,9 @@ class DiT(nn.Module):
         x = self.embed(groups)
         if self.grid_embedding is not None:
             x = x + self.grid_embedding(plan.features)
-        time = self.time_embedding(sinusoid(plan.layout.timesteps(sigma_B) * 1000, self.config.time_features).to(x.dtype))
+        time = self.time_embedding(
+            sinusoid(plan.layout.timesteps(sigma_B) * 1000, self.config.time_features).to(x.dtype)
+        )
         time_R6D = self.time_projection(time).float().unflatten(1, (6, -1))
         for block, kv in zip(self.blocks, text, strict=True):
             x = block(x, time_R6D, kv, plan)

@@ -42,7 +42,8 @@ def metric_coordinates(positions_nT: Tensor, h: int, w: int) -> Tensor:
 
 
 def grid_features(positions_nT: Tensor, spans_nT: Tensor, seconds_per_frame: Tensor, h: int, w: int) -> Tensor:
-    """[n*L,GRID_FEATURES]: waves over the picture, whether a latent frame stands for one frame, its length, shape and scale."""
+    """[n*L,GRID_FEATURES]: waves over the picture, whether a latent frame stands for one frame, its length, shape and
+    scale."""
     n, t = positions_nT.shape
     y, x = _centres(h, w)
     waves = torch.tensor(WAVES) * 2 * math.pi

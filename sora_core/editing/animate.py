@@ -19,7 +19,8 @@ __all__ = ["Keyframe", "animate"]
 
 @dataclass(frozen=True, kw_only=True)
 class Keyframe:
-    """A picture [1,H,W,3] in 0..1 for frame `frame_idx` of the clip; negative counts from the end (-1 is the last frame)."""
+    """A picture [1,H,W,3] in 0..1 for frame `frame_idx` of the clip; negative counts from the end (-1 is the last
+    frame)."""
 
     image: Tensor
     frame_idx: int
@@ -47,7 +48,8 @@ def animate(keyframes: Sequence[Keyframe], codec: Codec, *, size: VideoSize, how
         place = latent_frames(index + 1, geometry) - 1
         if place in taken:
             raise InputError(
-                f"two pictures fall into latent frame {place} (frames {_range(place, geometry.time_factor)}); move one of them."
+                f"two pictures fall into latent frame {place} (frames {_range(place, geometry.time_factor)}); move one"
+                " of them."
             )
         taken.add(place)
         still = fit_frames(key.image, size.height, size.width, how)
@@ -67,19 +69,26 @@ def animate(keyframes: Sequence[Keyframe], codec: Codec, *, size: VideoSize, how
 
 
 def frame_index(key: Keyframe, frames: int) -> int:
-    """Its place 0..frames-1; raises InputError for a place outside, a strength outside 0..1 or anything but one picture."""
+    """Its place 0..frames-1; raises InputError for a place outside, a strength outside 0..1 or anything but one
+    picture."""
     if len(key.image) != 1:
         raise InputError(f"a keyframe is one picture, not {len(key.image)}; give each its own frame_idx.")
     if not 0 <= key.strength <= 1:
         raise InputError(f"strength must be from 0 to 1, not {key.strength:g}.")
     if not -frames <= key.frame_idx < frames:
-        raise InputError(f"frame_idx {key.frame_idx} is outside this clip of {frames} frames; use {-frames} to {frames - 1}.")
+        raise InputError(
+            f"frame_idx {key.frame_idx} is outside this clip of {frames} frames; use {-frames} to {frames - 1}."
+        )
     return key.frame_idx % frames
 
 
 def _latent(still: Tensor, place: int, codec: Codec) -> Tensor:
     """[1,C,1,h,w]: the picture as a first frame, or standing still for a whole span."""
-    return encode_clip(still, codec) if place == 0 else encode_mid_stream(still.expand(codec.geometry.time_factor, -1, -1, -1), codec, 1)
+    return (
+        encode_clip(still, codec)
+        if place == 0
+        else encode_mid_stream(still.expand(codec.geometry.time_factor, -1, -1, -1), codec, 1)
+    )
 
 
 def _range(place: int, factor: int) -> str:

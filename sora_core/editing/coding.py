@@ -2,8 +2,10 @@
 
 A picture that fits no whole tokens is continued by its edges at the right and below, and cut again after decoding.
 
-A causal codec's first latent frame stands for one pixel frame. What is kept at the end of a clip is therefore its last latents,
-encoded with the frames before them; what is kept at a beginning is encoded behind a preroll, the clip mirrored in time, whose
+A causal codec's first latent frame stands for one pixel frame. What is kept at the end of a clip is therefore its
+last latents,
+encoded with the frames before them; what is kept at a beginning is encoded behind a preroll, the clip mirrored in
+time, whose
 latents are dropped. Frames are decoded behind the latents that came before them, and the frames of those are dropped.
 """
 
@@ -18,7 +20,17 @@ from ..grid import Geometry
 from ..media import image_to_video, video_to_image
 from .edit import Clip, Codec
 
-__all__ = ["HISTORY", "PREROLL", "decode_frames", "encode_clip", "encode_mid_stream", "encode_tail", "latents_of", "pixels_of", "size_of"]
+__all__ = [
+    "HISTORY",
+    "PREROLL",
+    "decode_frames",
+    "encode_clip",
+    "encode_mid_stream",
+    "encode_tail",
+    "latents_of",
+    "pixels_of",
+    "size_of",
+]
 
 HISTORY = 8
 """latent frames that decoder and encoder hear before what counts"""
@@ -38,7 +50,8 @@ def encode_clip(image: Tensor, codec: Codec) -> Tensor:
 
 
 def encode_tail(image: Tensor, codec: Codec, count: int) -> tuple[Tensor, Tensor]:
-    """The last `count` latents of a clip [F,H,W,3] and up to HISTORY before them, [1,C,K+count,h,w], with their spans [K+count].
+    """The last `count` latents of a clip [F,H,W,3] and up to HISTORY before them, [1,C,K+count,h,w], with their spans
+    [K+count].
 
     They end with its last frame; frames that fit no whole latent are left out at the beginning.
     """
@@ -51,11 +64,14 @@ def encode_tail(image: Tensor, codec: Codec, count: int) -> tuple[Tensor, Tensor
 
 
 def encode_mid_stream(image: Tensor, codec: Codec, count: int) -> Tensor:
-    """The first `count` latents [1,C,count,h,w] of [F,H,W,3] as if the stream had begun earlier, behind a mirrored preroll."""
+    """The first `count` latents [1,C,count,h,w] of [F,H,W,3] as if the stream had begun earlier, behind a mirrored
+    preroll."""
     factor = codec.geometry.time_factor
     place = torch.arange(PREROLL * factor + 1, 0, -1) % max(1, 2 * (len(image) - 1))
     mirrored = torch.where(place < len(image), place, 2 * (len(image) - 1) - place)
-    return encode_clip(torch.cat([image[mirrored.to(image.device)], image[: count * factor]]), codec)[:, :, PREROLL + 1 :]
+    return encode_clip(torch.cat([image[mirrored.to(image.device)], image[: count * factor]]), codec)[
+        :, :, PREROLL + 1 :
+    ]
 
 
 @torch.no_grad()

@@ -1,4 +1,5 @@
-"""Connect: the end of one clip, a transition that is made, the beginning of another: [keep tail of A | make | keep head of B]."""
+"""Connect: the end of one clip, a transition that is made, the beginning of another: [keep tail of A | make | keep
+head of B]."""
 
 from __future__ import annotations
 
@@ -13,18 +14,29 @@ __all__ = ["connect"]
 
 
 def connect(
-    first: Clip, second: Clip, codec: Codec, *, seconds: float, overlap: int = BOTH_ENDS, how: Fit = "crop", mid_stream: bool = True
+    first: Clip,
+    second: Clip,
+    codec: Codec,
+    *,
+    seconds: float,
+    overlap: int = BOTH_ENDS,
+    how: Fit = "crop",
+    mid_stream: bool = True,
 ) -> Edit:
-    """Both clips whole, with `seconds` of new frames between them; the second is brought to the size and rate of the first.
+    """Both clips whole, with `seconds` of new frames between them; the second is brought to the size and rate of the
+    first.
 
-    overlap: frames of either clip that the network sees. Raises InputError for clips shorter than 5 and 4 frames or zero seconds.
+    overlap: frames of either clip that the network sees. Raises InputError for clips shorter than 5 and 4 frames or
+    zero seconds.
     """
     a, b = first, reconcile(first, second, codec, how=how)
     count, notes = latents_for(seconds, a.fps, codec.geometry)
     tail = kept_tail(a, codec, overlap, mid_stream=mid_stream)
     latent, head, rest, more = kept_head(b, codec, overlap)
     new, ending = made(count, codec.geometry), made(latent.shape[2], codec.geometry)
-    state = compose([kept(tail.latent, tail.spans), new, kept(latent.to(tail.latent), ending.spans)], a.fps, tail.latent)
+    state = compose(
+        [kept(tail.latent, tail.spans), new, kept(latent.to(tail.latent), ending.spans)], a.fps, tail.latent
+    )
     begins = tail.frames + int(new.spans.sum())
     given = head.new_zeros(begins + len(head), *head.shape[1:])
     keep = torch.zeros(len(given), dtype=torch.bool)

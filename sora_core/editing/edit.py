@@ -1,7 +1,8 @@
 """What goes into a verb (`Clip`) and what comes out of it (`Edit`).
 
 Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width, K latent frames of the history.
-An `image` is ComfyUI's IMAGE [F,H,W,3] in 0..1: given frames stay in it, so that they come out as they went in, bit for bit.
+An `image` is ComfyUI's IMAGE [F,H,W,3] in 0..1: given frames stay in it, so that they come out as they went in, bit
+for bit.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Clip:
 
     image:  [F,H,W,3] in 0..1
     latent: [1,C,T,h,w]; with `spans` [T]. Kept as it is, never made anew from pixels, wherever a verb can use it.
-    Given both, the latents stand for the same clip: from its first frame if they are longer (a trimmed clip), up to its last if shorter.
+    Given both, the latents stand for the same clip: from its first frame if they are longer (a trimmed clip), up to
+    its last if shorter.
     """
 
     fps: float
@@ -52,8 +54,12 @@ class Clip:
             raise InputError("a clip needs frames or latents; this one has neither.")
         if self.image is not None:
             check_image(self.image)
-        if self.latent is not None and (self.spans is None or self.latent.ndim != 5 or len(self.spans) != self.latent.shape[2]):
-            raise InputError(f"a clip's latent is [1,C,T,h,w] with a span per latent frame, not {list(self.latent.shape)}.")
+        if self.latent is not None and (
+            self.spans is None or self.latent.ndim != 5 or len(self.spans) != self.latent.shape[2]
+        ):
+            raise InputError(
+                f"a clip's latent is [1,C,T,h,w] with a span per latent frame, not {list(self.latent.shape)}."
+            )
         if not 0 < self.fps <= 240:
             raise InputError(f"fps must be above 0 and at most 240, not {self.fps:g}.")
 
@@ -80,7 +86,8 @@ class Edit:
     keep: Tensor | None = None
     """[F] or [F,H,W] bool: what of `given` replaces the decoded frames exactly"""
     size: tuple[int, int] | None = None
-    """height and width that are shown of the decoded frames, from the top left; None: all. Given frames have this size"""
+    """height and width that are shown of the decoded frames, from the top left; None: all. Given frames have this
+    size"""
     shown: tuple[int, int] | None = None
     """first frame and end of history and grid that are shown; None: all"""
     before: Tensor | None = None
@@ -90,7 +97,8 @@ class Edit:
     ring: bool = False
     """the clip has no first frame: sample it with `diffusion.ring`, decode it behind its own end"""
     anchored: bool = False
-    """all of it is made from a given clip: sample it with `diffusion.anchor`, which gives back what is lost of that on the way"""
+    """all of it is made from a given clip: sample it with `diffusion.anchor`, which gives back what is lost of that
+    on the way"""
     denoise: float = 1.0
     """the fraction of the schedule to run, ComfyUI's `denoise`"""
     cfg: float | None = None
@@ -145,7 +153,13 @@ def compose(parts: Sequence[Part], fps: float, like: Tensor) -> LatentState:
         masks.append(torch.full((b, 1, t, h, w), 0.0 if part.latent is not None else 1.0, device=like.device))
     spans = torch.cat([part.spans for part in parts])
     clean = torch.cat(cleans, 2)
-    return LatentState(latent=torch.zeros_like(clean), clean=clean, mask=torch.cat(masks, 2), positions=positions(spans, fps), spans=spans)
+    return LatentState(
+        latent=torch.zeros_like(clean),
+        clean=clean,
+        mask=torch.cat(masks, 2),
+        positions=positions(spans, fps),
+        spans=spans,
+    )
 
 
 def check_image(image: Tensor) -> None:

@@ -1,4 +1,5 @@
-"""The ends of a clip, ready to be kept in a grid: a tail is its last latents, a head is encoded behind a mirrored preroll."""
+"""The ends of a clip, ready to be kept in a grid: a tail is its last latents, a head is encoded behind a mirrored
+preroll."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ __all__ = ["BOTH_ENDS", "OVERLAP", "Tail", "kept_head", "kept_tail", "overlap_la
 OVERLAP = 8
 """frames of a given clip that a new part at one end of it sees, by default"""
 BOTH_ENDS = 8
-"""frames on either side of a new part between given ones, by default: one latent frame alone shows too little of the speed"""
+"""frames on either side of a new part between given ones, by default: one latent frame alone shows too little of the
+speed"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,8 @@ def kept_tail(clip: Clip, codec: Codec, overlap: int, *, mid_stream: bool = True
     factor = codec.geometry.time_factor
     if clip.latent is None and clip.image is not None and len(clip.image) < factor + 1:
         raise InputError(
-            f"a clip of {len(clip.image)} frames shows no motion to go on with; give at least {factor + 1}, or animate a still."
+            f"a clip of {len(clip.image)} frames shows no motion to go on with; give at least {factor + 1}, or animate"
+            " a still."
         )
     count, notes = overlap_latents(overlap, codec.geometry)
     if not mid_stream:
@@ -54,15 +57,24 @@ def kept_tail(clip: Clip, codec: Codec, overlap: int, *, mid_stream: bool = True
         latent, spans = clip.latent, clip.spans
     else:
         latent, spans = encode_tail(pixels_of(clip, codec), codec, count)
-    have = len(spans) - int(len(spans) > 1 and spans[0] == 1)  # a first latent frame of one pixel frame is history, if there is more
+    have = len(spans) - int(
+        len(spans) > 1 and spans[0] == 1
+    )  # a first latent frame of one pixel frame is history, if there is more
     if count > have:
-        notes = (*notes, f"the clip has {have * factor} frames to overlap with, fewer than the {overlap} asked for: all of them are used.")
+        notes = (
+            *notes,
+            (
+                f"the clip has {have * factor} frames to overlap with, fewer than the {overlap} asked for: all of them"
+                " are used."
+            ),
+        )
         count = have
     return _split(clip, latent, spans, count, notes)
 
 
 def _split(clip: Clip, latent: Tensor, spans: Tensor, count: int, notes: tuple[str, ...]) -> Tail:
-    """The last `count` latents as tail; of those before them, no more than the decoder must hear where the frames are given."""
+    """The last `count` latents as tail; of those before them, no more than the decoder must hear where the frames are
+    given."""
     cut, total = len(spans) - count, int(spans.sum())
     start = max(0, cut - HISTORY) if clip.image is not None and len(clip.image) >= total else 0
     frames = int(spans[start:].sum())
@@ -86,7 +98,10 @@ def _fresh_tail(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) ->
     image, factor = pixels_of(clip, codec), codec.geometry.time_factor
     most = (len(image) - 1) // factor
     if count > most:
-        notes = (*notes, f"the clip has {most * factor + 1} frames to overlap with, fewer than asked for: all of them are used.")
+        notes = (
+            *notes,
+            f"the clip has {most * factor + 1} frames to overlap with, fewer than asked for: all of them are used.",
+        )
     frames = min(count, most) * factor + 1
     note = "this network is told no spans, so the tail is encoded anew as a clip of its own."
     given = image[len(image) - frames :]
@@ -105,14 +120,23 @@ def _fresh_tail(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) ->
 
 
 def kept_head(clip: Clip, codec: Codec, overlap: int) -> tuple[Tensor, Tensor, Tensor | None, tuple[str, ...]]:
-    """The first `overlap` frames: their latents [1,C,k,h,w], the frames themselves, the frames after them, and notes."""
+    """The first `overlap` frames: their latents [1,C,k,h,w], the frames themselves, the frames after them, and
+    notes."""
     factor, image = codec.geometry.time_factor, pixels_of(clip, codec)
     count, notes = overlap_latents(overlap, codec.geometry)
     have = len(image) // factor
     if not have:
-        raise InputError(f"a clip of {len(image)} frames is too short to be kept at its beginning; give at least {factor}.")
+        raise InputError(
+            f"a clip of {len(image)} frames is too short to be kept at its beginning; give at least {factor}."
+        )
     if count > have:
-        notes = (*notes, f"the clip has {have * factor} frames to overlap with, fewer than the {overlap} asked for: all of them are used.")
+        notes = (
+            *notes,
+            (
+                f"the clip has {have * factor} frames to overlap with, fewer than the {overlap} asked for: all of them"
+                " are used."
+            ),
+        )
         count = have
     head, rest = image[: count * factor], image[count * factor :]
     return encode_mid_stream(image, codec, count), head, rest if len(rest) else None, notes

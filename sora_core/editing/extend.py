@@ -19,12 +19,20 @@ Direction = Literal["forward", "backward", "both"]
 
 
 def extend(
-    clip: Clip, codec: Codec, *, seconds: float, direction: Direction = "forward", overlap: int = OVERLAP, mid_stream: bool = True
+    clip: Clip,
+    codec: Codec,
+    *,
+    seconds: float,
+    direction: Direction = "forward",
+    overlap: int = OVERLAP,
+    mid_stream: bool = True,
 ) -> Edit:
     """New frames after the clip, before it, or both (`seconds` each); the old ones come out untouched.
 
-    overlap: frames of the clip at the seam that the network sees, rounded up to whole latent frames; for `both` it sees the whole clip.
-    mid_stream: whether the network knows latents from the middle of a stream (the bundled one does). If not, the tail is encoded
+    overlap: frames of the clip at the seam that the network sees, rounded up to whole latent frames; for `both` it
+    sees the whole clip.
+    mid_stream: whether the network knows latents from the middle of a stream (the bundled one does). If not, the tail
+    is encoded
     as a clip of its own. Raises InputError for a clip shorter than 5 frames, zero seconds or an unknown direction.
     """
     count, notes = latents_for(seconds, clip.fps, codec.geometry)
@@ -64,7 +72,9 @@ def _backward(clip: Clip, codec: Codec, count: int, overlap: int, notes: tuple[s
     state = compose([new, kept(latent, old.spans)], clip.fps, latent)
     shown = (1, frames + len(head))  # one frame more than whole spans is made, since a clip begins with a single one
     size = size_of(clip, codec.geometry)
-    return Edit(state=state, fps=clip.fps, size=size, given=given, keep=keep, after=rest, shown=shown, notes=(*notes, *more))
+    return Edit(
+        state=state, fps=clip.fps, size=size, given=given, keep=keep, after=rest, shown=shown, notes=(*notes, *more)
+    )
 
 
 def _both(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Edit:
@@ -82,7 +92,10 @@ def _both(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Edit:
     if rest:
         notes = (
             *notes,
-            f"the clip's first {rest} frames fill no whole latent frame: the network does not see them, the result keeps them.",
+            (
+                f"the clip's first {rest} frames fill no whole latent frame: the network does not see them, the result"
+                " keeps them."
+            ),
         )
     size = size_of(clip, codec.geometry)
     return Edit(state=state, fps=clip.fps, size=size, given=given, keep=keep, shown=(first, end), notes=notes)

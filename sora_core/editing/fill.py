@@ -16,7 +16,8 @@ from .edit import Clip, Codec, Edit, compose, made
 __all__ = ["CONTEXT", "fill", "latent_mask"]
 
 CONTEXT = 4
-"""given frames on either side of what is missing that the network sees: with it no longer than the network has learned"""
+"""given frames on either side of what is missing that the network sees: with it no longer than the network has
+learned"""
 
 
 def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
@@ -51,18 +52,22 @@ def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
 
 
 def _stretch(missing: Tensor, factor: int) -> tuple[int, int]:
-    """First frame and end of what the network sees: the first missing frame begins a latent frame, given ones end with a whole one."""
+    """First frame and end of what the network sees: the first missing frame begins a latent frame, given ones end
+    with a whole one."""
     places = missing.reshape(len(missing), -1).any(1).nonzero()[:, 0]
     first, last = int(places[0]), int(places[-1])
     start = first - 1 - min(CONTEXT, first - 1) // factor * factor if first else 0
-    along = start + 1 + -(-(last - start) // factor) * factor  # the end of the latent frame that the last missing frame falls into
+    along = (
+        start + 1 + -(-(last - start) // factor) * factor
+    )  # the end of the latent frame that the last missing frame falls into
     end = min(len(missing), along + CONTEXT)
     aligned = end - (end - start - 1) % factor
     return start, aligned if aligned > last else end
 
 
 def latent_mask(missing: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
-    """[F] or [F,H,W] bool to a state's mask [1,1,T,h,w]: 1 wherever a token holds anything missing; frames after the end are missing."""
+    """[F] or [F,H,W] bool to a state's mask [1,1,T,h,w]: 1 wherever a token holds anything missing; frames after the
+    end are missing."""
     count = latent_frames(len(missing), geometry)
     whole = missing.float() if missing.ndim == 3 else missing.float()[:, None, None].expand(-1, *size)
     token = geometry.space_factor * geometry.patch
@@ -86,14 +91,20 @@ def _encode(image: Tensor, mask: Tensor, codec: Codec) -> Tensor:
         start, end = places[0], places[-1] + 1
         first, stop = max(0, 1 + (start - 1) * factor), 1 + (end - 1) * factor
         frames = image[torch.arange(first, stop).clamp(max=len(image) - 1)]
-        out[:, :, start:end] = (encode_clip(frames, codec) if start == 0 else encode_mid_stream(frames, codec, end - start)).to(out)
+        out[:, :, start:end] = (
+            encode_clip(frames, codec) if start == 0 else encode_mid_stream(frames, codec, end - start)
+        ).to(out)
     return out
 
 
 def _checked(missing: Tensor, image: Tensor) -> Tensor:
-    """The mask as bool; raises InputError unless it fits the clip and leaves both something to make and something to keep."""
+    """The mask as bool; raises InputError unless it fits the clip and leaves both something to make and something to
+    keep."""
     if missing.shape not in (image.shape[:1], image.shape[:3]):
-        raise InputError(f"the mask must be {list(image.shape[:1])} or {list(image.shape[:3])} for this clip, not {list(missing.shape)}.")
+        raise InputError(
+            f"the mask must be {list(image.shape[:1])} or {list(image.shape[:3])} for this clip, not"
+            f" {list(missing.shape)}."
+        )
     missing = missing > 0.5
     if not missing.any():
         raise InputError("nothing is missing: the mask has no frame or place to make.")
@@ -106,8 +117,15 @@ def _note(missing: Tensor, mask: Tensor, geometry: Geometry) -> tuple[str, ...]:
     """How many given frames are made along, because they share a latent frame with missing ones."""
     if missing.ndim != 1:
         return ()
-    kept = (mask[0, 0, :, 0, 0] == 0).repeat_interleave(geometry.time_factor)[geometry.time_factor - 1 :][: len(missing)]
+    kept = (mask[0, 0, :, 0, 0] == 0).repeat_interleave(geometry.time_factor)[geometry.time_factor - 1 :][
+        : len(missing)
+    ]
     along = int((~missing & ~kept).sum())
     if not along:
         return ()
-    return (f"{along} given frames share a latent frame with missing ones: the network does not see them, the result keeps them exactly.",)
+    return (
+        (
+            f"{along} given frames share a latent frame with missing ones: the network does not see them, the result"
+            " keeps them exactly."
+        ),
+    )

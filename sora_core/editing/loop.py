@@ -23,13 +23,18 @@ def loop_new(codec: Codec, *, size: VideoSize, batch: int = 1) -> Edit:
         raise InputError(f"a loop needs at least {2 * geometry.time_factor} frames, not {size.frames}.")
     count = latent_frames(size.frames, geometry, mid_stream=True)
     frames = count * geometry.time_factor
-    notes = () if frames == size.frames else (f"the loop has {frames} frames instead of {size.frames}: whole latent frames only.",)
+    notes = (
+        ()
+        if frames == size.frames
+        else (f"the loop has {frames} frames instead of {size.frames}: whole latent frames only.",)
+    )
     state = compose([made(count, geometry)], size.fps, empty(size, geometry, batch))
     return Edit(state=state, fps=size.fps, size=(size.height, size.width), ring=True, notes=notes)
 
 
 def loop_clip(clip: Clip, codec: Codec, *, seconds: float, overlap: int = BOTH_ENDS, mid_stream: bool = True) -> Edit:
-    """The clip as it is, then `seconds` of new frames that lead from its end to its beginning; played again and again it has no seam.
+    """The clip as it is, then `seconds` of new frames that lead from its end to its beginning; played again and again
+    it has no seam.
 
     This is `connect` of the clip with itself, shown without its second beginning.
     """

@@ -1,6 +1,7 @@
 """Restyle (SDEdit, arXiv 2108.01073): the clip is noised part of the way and made anew from there, so its motion stays.
 
-Anchored (FlowEdit, arXiv 2412.08629), what is lost of the clip on the way is given back, and only what the words change changes.
+Anchored (FlowEdit, arXiv 2412.08629), what is lost of the clip on the way is given back, and only what the words
+change changes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ CFG = 1.5
 
 
 def restyle(
-    clip: Clip, codec: Codec, *, denoise: float = DENOISE, size: tuple[int, int] | None = None, how: Fit = "crop", anchored: bool = True
+    clip: Clip,
+    codec: Codec,
+    *,
+    denoise: float = DENOISE,
+    size: tuple[int, int] | None = None,
+    how: Fit = "crop",
+    anchored: bool = True,
 ) -> Edit:
-    """All make, from the clip's latents; `denoise` has ComfyUI's meaning: 0 changes nothing, 1 (not `anchored`) keeps nothing.
+    """All make, from the clip's latents; `denoise` has ComfyUI's meaning: 0 changes nothing, 1 (not `anchored`) keeps
+    nothing.
 
     The clip is encoded up to the next whole latent frame, its last frame held, and trimmed again.
     """

@@ -37,8 +37,11 @@ class Storyboard:
     """[K,T] float32, the share of each prompt in each latent frame: for `diffusion.span_prompts`"""
 
 
-def storyboard(shots: Sequence[Shot], codec: Codec, *, size: VideoSize, fade: float = 0.0, batch: int = 1) -> Storyboard:
-    """Shots in a row on one grid; `size.frames` is ignored, the shots say how long. `fade`: seconds of blending, 0 cuts.
+def storyboard(
+    shots: Sequence[Shot], codec: Codec, *, size: VideoSize, fade: float = 0.0, batch: int = 1
+) -> Storyboard:
+    """Shots in a row on one grid; `size.frames` is ignored, the shots say how long. `fade`: seconds of blending, 0
+    cuts.
 
     A cut falls between latent frames, at most half of one away from the time asked (a note says where).
     Raises InputError for no shots, an empty prompt, zero seconds or a shot that is too short for a latent frame.
@@ -47,7 +50,9 @@ def storyboard(shots: Sequence[Shot], codec: Codec, *, size: VideoSize, fade: fl
         raise InputError("a storyboard needs at least one shot.")
     for i, shot in enumerate(shots, 1):
         if not shot.prompt.strip() or not shot.seconds > 0:
-            raise InputError(f"shot {i} needs a prompt and more than 0 seconds, not {shot.prompt!r} for {shot.seconds:g} s.")
+            raise InputError(
+                f"shot {i} needs a prompt and more than 0 seconds, not {shot.prompt!r} for {shot.seconds:g} s."
+            )
     geometry, factor = codec.geometry, codec.geometry.time_factor
     frames = frames_for(sum(shot.seconds for shot in shots), size.fps)
     count = latent_frames(frames, geometry)
@@ -57,12 +62,16 @@ def storyboard(shots: Sequence[Shot], codec: Codec, *, size: VideoSize, fade: fl
     if min(lengths) < 1:
         short = lengths.index(min(lengths))
         raise InputError(
-            f"shot {short + 1} of {shots[short].seconds:g} s is shorter than {factor} frames at {size.fps:g} fps; make it longer."
+            f"shot {short + 1} of {shots[short].seconds:g} s is shorter than {factor} frames at {size.fps:g} fps; make"
+            " it longer."
         )
     notes = []
     for i, (cut, want) in enumerate(zip(cuts[1:-1], asked, strict=True), 2):
         if (at := 1 + (cut - 1) * factor) != want:
-            notes.append(f"shot {i} begins at {at / size.fps:.2f} s instead of {want / size.fps:.2f} s, between two latent frames.")
+            notes.append(
+                f"shot {i} begins at {at / size.fps:.2f} s instead of {want / size.fps:.2f} s, between two latent"
+                " frames."
+            )
     state = compose([made(count, geometry, first=True)], size.fps, empty(size, geometry, batch))
     faded = min(round(fade * size.fps / factor), min(lengths))
     return Storyboard(

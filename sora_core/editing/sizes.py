@@ -1,4 +1,5 @@
-"""Sizes and rates: given pictures brought to what a grid can have, cropped or fitted by choice, never squashed, never in silence."""
+"""Sizes and rates: given pictures brought to what a grid can have, cropped or fitted by choice, never squashed, never
+in silence."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ Fit = Literal["crop", "fit"]
 
 
 def latents_for(seconds: float, fps: float, geometry: Geometry) -> tuple[int, tuple[str, ...]]:
-    """Whole latent frames for `seconds` of new frames beside given ones, rounded up, with a note where that is longer."""
+    """Whole latent frames for `seconds` of new frames beside given ones, rounded up, with a note where that is
+    longer."""
     if not (math.isfinite(seconds) and seconds > 0):
         raise InputError(f"seconds must be above 0, not {seconds:g}: nothing would be made.")
     asked = frames_for(seconds, fps)
@@ -29,11 +31,17 @@ def latents_for(seconds: float, fps: float, geometry: Geometry) -> tuple[int, tu
     frames = count * geometry.time_factor
     if frames == asked:
         return count, ()
-    return count, (f"{asked} new frames were asked for, {frames} ({frames / fps:.3g} s) are made: the next length the codec can have.",)
+    return count, (
+        (
+            f"{asked} new frames were asked for, {frames} ({frames / fps:.3g} s) are made: the next length the codec"
+            " can have."
+        ),
+    )
 
 
 def fit_frames(image: Tensor, height: int, width: int, how: Fit = "crop") -> Tensor:
-    """[F,H,W,3] at another size, its proportions kept: cut evenly (`crop`), or whole and continued by its edges (`fit`)."""
+    """[F,H,W,3] at another size, its proportions kept: cut evenly (`crop`), or whole and continued by its edges
+    (`fit`)."""
     check_image(image)
     if how not in ("crop", "fit"):
         raise InputError(f"a picture is brought to size by 'crop' or 'fit', not {how!r}.")
@@ -42,7 +50,9 @@ def fit_frames(image: Tensor, height: int, width: int, how: Fit = "crop") -> Ten
     scale = bound(height / h, width / w)
     tall, wide = (max(1, bound(size, round(side * scale))) for side, size in ((h, height), (w, width)))
     if (tall, wide) != (h, w):
-        smooth = F.interpolate(image.movedim(-1, 1).float(), (tall, wide), mode="bicubic", antialias=True, align_corners=False)
+        smooth = F.interpolate(
+            image.movedim(-1, 1).float(), (tall, wide), mode="bicubic", antialias=True, align_corners=False
+        )
         image = smooth.clamp(0, 1).movedim(1, -1)
     if how == "crop":
         return _cut(image, height, width)

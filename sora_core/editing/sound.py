@@ -11,7 +11,8 @@ __all__ = ["lay_sounds"]
 
 
 def lay_sounds(sounds: Sequence[tuple[Tensor, float]], *, rate: int, seconds: float) -> Tensor:
-    """Waveforms [B,C,S], each from its second on (negative: its beginning is cut off), on `seconds` of silence at `rate` samples a second.
+    """Waveforms [B,C,S], each from its second on (negative: its beginning is cut off), on `seconds` of silence at
+    `rate` samples a second.
 
     Mono is spread over all channels; what reaches beyond the end is cut off.
     """

@@ -27,9 +27,11 @@ JUMP = 0.3
 NOISE = 0.02
 """a change between made frames below which it is the network's noise"""
 FADE = 8.0
-"""frames in which a place that went on in spite of a slip of the network comes back to the network's own, to a share of 1/e"""
+"""frames in which a place that went on in spite of a slip of the network comes back to the network's own, to a share
+of 1/e"""
 DETAIL = 48.0
-"""frames in which it loses the detail that the codec takes, likewise; what is carried from seam to seam for ever adds up to specks"""
+"""frames in which it loses the detail that the codec takes, likewise; what is carried from seam to seam for ever adds
+up to specks"""
 AHEAD = 4
 """made frames beside a seam that a place must be still in"""
 ROUNDS = 3
@@ -40,15 +42,18 @@ def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = Tru
     """The whole clip as IMAGE [B*F,H,W,3] in 0..1, on the CPU: kept frames bit for bit as given, made ones decoded.
 
     latent: [B,C,T,h,w] the sampled grid of `edit.state`.
-    colour_match: made frames get back what the codec takes from the kept ones beside them; a ring is steadied where latent frames meet.
+    colour_match: made frames get back what the codec takes from the kept ones beside them; a ring is steadied where
+    latent frames meet.
     """
     return torch.cat([_stitch(edit, decode(edit, latent[i : i + 1], codec), colour_match) for i in range(len(latent))])
 
 
 def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Clip:
-    """The finished clip with the latents of its end, so that the next verb keeps those instead of encoding its frames anew.
+    """The finished clip with the latents of its end, so that the next verb keeps those instead of encoding its frames
+    anew.
 
-    Where the clip does not end with the grid (a trimmed or closed one, or one with frames after it), it has frames alone.
+    Where the clip does not end with the grid (a trimmed or closed one, or one with frames after it), it has frames
+    alone.
     Raises InputError for a batch.
     """
     if len(latent) != 1:
@@ -63,14 +68,17 @@ def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = 
 
 
 def decode(edit: Edit, latent: Tensor, codec: Codec) -> Tensor:
-    """The frames of history and grid [F,H,W,3] for one latent [1,C,T,h,w], decoded as one stream; a ring behind its own end."""
+    """The frames of history and grid [F,H,W,3] for one latent [1,C,T,h,w], decoded as one stream; a ring behind its
+    own end."""
     height, width = edit.size or (None, None)
     return _decode(edit, latent, codec)[:, :height, :width]
 
 
 def _decode(edit: Edit, latent: Tensor, codec: Codec) -> Tensor:
     if tuple(latent.shape[2:]) != tuple(edit.state.latent.shape[2:]):
-        raise InputError(f"this latent {list(latent.shape)} is not the sample of that edit {list(edit.state.latent.shape)}.")
+        raise InputError(
+            f"this latent {list(latent.shape)} is not the sample of that edit {list(edit.state.latent.shape)}."
+        )
     if edit.ring:
         lead = torch.arange(-HISTORY, 0) % latent.shape[2]
         spans = torch.cat([edit.state.spans[lead], edit.state.spans])
@@ -98,7 +106,8 @@ def _stitch(edit: Edit, decoded: Tensor, colour_match: bool) -> Tensor:
 def steady(frames: Tensor, spans: Tensor) -> Tensor:
     """The frames [F,H,W,3] of a ring whose latent frames meet as smoothly as the frames within one.
 
-    A place that is still before and after the meeting cannot jump there: it goes on from where it was, and slowly comes back to
+    A place that is still before and after the meeting cannot jump there: it goes on from where it was, and slowly
+    comes back to
     the network's own, from meeting to meeting and, since a ring has no end, several times around it.
     """
     ends = spans.cumsum(0).tolist()
@@ -114,7 +123,8 @@ def steady(frames: Tensor, spans: Tensor) -> Tensor:
 
 
 def _held(frames: Tensor, at: int) -> Tensor:
-    """How far each place [H,W,1] goes on where a latent frame begins on a ring: not what moves near it, nor what jumps far."""
+    """How far each place [H,W,1] goes on where a latent frame begins on a ring: not what moves near it, nor what
+    jumps far."""
     near = frames.roll(AHEAD - at, 0)[: 2 * AHEAD]
     before, after = near[:AHEAD], near[AHEAD:]
     moved = torch.maximum(_change(before, before[-1]).amax(0), _change(after, after[0]).amax(0))
@@ -122,9 +132,11 @@ def _held(frames: Tensor, at: int) -> Tensor:
 
 
 def match_kept(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
-    """Made frames with what the codec took from the kept frames beside them: colour, contrast and, where nothing moves, the picture.
+    """Made frames with what the codec took from the kept frames beside them: colour, contrast and, where nothing
+    moves, the picture.
 
-    decoded, given: [F,H,W,3]; keep: [F] bool. Between two kept stretches the correction goes over from one to the other.
+    decoded, given: [F,H,W,3]; keep: [F] bool. Between two kept stretches the correction goes over from one to the
+    other.
     """
     if not keep.any() or keep.all():
         return decoded
@@ -134,7 +146,9 @@ def match_kept(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
         start, at = at, at + length
         if not is_kept:
             share = ((torch.arange(length) + 0.5) / length).view(-1, 1, 1, 1)
-            sides = [_from_side(decoded, given.to(decoded), side, slice(start, at)) for side in _beside(keep, start, at)]
+            sides = [
+                _from_side(decoded, given.to(decoded), side, slice(start, at)) for side in _beside(keep, start, at)
+            ]
             out[start:at] = torch.lerp(sides[0], sides[-1], share).clamp(0, 1)
     return out
 
@@ -147,7 +161,8 @@ def _beside(keep: Tensor, start: int, end: int) -> list[Tensor]:
 
 
 def _from_side(decoded: Tensor, given: Tensor, side: Tensor, made: slice) -> Tensor:
-    """The made frames as the kept ones at places `side`, nearest first, say; seen from there, whether before or after them."""
+    """The made frames as the kept ones at places `side`, nearest first, say; seen from there, whether before or after
+    them."""
     before = bool(side[0] < made.start)
     frames = decoded[made] if before else decoded[made].flip(0)
     frames = _corrected(frames, decoded[side], given[side])
@@ -157,7 +172,8 @@ def _from_side(decoded: Tensor, given: Tensor, side: Tensor, made: slice) -> Ten
 def _corrected(made: Tensor, decoded: Tensor, given: Tensor) -> Tensor:
     """Made frames [F,H,W,3] as the kept ones beside them, nearest first, say: `decoded` by the codec and as `given`.
 
-    A place that is still in the kept frames and in the made ones cannot jump between them. There the made frames go on from the last
+    A place that is still in the kept frames and in the made ones cannot jump between them. There the made frames go
+    on from the last
     kept one, and only what changes after the first made one is theirs. From then on they fade to what the network made.
     """
     gain, offset = _correction(decoded, given)
@@ -191,8 +207,12 @@ def join_latents(parts: Sequence[Tensor], *, overlap: int) -> Tensor:
     joined = parts[0]
     for part in parts[1:]:
         if joined.shape[:2] != part.shape[:2] or joined.shape[3:] != part.shape[3:]:
-            raise InputError(f"latents of {list(joined.shape)} and {list(part.shape)} differ in more than their length.")
+            raise InputError(
+                f"latents of {list(joined.shape)} and {list(part.shape)} differ in more than their length."
+            )
         cut = joined.shape[2] - overlap
         share = ((torch.arange(overlap) + 1) / (overlap + 1)).view(-1, 1, 1).to(part)
-        joined = torch.cat([joined[:, :, :cut], torch.lerp(joined[:, :, cut:], part[:, :, :overlap], share), part[:, :, overlap:]], 2)
+        joined = torch.cat(
+            [joined[:, :, :cut], torch.lerp(joined[:, :, cut:], part[:, :, :overlap], share), part[:, :, overlap:]], 2
+        )
     return joined

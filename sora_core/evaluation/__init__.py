@@ -46,8 +46,10 @@ def run_suite(
 ) -> dict[str, Any]:
     """Measure a model (None: the bundled one): {"suite", "n", "figures", "floor", "intervals"}.
 
-    Shares and medians over n held-out scenes; `floor` has the same figures for true clips sent through the codec, `intervals`
-    the 95% interval of each figure. options: see the suite's `run`. Raises InputError for an unknown suite or an n below 1.
+    Shares and medians over n held-out scenes; `floor` has the same figures for true clips sent through the codec,
+    `intervals`
+    the 95% interval of each figure. options: see the suite's `run`. Raises InputError for an unknown suite or an n
+    below 1.
     """
     if name not in SUITES:
         raise InputError(f"there is no suite {name!r}; the suites are {', '.join(SUITES)}")

@@ -23,8 +23,11 @@ AWAKE = 0.5
 """the first step, in ordinary steps, from which on a clip moves at once"""
 
 
-def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
-    """n first frames with the captions of their clips; the floor is the true clip through the codec behind its true first frame."""
+def run(
+    n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE
+) -> dict[str, Any]:
+    """n first frames with the captions of their clips; the floor is the true clip through the codec behind its true
+    first frame."""
     figures, floor = Tally(), Tally()
     for numbers, scenes in batches(held_out(n, family="single", seed=seed), progress):
         truths = [clip_of(scene, size) for scene in scenes]

@@ -90,7 +90,8 @@ def run_bench(
 
 
 def compared(case: Case, device: torch.device, *, rounds: int, clock: Clock) -> Iterator[Row]:
-    """Peak memory of one case, behind a run of each that counts for nothing, since what a library sets up once is no case's; then time."""
+    """Peak memory of one case, behind a run of each that counts for nothing, since what a library sets up once is no
+    case's; then time."""
     name, runs = case.name, [case.ours, case.peer]
     case.ours(), case.peer()
     held = [peak(run, device) for run in runs]
@@ -107,12 +108,20 @@ def compared(case: Case, device: torch.device, *, rounds: int, clock: Clock) -> 
         yield row(f"{name}, beside its floor", mine, least[0], "s")
         yield row(f"{name}, the peer beside that floor", theirs, least[0], "s")
     if case.product:
-        yield row(f"{name}, beside the rate of products", case.work / mine / 1e12, 2 * SQUARE**3 / least[-1] / 1e12, "TFLOP/s")
+        yield row(
+            f"{name}, beside the rate of products", case.work / mine / 1e12, 2 * SQUARE**3 / least[-1] / 1e12, "TFLOP/s"
+        )
     yield row(f"{name}, peak memory over the weights", held[0] / 1e6, held[1] / 1e6, "MB")
 
 
 def row(name: str, ours: float, peer: float, unit: str) -> Row:
-    return {"name": name, "ours": round(ours, 4), "peer": round(peer, 4), "ratio": round(ours / max(peer, 1e-9), 3), "unit": unit}
+    return {
+        "name": name,
+        "ours": round(ours, 4),
+        "peer": round(peer, 4),
+        "ratio": round(ours / max(peer, 1e-9), 3),
+        "unit": unit,
+    }
 
 
 def seconds(run: Run, clock: Clock, device: torch.device) -> float:
@@ -236,7 +245,9 @@ def prompt(config: DiTConfig, dtype: torch.dtype) -> Tensor:
 
 
 def clip_grid(t: int, h: int, w: int) -> ClipGrid:
-    return ClipGrid(shape=(1, t, h, w), positions=torch.zeros(1, t), spans=torch.ones(1, t), seconds_per_frame=torch.ones(1))
+    return ClipGrid(
+        shape=(1, t, h, w), positions=torch.zeros(1, t), spans=torch.ones(1, t), seconds_per_frame=torch.ones(1)
+    )
 
 
 def transformer_floor(dit: DiT, tokens: int, words: int, dtype: torch.dtype, device: torch.device) -> Run:
@@ -272,7 +283,9 @@ def bench_codec(dtype: torch.dtype, blocks: int | None, device: torch.device) ->
             ("encode", partial(ours.encode, clip), partial(codec_of(peer, "encode"), clip, return_dict=False)),
         ):
             run, floor = with_floor(mine, device)
-            yield Case(name=f"codec, Wan 2.1, {what} {frames} frames of {side}x{side}", ours=run, peer=theirs, floor=floor)
+            yield Case(
+                name=f"codec, Wan 2.1, {what} {frames} frames of {side}x{side}", ours=run, peer=theirs, floor=floor
+            )
 
 
 def codec_of(peer: nn.Module, what: str) -> Callable[..., Any]:
@@ -326,7 +339,9 @@ def bench_text(dtype: torch.dtype, blocks: int | None, device: torch.device) -> 
             layer(x)
 
     name = f"text encoder, umT5-XXL, {config.depth} blocks, {WORDS} tokens"
-    yield Case(name=name, ours=lambda: ours.encode(row_of), peer=lambda: peer(tokens, attention_mask=there), floor=floor)
+    yield Case(
+        name=name, ours=lambda: ours.encode(row_of), peer=lambda: peer(tokens, attention_mask=there), floor=floor
+    )
 
 
 def bench_sample(dtype: torch.dtype, blocks: int | None, device: torch.device) -> Cases:
@@ -346,7 +361,11 @@ def bench_sample(dtype: torch.dtype, blocks: int | None, device: torch.device) -
 def our_sample(dit: DiT, noise: Tensor, sigmas: Tensor, cond: Tensor, uncond: Tensor) -> Tensor:
     zeros, t = torch.zeros_like(noise), noise.shape[2]
     state = LatentState(
-        latent=zeros, clean=zeros, mask=torch.ones_like(noise[:, :1]), positions=torch.zeros(t), spans=torch.ones(t, dtype=torch.int64)
+        latent=zeros,
+        clean=zeros,
+        mask=torch.ones_like(noise[:, :1]),
+        positions=torch.zeros(t),
+        spans=torch.ones(t, dtype=torch.int64),
     )
     denoiser = DiTDenoiser(dit, positions=state.positions, spans=state.spans, fps=16.0)
     return sample(cfg(denoiser, GUIDANCE, uncond=uncond, batched=False), state, noise, sigmas, cond)

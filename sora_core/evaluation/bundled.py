@@ -43,9 +43,12 @@ class BundledMaker:
 
     def _sample(self, edits: Sequence[Edit], cond: Tensor, seeds: Sequence[int], shots: Tensor | None = None) -> Tensor:
         first, states = edits[0], [edit.state for edit in edits]
-        latent, clean, mask = (torch.cat([getattr(state, name) for state in states]) for name in ("latent", "clean", "mask"))
+        latent, clean, mask = (
+            torch.cat([getattr(state, name) for state in states]) for name in ("latent", "clean", "mask")
+        )
         noise = torch.cat([draw_noise(latent.shape[1:], seed) for seed in seeds])
         return sample(
             self.model, first.state.with_(latent=latent, clean=clean, mask=mask), cond, noise=noise, steps=self.steps,
-            cfg=first.cfg or self.cfg, denoise=first.denoise, fps=first.fps, loop=first.ring, anchored=first.anchored, shots=shots,
+            cfg=first.cfg or self.cfg, denoise=first.denoise, fps=first.fps, loop=first.ring,
+            anchored=first.anchored, shots=shots,
         )  # fmt: skip

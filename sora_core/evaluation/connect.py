@@ -23,10 +23,13 @@ MIXED = 0.1
 """a middle frame of which less than this is unexplained by a mix of both ends is a mere cross-fade"""
 
 
-def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
+def run(
+    n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE
+) -> dict[str, Any]:
     """n pairs of clips with a second between them.
 
-    The floor is the world's own: of the seams a front that leaves the first clip for the second within the second between them, through
+    The floor is the world's own: of the seams a front that leaves the first clip for the second within the second
+    between them, through
     the codec (something new comes into the picture from its first frame on), of the residual its transitions.
     """
     figures, floor = Tally(), Tally()
@@ -45,7 +48,9 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
             figures.right("kept", torch.equal(frames[:given], a[k]), torch.equal(frames[-given:], b[k]))
             measure_join(figures, reader, frames, Join(start=given, end=given + new))
             tell_middle(figures, frames[given - 1 : given + new + 1])
-            best = coded_frames(maker, bridge(scenes[k], nexts[k], given, new, size), [slice(given), slice(given + new, None)])
+            best = coded_frames(
+                maker, bridge(scenes[k], nexts[k], given, new, size), [slice(given), slice(given + new, None)]
+            )
             measure_join(floor, reader, best, Join(start=given, end=given + new))
             tell_middle(floor, transition(maker, changes[numbers[k]], size))
     return report("connect", n, figures, floor)
@@ -59,7 +64,8 @@ def tell_middle(tally: Tally, frames: Tensor) -> None:
 
 
 def bridge(first: Scene, second: Scene, given: int, new: int, size: VideoSize) -> Tensor:
-    """The true frames of a clip of `given` frames that turns into another one within `new` frames, and `given` frames of that."""
+    """The true frames of a clip of `given` frames that turns into another one within `new` frames, and `given` frames
+    of that."""
     joined = Joined(family="bridge", first=first, second=second, change=(given + new / 2) / size.fps)
     return render_joined(joined, shape_of(size, 2 * given + new))[0].float() / 255
 

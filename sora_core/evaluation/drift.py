@@ -41,13 +41,17 @@ def run(
     for numbers, scenes in batches(chosen, progress):
         truths = [clip_of(scene, sized(size, size.frames + times * second(size))) for scene in scenes]
         given = [Clip(image=truth[: size.frames], fps=size.fps) for truth in truths]
-        for scene, truth, clip in zip(scenes, truths, extended(maker, given, scenes, size, times, seed + numbers[0]), strict=True):
+        for scene, truth, clip in zip(
+            scenes, truths, extended(maker, given, scenes, size, times, seed + numbers[0]), strict=True
+        ):
             for tally, shown in ((figures, pixels_of(clip, maker.codec)), (floor, coded_frames(maker, truth))):
                 tell(tally, reader, shown, scene, size)
     return report("drift", n, figures, floor)
 
 
-def extended(maker: Maker, clips: list[Clip], scenes: Sequence[Scene], size: VideoSize, times: int, seed: int) -> list[Clip]:
+def extended(
+    maker: Maker, clips: list[Clip], scenes: Sequence[Scene], size: VideoSize, times: int, seed: int
+) -> list[Clip]:
     """The clips after `times` extensions by a second; latents are kept, no pixel is encoded again."""
     prompts = [prompt_of(scene) for scene in scenes]
     for i in range(times):

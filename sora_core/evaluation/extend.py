@@ -19,7 +19,9 @@ from .statistics import Tally, report
 __all__ = ["run"]
 
 
-def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
+def run(
+    n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE
+) -> dict[str, Any]:
     """n clips, each extended forward and backward by a second; the floor is the true second sent through the codec.
 
     kept: given frames come out identical; kept_psnr: the plain decode of the kept frames against the given ones.
@@ -30,7 +32,12 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
         truths = [clip_of(scene, sized(size, total)) for scene in scenes]
         for direction, kept, join in ways(given, total):
             edits = [
-                extend(Clip(image=truth[kept], fps=size.fps), maker.codec, seconds=(total - given) / size.fps, direction=direction)
+                extend(
+                    Clip(image=truth[kept], fps=size.fps),
+                    maker.codec,
+                    seconds=(total - given) / size.fps,
+                    direction=direction,
+                )
                 for truth in truths
             ]
             latents = maker.edit(edits, [prompt_of(scene) for scene in scenes], [seed + i for i in numbers])

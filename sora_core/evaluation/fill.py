@@ -24,14 +24,18 @@ NEAR = 0.05
 """picture widths by which a path may be off"""
 
 
-def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
+def run(
+    n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE
+) -> dict[str, Any]:
     """n clips of which a second after the first half is made anew; the floor is the true second through the codec."""
     figures, floor = Tally(), Tally()
     start, new = size.frames // 2 + 1, second(size)
     total, hole = start + 2 * new, slice(start, start + new)
     missing = torch.zeros(total)
     missing[hole] = 1
-    chosen = held_out(n, family="single", seed=seed, seconds=total / size.fps, accept=lambda scene: scene.things[0].motion in MOTIONS)
+    chosen = held_out(
+        n, family="single", seed=seed, seconds=total / size.fps, accept=lambda scene: scene.things[0].motion in MOTIONS
+    )
     for numbers, scenes in batches(chosen, progress):
         truths = [clip_of(scene, sized(size, total)) for scene in scenes]
         gaps = [truth.index_fill(0, torch.arange(hole.start, hole.stop), 0.5) for truth in truths]

@@ -17,7 +17,17 @@ from . import measures
 from .making import Maker, coded, video_of
 from .statistics import Tally
 
-__all__ = ["Join", "coded_frames", "edited", "measure_join", "prompt_of", "same_subject", "second", "sized", "true_track"]
+__all__ = [
+    "Join",
+    "coded_frames",
+    "edited",
+    "measure_join",
+    "prompt_of",
+    "same_subject",
+    "second",
+    "sized",
+    "true_track",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +59,8 @@ def edited(maker: Maker, edits: Sequence[Edit], prompts: Sequence[str], seeds: S
 
 
 def coded_frames(maker: Maker, frames: Tensor, kept: Sequence[slice] = ()) -> Tensor:
-    """True frames [F,H,W,3] as the codec gives them back, those of `kept` as they were: what a perfect model would make."""
+    """True frames [F,H,W,3] as the codec gives them back, those of `kept` as they were: what a perfect model would
+    make."""
     out = (coded(maker.codec, video_of(frames))[0].permute(1, 2, 3, 0) + 1) / 2
     for part in kept:
         out[part] = frames[part]

@@ -22,7 +22,9 @@ MOTIONS = ("bounce", "spin")
 """what moves and stays where it is"""
 
 
-def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
+def run(
+    n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE
+) -> dict[str, Any]:
     """n loops from text and n clips closed into loops; the floor is a step of a true clip where two latent frames meet.
 
     `elsewhere_text` is the same step where other latent frames of the loop meet: the wrap is none if it is like these.
@@ -34,7 +36,9 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
         truths = [clip_of(scene, size) for scene in scenes]
         new = loop_new(maker.codec, size=sized(size, size.frames - 1))
         made = edited(maker, [new] * len(scenes), prompts, seeds)
-        closing = [loop_clip(Clip(image=truth, fps=size.fps), maker.codec, seconds=second(size) / size.fps) for truth in truths]
+        closing = [
+            loop_clip(Clip(image=truth, fps=size.fps), maker.codec, seconds=second(size) / size.fps) for truth in truths
+        ]
         closed = edited(maker, closing, prompts, seeds)
         for scene, truth, frames, whole in zip(scenes, truths, made, closed, strict=True):
             measure_wrap(figures, reader, frames, "_text")
@@ -63,7 +67,8 @@ def elsewhere(frames: Tensor, factor: int) -> float:
 def ordinary(tally: Tally, reader: Reader, maker: Maker, truth: Tensor) -> None:
     """The same figures in the middle of a true clip, where two latent frames meet, as they do at a wrap.
 
-    All of it is sent through the codec for a loop from text; only what comes after or before that place for a closed clip.
+    All of it is sent through the codec for a loop from text; only what comes after or before that place for a closed
+    clip.
     """
     factor = maker.codec.geometry.time_factor
     middle = 1 + len(truth) // (2 * factor) * factor

@@ -56,7 +56,9 @@ class Maker(Protocol):
         ...
 
 
-def held_out(n: int, *, family: str, seed: int = 0, seconds: float = 2.0, accept: Callable[[Scene], bool] = lambda _: True) -> list[Scene]:
+def held_out(
+    n: int, *, family: str, seed: int = 0, seconds: float = 2.0, accept: Callable[[Scene], bool] = lambda _: True
+) -> list[Scene]:
     """n scenes whose combination of attributes no training has seen; the same for the same seed."""
     scenes: list[Scene] = []
     at = FIRST_SEED + seed * 1_000_000
@@ -90,10 +92,13 @@ def video_of(frames: Tensor) -> Tensor:
 
 @torch.no_grad()
 def coded(codec: Codec, video: Tensor, batch: int = 8) -> Tensor:
-    """Clips [B,3,F,H,W] as the codec gives them back; the last frame is held up to the next whole latent frame, and cut off again."""
+    """Clips [B,3,F,H,W] as the codec gives them back; the last frame is held up to the next whole latent frame, and
+    cut off again."""
     count, step, factor = video.shape[2], codec.geometry.time_factor, codec.geometry.space_factor
     if video.shape[3] % factor or video.shape[4] % factor:
-        raise InputError(f"width and height must be multiples of {factor} to be measured, not {video.shape[4]}x{video.shape[3]}")
+        raise InputError(
+            f"width and height must be multiples of {factor} to be measured, not {video.shape[4]}x{video.shape[3]}"
+        )
     held = video[:, :, -1:].expand(-1, -1, -(count - 1) % step, -1, -1)
     whole = torch.cat([video, held], 2)
     return torch.cat([codec.decode(codec.encode(part))[:, :, :count].clamp(-1, 1) for part in whole.split(batch)])

@@ -1,6 +1,7 @@
 """What is measured on frames alone: pure functions, nothing of a model or of the world.
 
-Frames are an IMAGE [F,H,W,3] in 0..1, tracks [F,2] picture fractions. A `seam` is the index of the first frame after it.
+Frames are an IMAGE [F,H,W,3] in 0..1, tracks [F,2] picture fractions. A `seam` is the index of the first frame after
+it.
 Ratios compare a place with the ordinary steps of the same clip, so 1 means: like any other step.
 """
 
@@ -100,13 +101,15 @@ def appearance(frames: Tensor) -> Tensor:
 
 
 def drift(frames: Tensor, share: float = 0.15) -> Tensor:
-    """|M(first part) - M(last part)| for brightness, contrast and saturation [3], absolute in 0..1; a part is `share` of the clip."""
+    """|M(first part) - M(last part)| for brightness, contrast and saturation [3], absolute in 0..1; a part is `share`
+    of the clip."""
     count = max(1, round(share * len(frames)))
     return (appearance(frames[:count]) - appearance(frames[-count:])).abs()
 
 
 def crossfade_residual(middle: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """What of each middle frame [F,H,W,3] is no mix of two frames [H,W,3]: 0 for a cross-fade, 1 for all of its variation, [F].
+    """What of each middle frame [F,H,W,3] is no mix of two frames [H,W,3]: 0 for a cross-fade, 1 for all of its
+    variation, [F].
 
     The least-squares fit a*first + b*second + c; the rest as a share of the frame's own deviation.
     """
@@ -129,7 +132,8 @@ def cut_at(frames: Tensor) -> int:
 
 
 def track_error(track: Tensor, wanted: Tensor, aspect: float) -> float:
-    """Median distance of two tracks [F,2] in picture widths; `aspect` is width over height. Frames where it is out of view do not count."""
+    """Median distance of two tracks [F,2] in picture widths; `aspect` is width over height. Frames where it is out of
+    view do not count."""
     inside = ((wanted > 0) & (wanted < 1)).all(1)
     if not inside.any():
         return float("nan")

@@ -27,11 +27,14 @@ def diffusers(package: str = "diffusers") -> Any:
     try:
         return __import__(package)
     except ImportError as error:
-        raise ResourceError(f"the comparison needs the package {package}: pip install {package} (the extra dev-peer).") from error
+        raise ResourceError(
+            f"the comparison needs the package {package}: pip install {package} (the extra dev-peer)."
+        ) from error
 
 
 def filled(module: nn.Module, dtype: torch.dtype, *, seed: int = 0) -> nn.Module:
-    """A module of the meta device with random numbers of a trained network's size: norms near 1, layers that keep variance."""
+    """A module of the meta device with random numbers of a trained network's size: norms near 1, layers that keep
+    variance."""
     generator = torch.Generator().manual_seed(seed)
     values = {name: random(name, value.shape, generator).to(dtype) for name, value in module.state_dict().items()}
     module.load_state_dict(values, assign=True)
@@ -53,7 +56,9 @@ def taken_over(peer: nn.Module, ours: nn.Module) -> nn.Module:
     """The peer with our tensors under its own names."""
     state = ours.state_dict()
     names = renamed([name for name in peer.state_dict() if not SPARE.search(name)])
-    peer.load_state_dict({theirs: state[name] for theirs, name in names.items() if name in state}, assign=True, strict=False)
+    peer.load_state_dict(
+        {theirs: state[name] for theirs, name in names.items() if name in state}, assign=True, strict=False
+    )
     left = [name for name, value in peer.named_parameters() if value.is_meta]
     if left:
         raise ResourceError(f"this version of the peer has weights that ours lack ({', '.join(left[:3])}).")
@@ -66,7 +71,9 @@ def peer_transformer(config: DiTConfig, ours: DiT) -> nn.Module:
     sizes = {"num_attention_heads": config.heads, "attention_head_dim": config.head_dim, "num_layers": config.depth}
     channels = {"in_channels": config.channels, "out_channels": config.channels, "text_dim": config.text_width}
     with torch.device("meta"):
-        peer = package.WanTransformer3DModel(**sizes, **channels, ffn_dim=config.mlp_width, freq_dim=config.time_features)
+        peer = package.WanTransformer3DModel(
+            **sizes, **channels, ffn_dim=config.mlp_width, freq_dim=config.time_features
+        )
     peer.rope = type(peer.rope)(config.head_dim, config.patch, 1024)
     return taken_over(peer, ours)
 
@@ -77,7 +84,13 @@ def peer_codec(config: Wan21Config, ours: Wan21Codec) -> nn.Module:
     settings: dict[str, Any] = {"base_dim": config.width, "z_dim": config.channels, "num_res_blocks": config.blocks}
     settings |= {"latents_mean": list(config.mean), "latents_std": list(config.std), "dim_mult": list(config.growth)}
     if isinstance(config, Wan22Config):
-        settings |= {"is_residual": True, "in_channels": 12, "out_channels": 12, "patch_size": 2, "scale_factor_spatial": 16}
+        settings |= {
+            "is_residual": True,
+            "in_channels": 12,
+            "out_channels": 12,
+            "patch_size": 2,
+            "scale_factor_spatial": 16,
+        }
         settings |= {"decoder_base_dim": config.decoder_width}
     with torch.device("meta"):
         peer = package.AutoencoderKLWan(**settings)

@@ -42,7 +42,8 @@ def run(
 ) -> dict[str, Any]:
     """n clips, every other one put into a new setting, the rest into a new style.
 
-    sheet: where a picture goes that shows a clip over `denoise`. The floor is the true clip in the new setting or style.
+    sheet: where a picture goes that shows a clip over `denoise`. The floor is the true clip in the new setting or
+    style.
     """
     figures, floor = Tally(), Tally()
     chosen = held_out(n, family="single", seed=seed)
@@ -50,7 +51,9 @@ def run(
         draw_sweep(sheet, maker, chosen[:2], size, seed)
     for numbers, scenes in batches(chosen, progress):
         wanted = [other(scene, style=i % 2 == 1) for i, scene in zip(numbers, scenes, strict=True)]
-        edits = [restyle(Clip(image=clip_of(scene, size), fps=size.fps), maker.codec, denoise=denoise) for scene in scenes]
+        edits = [
+            restyle(Clip(image=clip_of(scene, size), fps=size.fps), maker.codec, denoise=denoise) for scene in scenes
+        ]
         made = edited(maker, edits, [prompt_of(after) for after in wanted], [seed + i for i in numbers])
         for scene, after, frames in zip(scenes, wanted, made, strict=True):
             track = true_track(scene, size, size.frames)
@@ -64,7 +67,9 @@ def other(scene: Scene, *, style: bool) -> Scene:
     rng = random.Random(f"restyle/{scene.seed}")  # noqa: S311
     was = scene.setting
     if style:
-        return replace(scene, setting=replace(was, style=rng.choice([s for s in words.STYLE_PHRASES if s != was.style])))
+        return replace(
+            scene, setting=replace(was, style=rng.choice([s for s in words.STYLE_PHRASES if s != was.style]))
+        )
     return replace(scene, setting=elsewhere(was, rng))
 
 

@@ -21,14 +21,18 @@ from .statistics import Tally, report
 __all__ = ["run"]
 
 
-def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE) -> dict[str, Any]:
-    """n storyboards of two shots: the same subject, another place after the cut. The floor is two true clips, joined."""
+def run(
+    n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE
+) -> dict[str, Any]:
+    """n storyboards of two shots: the same subject, another place after the cut. The floor is two true clips,
+    joined."""
     figures, floor = Tally(), Tally()
     length = size.frames - 1
     for numbers, scenes in batches(held_out(n, family="single", seed=seed), progress):
         pairs = [(scene, other(scene, style=False)) for scene in scenes]
         boards = [
-            storyboard([Shot(prompt=prompt_of(s), seconds=length / size.fps) for s in pair], maker.codec, size=size) for pair in pairs
+            storyboard([Shot(prompt=prompt_of(s), seconds=length / size.fps) for s in pair], maker.codec, size=size)
+            for pair in pairs
         ]
         latents = maker.shots(boards, [seed + i for i in numbers])
         for pair, board, latent in zip(pairs, boards, latents[:, None], strict=True):
@@ -39,7 +43,9 @@ def run(n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progre
     return report("shots", n, figures, floor)
 
 
-def tell(tally: Tally, reader: Reader, frames: Tensor, pair: tuple[Scene, Scene], cut: int, fps: float, near: int) -> None:
+def tell(
+    tally: Tally, reader: Reader, frames: Tensor, pair: tuple[Scene, Scene], cut: int, fps: float, near: int
+) -> None:
     """The cut within one latent frame of the time asked, each shot's place, the subject in both."""
     tally.right("cut", abs(measures.cut_at(frames) - cut) <= near)
     parts = frames[:cut], frames[cut:]

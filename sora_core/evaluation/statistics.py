@@ -64,4 +64,10 @@ def report(suite: str, n: int, figures: Tally, floor: Tally) -> dict[str, Any]:
         return {name: round(value, 4) for name, value in table.items()}
 
     intervals = {name: [round(low, 4), round(high, 4)] for name, (low, high) in figures.intervals().items()}
-    return {"suite": suite, "n": n, "figures": rounded(figures.figures()), "floor": rounded(floor.figures()), "intervals": intervals}
+    return {
+        "suite": suite,
+        "n": n,
+        "figures": rounded(figures.figures()),
+        "floor": rounded(floor.figures()),
+        "intervals": intervals,
+    }

@@ -1,7 +1,9 @@
 """Suite `text`: do generated clips show what their prompts say?
 
-Held-out single objects before a static camera: colour, shape, motion, setting (ground and light), all four. Camera motions and
-numbers of objects have prompts of their own, a quarter as many. The floor is the reader on the true clips sent through the codec.
+Held-out single objects before a static camera: colour, shape, motion, setting (ground and light), all four. Camera
+motions and
+numbers of objects have prompts of their own, a quarter as many. The floor is the reader on the true clips sent
+through the codec.
 """
 
 from __future__ import annotations
@@ -50,11 +52,15 @@ def run(
 ) -> dict[str, Any]:
     """The suite over n prompts of one object, n/4 of a moving camera and n/4 of several objects.
 
-    level: how the prompts are worded: plain, descriptive, or expanded (short, through `text.expand`; then what the expanded prompt
+    level: how the prompts are worded: plain, descriptive, or expanded (short, through `text.expand`; then what the
+    expanded prompt
     says is asked for). sheet: where a picture of the first clips goes.
     """
     quarter = max(1, n // 4)
-    work = [(family, held_out(count, family=family, seed=seed)) for family, count in zip(ASKED, (n, quarter, quarter), strict=True)]
+    work = [
+        (family, held_out(count, family=family, seed=seed))
+        for family, count in zip(ASKED, (n, quarter, quarter), strict=True)
+    ]
     total, done = sum(len(scenes) for _, scenes in work), 0
     figures, floor = Tally(), Tally()
     for family, scenes in work:

@@ -18,7 +18,8 @@ __all__ = ["attend", "cross_attention", "self_attention"]
 
 
 SHORT = 1024
-"""tokens up to which a compiled CPU graph fuses the plain formula faster than it calls the flash kernel (measured in training)"""
+"""tokens up to which a compiled CPU graph fuses the plain formula faster than it calls the flash kernel (measured in
+training)"""
 
 
 def _plain(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None) -> Tensor:
@@ -42,7 +43,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None = None, bias_S:
     if fused.usable(q) and q.dtype == torch.bfloat16 and q.shape[1] >= fused.LONG and known is None:
         return fused.attention(q, k, v, bias_S)
     mask = known[:, None, None] if known is not None else None if bias_S is None else bias_S[None, None, None]
-    return F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask).transpose(1, 2)
+    return F.scaled_dot_product_attention(
+        q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask
+    ).transpose(1, 2)
 
 
 def self_attention(q_LNK: Tensor, k_LNK: Tensor, v_LNK: Tensor, groups: Sequence[Group]) -> Tensor:
@@ -52,7 +55,9 @@ def self_attention(q_LNK: Tensor, k_LNK: Tensor, v_LNK: Tensor, groups: Sequence
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
-def cross_attention(q_LNK: Tensor, k_BSNK: Tensor, v_BSNK: Tensor, bias_S: Tensor | None, groups: Sequence[Group]) -> Tensor:
+def cross_attention(
+    q_LNK: Tensor, k_BSNK: Tensor, v_BSNK: Tensor, bias_S: Tensor | None, groups: Sequence[Group]
+) -> Tensor:
     """Each clip, or each latent frame, attends to its own text; bias_S is added to the scores of each text token."""
     queries = [group.by_text(tokens) for group, tokens in zip(groups, tokens_of(q_LNK, groups), strict=True)]
     parts = zip(queries, texts_of(k_BSNK, groups), texts_of(v_BSNK, groups), strict=True)

@@ -1,7 +1,9 @@
 """Causal convolution over time with one cache, so that a stream gives what the whole clip gives.
 
-Legend: B batch, C channels, T time, H W height and width. A causal layer sees its own frame and earlier ones only: encoding
-a prefix is the prefix of the encoding. Before the first frame lies silence (zeros); between chunks lies what the cache kept.
+Legend: B batch, C channels, T time, H W height and width. A causal layer sees its own frame and earlier ones only:
+encoding
+a prefix is the prefix of the encoding. Before the first frame lies silence (zeros); between chunks lies what the
+cache kept.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ class StreamCache:
         self._kept: dict[int, Tensor] = {}
 
     def extend(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
-        """Put the last `frames` inputs of `layer` (zeros at the start) before x [B,C,T,H,W], and remember the new last ones."""
+        """Put the last `frames` inputs of `layer` (zeros at the start) before x [B,C,T,H,W], and remember the new
+        last ones."""
         before = self._kept.get(id(layer))
         if before is None:
             before = x.new_zeros(*x.shape[:2], frames, *x.shape[3:])
@@ -31,7 +34,8 @@ class StreamCache:
         return x
 
     def room(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
-        """What `extend` would give for an x that is still to be written: [B,C,frames+T,H,W] channels-last, the first filled in.
+        """What `extend` would give for an x that is still to be written: [B,C,frames+T,H,W] channels-last, the first
+        filled in.
 
         What came before is forgotten with that; `remember` comes next.
         """

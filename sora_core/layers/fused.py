@@ -1,6 +1,8 @@
-"""What lies between matrix products and convolutions, for inference on a CPU: the same results in fewer passes over memory.
+"""What lies between matrix products and convolutions, for inference on a CPU: the same results in fewer passes over
+memory.
 
-Between matrix products a CPU waits for memory, so each part here walks over blocks of tokens that stay in its cache, and
+Between matrix products a CPU waits for memory, so each part here walks over blocks of tokens that stay in its cache,
+and
 norms take their modulation with them. Used where nothing is differentiated or compiled; `usable` says when.
 
 Legend: L tokens, D width, N heads, K head dim, R rows of modulation.
@@ -39,7 +41,8 @@ SAMPLED = 16
 LONG = 128
 """queries from which on `attention` is the faster"""
 QUERIES = 256
-"""of attention at a time, for each thread; half as many where keys are more than MANY, so that their scores take less memory"""
+"""of attention at a time, for each thread; half as many where keys are more than MANY, so that their scores take less
+memory"""
 MANY = 4096
 KEYS = 2048
 """of all heads that attention takes together"""
@@ -107,9 +110,11 @@ def norm_silu(x: Tensor, gain_C: Tensor, out: Tensor) -> None:
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, bias_S: Tensor | None = None) -> Tensor:
-    """Attention in bfloat16: [n,L,N,K], [n,S,N,K] -> [n,L,N,K]; q is overwritten. bias_S (float32) is added to the scores of each key.
+    """Attention in bfloat16: [n,L,N,K], [n,S,N,K] -> [n,L,N,K]; q is overwritten. bias_S (float32) is added to the
+    scores of each key.
 
-    Both products run as plain bfloat16 products, several times as fast as the flash kernel of a CPU. Heads go through in
+    Both products run as plain bfloat16 products, several times as fast as the flash kernel of a CPU. Heads go through
+    in
     groups and queries in blocks, whose scores stay in the cache.
     """
     keys, together = k.shape[1], max(1, min(KEYS // k.shape[1], k.shape[2]))
@@ -124,8 +129,10 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias_S: Tensor | None = None) -> 
 def attend_heads(q_NLK: Tensor, k_NSK: Tensor, v_NSK: Tensor, bias_S: Tensor | None, room: Tensor) -> None:
     """Attention of a few heads, written over q; room [2,...] holds the scores of a block of queries and their softmax.
 
-    Scores in bfloat16 are exact enough only when small, so each query's largest score over every sixteenth key is taken off
-    inside the product (one feature more); softmax does not see it. A bias is two more: what bfloat16 holds of it, and the rest.
+    Scores in bfloat16 are exact enough only when small, so each query's largest score over every sixteenth key is
+    taken off
+    inside the product (one feature more); softmax does not see it. A bias is two more: what bfloat16 holds of it, and
+    the rest.
     """
     q, k, v = (x.contiguous() for x in (q_NLK, k_NSK, v_NSK))
     (n, length, dim), keys = q.shape, k.shape[1]
@@ -175,11 +182,17 @@ class LaidOutLinear(nn.Module):
 
 
 def lay_out(module: nn.Module) -> bool:
-    """Puts a LaidOutLinear in the place of each plain linear layer of bfloat16 on a CPU; tells whether there was one."""
+    """Puts a LaidOutLinear in the place of each plain linear layer of bfloat16 on a CPU; tells whether there was
+    one."""
     found = False
     for parent in module.modules():
         for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear and child.weight.dtype == torch.bfloat16 and child.weight.device.type == "cpu" and onednn():
+            if (
+                type(child) is nn.Linear
+                and child.weight.dtype == torch.bfloat16
+                and child.weight.device.type == "cpu"
+                and onednn()
+            ):
                 parent.register_module(name, LaidOutLinear(child))
                 found = True
     return found
@@ -191,6 +204,7 @@ def onednn() -> bool:
 
 
 def products(dtype: torch.dtype) -> bool:
-    """Whether the processor multiplies numbers of this type many at a time; one by one takes ten to a thousand times as long."""
+    """Whether the processor multiplies numbers of this type many at a time; one by one takes ten to a thousand times
+    as long."""
     asked = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}.get(dtype)
     return asked is None or bool(hasattr(torch.ops.mkldnn, asked) and getattr(torch.ops.mkldnn, asked)())

@@ -1,7 +1,9 @@
 """Clips of different sizes as one sequence, without padding.
 
-Legend: n clips of one size in a group, C channels, T H W latent frames, height, width, L tokens of all clips together, D width.
-A pack is a list of groups [n,C,T,H,W]; a plain batch is a pack of one group. Everything that works token by token sees one
+Legend: n clips of one size in a group, C channels, T H W latent frames, height, width, L tokens of all clips
+together, D width.
+A pack is a list of groups [n,C,T,H,W]; a plain batch is a pack of one group. Everything that works token by token
+sees one
 sequence [L,D]; attention alone looks at the groups, so a token never sees another clip and no token is padding
 (after Patch n' Pack, arXiv 2307.06304).
 """
@@ -44,12 +46,14 @@ class Group(NamedTuple):
         return self.frames * self.height * self.width
 
     def by_text(self, tokens: Tensor) -> Tensor:
-        """This group's tokens [n,length,...] as they are, or [n*frames, height*width, ...] where latent frames have texts."""
+        """This group's tokens [n,length,...] as they are, or [n*frames, height*width, ...] where latent frames have
+        texts."""
         return tokens if self.text_rows is None else tokens.unflatten(1, (self.frames, -1)).flatten(0, 1)
 
 
 def tokens_of(x: Tensor, groups: Sequence[Group]) -> list[Tensor]:
-    """A packed sequence [L,...] in parts, [n,length,...] for each group; views, whose gradients come together in one copy."""
+    """A packed sequence [L,...] in parts, [n,length,...] for each group; views, whose gradients come together in one
+    copy."""
     parts = x.split([group.clips * group.length for group in groups])
     return [part.unflatten(0, (group.clips, group.length)) for part, group in zip(parts, groups, strict=True)]
 
@@ -58,7 +62,10 @@ def texts_of(x: Tensor, groups: Sequence[Group]) -> list[Tensor]:
     """Rows per text [B,...] in parts: for each group a row per clip, or per latent frame where these have texts."""
     ends = [*(group.first_text for group in groups[1:]), len(x)]
     parts = x.split([end - group.first_text for end, group in zip(ends, groups, strict=True)])
-    return [part if group.text_rows is None else part[group.text_rows.flatten()] for part, group in zip(parts, groups, strict=True)]
+    return [
+        part if group.text_rows is None else part[group.text_rows.flatten()]
+        for part, group in zip(parts, groups, strict=True)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +98,8 @@ class Layout:
 
     @cached_property
     def segments(self) -> tuple[tuple[int, int, int], ...]:
-        """(first token, end, row) of each stretch of tokens with one row; empty where the stretches are many and short."""
+        """(first token, end, row) of each stretch of tokens with one row; empty where the stretches are many and
+        short."""
         out, token = [], 0
         for row, same in groupby(self.rows.tolist()):
             count = self.run * sum(1 for _ in same)

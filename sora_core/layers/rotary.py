@@ -1,6 +1,7 @@
 """Rotary positions in time, height and width (RoFormer, arXiv 2104.09864, one axis per share of the head).
 
-Legend: L tokens, N heads, K head dim. Tables are float32 [L,1,K/2]; pairs are neighbouring features, as the Wan files have it.
+Legend: L tokens, N heads, K head dim. Tables are float32 [L,1,K/2]; pairs are neighbouring features, as the Wan files
+have it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,9 @@ def video_to_frames(video_BCFHW: Tensor) -> Tensor:
     Raises MediaError for values that are not numbers: they would become black frames without a word.
     """
     if video_BCFHW.isnan().any():
-        raise MediaError("the video holds values that are not numbers (NaN), so it cannot be shown; sample it again in float32.")
+        raise MediaError(
+            "the video holds values that are not numbers (NaN), so it cannot be shown; sample it again in float32."
+        )
     scaled = (video_BCFHW.float() + 1) * 127.5
     return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 4, 1).flatten(0, 1).cpu().contiguous()
 
@@ -44,4 +46,6 @@ def as_frames(pixels: Tensor) -> Tensor:
         return pixels.cpu().contiguous()
     if pixels.is_floating_point() and pixels.ndim == 5 and pixels.shape[1] == 3:
         return video_to_frames(pixels)
-    raise MediaError(f"pixels are uint8 [F,H,W,3] or float [B,3,F,H,W] in -1..1, not {pixels.dtype} {list(pixels.shape)}.")
+    raise MediaError(
+        f"pixels are uint8 [F,H,W,3] or float [B,3,F,H,W] in -1..1, not {pixels.dtype} {list(pixels.shape)}."
+    )

@@ -53,8 +53,11 @@ def write_image(path: str | Path, pixels: Tensor, *, metadata: dict[str, str] | 
             raise MediaError(f"a still is saved as .png or .webp, not {other or 'a name without an ending'} ({path}).")
 
 
-def write_webp(path: str | Path, pixels: Tensor, fps: float, *, quality: int = 85, metadata: dict[str, str] | None = None) -> None:
-    """An animated webp that repeats for ever, whole or not at all; pixels as for `write_image`, any number of frames."""
+def write_webp(
+    path: str | Path, pixels: Tensor, fps: float, *, quality: int = 85, metadata: dict[str, str] | None = None
+) -> None:
+    """An animated webp that repeats for ever, whole or not at all; pixels as for `write_image`, any number of
+    frames."""
     path = Path(path)
     if path.suffix.lower() != ".webp":
         raise MediaError(f"an animation is saved as .webp, so {path} needs that ending.")

@@ -31,7 +31,14 @@ def read_metadata(path: str | Path) -> dict[str, str]:
                 return picture_tags(image)
         with av.open(str(path)) as container:
             return user_tags(container.metadata)
-    except (OSError, UnidentifiedImageError, av.FFmpegError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        UnidentifiedImageError,
+        av.FFmpegError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{path} cannot be read as a video or picture: {reason}.") from error
 

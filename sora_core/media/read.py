@@ -87,14 +87,17 @@ def gathered(pictures: Iterator[np.ndarray], count: int) -> Tensor:
         frames = torch.empty((count, *first.shape), dtype=torch.uint8)
     except RuntimeError as error:
         need = size_text(count * first.size)
-        raise ResourceError(f"{count} frames of {first.shape[1]}x{first.shape[0]} need {need} of memory; read fewer at once.") from error
+        raise ResourceError(
+            f"{count} frames of {first.shape[1]}x{first.shape[0]} need {need} of memory; read fewer at once."
+        ) from error
     for i, picture in enumerate(chain([first], pictures)):
         frames[i] = torch.from_numpy(picture)
     return frames
 
 
 def iter_frames(path: str | Path, chunk: int, *, start: int = 0, frames: int | None = None) -> Iterator[Tensor]:
-    """The same frames in chunks uint8 [F,H,W,3] of `chunk` frames, the last one shorter; one chunk is in memory at a time."""
+    """The same frames in chunks uint8 [F,H,W,3] of `chunk` frames, the last one shorter; one chunk is in memory at a
+    time."""
     if chunk < 1:
         raise InputError(f"a chunk holds at least one frame, not {chunk}.")
     with opened(path) as container:
@@ -163,7 +166,9 @@ def info(container: InputContainer, times: Timeline) -> MediaInfo:
     )
 
 
-def decoded(path: str | Path, container: InputContainer, times: Timeline, start: int, frames: int | None) -> Iterator[np.ndarray]:
+def decoded(
+    path: str | Path, container: InputContainer, times: Timeline, start: int, frames: int | None
+) -> Iterator[np.ndarray]:
     """The frames given out from `start` on, each [H,W,3]; decodes from the last keyframe before it."""
     if not 0 <= start < len(times.sources):
         raise InputError(f"{path} has {len(times.sources)} frames, so none can be read from frame {start} on.")

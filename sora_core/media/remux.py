@@ -16,7 +16,8 @@ __all__ = ["remux"]
 def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> None:
     """Writes `target` (.mp4) with the streams of `source`, whose tags it keeps unless `metadata` has the same key.
 
-    The file appears whole or not at all. Raises MediaError for a source that cannot be read or does not fit into an mp4.
+    The file appears whole or not at all. Raises MediaError for a source that cannot be read or does not fit into an
+    mp4.
     """
     try:
         with av.open(str(source) if isinstance(source, Path) else source, "r") as given, beside(target) as part:

@@ -32,7 +32,8 @@ __all__ = ["VideoWriter", "check_output", "estimated_bytes", "rate_of", "write_v
 BT709 = 1
 LIMITED_RANGE = 1
 ENCODER = {"preset": "veryfast", "mbtree": "0"}
-"""x264's macroblock tree reads past its data at many widths, so that two runs differ; without it the same frames are the same file"""
+"""x264's macroblock tree reads past its data at many widths, so that two runs differ; without it the same frames are
+the same file"""
 
 
 def rate_of(fps: float) -> Fraction:
@@ -42,17 +43,22 @@ def rate_of(fps: float) -> Fraction:
 
 
 def estimated_bytes(size: VideoSize, *, lossless: bool = False) -> int:
-    """Room to look for before sampling: 2 bits per pixel, far above what real pictures take at crf 18 (noise takes 6)."""
+    """Room to look for before sampling: 2 bits per pixel, far above what real pictures take at crf 18 (noise takes
+    6)."""
     pixels = size.frames * size.height * size.width
     return pixels * 3 if lossless else pixels // 4
 
 
 def check_output(path: str | Path, size: VideoSize) -> None:
-    """Raise, before any work, where a file of `size` could not be saved: MediaError for its ending, ResourceError for its place."""
+    """Raise, before any work, where a file of `size` could not be saved: MediaError for its ending, ResourceError for
+    its place."""
     path = Path(path)
     endings = PICTURES if size.frames == 1 else {".mp4"}
     if path.suffix.lower() not in endings:
-        raise MediaError(f"a {'still' if size.frames == 1 else 'video'} is saved as {' or '.join(sorted(endings))}, not as {path.name}.")
+        raise MediaError(
+            f"a {'still' if size.frames == 1 else 'video'} is saved as {' or '.join(sorted(endings))}, not as"
+            f" {path.name}."
+        )
     check_writable(path, estimated_bytes(size))
 
 
@@ -125,7 +131,9 @@ class VideoWriter:
             given = f"{frames.shape[2]}x{frames.shape[1]}"
             raise MediaError(f"{self.path} is {self.width}x{self.height}, so it cannot take frames of {given}.")
         for pixels in frames:
-            frame = av.VideoFrame.from_ndarray(np.pad(pixels, ((0, self.pad[0]), (0, self.pad[1]), (0, 0)), "edge"), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(
+                np.pad(pixels, ((0, self.pad[0]), (0, self.pad[1]), (0, 0)), "edge"), format="rgb24"
+            )
             if not self.lossless:
                 frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
             frame.pts = self.frames
@@ -144,7 +152,9 @@ class VideoWriter:
             return write_error(self.path, OSError(error.errno, error.strerror))
         return MediaError(f"{self.path} cannot be encoded: {error}.")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             self.stack.__exit__(kind, error, trace)
             return
@@ -159,9 +169,15 @@ class VideoWriter:
 
 
 def write_video(
-    path: str | Path, chunks: Tensor | Iterable[Tensor], fps: float, *, metadata: dict[str, str] | None = None, lossless: bool = False
+    path: str | Path,
+    chunks: Tensor | Iterable[Tensor],
+    fps: float,
+    *,
+    metadata: dict[str, str] | None = None,
+    lossless: bool = False,
 ) -> int:
-    """Write one tensor, or an iterable of chunks, as an mp4; its size is that of the first chunk. Returns the frames written."""
+    """Write one tensor, or an iterable of chunks, as an mp4; its size is that of the first chunk. Returns the frames
+    written."""
     parts = iter([chunks] if isinstance(chunks, Tensor) else chunks)
     first = next(parts, None)
     if first is None:

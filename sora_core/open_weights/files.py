@@ -79,7 +79,9 @@ def in_folder(folder: Path) -> list[Path]:
         return whole_set(folder, shards[0])
     if len(files) != 1:
         found = ", ".join(f.name for f in files[:3]) or "none"
-        raise CheckpointError(f"{folder} should hold one model and holds {len(files)} .safetensors files ({found}): name the file itself.")
+        raise CheckpointError(
+            f"{folder} should hold one model and holds {len(files)} .safetensors files ({found}): name the file itself."
+        )
     return files
 
 
@@ -100,7 +102,9 @@ def whole_set(folder: Path, shard: re.Match[str]) -> list[Path]:
 def present(folder: Path, names: list[str]) -> list[Path]:
     missing = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
     if missing:
-        raise CheckpointError(f"{len(missing)} of {len(names)} shards are missing in {folder} ({', '.join(missing[:3])}): fetch them too.")
+        raise CheckpointError(
+            f"{len(missing)} of {len(names)} shards are missing in {folder} ({', '.join(missing[:3])}): fetch them too."
+        )
     return [folder / name for name in names]
 
 

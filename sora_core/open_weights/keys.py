@@ -1,6 +1,7 @@
 """How the published files name things, as data.
 
-Our modules have the original names (for the text encoder those of its safetensors files). Other layouts are brought to them:
+Our modules have the original names (for the text encoder those of its safetensors files). Other layouts are brought
+to them:
 prefixes fall away, then the rules of a layout are applied in order, each a regular expression and its replacement.
 """
 
@@ -16,7 +17,9 @@ PREFIXES = (
     *("umt5xxl.transformer.", "transformer.", "text_encoder.", "vae.", "model."),
 )
 """what repackaged files put before every name"""
-SPARE = re.compile(r"(^|\.)(scaled_fp8|spiece_model|comfy_quant|scale_input|input_scale)$|^encoder\.embed_tokens\.weight$|norm_added_q")
+SPARE = re.compile(
+    r"(^|\.)(scaled_fp8|spiece_model|comfy_quant|scale_input|input_scale)$|^encoder\.embed_tokens\.weight$|norm_added_q"
+)
 """names that carry nothing our modules hold"""
 SCALES = (".scale_weight", ".weight_scale")
 """endings of the scale of an fp8 weight"""
@@ -94,7 +97,10 @@ TEXT = Layout(
     rules=(
         (r"^token_embedding\.", "shared."),
         (r"^norm\.", "encoder.final_layer_norm."),
-        (r"^blocks\.(\d+)\.pos_embedding\.embedding\.", r"encoder.block.\1.layer.0.SelfAttention.relative_attention_bias."),
+        (
+            r"^blocks\.(\d+)\.pos_embedding\.embedding\.",
+            r"encoder.block.\1.layer.0.SelfAttention.relative_attention_bias.",
+        ),
         (r"^blocks\.(\d+)\.attn\.", r"encoder.block.\1.layer.0.SelfAttention."),
         (r"^blocks\.(\d+)\.norm1\.", r"encoder.block.\1.layer.0.layer_norm."),
         (r"^blocks\.(\d+)\.norm2\.", r"encoder.block.\1.layer.1.layer_norm."),
@@ -108,14 +114,23 @@ LAYOUTS = (TRANSFORMER, CODEC_21, CODEC_22, TEXT)
 
 CONTROL = "a control model (VACE, camera, speech, ...): text to video (T2V) and TI2V-5B weights run here"
 REFUSED = (
-    (r"lora_(up|down|A|B|a|b)\b|\.lora\.|lokr_|hada_w|\.diff(_b)?$", "a LoRA, not a model: load a model and put the LoRA on it in ComfyUI"),
+    (
+        r"lora_(up|down|A|B|a|b)\b|\.lora\.|lokr_|hada_w|\.diff(_b)?$",
+        "a LoRA, not a model: load a model and put the LoRA on it in ComfyUI",
+    ),
     (r"^(vace_blocks|vace_patch_embedding)", CONTROL),
     (
         r"^(control_adapter|ref_conv|face_adapter|motion_encoder|audio_proj|casual_audio_encoder)",
         "a control model: T2V and TI2V-5B weights run here",
     ),
-    (r"^img_emb|\.k_img\.|\.add_k_proj\.", "an image-to-video model (i2v): animate an image with T2V or TI2V-5B weights instead"),
-    (r"\.(absmax|quant_map|qweight|qzeros)$", "quantised to integers: use a float32, bfloat16, float16 or fp8 e4m3 file"),
+    (
+        r"^img_emb|\.k_img\.|\.add_k_proj\.",
+        "an image-to-video model (i2v): animate an image with T2V or TI2V-5B weights instead",
+    ),
+    (
+        r"\.(absmax|quant_map|qweight|qzeros)$",
+        "quantised to integers: use a float32, bfloat16, float16 or fp8 e4m3 file",
+    ),
 )
 """what a name betrays, and what to do"""
 

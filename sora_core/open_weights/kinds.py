@@ -47,8 +47,8 @@ def transformer(shapes: Shapes, ops: Any) -> nn.Module:
     made = shapes["head.head.weight"][0] // (patch[2] * patch[3] * patch[4])
     if patch[1] != made:
         raise CheckpointError(
-            f"this transformer takes {patch[1]} channels and makes {made}, so it is an image-to-video or editing model: "
-            "animate an image with T2V or TI2V-5B weights instead."
+            f"this transformer takes {patch[1]} channels and makes {made}, so it is an image-to-video or editing model:"
+            " animate an image with T2V or TI2V-5B weights instead."
         )
     width = patch[0]
     return DiT(
@@ -73,7 +73,9 @@ def codec_21(shapes: Shapes, ops: Any) -> nn.Module:
 
 def codec_22(shapes: Shapes, ops: Any) -> nn.Module:
     width, decoder_width = shapes["encoder.conv1.weight"][0], shapes["decoder.head.0.gamma"][0]
-    return Wan22Codec(Wan22Config(width=width, decoder_width=decoder_width, channels=shapes["conv2.weight"][0]), ops=ops)
+    return Wan22Codec(
+        Wan22Config(width=width, decoder_width=decoder_width, channels=shapes["conv2.weight"][0]), ops=ops
+    )
 
 
 def text(shapes: Shapes, ops: Any) -> nn.Module:
@@ -101,7 +103,13 @@ KINDS = (
     Kind(
         name="Wan transformer",
         room="transformer",
-        marks=("patch_embedding.weight", "head.head.weight", "blocks.0.ffn.0.weight", "text_embedding.0.weight", "time_embedding.0.weight"),
+        marks=(
+            "patch_embedding.weight",
+            "head.head.weight",
+            "blocks.0.ffn.0.weight",
+            "text_embedding.0.weight",
+            "time_embedding.0.weight",
+        ),
         build=transformer,
     ),
     Kind(
@@ -113,14 +121,23 @@ KINDS = (
     Kind(
         name="Wan 2.2 codec",
         room="codec",
-        marks=("encoder.conv1.weight", "conv2.weight", "decoder.head.0.gamma", "encoder.downsamples.0.downsamples.0.residual.2.weight"),
+        marks=(
+            "encoder.conv1.weight",
+            "conv2.weight",
+            "decoder.head.0.gamma",
+            "encoder.downsamples.0.downsamples.0.residual.2.weight",
+        ),
         build=codec_22,
     ),
     Kind(
         name="umT5 text encoder",
         room="text",
         marks=(
-            *("shared.weight", "encoder.block.0.layer.0.SelfAttention.q.weight", "encoder.block.0.layer.1.DenseReluDense.wi_0.weight"),
+            *(
+                "shared.weight",
+                "encoder.block.0.layer.0.SelfAttention.q.weight",
+                "encoder.block.0.layer.1.DenseReluDense.wi_0.weight",
+            ),
             "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
         ),
         build=text,
@@ -162,6 +179,9 @@ def nearest(shapes: Shapes) -> str:
     best = max(KINDS, key=lambda kind: sum(mark in shapes for mark in kind.marks))
     shared = sum(mark in shapes for mark in best.marks)
     if not shared:
-        return f"it begins with {', '.join(list(shapes)[:3]) or 'nothing'}, where a {best.name} has {', '.join(best.marks[:3])}"
+        return (
+            f"it begins with {', '.join(list(shapes)[:3]) or 'nothing'}, where a {best.name} has"
+            f" {', '.join(best.marks[:3])}"
+        )
     missing = [mark for mark in best.marks if mark not in shapes]
     return f"the nearest is a {best.name}, which has {', '.join(missing[:3])} too"

@@ -1,6 +1,7 @@
 """Published weights from disk to a module that is ready to run.
 
-Weights stay memory-mapped where they keep their type: loading 2.8 GB takes no second copy. What is not as it should be is
+Weights stay memory-mapped where they keep their type: loading 2.8 GB takes no second copy. What is not as it should
+be is
 found from the headers, before anything is allocated, so no half-loaded model is left behind.
 """
 
@@ -54,7 +55,9 @@ class Prepared(Mapping[str, Tensor]):
 
     def __init__(self, source: Source, names: dict[str, str], module: nn.Module, dtype: torch.dtype) -> None:
         self.source, self.module, self.dtype = source, module, dtype
-        self.where = {ours: theirs for theirs, ours in names.items() if not SPARE.search(ours) and not ours.endswith(SCALES)}
+        self.where = {
+            ours: theirs for theirs, ours in names.items() if not SPARE.search(ours) and not ours.endswith(SCALES)
+        }
         scales = {ours: theirs for theirs, ours in names.items() if ours.endswith(SCALES)}
         self.scales = {ours.rsplit(".", 1)[0]: theirs for ours, theirs in scales.items()}
         self.eight = {name for name, value in module.state_dict().items() if name.endswith(".scale")}
@@ -83,13 +86,18 @@ class Prepared(Mapping[str, Tensor]):
 def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> OpenModel:
     """Whatever published model lies at `path`: a file, a folder, an index of shards or one of the shards.
 
-    dtype: of the computation; None is the file's own (bfloat16 for fp8 files and for a float16 text encoder, which would
+    dtype: of the computation; None is the file's own (bfloat16 for fp8 files and for a float16 text encoder, which
+    would
     overflow), or the next best where a processor has no products of that (`computed_in`). Raises CheckpointError or
     ResourceError in one sentence; then nothing has been allocated.
     """
     source = open_source(path)
     names = renamed([name for name in source if not SPARE.search(name)])
-    shapes = {ours: source.entries[theirs].shape for theirs, ours in names.items() if not SPARE.search(ours) and not ours.endswith(SCALES)}
+    shapes = {
+        ours: source.entries[theirs].shape
+        for theirs, ours in names.items()
+        if not SPARE.search(ours) and not ours.endswith(SCALES)
+    }
     eight = any(source.entries[name].dtype == EIGHT for name in names)
     kind, module = detect(shapes, str(path), ops(eight))
     note = ""
@@ -97,7 +105,9 @@ def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: tor
         own = own_dtype(source, names, kind)
         dtype = computed_in(own, device)
         if dtype != own:
-            note = f"{named(own)} weights are computed in {named(dtype)}: this processor has no products of {named(own)}"
+            note = (
+                f"{named(own)} weights are computed in {named(dtype)}: this processor has no products of {named(own)}"
+            )
     tensors = Prepared(source, names, module, dtype)
     check_memory(f"{path} as a {kind.name}", sum(held(entry, dtype) for entry in source.entries.values()), device)
     load_into(module, tensors)
@@ -107,7 +117,8 @@ def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: tor
 
 
 def check_fits(paths: Sequence[str | Path], device: torch.device | str = "cpu") -> None:
-    """Raise ResourceError where these files together are more than the free memory; nothing of them has been read then."""
+    """Raise ResourceError where these files together are more than the free memory; nothing of them has been read
+    then."""
     sources = [open_source(path) for path in paths]
     needed = sum(entry.bytes for source in sources for entry in source.entries.values())
     check_memory(f"{' with '.join(source.path.name for source in sources)}", needed, device)
@@ -126,7 +137,8 @@ def own_dtype(source: Source, names: dict[str, str], kind: Kind) -> torch.dtype:
     strange = sorted(sizes.keys() - DTYPES.keys() - {EIGHT})
     if strange:
         raise CheckpointError(
-            f"{source.path} holds weights of type {', '.join(strange)}: take a float32, bfloat16, float16 or fp8 e4m3 file."
+            f"{source.path} holds weights of type {', '.join(strange)}: take a float32, bfloat16, float16 or fp8 e4m3"
+            " file."
         )
     most = max(sizes, key=lambda d: sizes[d])
     if most == EIGHT or (kind.room == "text" and most == "F16"):
@@ -135,7 +147,8 @@ def own_dtype(source: Source, names: dict[str, str], kind: Kind) -> torch.dtype:
 
 
 def computed_in(dtype: torch.dtype, device: torch.device | str) -> torch.dtype:
-    """The type itself, or on a processor that has no products of it the next best: bfloat16 for float16, float32 for that."""
+    """The type itself, or on a processor that has no products of it the next best: bfloat16 for float16, float32 for
+    that."""
     if torch.device(device).type != "cpu":
         return dtype
     return next((d for d in (dtype, torch.bfloat16) if fused.products(d)), torch.float32)
@@ -147,7 +160,9 @@ def named(dtype: torch.dtype) -> str:
 
 def held(entry: Entry, dtype: torch.dtype) -> int:
     """Bytes that a tensor of a file takes when it is computed in this type; eight bits stay eight bits."""
-    return entry.bytes if entry.dtype in (EIGHT, "U8", "I8") else entry.bytes * dtype.itemsize // BYTES.get(entry.dtype, 8)
+    return (
+        entry.bytes if entry.dtype in (EIGHT, "U8", "I8") else entry.bytes * dtype.itemsize // BYTES.get(entry.dtype, 8)
+    )
 
 
 def tokenizer(source: Source) -> TokenTable:
@@ -167,14 +182,19 @@ def load_codec(path: str | Path, *, dtype: torch.dtype | None = None, device: to
     return load_part(path, "codec", dtype=dtype, device=device).module  # type: ignore[return-value]
 
 
-def load_text_encoder(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> tuple[UMT5, TokenTable]:
+def load_text_encoder(
+    path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> tuple[UMT5, TokenTable]:
     """A umT5 encoder and its tokenizer."""
     model = load_part(path, "text", dtype=dtype, device=device)
     return model.module, model.tokens  # type: ignore[return-value]
 
 
-def load_part(path: str | Path, room: str, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> OpenModel:
-    """`load_open` for a model of one room ("transformer", "codec", "text"), ready for use; raises CheckpointError for another."""
+def load_part(
+    path: str | Path, room: str, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> OpenModel:
+    """`load_open` for a model of one room ("transformer", "codec", "text"), ready for use; raises CheckpointError for
+    another."""
     model = load_open(path, dtype=dtype, device=device)
     if model.kind.room != room:
         wanted = {"transformer": "a transformer", "codec": "a codec (VAE)", "text": "a text encoder"}[room]

@@ -34,9 +34,15 @@ class Published:
 
 
 PUBLISHED = (
-    Published(name="Wan 2.1 T2V 1.3B", width=1536, channels=16, shift=8, steps=50, cfg=6, frames=81, fps=16, size=(832, 480)),
-    Published(name="Wan 2.1 T2V 14B", width=5120, channels=16, shift=5, steps=50, cfg=5, frames=81, fps=16, size=(1280, 720)),
-    Published(name="Wan 2.2 TI2V 5B", width=3072, channels=48, shift=5, steps=50, cfg=5, frames=121, fps=24, size=(1280, 704)),
+    Published(
+        name="Wan 2.1 T2V 1.3B", width=1536, channels=16, shift=8, steps=50, cfg=6, frames=81, fps=16, size=(832, 480)
+    ),
+    Published(
+        name="Wan 2.1 T2V 14B", width=5120, channels=16, shift=5, steps=50, cfg=5, frames=81, fps=16, size=(1280, 720)
+    ),
+    Published(
+        name="Wan 2.2 TI2V 5B", width=3072, channels=48, shift=5, steps=50, cfg=5, frames=121, fps=24, size=(1280, 704)
+    ),
     Published(
         name="Wan 2.2 T2V A14B",
         width=5120,

@@ -26,7 +26,8 @@ class OpenTokens:
 
 
 class OpenText(nn.Module):
-    """`features = text(tokens)`: [B,S] -> [B,tokens,D], zero behind each prompt, as the Wan transformers are trained."""
+    """`features = text(tokens)`: [B,S] -> [B,tokens,D], zero behind each prompt, as the Wan transformers are
+    trained."""
 
     def __init__(self, encoder: UMT5, *, tokens: int = 512) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Facts about a picture to a sentence. One grammar serves the training captions and the prompt expander, so they read alike."""
+"""Facts about a picture to a sentence. One grammar serves the training captions and the prompt expander, so they read
+alike."""
 
 import random
 import re
@@ -122,7 +123,11 @@ class _Wording:
 def fill(phrase: str, thing: ThingFacts, form: str, other: str = "") -> str:
     """A phrase of MOTION_PHRASES with its verbs inflected and its blanks filled."""
     phrase = phrase.replace("<other>", other).replace("<side>", thing.side).replace("<paint>", thing.paint)
-    go = "roll" if thing.shape == "ball" or (thing.shape == "ring" and thing.motion not in ("closer", "away")) else "slide"
+    go = (
+        "roll"
+        if thing.shape == "ball" or (thing.shape == "ring" and thing.motion not in ("closer", "away"))
+        else "slide"
+    )
     return re.sub(r"\{(\w+)\}", lambda m: inflect(go if m[1] == "go" else m[1], form), phrase)
 
 
@@ -142,8 +147,14 @@ def _event(facts: Facts, w: _Wording) -> str:
         return f"{w.noun(first)} {w.action(first, other=w.noun(second))}"
     if len(facts.things) == 1:
         return f"{w.noun(first)} {w.action(first)}"
-    places = {2: ("on the left", "on the right"), 3: ("on the left", "in the middle", "on the right")}[len(facts.things)]
-    if len({t.motion for t in facts.things}) == 1 and len(facts.things) == 2 and (w.rng is None or w.rng.random() < 0.5):
+    places = {2: ("on the left", "on the right"), 3: ("on the left", "in the middle", "on the right")}[
+        len(facts.things)
+    ]
+    if (
+        len({t.motion for t in facts.things}) == 1
+        and len(facts.things) == 2
+        and (w.rng is None or w.rng.random() < 0.5)
+    ):
         both = " and ".join(f"{w.noun(t)} {p}" for t, p in zip(facts.things, places, strict=True))
         return f"{both} {w.action(first, form='')}"
     return ", ".join(f"{p} {w.noun(t)} {w.action(t)}" for t, p in zip(facts.things, places, strict=True)) + ","
@@ -205,9 +216,18 @@ def _descriptive(facts: Facts, rng: random.Random, prefer: frozenset[str]) -> st
 
 def vocabulary() -> frozenset[str]:
     """Every word a caption can hold."""
-    texts = ["a an and the while then each other around away cut to new view place changes it is in middle left right on"]
+    texts = [
+        "a an and the while then each other around away cut to new view place changes it is in middle left right on"
+    ]
     texts += ["circle orbit move in circles"]
-    tables = (words.COLOUR_WORDS, words.SHAPE_WORDS, words.SIZE_WORDS, words.GROUND_PHRASES, words.LIGHT_PHRASES, words.CAMERA_PHRASES)
+    tables = (
+        words.COLOUR_WORDS,
+        words.SHAPE_WORDS,
+        words.SIZE_WORDS,
+        words.GROUND_PHRASES,
+        words.LIGHT_PHRASES,
+        words.CAMERA_PHRASES,
+    )
     for table in (*tables, words.STYLE_PHRASES, words.SHOT_PHRASES):
         texts += [phrase for phrases in table.values() for phrase in phrases]
     texts += [*words.PLURALS.values(), *words.COUNT_WORDS.values()]

@@ -1,4 +1,5 @@
-"""The bundled text encoder: a small bidirectional transformer over words, trained together with the diffusion transformer.
+"""The bundled text encoder: a small bidirectional transformer over words, trained together with the diffusion
+transformer.
 
 Pre-norm blocks with learned positions. Padding is neither attended to nor passed on: its features are zero, so an empty
 prompt is all zeros, which is also what dropped captions are in training.
@@ -79,7 +80,10 @@ class TextEncoder(nn.Module):
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
             elif parameter.ndim == 2:
-                nn.init.normal_(parameter, std=0.5 if "embedding" in name else 0.02 if name == "positions" else parameter.shape[1] ** -0.5)
+                nn.init.normal_(
+                    parameter,
+                    std=0.5 if "embedding" in name else 0.02 if name == "positions" else parameter.shape[1] ** -0.5,
+                )
         for block in self.blocks:
             nn.init.zeros_(block.o.weight)  # type: ignore[union-attr, arg-type]
             nn.init.zeros_(block.down.weight)  # type: ignore[union-attr, arg-type]

@@ -15,7 +15,8 @@ from .understand import COLOUR_OF, COUNT_OF, SHAPE_OF, SIZE_OF, Understood, unde
 
 
 def expand(prompt: str, seed: int = 0) -> str:
-    """A descriptive caption that keeps what the prompt says and fills in what it leaves out; the seed chooses what is filled in.
+    """A descriptive caption that keeps what the prompt says and fills in what it leaves out; the seed chooses what is
+    filled in.
 
     Prompts whose words are not all known keep their own words; only what they leave out is added.
     """
@@ -33,7 +34,15 @@ def expand(prompt: str, seed: int = 0) -> str:
 
 def unknown_words(prompt: str) -> list[str]:
     """The words of a prompt that the bundled model was never told about, in their order, each once."""
-    known = vocabulary() | words.FILLERS | words.KNOWN_ALSO | COLOUR_OF.keys() | SIZE_OF.keys() | SHAPE_OF.keys() | COUNT_OF.keys()
+    known = (
+        vocabulary()
+        | words.FILLERS
+        | words.KNOWN_ALSO
+        | COLOUR_OF.keys()
+        | SIZE_OF.keys()
+        | SHAPE_OF.keys()
+        | COUNT_OF.keys()
+    )
     for also in (words.ALSO_GROUNDS, words.ALSO_LIGHTS, words.ALSO_STYLES):
         known = known | also.keys()
     found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt.lower())
@@ -43,10 +52,11 @@ def unknown_words(prompt: str) -> list[str]:
 def known_summary() -> str:
     """One paragraph for people: what the bundled model knows."""
     return (
-        f"The bundled model knows {_listed(words.COLOUR_WORDS)} {_listed(w + 's' for w in words.SHAPE_WORDS)}, one to four of them, that "
-        "roll or slide left or right, come closer, move away, bounce, spin, fall, stand still, circle each other, bump into each other, "
-        f"pass behind a wall, leave and return, paint a stroke or lose a bite; the grounds {_listed(words.GROUND_PHRASES)}; the lights "
-        f"{_listed(words.LIGHT_PHRASES)}; the styles {_listed(words.STYLE_PHRASES)}; the cameras {_listed(words.CAMERA_PHRASES)}."
+        f"The bundled model knows {_listed(words.COLOUR_WORDS)} {_listed(w + 's' for w in words.SHAPE_WORDS)}, one to"
+        " four of them, that roll or slide left or right, come closer, move away, bounce, spin, fall, stand still,"
+        " circle each other, bump into each other, pass behind a wall, leave and return, paint a stroke or lose a"
+        f" bite; the grounds {_listed(words.GROUND_PHRASES)}; the lights {_listed(words.LIGHT_PHRASES)}; the styles"
+        f" {_listed(words.STYLE_PHRASES)}; the cameras {_listed(words.CAMERA_PHRASES)}."
     )
 
 
@@ -62,7 +72,12 @@ def _is_motion(word: str) -> bool:
 def _verbs(said: frozenset[str]) -> frozenset[str]:
     """Plain forms of the verbs that were said, as they stand in the phrases."""
     stems = {stem for stem in words.MOTION_STEMS if any(word.startswith(stem) for word in said)}
-    inner = {verb for phrases in words.MOTION_PHRASES.values() for phrase in phrases for verb in re.findall(r"\{(\w+)\}", phrase)}
+    inner = {
+        verb
+        for phrases in words.MOTION_PHRASES.values()
+        for phrase in phrases
+        for verb in re.findall(r"\{(\w+)\}", phrase)
+    }
     go = {"go"} if any(word.startswith(("roll", "slid")) for word in said) else set()
     return frozenset(verb for verb in inner if any(verb.startswith(stem) for stem in stems - {"go"})) | go
 
@@ -72,7 +87,9 @@ def _facts(understood: Understood, rng: random.Random) -> Facts:
     things = []
     for thing, (colour, motion) in zip(understood.things, understood.stated, strict=True):
         new_colour = rng.choice(list(words.COLOURS))
-        new_motion = rng.choice(("left", "right", "bounce", "spin") if len(understood.things) == 1 else ("still", "bounce", "spin"))
+        new_motion = rng.choice(
+            ("left", "right", "bounce", "spin") if len(understood.things) == 1 else ("still", "bounce", "spin")
+        )
         thing = thing if colour else replace(thing, colour=new_colour)
         things.append(thing if motion else replace(thing, motion=new_motion))
     light = understood.light or rng.choice(("noon", "noon", "noon", "sunset"))

@@ -1,6 +1,7 @@
 """Word pieces for umT5: a sentencepiece model, or a tokenizer.json, as published files carry them.
 
-ComfyUI keeps the sentencepiece model as a tensor of bytes inside the text encoder's own file; other layouts have it beside.
+ComfyUI keeps the sentencepiece model as a tensor of bytes inside the text encoder's own file; other layouts have it
+beside.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class TokenTable:
         try:
             from sentencepiece import SentencePieceProcessor
         except ImportError as error:
-            raise ResourceError("this text encoder's tokenizer needs the package sentencepiece: pip install sentencepiece.") from error
+            raise ResourceError(
+                "this text encoder's tokenizer needs the package sentencepiece: pip install sentencepiece."
+            ) from error
         try:
             pieces = SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:

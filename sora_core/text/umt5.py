@@ -1,8 +1,10 @@
 """The umT5 encoder: the text side of the Wan family (umT5-XXL by default).
 
-Choices (those of the published weights): T5 blocks without biases, RMS norm before each part, a learned bias by relative
+Choices (those of the published weights): T5 blocks without biases, RMS norm before each part, a learned bias by
+relative
 position in every block, attention scores that are not scaled, a gated gelu-tanh MLP. Parameter names are those of the
-published safetensors files. A prompt is run at its own length, so nothing is masked and no padding is computed; the sum over
+published safetensors files. A prompt is run at its own length, so nothing is masked and no padding is computed; the
+sum over
 blocks is kept in float32, the products in the weights' own type.
 
 Legend: B prompts, S text tokens, D width, N heads, K head dim.
@@ -104,7 +106,9 @@ class Block(nn.Module):
 
     def __init__(self, config: UMT5Config, ops: Any) -> None:
         super().__init__()
-        attention = nn.ModuleDict({"SelfAttention": Attention(config, ops), "layer_norm": Norm(config.width, config.eps)})
+        attention = nn.ModuleDict(
+            {"SelfAttention": Attention(config, ops), "layer_norm": Norm(config.width, config.eps)}
+        )
         mlp = nn.ModuleDict({"DenseReluDense": MLP(config, ops), "layer_norm": Norm(config.width, config.eps)})
         self.layer = nn.ModuleList([attention, mlp])
 
@@ -152,7 +156,8 @@ class UMT5(nn.Module):
 def relative_kinds(tokens: int, config: UMT5Config) -> Tensor:
     """The kind, 0 .. buckets-1, of each distance -(S-1) .. S-1 between a token and the one it looks at, [2S-1].
 
-    Half of the kinds look ahead; of each half, half are single distances and the rest grow with the logarithm up to `reach`.
+    Half of the kinds look ahead; of each half, half are single distances and the rest grow with the logarithm up to
+    `reach`.
     """
     distance = torch.arange(1 - tokens, tokens)
     half = config.buckets // 2

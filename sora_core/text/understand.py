@@ -1,4 +1,5 @@
-"""A prompt, as people type it, to the facts it states. Patterns are tried in order and each match is taken out of the text."""
+"""A prompt, as people type it, to the facts it states. Patterns are tried in order and each match is taken out of the
+text."""
 
 import re
 from dataclasses import dataclass, replace
@@ -35,9 +36,21 @@ GO = _verb("roll", "slide", "move", "go", "travel", "drift", "glide", "run", "fl
 
 # (key, pattern): motions that name the camera come first, so that the camera's own patterns do not take them.
 TOWARD: tuple[tuple[str, str], ...] = (
-    ("closer", rf"(?:{GO}|{_verb('come')})? ?(?:toward|towards|to) (?:the )?(?:camera|viewer|us|me)\b|{_verb('approach')}(?: the camera)?"),
+    (
+        "closer",
+        (
+            rf"(?:{GO}|{_verb('come')})? ?(?:toward|towards|to) (?:the"
+            rf" )?(?:camera|viewer|us|me)\b|{_verb('approach')}(?: the camera)?"
+        ),
+    ),
     ("closer", rf"(?:{GO}|{_verb('come')}) (?:closer|nearer|forward|near)\b(?: to the camera)?"),
-    ("away", rf"(?:{GO})? ?away from (?:the )?(?:camera|viewer|us|me)\b|(?:{GO}) (?:away|into the distance|back|backward|backwards)\b"),
+    (
+        "away",
+        (
+            rf"(?:{GO})? ?away from (?:the )?(?:camera|viewer|us|me)\b|(?:{GO}) (?:away|into the"
+            r" distance|back|backward|backwards)\b"
+        ),
+    ),
 )
 CAMERAS: tuple[tuple[str, str], ...] = (
     ("pan left", rf"(?:{_verb('pan')}|(?<=camera ){_verb('turn')})(?: to)?(?: the)? left"),
@@ -45,14 +58,38 @@ CAMERAS: tuple[tuple[str, str], ...] = (
     ("tilt up", rf"(?:{_verb('tilt', 'look')}) up(?: slowly)?"),
     ("tilt down", rf"(?:{_verb('tilt', 'look')}) down(?: slowly)?"),
     ("zoom in", rf"{_verb('zoom')}(?: in)?"),
-    ("dolly in", r"(?:dolly|dollies|dollying) in|(?<=camera )(?:moves?|moving|goes|pushes) (?:forward|in|closer)|push in"),
-    ("dolly out", r"(?:dolly|dollies|dollying|pull|pulls) (?:out|back)|(?<=camera )(?:moves?|moving|goes) (?:back|out|away|backward)"),
-    ("follow", r"(?:(?<=camera )moves with|follows?|following|tracks?|tracking)(?: along)?(?: with)?(?: it| them| the \w+| shot)?"),
+    (
+        "dolly in",
+        r"(?:dolly|dollies|dollying) in|(?<=camera )(?:moves?|moving|goes|pushes) (?:forward|in|closer)|push in",
+    ),
+    (
+        "dolly out",
+        (
+            r"(?:dolly|dollies|dollying|pull|pulls) (?:out|back)|(?<=camera )(?:moves?|moving|goes)"
+            r" (?:back|out|away|backward)"
+        ),
+    ),
+    (
+        "follow",
+        (
+            r"(?:(?<=camera )moves with|follows?|following|tracks?|tracking)(?: along)?(?: with)?(?: it| them| the \w+|"
+            r" shot)?"
+        ),
+    ),
     (
         "orbit",
-        r"(?<=camera )(?:orbits?|orbiting|circles?|circling|rotates?|goes|moves)(?: around)?(?: the scene| it)?|orbiting(?= camera| shot)",
+        (
+            r"(?<=camera )(?:orbits?|orbiting|circles?|circling|rotates?|goes|moves)(?: around)?(?: the scene|"
+            r" it)?|orbiting(?= camera| shot)"
+        ),
     ),
-    ("static", r"(?<=camera )(?:is )?(?:static|still|fixed|(?:does not|doesn't) move)|(?:static|fixed|locked)(?= camera| shot| view)"),
+    (
+        "static",
+        (
+            r"(?<=camera )(?:is )?(?:static|still|fixed|(?:does not|doesn't) move)|(?:static|fixed|locked)(?= camera|"
+            r" shot| view)"
+        ),
+    ),
 )
 SHOTS: tuple[tuple[str, str], ...] = (
     ("close", r"close ?-?up|close view|seen from close by|view from close by"),
@@ -62,7 +99,10 @@ SHOTS: tuple[tuple[str, str], ...] = (
 STYLES: tuple[tuple[str, str], ...] = (
     (
         "charcoal",
-        r"(?:a )?charcoal(?: drawing| sketch)?(?: in black and white)?|black and white(?: charcoal)?(?: drawing| sketch)?|drawing|sketch",
+        (
+            r"(?:a )?charcoal(?: drawing| sketch)?(?: in black and white)?|black and white(?: charcoal)?(?: drawing|"
+            r" sketch)?|drawing|sketch"
+        ),
     ),
     ("pixel", r"pixel(?: ?art)?(?: style)?"),
     ("clay", r"clay animation|(?:made (?:out )?of )?clay|clay style"),
@@ -84,13 +124,28 @@ GROUNDS: tuple[tuple[str, str], ...] = (
     ("wood", r"wooden (?:floor|planks|table)|wooden|wood|floor|planks"),
     ("water", r"calm lake|lake|sea|water"),
 )
-PLACE = r"\b(?:on|at|to|in) the (?:left|right|middle|center|centre)(?: side)? (?=(?:an? |one |two |three |four |and |\w+ing\b|\w+s\b|,))"
+PLACE = (
+    r"\b(?:on|at|to|in) the (?:left|right|middle|center|centre)(?: side)? (?=(?:an? |one |two |three |four |and"
+    r" |\w+ing\b|\w+s\b|,))"
+)
 RELATIONS: tuple[tuple[str, str], ...] = (
-    ("orbit", rf"(?:{_verb('circle', 'orbit', 'move', 'go', 'turn', 'spin')}) ?(?:in circles )?around (?:each other|one another)"),
+    (
+        "orbit",
+        (
+            rf"(?:{_verb('circle', 'orbit', 'move', 'go', 'turn', 'spin')}) ?(?:in circles )?around (?:each other|one"
+            r" another)"
+        ),
+    ),
     ("collide", rf"(?:{GO}|{_verb('bump', 'crash')}) into|{_verb('hit', 'push', 'collide')}(?: with)?"),
 )
 MOTIONS: tuple[tuple[str, str], ...] = (
-    ("behind", r"(?:[\w ]*)behind (?:a|the) (?:gray |grey )?wall(?: and (?:comes?|coming) out again| and returns?| and returning)?"),
+    (
+        "behind",
+        (
+            r"(?:[\w ]*)behind (?:a|the) (?:gray |grey )?wall(?: and (?:comes?|coming) out again| and returns?| and"
+            r" returning)?"
+        ),
+    ),
     ("return", rf"(?:{_verb('leave')}|goes out of|exits?)[\w ]*?(?:picture|frame|view|screen|image)"),
     ("paint", rf"{_verb('paint', 'draw')}"),
     ("bite", r"(?:an? )?bites?(?: is)?(?: taken)?(?: out)?(?: of it)?|bitten"),
@@ -99,7 +154,10 @@ MOTIONS: tuple[tuple[str, str], ...] = (
     ("fall", rf"(?:{_verb('fall', 'drop')})(?: from (?:above|the sky)| down)?|fell\b"),
     (
         "still",
-        rf"(?:{_verb('stand', 'stay', 'rest', 'lie', 'sit')})(?: still| in place| motionless| there)?|motionless|(?:does not|doesn't) move",
+        (
+            rf"(?:{_verb('stand', 'stay', 'rest', 'lie', 'sit')})(?: still| in place| motionless|"
+            r" there)?|motionless|(?:does not|doesn't) move"
+        ),
     ),
     ("right", rf"(?:{GO})? ?from (?:the )?left to (?:the )?right"),
     ("left", rf"(?:{GO})? ?from (?:the )?right to (?:the )?left"),
@@ -160,7 +218,8 @@ def understand(prompt: str) -> Understood:
     if not relation and len(things) > 1:
         relation = "beside"
     return Understood(
-        things=things, stated=stated, relation=relation, ground=ground, light=light, style=style, camera=camera, shot=shot
+        things=things, stated=stated, relation=relation, ground=ground, light=light, style=style, camera=camera,
+        shot=shot
     )  # fmt: skip
 
 
@@ -177,7 +236,9 @@ def _nouns(text: str) -> list[re.Match[str]]:
     return [m for m in re.finditer(r"[\w'-]+", text) if m[0] in SHAPE_OF]
 
 
-def _things(text: str, relation: str, marks: dict[str, str]) -> tuple[tuple[ThingFacts, ...], tuple[tuple[bool, bool], ...]]:
+def _things(
+    text: str, relation: str, marks: dict[str, str]
+) -> tuple[tuple[ThingFacts, ...], tuple[tuple[bool, bool], ...]]:
     """Each noun with the adjectives before it and the motion after it (or before the first)."""
     nouns = _nouns(text)
     things, stated = [], []
@@ -242,6 +303,7 @@ def _thing(adjectives: str, noun: str, tail: str, marks: dict[str, str]) -> tupl
         loose = [COLOUR_OF[w] for w in re.findall(r"\w+", text.text) if w in COLOUR_OF]
         colour, colour_said = (loose[0], True) if loose else (None, False)
     thing = ThingFacts(
-        colour=colour or "red", shape=SHAPE_OF[noun], motion=motion or "still", count=count, size=size or "", side=side, paint=paint
+        colour=colour or "red", shape=SHAPE_OF[noun], motion=motion or "still", count=count, size=size or "",
+        side=side, paint=paint
     )  # fmt: skip
     return thing, (colour_said, motion is not None)

@@ -1,6 +1,7 @@
 """The vocabulary of the bundled world, as plain data.
 
-Every table maps a canonical key (what a scene stores) to the words people use for it; the canonical wording comes first.
+Every table maps a canonical key (what a scene stores) to the words people use for it; the canonical wording comes
+first.
 """
 
 COLOURS: dict[str, tuple[float, float, float]] = {
@@ -31,7 +32,8 @@ SHAPE_WORDS: dict[str, tuple[str, ...]] = {
     "ring": ("ring", "hoop", "torus"),
 }
 PLURALS: dict[str, str] = {
-    "ball": "balls", "sphere": "spheres", "orb": "orbs", "cube": "cubes", "box": "boxes", "block": "blocks", "cylinder": "cylinders",
+    "ball": "balls", "sphere": "spheres", "orb": "orbs", "cube": "cubes", "box": "boxes", "block": "blocks",
+    "cylinder": "cylinders",
     "drum": "drums", "cone": "cones", "ring": "rings", "hoop": "hoops", "torus": "toruses",
 }  # fmt: skip
 COUNT_WORDS: dict[int, str] = {1: "one", 2: "two", 3: "three", 4: "four"}
@@ -53,7 +55,8 @@ MOTION_PHRASES: dict[str, tuple[str, ...]] = {
     "behind": ("{go} to the <side> behind a gray wall and {come} out again", "{pass} behind a wall to the <side>",
         "{vanish} behind a wall and {return} on the <side>"),
     "return": ("{leave} the picture on the <side> and {return}", "{leave} the frame on the <side> and {come} back"),
-    "paint": ("{go} to the <side> and {paint} a <paint> stroke on the ground", "{paint} a <paint> stroke and {move} to the <side>"),
+    "paint": ("{go} to the <side> and {paint} a <paint> stroke on the ground",
+    "{paint} a <paint> stroke and {move} to the <side>"),
     "bite": ("{stand} still and a bite is taken out of it", "{rest} until a bite is taken out of it"),
 }  # fmt: skip
 SINGLE_MOTIONS: tuple[str, ...] = ("left", "right", "closer", "away", "bounce", "spin", "fall", "still")
@@ -100,12 +103,15 @@ SHOT_PHRASES: dict[str, tuple[str, ...]] = {
 
 # Words people type that captions do not use, and what they mean here.
 ALSO_COLOURS: dict[str, str] = {
-    "gold": "yellow", "lemon": "yellow", "pink": "purple", "magenta": "purple", "lilac": "purple", "lime": "green", "navy": "blue",
+    "gold": "yellow", "lemon": "yellow", "pink": "purple", "magenta": "purple", "lilac": "purple", "lime": "green",
+    "navy": "blue",
     "cyan": "blue", "ruby": "red", "pale": "white", "ivory": "white", "dark": "black", "jet": "black",
 }  # fmt: skip
 ALSO_SHAPES: dict[str, str] = {
-    "marble": "ball", "globe": "ball", "dice": "cube", "brick": "cube", "crate": "cube", "tube": "cylinder", "barrel": "cylinder",
-    "can": "cylinder", "pillar": "cylinder", "column": "cylinder", "spike": "cone", "pyramid": "cone", "donut": "ring", "doughnut": "ring",
+    "marble": "ball", "globe": "ball", "dice": "cube", "brick": "cube", "crate": "cube", "tube": "cylinder",
+    "barrel": "cylinder",
+    "can": "cylinder", "pillar": "cylinder", "column": "cylinder", "spike": "cone", "pyramid": "cone",
+    "donut": "ring", "doughnut": "ring",
     "tori": "ring", "wheel": "ring", "tyre": "ring", "tire": "ring",
 }  # fmt: skip
 ALSO_SIZES: dict[str, str] = {
@@ -121,37 +127,51 @@ ALSO_GROUNDS: dict[str, str] = {
     "pond": "water", "river": "water",
 }  # fmt: skip
 ALSO_LIGHTS: dict[str, str] = {
-    "day": "noon", "daytime": "noon", "sunny": "noon", "midday": "noon", "sunshine": "noon", "sunlight": "noon", "sunrise": "sunset",
-    "dawn": "sunset", "sundown": "sunset", "midnight": "night", "moon": "night", "moonlit": "night", "stars": "night", "misty": "fog",
+    "day": "noon", "daytime": "noon", "sunny": "noon", "midday": "noon", "sunshine": "noon", "sunlight": "noon",
+    "sunrise": "sunset",
+    "dawn": "sunset", "sundown": "sunset", "midnight": "night", "moon": "night", "moonlit": "night",
+    "stars": "night", "misty": "fog",
     "haze": "fog", "hazy": "fog", "underwater": "underwater", "submerged": "underwater",
 }  # fmt: skip
 ALSO_STYLES: dict[str, str] = {
-    "pencil": "charcoal", "monochrome": "charcoal", "grayscale": "charcoal", "pixelated": "pixel", "8-bit": "pixel", "retro": "pixel",
+    "pencil": "charcoal", "monochrome": "charcoal", "grayscale": "charcoal", "pixelated": "pixel", "8-bit": "pixel",
+    "retro": "pixel",
     "claymation": "clay", "plasticine": "clay", "cyberpunk": "neon", "synthwave": "neon", "photorealistic": "natural",
 }  # fmt: skip
 
 _FILLERS = """
-a an the of with and or in on at to from by for its it it's there's is are be as that this there while then into onto over across
-through up down out off very some one scene video clip movie animation picture image shot view camera showing shows show showed please
-slowly quickly fast slow gently steadily background foreground nice beautiful pretty looking object objects thing things shape shapes
-coloured colored color colour colours colors style art along against near toward towards under below above me us viewer which who they
-their them each other another again around place side ground light sky warm bright thick calm dense made taken does not doesn't don't
+a an the of with and or in on at to from by for its it it's there's is are be as that this there while then into onto
+over across
+through up down out off very some one scene video clip movie animation picture image shot view camera showing shows
+show showed please
+slowly quickly fast slow gently steadily background foreground nice beautiful pretty looking object objects thing
+things shape shapes
+coloured colored color colour colours colors style art along against near toward towards under below above me us
+viewer which who they
+their them each other another again around place side ground light sky warm bright thick calm dense made taken does
+not doesn't don't
 no gray grey wall slightly i we you want make create generate just only
 """
 FILLERS: frozenset[str] = frozenset(_FILLERS.split())
 """Words of any sentence, which say nothing about the picture by themselves."""
 _KNOWN_ALSO = """
-still motionless closer nearer forward back backward backwards away distance left right middle center centre leftward rightward
-leftwards rightwards stroke bite bitten frame screen static fixed locked close wide far top bird's eye black white hour evening
-daylight bright noon sunset dusk night moonlight starry fog mist foggy water sea waves deep rainbow road path street track lawn meadow
-grass sandy beach desert sand snowy snow wooden floor planks wood lake charcoal pixel clay neon lights glowing natural realistic real
+still motionless closer nearer forward back backward backwards away distance left right middle center centre leftward
+rightward
+leftwards rightwards stroke bite bitten frame screen static fixed locked close wide far top bird's eye black white
+hour evening
+daylight bright noon sunset dusk night moonlight starry fog mist foggy water sea waves deep rainbow road path street
+track lawn meadow
+grass sandy beach desert sand snowy snow wooden floor planks wood lake charcoal pixel clay neon lights glowing natural
+realistic real
 drawing sketch front behind beside next golden day wall
 """
 KNOWN_ALSO: frozenset[str] = frozenset(_KNOWN_ALSO.split())
 """Words the patterns of understand.py know beyond the vocabulary of the captions."""
 _MOTION_STEMS = """
-roll slid mov go travel drift glid run fly com approach bounc jump hop spin turn rotat twirl fall drop fell stand rest stay lie sit
-circl orbit hit bump crash push collid leav exit return pass paint draw vanish disappear pan tilt zoom doll track follow pull look bit
+roll slid mov go travel drift glid run fly com approach bounc jump hop spin turn rotat twirl fall drop fell stand rest
+stay lie sit
+circl orbit hit bump crash push collid leav exit return pass paint draw vanish disappear pan tilt zoom doll track
+follow pull look bit
 """
 MOTION_STEMS: tuple[str, ...] = tuple(_MOTION_STEMS.split())
 """Beginnings of the verbs of motion, in any form."""

@@ -1,7 +1,9 @@
 """Training of the codec: pixels in, the same pixels out, through a narrow latent.
 
-Loss: squared and absolute error, and a small KL divergence to the unit Gaussian (VAE, arXiv 1312.6114) that keeps the latent
-smooth. Half of the clips begin mid-stream. At the end the latent's mean and deviation per channel are measured and stored.
+Loss: squared and absolute error, and a small KL divergence to the unit Gaussian (VAE, arXiv 1312.6114) that keeps the
+latent
+smooth. Half of the clips begin mid-stream. At the end the latent's mean and deviation per channel are measured and
+stored.
 """
 
 from __future__ import annotations

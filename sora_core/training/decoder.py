@@ -1,8 +1,11 @@
 """The decoder once more, on latents as the transformer makes them.
 
-What is sampled is never quite a latent of the encoder, and a decoder that has seen no others answers with specks around things.
-So the decoder alone, the encoder stays and with it all latents, is trained on: true latents, true latents with noise, and true latents
-that the transformer has made again from a low noise level, each towards the true frames. Half of the way there is what is shipped:
+What is sampled is never quite a latent of the encoder, and a decoder that has seen no others answers with specks
+around things.
+So the decoder alone, the encoder stays and with it all latents, is trained on: true latents, true latents with noise,
+and true latents
+that the transformer has made again from a low noise level, each towards the true frames. Half of the way there is
+what is shipped:
 the mean of both decoders' weights loses half as much of true latents (weights averaged as in arXiv 2203.05482).
 """
 
@@ -34,7 +37,8 @@ AT_ONCE = 24
 
 @torch.no_grad()
 def made_again(model: pipeline.SoraModel, shard: Shard, count: int) -> dict[str, Tensor]:
-    """The first clips of a shard of pixels, `video`, and their latents as the transformer makes them from a little noise, `latent`."""
+    """The first clips of a shard of pixels, `video`, and their latents as the transformer makes them from a little
+    noise, `latent`."""
     step = model.geometry.time_factor
     frames = (min(LONGEST, shard.kind.frames) - 1) // step * step + 1
     video = shard.tensors["video"][:count, :frames]
@@ -43,7 +47,9 @@ def made_again(model: pipeline.SoraModel, shard: Shard, count: int) -> dict[str,
     for start in range(0, len(video), AT_ONCE):
         true = model.codec.encode(video[start : start + AT_ONCE].permute(0, 4, 1, 2, 3).float() / 127.5 - 1)
         words, seed = ids[start : start + AT_ONCE], shard.first_seed + start
-        latents.append(sampled_again(model, true, words, fps=shard.kind.fps, seed=seed, levels=LEVELS, steps=STEPS, cfg=1.0))
+        latents.append(
+            sampled_again(model, true, words, fps=shard.kind.fps, seed=seed, levels=LEVELS, steps=STEPS, cfg=1.0)
+        )
     return {"video": video.contiguous(), "latent": torch.cat(latents).half()}
 
 

@@ -1,6 +1,7 @@
 """The one training loop: a pure batch for every step, so that a resumed run is bit-identical to one that never stopped.
 
-Everything random in a step comes from a generator seeded by (seed, step); what must survive a stop is the model, its moving
+Everything random in a step comes from a generator seeded by (seed, step); what must survive a stop is the model, its
+moving
 average, the optimizers and the step, all in one safetensors file that is replaced whole.
 """
 
@@ -69,11 +70,14 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 class Trainer:
     """Model, moving average and optimizers, from step to step.
 
-    `matrices` names the parameters that Muon takes (where the recipe gives it a rate); a convolution is the matrix of its
+    `matrices` names the parameters that Muon takes (where the recipe gives it a rate); a convolution is the matrix of
+    its
     flattened kernels, a view of the same memory.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, path: Path, *, matrices: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self, model: nn.Module, recipe: Recipe, path: Path, *, matrices: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self.model, self.recipe, self.path = model, recipe, path
         self.step = 0
         self.average = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -84,19 +88,27 @@ class Trainer:
         plain = [p for p in named.values() if id(p) not in chosen and p.ndim < 2]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
+            torch.optim.AdamW(
+                [g for g in groups if g["params"]], lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True
+            )
         ]
         self.flat = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in muon]
         if muon:
             self.optimizers.append(
                 torch.optim.Muon(
-                    [view for _, view in self.flat], lr=recipe.muon_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+                    [view for _, view in self.flat],
+                    lr=recipe.muon_rate,
+                    weight_decay=recipe.weight_decay,
+                    adjust_lr_fn="match_rms_adamw",
                 )
             )
         self.peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
 
-    def train(self, loss_at: Callable[[int], Tensor], progress: Progress | None = None, until: int | None = None) -> list[float]:
-        """Run to the end of the recipe (or `until`); returns the losses. `progress(step, steps)` may raise Cancelled."""
+    def train(
+        self, loss_at: Callable[[int], Tensor], progress: Progress | None = None, until: int | None = None
+    ) -> list[float]:
+        """Run to the end of the recipe (or `until`); returns the losses. `progress(step, steps)` may raise
+        Cancelled."""
         losses = []
         while self.step < min(self.recipe.steps, until or self.recipe.steps):
             losses.append(self._step(loss_at))
@@ -115,7 +127,10 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         if not math.isfinite(float(norm)):
-            raise InputError(f"training diverged at step {self.step} (gradient norm {float(norm)}): lower the learning rate and resume")
+            raise InputError(
+                f"training diverged at step {self.step} (gradient norm {float(norm)}): lower the learning rate and"
+                " resume"
+            )
         for parameter, view in self.flat:
             view.grad = parameter.grad.flatten(1) if parameter.grad is not None else None
         for optimizer in self.optimizers:
@@ -150,7 +165,9 @@ class Trainer:
         self.model.load_state_dict({k[6:]: v for k, v in checkpoint.tensors.items() if k.startswith("model.")})
         self.average = {k: checkpoint.tensors[f"average.{k}"].clone() for k in self.average}
         for i, optimizer in enumerate(self.optimizers):
-            optimizer.load_state_dict({"state": self._states(checkpoint, i), "param_groups": optimizer.state_dict()["param_groups"]})
+            optimizer.load_state_dict(
+                {"state": self._states(checkpoint, i), "param_groups": optimizer.state_dict()["param_groups"]}
+            )
         return True
 
     @staticmethod

@@ -1,6 +1,7 @@
 """Training of the scene reader: rendered clips in, what their scenes say out.
 
-Clips are spoilt a little on the way (blur, noise, blocks, light), so that the reader bears what a codec and a generator do.
+Clips are spoilt a little on the way (blur, noise, blocks, light), so that the reader bears what a codec and a
+generator do.
 Shards that were sent through the codec (`decode_shard`) are mixed in like any others: the truth follows from the seeds.
 
 Legend: N clips of a shard, B batch, K read frames, A attributes.
@@ -62,7 +63,8 @@ class ReaderLoss:
         return loss
 
     def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames [B,K,3,H,W], answers [B,A] and tracks [B,K,2] (NaN where unknown) of clips of one size from several shards."""
+        """Frames [B,K,3,H,W], answers [B,A] and tracks [B,K,2] (NaN where unknown) of clips of one size from several
+        shards."""
         counts = torch.tensor([float(len(shard.tensors["video"])) for shard in self.shards])
         first = self.shards[int(torch.multinomial(counts, 1, generator=generator))].kind
         alike = torch.tensor([(s.kind.height, s.kind.width) == (first.height, first.width) for s in self.shards])
@@ -92,7 +94,8 @@ class ReaderLoss:
 
 
 def track_loss(found: Tensor, map_: Tensor, track: Tensor) -> Tensor:
-    """Distance of the tracks, and cross entropy of the map against the true cell, where the object is in the picture."""
+    """Distance of the tracks, and cross entropy of the map against the true cell, where the object is in the
+    picture."""
     inside = ((track > 0) & (track < 1)).all(-1)
     if not inside.any():
         return found.sum() * 0
@@ -121,7 +124,9 @@ def spoilt(frames: Tensor, generator: torch.Generator) -> Tensor:
     soft = nn_f.avg_pool2d(nn_f.pad(flat, (1, 1, 1, 1), mode="replicate"), 3, 1).view_as(frames)
     frames = frames + (soft - frames) * draw(0.6, 1.3)
     height, width = frames.shape[-2:]
-    coarse = nn_f.interpolate(nn_f.avg_pool2d(flat, 2), size=(height, width), mode="bilinear", align_corners=False).view_as(frames)
+    coarse = nn_f.interpolate(
+        nn_f.avg_pool2d(flat, 2), size=(height, width), mode="bilinear", align_corners=False
+    ).view_as(frames)
     frames = frames + (coarse - frames) * draw(0.3, 1.0)
     blocks = nn_f.interpolate(nn_f.avg_pool2d(flat, 8), size=(height, width), mode="nearest").view_as(frames)
     frames = frames + (blocks - frames) * draw(0.2, 0.35)
@@ -139,7 +144,9 @@ def truths_of(shard: Shard) -> tuple[Tensor, Tensor]:
     starts = torch.arange(spare + 1, dtype=torch.float64) / kind.fps
     times = (starts[:, None] + torch.arange(FRAMES, dtype=torch.float64) * STEP).clamp(max=(kind.frames - 1) / kind.fps)
     answers = torch.tensor([answers_of(scene) for scene in scenes])
-    tracks = torch.stack([track_of(scene, times.flatten(), kind.width / kind.height).view(spare + 1, FRAMES, 2) for scene in scenes])
+    tracks = torch.stack(
+        [track_of(scene, times.flatten(), kind.width / kind.height).view(spare + 1, FRAMES, 2) for scene in scenes]
+    )
     return answers, tracks
 
 
@@ -167,7 +174,8 @@ def track_of(scene: Scene, times: Tensor, aspect: float) -> Tensor:
 
 @torch.no_grad()
 def decode_shard(codec: CausalCodec, shard: Shard, folder: Path, count: int, *, batch: int = 8) -> Path:
-    """The first `count` clips of a latent shard as the codec gives them back, in a pixel shard; made unless it is there already."""
+    """The first `count` clips of a latent shard as the codec gives them back, in a pixel shard; made unless it is
+    there already."""
     path = folder / f"coded-{shard.path.name}"
     if path.exists():
         return path
@@ -178,10 +186,14 @@ def decode_shard(codec: CausalCodec, shard: Shard, folder: Path, count: int, *, 
     return path
 
 
-def train_reader(stage: dict[str, Any], shards: Sequence[Shard], folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
-    """Train a reader on pixel shards, rendered and decoded ones alike; returns the path of `reader.safetensors` in `folder`.
+def train_reader(
+    stage: dict[str, Any], shards: Sequence[Shard], folder: Path, *, seed: int = 0, progress: Progress | None = None
+) -> Path:
+    """Train a reader on pixel shards, rendered and decoded ones alike; returns the path of `reader.safetensors` in
+    `folder`.
 
-    stage: {"model": fields of ReaderConfig, "recipe": fields of Recipe, "pixels_per_step"}, all but the recipe optional.
+    stage: {"model": fields of ReaderConfig, "recipe": fields of Recipe, "pixels_per_step"}, all but the recipe
+    optional.
     """
     torch.manual_seed(seed)
     model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stage.get("model", {}).items()}

@@ -1,6 +1,7 @@
 """`sora train CONFIG`: from nothing to weights, stage by stage, each stage taken up where it stopped.
 
-pixels (render clips) -> codec -> latents (encode and caption more clips) -> transformer (with its text encoder) -> decoder (once more, on
+pixels (render clips) -> codec -> latents (encode and caption more clips) -> transformer (with its text encoder) ->
+decoder (once more, on
 what the transformer makes). Everything lies in one folder; a stage whose result is there is not run again.
 """
 
@@ -77,7 +78,8 @@ def jobs(stage: dict[str, Any]) -> list[tuple[ClipKind, int, int]]:
 
 
 def run(config: Path, *, folder: Path | None = None, workers: int = 2, progress: Progress | None = None) -> Path:
-    """Run every stage that is not done; returns the folder, which holds codec.safetensors and transformer.safetensors."""
+    """Run every stage that is not done; returns the folder, which holds codec.safetensors and
+    transformer.safetensors."""
     plan = read_config(config)
     folder = folder or Path("output") / "training" / config.stem
     for name in ("pixels", "latents"):
@@ -95,10 +97,13 @@ def run(config: Path, *, folder: Path | None = None, workers: int = 2, progress:
 
 
 def _in_processes(work: Callable[..., Path], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[Path]:
-    """Run `work` for every tuple in processes of one thread each: small pictures gain nothing from more. No workers: here."""
+    """Run `work` for every tuple in processes of one thread each: small pictures gain nothing from more. No workers:
+    here."""
     if not workers:
         return [work(*one) for one in arguments]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         return list(pool.map(work, *zip(*arguments, strict=True)))
 
 
@@ -120,7 +125,9 @@ def train_codec(plan: Plan, shards: list[Shard], folder: Path, progress: Progres
     torch.manual_seed(plan.seed)
     codec = BundledCodec(CodecConfig(**_tuples(plan.codec["model"])))
     loss = CodecLoss(codec=codec, shards=shards, pixels=plan.codec["pixels_per_step"], seed=plan.seed)
-    blocks = matrices_in(("encoder.fine", "encoder.coarse", "encoder.down", "decoder.fine", "decoder.coarse", "decoder.up"))
+    blocks = matrices_in(
+        ("encoder.fine", "encoder.coarse", "encoder.down", "decoder.fine", "decoder.coarse", "decoder.up")
+    )
     trainer = Trainer(codec, Recipe(**plan.codec["recipe"]), folder / "codec-run.safetensors", matrices=blocks)
     trainer.resume()
     trainer.train(loss, progress)
@@ -148,12 +155,16 @@ def build(plan: Plan, tokenizer: WordTokenizer) -> TextToVideo:
     return model
 
 
-def train_transformer(plan: Plan, shards: list[Shard], tokenizer: WordTokenizer, folder: Path, progress: Progress | None) -> None:
+def train_transformer(
+    plan: Plan, shards: list[Shard], tokenizer: WordTokenizer, folder: Path, progress: Progress | None
+) -> None:
     """The transformer stage: phases of one run, each with its own mix of sizes."""
     model = build(plan, tokenizer)
     geometry = load_codec(folder / "codec.safetensors").geometry
     recipe = Recipe(**plan.transformer["recipe"])
-    trainer = Trainer(model, recipe, folder / "transformer-run.safetensors", matrices=matrices_in(("dit.blocks", "text.blocks")))
+    trainer = Trainer(
+        model, recipe, folder / "transformer-run.safetensors", matrices=matrices_in(("dit.blocks", "text.blocks"))
+    )
     trainer.resume()
     if plan.transformer.get("compile", True):
         for block in (*model.dit.blocks, *model.text.blocks):
@@ -163,13 +174,16 @@ def train_transformer(plan: Plan, shards: list[Shard], tokenizer: WordTokenizer,
             export(trainer, model, folder)
             shards = _with_errors(shards, phase["errors"], folder)
         source = PackSource(shards=shards, mix=[GroupSpec(**group) for group in phase["mix"]], geometry=geometry)
-        loss = TransformerLoss(model=model, source=source, steps=recipe.steps, seed=plan.seed, **_tuples(phase.get("loss", {})))
+        loss = TransformerLoss(
+            model=model, source=source, steps=recipe.steps, seed=plan.seed, **_tuples(phase.get("loss", {}))
+        )
         trainer.train(loss, progress, until=phase["until"])
     export(trainer, model, folder)
 
 
 def _with_errors(shards: Sequence[Shard], wanted: dict[str, int], folder: Path) -> list[Shard]:
-    """The shards; those whose kind begins as one that is wanted, with the transformer's errors on so many clips, measured once."""
+    """The shards; those whose kind begins as one that is wanted, with the transformer's errors on so many clips,
+    measured once."""
     model, out = load_bundled(folder), []
     for shard in shards:
         count = next((count for kind, count in wanted.items() if shard.kind.name.startswith(kind)), 0)
@@ -181,14 +195,17 @@ def _with_errors(shards: Sequence[Shard], wanted: dict[str, int], folder: Path) 
 
 
 def train_decoder(plan: Plan, shards: list[Shard], folder: Path, progress: Progress | None) -> None:
-    """The last stage: the decoder learns what the transformer makes; the codec as it was first trained stays beside it."""
+    """The last stage: the decoder learns what the transformer makes; the codec as it was first trained stays beside
+    it."""
     first = folder / "codec-first.safetensors"
     if not first.exists():
         save_model(first, codec := load_codec(folder / "codec.safetensors"), asdict(codec.config))
     codec, start = load_codec(first), load_codec(first)
     codec.decoder.requires_grad_(True)
     blocks = matrices_in(("fine", "coarse", "up"))
-    trainer = Trainer(codec.decoder, Recipe(**plan.decoder["recipe"]), folder / "decoder-run.safetensors", matrices=blocks)
+    trainer = Trainer(
+        codec.decoder, Recipe(**plan.decoder["recipe"]), folder / "decoder-run.safetensors", matrices=blocks
+    )
     trainer.resume()
     clips = CodecLoss(codec=codec, shards=shards, pixels=plan.decoder["pixels_per_step"], seed=plan.seed)
     trainer.train(DecoderLoss(clips=clips, made=_made_again(plan, shards, folder)), progress)

@@ -1,9 +1,13 @@
 """Training of text encoder and transformer together, on frozen latents.
 
-After JiT (arXiv 2511.13720): the network gives the clean latent and the loss weighs it as a velocity, 1/sigma^2, clamped;
-sigma = sigmoid(N(0.2, 1.3)), shifted as sampling shifts it (by 3 and more): in a latent of few, rich tokens what moves where is
-decided above sigma = 0.85, where JiT's N(0.8, 0.8) leaves too few samples for words to steer motion. The loss is on made tokens
-only, and more on those that show a thing. Kept parts are told sigma 0; some are slightly noisy, and some carry the errors of an
+After JiT (arXiv 2511.13720): the network gives the clean latent and the loss weighs it as a velocity, 1/sigma^2,
+clamped;
+sigma = sigmoid(N(0.2, 1.3)), shifted as sampling shifts it (by 3 and more): in a latent of few, rich tokens what
+moves where is
+decided above sigma = 0.85, where JiT's N(0.8, 0.8) leaves too few samples for words to steer motion. The loss is on
+made tokens
+only, and more on those that show a thing. Kept parts are told sigma 0; some are slightly noisy, and some carry the
+errors of an
 earlier transformer (`recycling`), so that a clip may be extended many times without drifting.
 """
 
@@ -71,7 +75,9 @@ class TransformerLoss:
             outputs = self.model.dit(noisy, torch.cat(sigmas), plan, text)
         total = torch.zeros(())
         count = torch.zeros(())
-        for output, latent, grid, things, sigma in zip(outputs, pack.latents, pack.grids, pack.things, sigmas, strict=True):
+        for output, latent, grid, things, sigma in zip(
+            outputs, pack.latents, pack.grids, pack.things, sigmas, strict=True
+        ):
             share = grid.mask * (1 + self.emphasis * things)  # type: ignore[operator]
             weight = share / sigma.clamp(min=self.least_sigma).square().view(-1, 1, 1, 1, 1)
             total = total + (weight * (output.float() - latent).square()).sum()

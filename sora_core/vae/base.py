@@ -1,8 +1,10 @@
 """What every causal codec does alike: whole clips, streams, normalised latents.
 
 Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width.
-A codec is this class with `geometry`, two chunk functions and two buffers. The first latent frame of a clip stands for one
-pixel frame; a mid-stream clip begins with a full span. Streamed = one-shot, since both run the same chunks through one cache.
+A codec is this class with `geometry`, two chunk functions and two buffers. The first latent frame of a clip stands
+for one
+pixel frame; a mid-stream clip begins with a full span. Streamed = one-shot, since both run the same chunks through
+one cache.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class CausalCodec(nn.Module):
         raise NotImplementedError
 
     def encode(self, video: Tensor, *, mid_stream: bool = False) -> Tensor:
-        """[B,3,F,H,W] -> [B,C,T,h,w]. F is 4n+1, or 4n for a `mid_stream` clip; H and W multiples of the space factor."""
+        """[B,3,F,H,W] -> [B,C,T,h,w]. F is 4n+1, or 4n for a `mid_stream` clip; H and W multiples of the space
+        factor."""
         return next(self.encode_stream([video], mid_stream=mid_stream))
 
     def decode(self, latent: Tensor, *, mid_stream: bool = False) -> Tensor:
@@ -56,14 +59,19 @@ class CausalCodec(nn.Module):
                 waiting, first = waiting[:, :, usable:], False
         if waiting is not None and waiting.shape[2]:
             form = f"{step}n" if mid_stream else f"{step}n+1"
-            raise InputError(f"this codec encodes clips of {form} frames; {waiting.shape[2]} frames are left over: pad or trim the clip")
+            raise InputError(
+                f"this codec encodes clips of {form} frames; {waiting.shape[2]} frames are left over: pad or trim the"
+                " clip"
+            )
 
     def decode_stream(self, latents: Iterable[Tensor], *, mid_stream: bool = False) -> Iterator[Tensor]:
         """Pixel chunks of a stream of latent chunks of any lengths."""
         cache, first = StreamCache(), not mid_stream
         for latent in latents:
             if latent.ndim != 5 or latent.shape[1] != self.geometry.channels:
-                raise InputError(f"this codec decodes latents [B,{self.geometry.channels},T,H,W], not {list(latent.shape)}")
+                raise InputError(
+                    f"this codec decodes latents [B,{self.geometry.channels},T,H,W], not {list(latent.shape)}"
+                )
             yield self._decode_chunk(self._denormalise(latent), cache, first)
             first = False
 

@@ -1,8 +1,11 @@
 """The Wan 2.1 codec: 4 frames x 8 x 8 pixels per latent frame, 16 channels.
 
-Choices (those of the published weights): residual blocks of two causal 3x3x3 convolutions with RMS norm over channels; space
-is halved three times and time twice, by strided convolutions; the first frame of a clip goes past every convolution that
-changes the frame rate, so it fills a latent frame alone; one attention over the picture in the middle. Parameter names are
+Choices (those of the published weights): residual blocks of two causal 3x3x3 convolutions with RMS norm over
+channels; space
+is halved three times and time twice, by strided convolutions; the first frame of a clip goes past every convolution
+that
+changes the frame rate, so it fills a latent frame alone; one attention over the picture in the middle. Parameter
+names are
 those of the original files. Activations are kept channels-last, where norm and convolution both run at full speed.
 
 Legend: B batch, C channels, F pixel frames, T frames of a layer, H W height and width; activations are [B,C,T,H,W].
@@ -29,7 +32,8 @@ from ..layers.causal import StreamCache, causal_conv
 from .base import CausalCodec
 
 __all__ = [
-    "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final", "middle", "norm_conv",
+    "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final",
+    "middle", "norm_conv",
     "norm_conv_out", "run",
 ]  # fmt: skip
 
@@ -65,11 +69,15 @@ class Wan21Config:
         if len(self.growth) != len(self.time_strides) + 1:
             raise InputError("a codec needs one entry of growth more than of time_strides")
         if len(self.mean) != self.channels or len(self.std) != self.channels:
-            raise InputError(f"a codec of {self.channels} channels needs as many means and deviations, not {len(self.mean)}")
+            raise InputError(
+                f"a codec of {self.channels} channels needs as many means and deviations, not {len(self.mean)}"
+            )
 
     @property
     def geometry(self) -> Geometry:
-        return Geometry(time_factor=2 ** sum(self.time_strides), space_factor=2 ** len(self.time_strides), channels=self.channels)
+        return Geometry(
+            time_factor=2 ** sum(self.time_strides), space_factor=2 ** len(self.time_strides), channels=self.channels
+        )
 
 
 class RMSNorm(nn.Module):
@@ -90,7 +98,12 @@ class ResidualBlock(nn.Module):
         super().__init__()
         conv = {"kernel_size": 3, "padding": (0, 1, 1)}
         self.residual = nn.ModuleDict(
-            {"0": RMSNorm(channels, 3), "2": ops.Conv3d(channels, out, **conv), "3": RMSNorm(out, 3), "6": ops.Conv3d(out, out, **conv)}
+            {
+                "0": RMSNorm(channels, 3),
+                "2": ops.Conv3d(channels, out, **conv),
+                "3": RMSNorm(out, 3),
+                "6": ops.Conv3d(out, out, **conv),
+            }
         )
         self.shortcut = ops.Conv3d(channels, out, 1) if channels != out else None
 
@@ -125,10 +138,14 @@ class Resample(nn.Module):
     def __init__(self, channels: int, out: int, ops: Any, *, up: bool, time: bool) -> None:
         super().__init__()
         self.up = up
-        self.resample = nn.ModuleDict({"1": ops.Conv2d(channels, out, 3, stride=1 if up else 2, padding=1 if up else 0)})
+        self.resample = nn.ModuleDict(
+            {"1": ops.Conv2d(channels, out, 3, stride=1 if up else 2, padding=1 if up else 0)}
+        )
         self.time_conv = None
         if time:
-            self.time_conv = ops.Conv3d(channels, 2 * channels if up else channels, (3, 1, 1), stride=(1 if up else 2, 1, 1))
+            self.time_conv = ops.Conv3d(
+                channels, 2 * channels if up else channels, (3, 1, 1), stride=(1 if up else 2, 1, 1)
+            )
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         if self.up:
@@ -173,7 +190,8 @@ def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
 
 
 def norm_conv_out(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
-    """`norm_conv` of one frame to few channels; on a CPU what the frame adds to the next two is remembered instead of the frame."""
+    """`norm_conv` of one frame to few channels; on a CPU what the frame adds to the next two is remembered instead of
+    the frame."""
     if not fused.usable(x) or type(conv) is not nn.Conv3d or x.shape[2] != 1:
         return norm_conv(norm, conv, x, cache)
     frame, taps = torch.empty_like(x), conv.kernel_size[0]
@@ -191,7 +209,8 @@ def norm_conv_out(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor
 def doubled(conv: Any, frames: Tensor) -> Tensor:
     """A 3x3 convolution of pictures [n,C,H,W] twice as large (every pixel four times): [n,C',2H,2W].
 
-    Each of the four pixels sees 2x2 different ones, so on a CPU four 2x2 kernels run on the small picture: 4/9 of the products.
+    Each of the four pixels sees 2x2 different ones, so on a CPU four 2x2 kernels run on the small picture: 4/9 of the
+    products.
     """
     if not fused.usable(frames) or type(conv) is not nn.Conv2d:
         return conv(F.interpolate(frames, scale_factor=2.0, mode="nearest-exact"))
@@ -226,7 +245,9 @@ def clip(frames: Tensor, time: int) -> Tensor:
 
 def middle(channels: int, ops: Any) -> nn.ModuleList:
     """What lies between the two halves of encoder and decoder."""
-    return nn.ModuleList([ResidualBlock(channels, channels, ops), Attention2d(channels, ops), ResidualBlock(channels, channels, ops)])
+    return nn.ModuleList(
+        [ResidualBlock(channels, channels, ops), Attention2d(channels, ops), ResidualBlock(channels, channels, ops)]
+    )
 
 
 def final(channels: int, out: int, ops: Any) -> nn.ModuleDict:
@@ -290,7 +311,9 @@ class Decoder(nn.Module):
         coarse, fine = self.upsamples[: self.coarse], self.upsamples[self.coarse :]
         x = run(coarse, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
         last = self.head
-        return by_frame(lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first)
+        return by_frame(
+            lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first
+        )
 
 
 class Wan21Codec(CausalCodec):

@@ -18,7 +18,18 @@ from torch import Tensor
 
 from ..grid import Geometry
 from ..layers.causal import StreamCache, causal_conv
-from .wan21 import Resample, ResidualBlock, Wan21Codec, Wan21Config, by_frame, final, middle, norm_conv, norm_conv_out, run
+from .wan21 import (
+    Resample,
+    ResidualBlock,
+    Wan21Codec,
+    Wan21Config,
+    by_frame,
+    final,
+    middle,
+    norm_conv,
+    norm_conv_out,
+    run,
+)
 
 __all__ = ["Wan22Codec", "Wan22Config"]
 
@@ -62,7 +73,8 @@ class Wan22Config(Wan21Config):
 
 
 def averages(x: Tensor, out: int, time: int, space: int) -> Tensor:
-    """Halve the grid without weights: cells become channels, groups of channels are averaged. A lone first frame counts half."""
+    """Halve the grid without weights: cells become channels, groups of channels are averaged. A lone first frame
+    counts half."""
     x = F.pad(x, (0, 0, 0, 0, -x.shape[2] % time, 0))
     x = rearrange(x, "b c (t p) (h q) (w r) -> b (c p q r) t h w", p=time, q=space, r=space)
     return x if x.shape[1] == out else rearrange(x, "b (c g) t h w -> b c g t h w", c=out).mean(2)
@@ -94,7 +106,9 @@ class Up(nn.Module):
     def __init__(self, channels: int, out: int, config: Wan22Config, ops: Any, *, double: bool, time: bool) -> None:
         super().__init__()
         self.out, self.time, self.doubles = out, 1 + time, double
-        layers: list[nn.Module] = [ResidualBlock(channels if j == 0 else out, out, ops) for j in range(config.blocks + 1)]
+        layers: list[nn.Module] = [
+            ResidualBlock(channels if j == 0 else out, out, ops) for j in range(config.blocks + 1)
+        ]
         self.upsamples = nn.ModuleList([*layers, Resample(out, out, ops, up=True, time=time)] if double else layers)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
@@ -111,7 +125,8 @@ class Encoder(nn.Module):
         times = (*config.time_strides, False)
         self.conv1 = ops.Conv3d(3 * PATCH**2, widths[0], 3, padding=(0, 1, 1))
         self.downsamples = nn.ModuleList(
-            Down(widths[i], widths[i + 1], config, ops, halve=i < len(times) - 1, time=times[i]) for i in range(len(times))
+            Down(widths[i], widths[i + 1], config, ops, halve=i < len(times) - 1, time=times[i])
+            for i in range(len(times))
         )
         self.fine = min([i for i, time in enumerate(times) if time], default=len(times))
         self.middle = middle(widths[-1], ops)
@@ -135,7 +150,8 @@ class Decoder(nn.Module):
         self.conv1 = ops.Conv3d(config.channels, widths[0], 3, padding=(0, 1, 1))
         self.middle = middle(widths[0], ops)
         self.upsamples = nn.ModuleList(
-            Up(widths[i], widths[i + 1], config, ops, double=i < len(times) - 1, time=times[i]) for i in range(len(times))
+            Up(widths[i], widths[i + 1], config, ops, double=i < len(times) - 1, time=times[i])
+            for i in range(len(times))
         )
         self.coarse = max([i + 1 for i, time in enumerate(times) if time], default=0)
         self.head = final(widths[-1], 3 * PATCH**2, ops)
@@ -144,7 +160,9 @@ class Decoder(nn.Module):
         x = run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
         coarse, fine, last = self.upsamples[: self.coarse], self.upsamples[self.coarse :], self.head
         x = run(coarse, x, cache, first)
-        x = by_frame(lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first)
+        x = by_frame(
+            lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first
+        )
         return rearrange(x, "b (c r q) f h w -> b c f (h q) (w r)", q=PATCH, r=PATCH)
 
 

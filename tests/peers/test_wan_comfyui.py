@@ -1,4 +1,5 @@
-"""Our transformer and codecs against ComfyUI's implementation of Wan on the same random weights, where COMFYUI_PATH names a checkout.
+"""Our transformer and codecs against ComfyUI's implementation of Wan on the same random weights, where COMFYUI_PATH
+names a checkout.
 
 Each runs in a process of its own, since ComfyUI reads the command line when it is imported.
 """
@@ -31,16 +32,19 @@ TRANSFORMER = """
 from comfy.ldm.wan.model import WanModel
 from sora_nodes.sora_core.dit import ClipGrid, DiTConfig
 told = {per_position}
-config = DiTConfig(width=256, depth=2, heads=2, mlp_width=320, text_width=64, channels=48 if told else 16, per_position_time=told)
+config = DiTConfig(width=256, depth=2, heads=2, mlp_width=320, text_width=64, channels=48 if told else 16,
+per_position_time=told)
 ours = peers.transformer(config, torch.float32)
-theirs = WanModel(dim=256, ffn_dim=320, text_dim=64, in_dim=config.channels, out_dim=config.channels, num_heads=2, num_layers=2,
+theirs = WanModel(dim=256, ffn_dim=320, text_dim=64, in_dim=config.channels, out_dim=config.channels, num_heads=2,
+num_layers=2,
                   dtype=torch.float32, operations=comfy.ops.disable_weight_init)
 theirs.load_state_dict(ours.state_dict())
 x, text = torch.randn(1, config.channels, 3, 8, 12), torch.zeros(1, 512, 64)
 text[:, :100] = torch.randn(1, 100, 64)
 mask = torch.ones(1, 1, 3, 8, 12)
 mask[:, :, 0] = 0
-grid = ClipGrid(shape=(1, 3, 8, 12), positions=torch.zeros(1, 3), spans=torch.ones(1, 3), seconds_per_frame=torch.ones(1),
+grid = ClipGrid(shape=(1, 3, 8, 12), positions=torch.zeros(1, 3), spans=torch.ones(1, 3),
+seconds_per_frame=torch.ones(1),
                 mask=mask if told else None)
 made = ours([x], torch.tensor([0.7]), ours.plan([grid]), ours.text(text[:, :100]))[0]
 timestep = mask[:, 0, :, 0, 0] * 700 if told else torch.tensor([700.0])

@@ -26,16 +26,24 @@ FULL = os.environ.get("SORA_PEER_SIZE") == "full"
 BOUND = 1e-4
 """relative error in float32"""
 TRANSFORMERS = {
-    "Wan 2.1 1.3B": DiTConfig(depth=30 if FULL else 2) if FULL else DiTConfig(width=256, depth=2, heads=2, mlp_width=320, text_width=64),
+    "Wan 2.1 1.3B": DiTConfig(depth=30 if FULL else 2)
+    if FULL
+    else DiTConfig(width=256, depth=2, heads=2, mlp_width=320, text_width=64),
     "14B, two layers": DiTConfig(width=5120, depth=2, heads=40, mlp_width=13824),
-    "TI2V-5B, two layers": DiTConfig(width=3072, depth=2, heads=24, mlp_width=14336, channels=48, per_position_time=True),
-    "per position": DiTConfig(width=256, depth=2, heads=2, mlp_width=320, text_width=64, channels=48, per_position_time=True),
+    "TI2V-5B, two layers": DiTConfig(
+        width=3072, depth=2, heads=24, mlp_width=14336, channels=48, per_position_time=True
+    ),
+    "per position": DiTConfig(
+        width=256, depth=2, heads=2, mlp_width=320, text_width=64, channels=48, per_position_time=True
+    ),
 }
 CODECS = {
     "2.1": Wan21Config() if FULL else Wan21Config(width=16),
     "2.2": Wan22Config() if FULL else Wan22Config(width=16, decoder_width=16),
 }
-TEXT = UMT5Config(depth=2) if FULL else UMT5Config(vocabulary=200, width=64, depth=2, heads=4, head_dim=16, mlp_width=96)
+TEXT = (
+    UMT5Config(depth=2) if FULL else UMT5Config(vocabulary=200, width=64, depth=2, heads=4, head_dim=16, mlp_width=96)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -59,12 +67,22 @@ def test_transformer(name: str) -> None:
         pytest.skip("at published sizes only")
     ours = peers.transformer(config, torch.float32)
     peer = peers.peer_transformer(config, ours)
-    x, sigma, text = torch.randn(1, config.channels, 3, 8, 12), torch.tensor([0.7]), torch.randn(1, 512, config.text_width)
+    x, sigma, text = (
+        torch.randn(1, config.channels, 3, 8, 12),
+        torch.tensor([0.7]),
+        torch.randn(1, 512, config.text_width),
+    )
     text[:, 100:] = 0
     mask = torch.ones(1, 1, 3, 8, 12)
     mask[:, :, 0] = 0
     told = mask if config.per_position_time else None
-    grid = ClipGrid(shape=(1, 3, 8, 12), positions=torch.zeros(1, 3), spans=torch.ones(1, 3), seconds_per_frame=torch.ones(1), mask=told)
+    grid = ClipGrid(
+        shape=(1, 3, 8, 12),
+        positions=torch.zeros(1, 3),
+        spans=torch.ones(1, 3),
+        seconds_per_frame=torch.ones(1),
+        mask=told,
+    )
     made = ours([x], sigma, ours.plan([grid]), ours.text(text[:, :100]))[0]
     timestep = (mask[:, 0, :, ::2, ::2].flatten(1) * sigma if config.per_position_time else sigma) * 1000
     value = error(made, peer(x, timestep, text, return_dict=False)[0])
@@ -115,7 +133,9 @@ def test_the_whole_sampling_loop() -> None:
     cond, uncond = torch.randn(1, 20, config.text_width), torch.randn(1, 8, config.text_width)
     cond, uncond = (torch.nn.functional.pad(c, (0, 0, 0, 512 - c.shape[1])) for c in (cond, uncond))
     zeros, ones = torch.zeros(shape), torch.ones(1, 1, *shape[2:])
-    state = LatentState(latent=zeros, clean=zeros, mask=ones, positions=torch.zeros(3), spans=torch.ones(3, dtype=torch.int64))
+    state = LatentState(
+        latent=zeros, clean=zeros, mask=ones, positions=torch.zeros(3), spans=torch.ones(3, dtype=torch.int64)
+    )
     network = cfg(DiTDenoiser(ours, positions=state.positions, spans=state.spans, fps=16.0), 5.0, uncond=uncond)
     made = sample(network, state, noise, sigmas, cond)
 
@@ -140,7 +160,9 @@ def test_bfloat16_is_as_exact_as_the_peer(tokens: int) -> None:
     peer = peers.peer_transformer(config, ours)
     t, h, w = (1, 8, 12) if tokens == 24 else (4, 32, 32)
     x, sigma, text = torch.randn(1, 16, t, h, w).bfloat16(), torch.tensor([0.7]), torch.randn(1, 512, 64).bfloat16()
-    grid = ClipGrid(shape=(1, t, h, w), positions=torch.zeros(1, t), spans=torch.ones(1, t), seconds_per_frame=torch.ones(1))
+    grid = ClipGrid(
+        shape=(1, t, h, w), positions=torch.zeros(1, t), spans=torch.ones(1, t), seconds_per_frame=torch.ones(1)
+    )
     plan = ours.plan([grid])
     reference = exact([x.float()], sigma, plan, exact.text(text.float()))[0]
     made = error(ours([x], sigma, plan, ours.text(text))[0], reference)

@@ -42,7 +42,14 @@ def _view_at(scene: Scene, view: View, t: Tensor) -> Camera:
     half = scene.seconds / 2
     progress = 2.2 * torch.tanh((t - half) / half / 2.2)
     zero = torch.zeros_like(t)
-    angle, yaw, pitch, distance, zoom, slide = zero + view.angle, zero, zero + view.pitch, zero + view.distance, zero + view.zoom, zero
+    angle, yaw, pitch, distance, zoom, slide = (
+        zero + view.angle,
+        zero,
+        zero + view.pitch,
+        zero + view.distance,
+        zero + view.zoom,
+        zero,
+    )
     match view.camera:
         case "static":
             pass
@@ -75,7 +82,8 @@ def _view_at(scene: Scene, view: View, t: Tensor) -> Camera:
 
 
 def pixel_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Pixel centres: x [W] to the right, y [H] upward; the shorter side is -1..1, so that no format cuts off what matters."""
+    """Pixel centres: x [W] to the right, y [H] upward; the shorter side is -1..1, so that no format cuts off what
+    matters."""
     x = (torch.arange(width, device=device) + 0.5) / width * 2 - 1
     y = 1 - (torch.arange(height, device=device) + 0.5) / height * 2
     short = min(width, height)

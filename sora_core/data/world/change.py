@@ -12,7 +12,8 @@ SOFT = 0.3
 
 
 def share_of_next(scene: Scene, times: Tensor, shape: ClipShape, device: torch.device) -> Tensor:
-    """Share [F,H,W] of the next setting: a circle that opens around the first thing, or a front that comes from one side."""
+    """Share [F,H,W] of the next setting: a circle that opens around the first thing, or a front that comes from one
+    side."""
     progress = ((times - scene.change) / SECONDS + 0.5).clamp(0, 1).float().to(device).view(-1, 1, 1)
     x, y = pixel_grid(shape.height, shape.width, device)
     aspect = shape.width / shape.height
@@ -24,6 +25,8 @@ def share_of_next(scene: Scene, times: Tensor, shape: ClipShape, device: torch.d
         longest = 1.6 * wide + tall
     else:
         sign = 1 if scene.wipe == "right" else -1
-        way = (sign * x.view(1, 1, -1) + wide + 0.12 * torch.sin(4 * y).view(1, -1, 1) + 0.12).expand(len(times), -1, -1)
+        way = (sign * x.view(1, 1, -1) + wide + 0.12 * torch.sin(4 * y).view(1, -1, 1) + 0.12).expand(
+            len(times), -1, -1
+        )
         longest = 2 * wide + 0.24
     return ((progress * (longest + SOFT) - way) / SOFT).clamp(0, 1)

@@ -10,14 +10,21 @@ def facts_of(scene: Scene, setting: Setting | None = None, view: View | None = N
     things = scene.things[:1] if scene.relation == "same" else scene.things
     count = len(scene.things) if scene.relation == "same" else 1
     return Facts(
-        things=tuple(_thing_facts(thing, count) for thing in things), relation="" if scene.relation == "same" else scene.relation,
+        things=tuple(_thing_facts(thing, count) for thing in things),
+        relation="" if scene.relation == "same" else scene.relation,
         ground=setting.ground, light=setting.light, style=setting.style, camera=view.camera, shot=view.shot,
     )  # fmt: skip
 
 
 def _thing_facts(thing: Thing, count: int) -> ThingFacts:
     return ThingFacts(
-        colour=thing.colour, shape=thing.shape, motion=thing.motion, count=count, size=thing.size, side=thing.side, paint=thing.paint
+        colour=thing.colour,
+        shape=thing.shape,
+        motion=thing.motion,
+        count=count,
+        size=thing.size,
+        side=thing.side,
+        paint=thing.paint,
     )
 
 
@@ -26,7 +33,9 @@ def describe(scene: Scene, level: str, seed: int = 0) -> str:
     text = caption(facts_of(scene), level, seed)
     if scene.next_view is None and scene.next_setting is None:
         return text
-    return text.rstrip(".") + change_clause(facts_of(scene), facts_of(scene, scene.next_setting, scene.next_view), level, seed)
+    return text.rstrip(".") + change_clause(
+        facts_of(scene), facts_of(scene, scene.next_setting, scene.next_view), level, seed
+    )
 
 
 def describe_spans(scene: Scene, level: str, seed: int = 0) -> list[tuple[float, str]]:
@@ -41,8 +50,10 @@ def attributes(scene: Scene) -> dict[str, str | int]:
     """Canonical keys: family, colour, shape, motion (of the main object), ground, light, style, camera, count."""
     first = scene.things[0]
     return {
-        "family": scene.family, "colour": first.colour, "shape": first.shape, "motion": first.motion, "ground": scene.setting.ground,
-        "light": scene.setting.light, "style": scene.setting.style, "camera": scene.view.camera, "count": len(scene.things),
+        "family": scene.family, "colour": first.colour, "shape": first.shape, "motion": first.motion,
+        "ground": scene.setting.ground,
+        "light": scene.setting.light, "style": scene.setting.style, "camera": scene.view.camera,
+        "count": len(scene.things),
     }  # fmt: skip
 
 

@@ -77,7 +77,9 @@ def render_joined(joined: Joined, shape: ClipShape) -> Tensor:
     after = render([joined.second], late).float()
     share = torch.ones(late.frames, 1, 1)
     if joined.family == "bridge":
-        share = share_of_next(replace(joined.first, change=joined.change), times[-late.frames :], shape, torch.device("cpu"))
+        share = share_of_next(
+            replace(joined.first, change=joined.change), times[-late.frames :], shape, torch.device("cpu")
+        )
     video[:, -late.frames :].lerp_(after, share[None, ..., None].expand_as(after))
     return (video + 0.5).to(torch.uint8)
 

@@ -85,7 +85,8 @@ def _path(scene: Scene, index: int, t: Tensor) -> tuple[Tensor, Tensor, Tensor, 
 
 
 def _hit(scene: Scene, index: int, t: Tensor) -> Tensor:
-    """Way of the pusher (thing 0) or the pushed (thing 1) along the line: equal masses, so the motion is handed over."""
+    """Way of the pusher (thing 0) or the pushed (thing 1) along the line: equal masses, so the motion is handed
+    over."""
     thing = scene.things[index]
     speed, touch = thing.travel / scene.seconds, 0.5 * scene.seconds
     before, after = (t - touch).clamp(max=0), (t - touch).clamp(min=0)

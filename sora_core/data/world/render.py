@@ -1,6 +1,7 @@
 """Scenes to pixels: ground and sky for every pixel, objects only where they can be, with four samples a pixel.
 
-P = frames * rows * columns of the part being rendered, M pixels near an object, S samples of such a pixel. Planes are [3,...].
+P = frames * rows * columns of the part being rendered, M pixels near an object, S samples of such a pixel. Planes are
+[3,...].
 """
 
 from collections.abc import Sequence
@@ -127,7 +128,8 @@ def _far_picture(
 
 
 def _shadow(solid: Solid, light: Light, g: Vec) -> Tensor:
-    """How much light reaches the ground points, [F,h,W] in 0..1: the soft cast shadow times the darkness of the contact."""
+    """How much light reaches the ground points, [F,h,W] in 0..1: the soft cast shadow times the darkness of the
+    contact."""
     c = Vec(*(solid.center[:, i].view(-1, 1, 1) for i in range(3)))
     w = Vec(c.x - g.x, c.y - g.y, c.z - g.z)
     sun = Vec(*(torch.tensor(a, device=g.x.device) for a in light.direction))
@@ -144,7 +146,9 @@ def _shadow(solid: Solid, light: Light, g: Vec) -> Tensor:
         limit = (bound(solid.shape, size) * 1.1) ** 2
         index = (off < limit).flatten().nonzero().squeeze(1)
         if len(index):
-            lit.view(-1)[index] = _traced(solid, light, [a.expand_as(off).flatten()[index] for a in w], index // off[0].numel())
+            lit.view(-1)[index] = _traced(
+                solid, light, [a.expand_as(off).flatten()[index] for a in w], index // off[0].numel()
+            )
     return lit * (1 - 0.45 * contact)
 
 
@@ -163,7 +167,15 @@ def _traced(solid: Solid, light: Light, w: list[Tensor], frame: Tensor) -> Tenso
 
 
 def _near_picture(
-    scene: Scene, light: Light, camera: Camera, solids: list[Solid], back: Tensor, index: Tensor, x_W: Tensor, y_h: Tensor, pixel: float
+    scene: Scene,
+    light: Light,
+    camera: Camera,
+    solids: list[Solid],
+    back: Tensor,
+    index: Tensor,
+    x_W: Tensor,
+    y_h: Tensor,
+    pixel: float,
 ) -> Tensor:
     """Colours [3,M] of the pixels `index` with the objects in front of `back` [3,M]."""
     width, height = len(x_W), len(y_h)

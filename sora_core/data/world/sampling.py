@@ -11,10 +11,21 @@ from .scene import FAMILIES, Scene, Setting, Thing, View
 
 HELD_OUT_PERCENT = 8
 WEIGHTS: dict[str, float] = {
-    "single": 0.34, "things": 0.20, "camera": 0.14, "style": 0.12, "occluder": 0.05, "marks": 0.05, "shots": 0.05, "transition": 0.05,
+    "single": 0.34, "things": 0.20, "camera": 0.14, "style": 0.12, "occluder": 0.05, "marks": 0.05, "shots": 0.05,
+    "transition": 0.05,
 }  # fmt: skip
 RADII: dict[str, float] = {"small": 0.42, "": 0.60, "large": 0.80}
-CAMERAS: tuple[str, ...] = ("pan left", "pan right", "tilt up", "tilt down", "orbit", "dolly in", "dolly out", "zoom in", "follow")
+CAMERAS: tuple[str, ...] = (
+    "pan left",
+    "pan right",
+    "tilt up",
+    "tilt down",
+    "orbit",
+    "dolly in",
+    "dolly out",
+    "zoom in",
+    "follow",
+)
 LOOPED: dict[str, float] = {"bounce": 2.0, "spin": math.tau / 3.4}
 """travel with which a motion is as it was after two seconds: two bounces, one turn"""
 TRIES = 1000
@@ -55,7 +66,9 @@ def _setting(rng: random.Random, style: str = "natural") -> Setting:
 
 
 def _view(rng: random.Random, camera: str = "static") -> View:
-    view = View(camera=camera, angle=rng.uniform(-0.12, 0.12), height=rng.uniform(1.55, 1.9), distance=rng.uniform(4.3, 4.8))
+    view = View(
+        camera=camera, angle=rng.uniform(-0.12, 0.12), height=rng.uniform(1.55, 1.9), distance=rng.uniform(4.3, 4.8)
+    )
     if camera == "dolly out":
         return replace(view, distance=view.distance * 0.95)
     return view
@@ -173,7 +186,15 @@ def _two(rng: random.Random, motion: str) -> tuple[Thing, ...]:
     toward, radius, travel = (-1.0 if side == "left" else 1.0), rng.uniform(0.42, 0.5), rng.uniform(2.4, 2.9)
     reach = radius * 0.92
     return tuple(
-        Thing(shape=s, colour=c, motion=motion, radius=radius, side=side, travel=travel, x=toward * reach * (-1 if i == 0 else 1))
+        Thing(
+            shape=s,
+            colour=c,
+            motion=motion,
+            radius=radius,
+            side=side,
+            travel=travel,
+            x=toward * reach * (-1 if i == 0 else 1),
+        )
         for i, (s, c) in enumerate(zip(shapes, (one, two), strict=True))
     )
 
@@ -185,11 +206,23 @@ def _occluder(rng: random.Random) -> Scene:
     view = replace(_view(rng), angle=rng.uniform(-0.04, 0.04))
     if thing.motion == "behind":
         radius = rng.uniform(0.38, 0.43)
-        thing = replace(thing, size="", radius=radius, x=rng.uniform(-0.1, 0.1), z=rng.uniform(-0.5, -0.2), travel=rng.uniform(3.0, 3.6))
+        thing = replace(
+            thing,
+            size="",
+            radius=radius,
+            x=rng.uniform(-0.1, 0.1),
+            z=rng.uniform(-0.5, -0.2),
+            travel=rng.uniform(3.0, 3.6),
+        )
         return _scene((thing,), _setting(rng), view, wall=True)
     radius = min(thing.radius, 0.65)
     thing = replace(
-        thing, size="" if thing.size == "large" else thing.size, radius=radius, x=-0.5 * sign, z=rng.uniform(-0.2, 0.4), travel=3.7
+        thing,
+        size="" if thing.size == "large" else thing.size,
+        radius=radius,
+        x=-0.5 * sign,
+        z=rng.uniform(-0.2, 0.4),
+        travel=3.7,
     )
     return _scene((thing,), _setting(rng), view)
 
@@ -202,11 +235,18 @@ def _marks(rng: random.Random) -> Scene:
         near = {"grass": "green", "sand": "yellow", "snow": "white", "water": "blue"}.get(setting.ground)
         paint = rng.choice([c for c in COLOURS if c not in (near, thing.colour)])
         thing = replace(
-            thing, paint=paint, side=rng.choice(("left", "right")), x=0.0, z=rng.uniform(-0.2, 0.3), travel=rng.uniform(2.2, 2.7)
+            thing,
+            paint=paint,
+            side=rng.choice(("left", "right")),
+            x=0.0,
+            z=rng.uniform(-0.2, 0.3),
+            travel=rng.uniform(2.2, 2.7),
         )
         return _scene((thing,), setting, replace(view, height=2.0, pitch=0.24))
     shape = {"ring": "ball", "cone": "cube"}.get(thing.shape, thing.shape)
-    thing = replace(thing, shape=shape, turn=rng.uniform(-0.25, 0.25), x=rng.uniform(-0.5, 0.4), z=rng.uniform(0.1, 0.6))
+    thing = replace(
+        thing, shape=shape, turn=rng.uniform(-0.25, 0.25), x=rng.uniform(-0.5, 0.4), z=rng.uniform(0.1, 0.6)
+    )
     return _scene((thing,), setting, view, change=rng.uniform(0.5, 1.1))
 
 
@@ -215,11 +255,32 @@ def _shot(rng: random.Random, shot: str) -> View:
     camera = rng.choice(("static", "static", "static", "dolly in", "orbit"))
     match shot:
         case "close":
-            return View(camera=camera, shot=shot, angle=rng.uniform(-0.3, 0.3), height=1.1, distance=rng.uniform(2.7, 3.0), pitch=0.13)
+            return View(
+                camera=camera,
+                shot=shot,
+                angle=rng.uniform(-0.3, 0.3),
+                height=1.1,
+                distance=rng.uniform(2.7, 3.0),
+                pitch=0.13,
+            )
         case "above":
-            return View(camera=camera, shot=shot, angle=rng.uniform(-0.3, 0.3), height=4.6, distance=rng.uniform(2.5, 2.9), pitch=0.98)
+            return View(
+                camera=camera,
+                shot=shot,
+                angle=rng.uniform(-0.3, 0.3),
+                height=4.6,
+                distance=rng.uniform(2.5, 2.9),
+                pitch=0.98,
+            )
         case "far":
-            return View(camera=camera, shot=shot, angle=rng.uniform(-0.3, 0.3), height=2.4, distance=rng.uniform(7.0, 7.6), pitch=0.2)
+            return View(
+                camera=camera,
+                shot=shot,
+                angle=rng.uniform(-0.3, 0.3),
+                height=2.4,
+                distance=rng.uniform(7.0, 7.6),
+                pitch=0.2,
+            )
     return _view(rng, camera)
 
 
@@ -229,7 +290,9 @@ def _shots(rng: random.Random) -> Scene:
     second = rng.choice([s for s in ("close", "above", "far") if s != first])
     thing = _thing(rng, ("left", "right", "bounce", "spin", "still"))
     thing = replace(thing, size="", radius=0.5, x=thing.x * 0.35, z=0.0, travel=min(thing.travel, 1.9))
-    return _scene((thing,), _setting(rng), _shot(rng, first), change=rng.uniform(0.7, 1.3), next_view=_shot(rng, second))
+    return _scene(
+        (thing,), _setting(rng), _shot(rng, first), change=rng.uniform(0.7, 1.3), next_view=_shot(rng, second)
+    )
 
 
 def _transition(rng: random.Random) -> Scene:

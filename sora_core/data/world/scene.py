@@ -1,6 +1,7 @@
 """What a scene is: small frozen records, everything else (picture, caption, truth) is a function of them.
 
-World units are about metres; x right, y up, z toward the viewer, the ground at y = 0. Time is in seconds from the scene's start.
+World units are about metres; x right, y up, z toward the viewer, the ground at y = 0. Time is in seconds from the
+scene's start.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ class ClipShape:
 
     def __post_init__(self) -> None:
         if min(self.frames, self.height, self.width) < 1 or self.fps <= 0 or self.start < 0:
-            raise ValueError(f"a clip needs positive frames, height, width and fps and a start of at least 0, got {self}")
+            raise ValueError(
+                f"a clip needs positive frames, height, width and fps and a start of at least 0, got {self}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,17 +35,22 @@ class Light:
 
 LIGHTS: dict[str, Light] = {
     "noon": Light(
-        top=(0.22, 0.50, 0.95), low=(0.78, 0.90, 1.0), sun=(0.45, 0.85, 0.65), key=(0.86, 0.84, 0.79), ambient=(0.46, 0.47, 0.50), air=30),
+        top=(0.22, 0.50, 0.95), low=(0.78, 0.90, 1.0), sun=(0.45, 0.85, 0.65), key=(0.86, 0.84, 0.79), ambient=(0.46,
+        0.47, 0.50), air=30),
     "sunset": Light(
-        top=(0.28, 0.20, 0.45), low=(1.0, 0.60, 0.32), sun=(-0.75, 0.5, 0.5), key=(0.92, 0.70, 0.54), ambient=(0.46, 0.41, 0.42), air=26,
+        top=(0.28, 0.20, 0.45), low=(1.0, 0.60, 0.32), sun=(-0.75, 0.5, 0.5), key=(0.92, 0.70, 0.54), ambient=(0.46,
+        0.41, 0.42), air=26,
         ground=(1.02, 0.84, 0.74), disc=(1.0, 0.90, 0.60), disc_at=(-0.45, 0.13, -1.0), disc_size=0.10),
     "night": Light(
-        top=(0.02, 0.03, 0.10), low=(0.10, 0.13, 0.30), sun=(0.5, 0.85, 0.6), key=(0.76, 0.77, 0.84), ambient=(0.44, 0.45, 0.51), air=24,
+        top=(0.02, 0.03, 0.10), low=(0.10, 0.13, 0.30), sun=(0.5, 0.85, 0.6), key=(0.76, 0.77, 0.84), ambient=(0.44,
+        0.45, 0.51), air=24,
         ground=(0.58, 0.60, 0.78), disc=(0.95, 0.96, 0.88), disc_at=(0.36, 0.24, -1.0), disc_size=0.075),
     "fog": Light(
-        top=(0.78, 0.80, 0.82), low=(0.80, 0.82, 0.84), sun=(0.3, 0.9, 0.6), key=(0.46, 0.46, 0.46), ambient=(0.50, 0.51, 0.52), air=11),
+        top=(0.78, 0.80, 0.82), low=(0.80, 0.82, 0.84), sun=(0.3, 0.9, 0.6), key=(0.46, 0.46, 0.46), ambient=(0.50,
+        0.51, 0.52), air=11),
     "underwater": Light(
-        top=(0.16, 0.62, 0.76), low=(0.03, 0.34, 0.52), sun=(0.15, 1.0, 0.3), key=(0.98, 1.00, 0.97), ambient=(0.52, 0.54, 0.55), air=16,
+        top=(0.16, 0.62, 0.76), low=(0.03, 0.34, 0.52), sun=(0.15, 1.0, 0.3), key=(0.98, 1.00, 0.97), ambient=(0.52,
+        0.54, 0.55), air=16,
         ground=(0.52, 0.82, 0.86)),
 }  # fmt: skip
 
@@ -58,7 +63,8 @@ GROUNDS: dict[str, tuple[RGB, RGB]] = {
     "rainbow": ((0.60, 0.58, 0.72), (0.68, 0.66, 0.80)),
 }
 RAINBOW: tuple[RGB, ...] = (
-    (0.92, 0.25, 0.25), (0.97, 0.58, 0.20), (0.97, 0.88, 0.30), (0.35, 0.80, 0.38), (0.30, 0.55, 0.95), (0.62, 0.38, 0.88),
+    (0.92, 0.25, 0.25), (0.97, 0.58, 0.20), (0.97, 0.88, 0.30), (0.35, 0.80, 0.38), (0.30, 0.55, 0.95), (0.62, 0.38,
+    0.88),
 )  # fmt: skip
 
 
@@ -106,7 +112,8 @@ def ground(kind: str, light: Light, x: Tensor, z: Tensor, reach: Tensor, time: T
         case "grass":
             mown = torch.sin(2.1 * x + 0.25 * torch.sin(1.3 * z))
             level = 0.5 + 0.5 * detail * (
-                0.55 * (2.5 * mown).clamp(-1, 1) + 0.45 * torch.sin(5.3 * x + 2 * torch.sin(3.7 * z)) * torch.sin(4.9 * z + 1.3 * x)
+                0.55 * (2.5 * mown).clamp(-1, 1)
+                + 0.45 * torch.sin(5.3 * x + 2 * torch.sin(3.7 * z)) * torch.sin(4.9 * z + 1.3 * x)
             )
         case "sand":
             level = 0.5 + 0.5 * detail * torch.sin(4.2 * z + 1.2 * torch.sin(1.4 * x) + 0.9 * x)
@@ -119,7 +126,9 @@ def ground(kind: str, light: Light, x: Tensor, z: Tensor, reach: Tensor, time: T
             grain = torch.sin(1.7 * x + 9 * offset + 1.5 * torch.sin(6 * z + 4 * offset))
             level = 0.62 + 0.55 * (offset - 0.5) * detail + 0.2 * grain * detail - 0.9 * detail * (1 - gap)
         case "water":
-            wave = torch.sin(3.1 * z + 0.8 * torch.sin(1.2 * x + 0.7 * time) + 2.1 * time) + torch.sin(2.3 * x - 1.7 * z - 1.5 * time)
+            wave = torch.sin(3.1 * z + 0.8 * torch.sin(1.2 * x + 0.7 * time) + 2.1 * time) + torch.sin(
+                2.3 * x - 1.7 * z - 1.5 * time
+            )
             level = 0.42 + 0.30 * detail * wave
         case "rainbow":
             return _rainbow(light, x, z, detail)

@@ -1,4 +1,5 @@
-"""Rays against the world's shapes, in the object's own axes. Every argument and result is a tensor of any shape, one ray per element."""
+"""Rays against the world's shapes, in the object's own axes. Every argument and result is a tensor of any shape, one
+ray per element."""
 
 import math
 from typing import NamedTuple
@@ -101,7 +102,14 @@ def _cylinder(r: float, h: float, o: Vec, d: Vec) -> Hit:
     cap = _far(cap, cx * cx + cz * cz < r * r)
     t, on_cap = torch.minimum(side, cap), cap < side
     p = o.along(d, t)
-    return Hit(t, Vec(torch.where(on_cap, 0.0, p.x / r), torch.where(on_cap, torch.sign(o.y), 0.0), torch.where(on_cap, 0.0, p.z / r)))
+    return Hit(
+        t,
+        Vec(
+            torch.where(on_cap, 0.0, p.x / r),
+            torch.where(on_cap, torch.sign(o.y), 0.0),
+            torch.where(on_cap, 0.0, p.z / r),
+        ),
+    )
 
 
 def _cone(r: float, h: float, o: Vec, d: Vec) -> Hit:
@@ -123,7 +131,9 @@ def _cone(r: float, h: float, o: Vec, d: Vec) -> Hit:
     p = o.along(d, t)
     slope = k * (h - p.y)
     inv = torch.rsqrt(p.x * p.x + p.z * p.z + slope * slope + 1e-9)
-    normal = Vec(torch.where(on_cap, 0.0, p.x * inv), torch.where(on_cap, -1.0, slope * inv), torch.where(on_cap, 0.0, p.z * inv))
+    normal = Vec(
+        torch.where(on_cap, 0.0, p.x * inv), torch.where(on_cap, -1.0, slope * inv), torch.where(on_cap, 0.0, p.z * inv)
+    )
     return Hit(t, normal)
 
 
@@ -146,7 +156,8 @@ def _ring(major: float, minor: float, o: Vec, d: Vec) -> Hit:
 
 
 def stripe(shape: str, radius: float, p: Vec) -> Tensor:
-    """How much a point of the surface lies in the object's darker ribbon, 0..1; it makes rolling and spinning visible."""
+    """How much a point of the surface lies in the object's darker ribbon, 0..1; it makes rolling and spinning
+    visible."""
     if shape == "ball":
         across = 0.42 * p.x + 0.78 * p.y - 0.46 * p.z
         return ((0.24 * radius - across.abs()) / (0.05 * radius)).clamp(0, 1)

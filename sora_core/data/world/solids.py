@@ -36,7 +36,9 @@ class Solid:
         """World vectors [M] or [M,S] in the body's axes; `turn` [M,3,3] is the rotation of each row."""
         if v.x.ndim == 1:
             return Vec(*(turn[:, 0, i] * v.x + turn[:, 1, i] * v.y + turn[:, 2, i] * v.z for i in range(3)))
-        return Vec(*(turn[:, 0, i, None] * v.x + turn[:, 1, i, None] * v.y + turn[:, 2, i, None] * v.z for i in range(3)))
+        return Vec(
+            *(turn[:, 0, i, None] * v.x + turn[:, 1, i, None] * v.y + turn[:, 2, i, None] * v.z for i in range(3))
+        )
 
 
 def band_of(colour: RGB) -> RGB:
@@ -56,7 +58,8 @@ def solids_of(scene: Scene, times: Tensor, device: torch.device) -> list[Solid]:
         bite = bite_radius(scene, i, times)
         bodies.append(
             Solid(
-                shape=thing.shape, radius=thing.radius, colour=colour, band=band_of(colour), center=center, rotation=rotation,
+                shape=thing.shape, radius=thing.radius, colour=colour, band=band_of(colour), center=center,
+                rotation=rotation,
                 bite=None if bite is None else bite.to(device),
             )
         )  # fmt: skip
@@ -65,6 +68,15 @@ def solids_of(scene: Scene, times: Tensor, device: torch.device) -> list[Solid]:
         turn = torch.eye(3, device=device).expand(len(times), 3, 3)
         gray = (0.52, 0.50, 0.50)
         bodies.append(
-            Solid(shape="wall", radius=WALL[1], colour=gray, band=gray, center=center, rotation=turn, striped=False, glossy=False)
+            Solid(
+                shape="wall",
+                radius=WALL[1],
+                colour=gray,
+                band=gray,
+                center=center,
+                rotation=turn,
+                striped=False,
+                glossy=False,
+            )
         )
     return bodies

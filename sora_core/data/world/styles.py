@@ -17,11 +17,17 @@ def surface(style: str, land: Tensor, g: Vec, reach: Tensor, solids: list[Solid]
         soft = (reach / 40).clamp(min=0.035)
         lines = torch.zeros_like(reach)
         for a in (g.x, g.z):
-            lines = torch.maximum(lines, (1 - (torch.remainder(a + 0.5, 1.0) - 0.5).abs() / soft).clamp(0, 1) * (0.05 / soft).clamp(max=1))
+            lines = torch.maximum(
+                lines, (1 - (torch.remainder(a + 0.5, 1.0) - 0.5).abs() / soft).clamp(0, 1) * (0.05 / soft).clamp(max=1)
+            )
         glow = 0.26 * land + lines * (0.25 * land + 0.6 * planes((0.1, 0.75, 0.95), reach))
         for solid in solids:
             c = solid.center
-            flat = (g.x - c[:, 0].view(-1, 1, 1)) ** 2 + (g.z - c[:, 2].view(-1, 1, 1)) ** 2 + (c[:, 1].view(-1, 1, 1) - solid.radius) ** 2
+            flat = (
+                (g.x - c[:, 0].view(-1, 1, 1)) ** 2
+                + (g.z - c[:, 2].view(-1, 1, 1)) ** 2
+                + (c[:, 1].view(-1, 1, 1) - solid.radius) ** 2
+            )
             glow = glow + planes(solid.colour, reach) * (0.55 * torch.exp(-flat / (1.1 * solid.radius) ** 2 / 1.6))
         return glow
     if style == "clay":

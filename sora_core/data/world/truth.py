@@ -1,4 +1,5 @@
-"""What is really there: positions, depth, masks and visibility of everything in a clip, from the same scene the pixels come from."""
+"""What is really there: positions, depth, masks and visibility of everything in a clip, from the same scene the
+pixels come from."""
 
 from dataclasses import dataclass
 
@@ -19,8 +20,10 @@ SKY, GROUND, FIRST = 0, 1, 2
 class Truth:
     """F frames, N objects: all floats are float32.
 
-    centers [F,N,2] picture fractions (x right, y down); depth [F,N] along the view; ids [F,H,W] int16 (0 sky, 1 ground, 2+i object i,
-    negative: a wall); visible [F,N] share of the object's pixels in the picture that nothing hides (0 where it is out of the picture).
+    centers [F,N,2] picture fractions (x right, y down); depth [F,N] along the view; ids [F,H,W] int16 (0 sky, 1
+    ground, 2+i object i,
+    negative: a wall); visible [F,N] share of the object's pixels in the picture that nothing hides (0 where it is out
+    of the picture).
     """
 
     centers: Tensor
