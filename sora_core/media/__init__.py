@@ -13,14 +13,20 @@ from .images import read_image, write_image, write_webp
 from .metadata import read_metadata
 from .read import MediaInfo, Video, iter_frames, probe, read_video
 from .sheet import contact_sheet
+from .source import FileSource, FrameSource, TensorSource, as_image, chunks
 from .write import VideoWriter, check_output, estimated_bytes, write_video
 
 __all__ = [
+    "FileSource",
+    "FrameSource",
     "MediaInfo",
+    "TensorSource",
     "Video",
     "VideoWriter",
+    "as_image",
     "check_output",
     "check_writable",
+    "chunks",
     "contact_sheet",
     "estimated_bytes",
     "frames_to_video",

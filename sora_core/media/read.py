@@ -76,8 +76,12 @@ def read_video(path: str | Path, *, start: int = 0, frames: int | None = None) -
     with opened(path) as container:
         times = timeline(path, container)
         pictures = gathered(decoded(path, container, times, start, frames), len(times.sources[start:][:frames]))
-    note = f"{path} has a variable frame rate and was resampled to {times.fps:g} fps."
-    return Video(frames=pictures, fps=times.fps, notes=(note,) if times.variable else ())
+    notes = (resampled_note(path, times.fps),) if times.variable else ()
+    return Video(frames=pictures, fps=times.fps, notes=notes)
+
+
+def resampled_note(path: str | Path, fps: float) -> str:
+    return f"{path} has a variable frame rate and was resampled to {fps:g} fps."
 
 
 def gathered(pictures: Iterator[np.ndarray], count: int) -> Tensor:
@@ -104,6 +108,12 @@ def iter_frames(path: str | Path, chunk: int, *, start: int = 0, frames: int | N
         stream = decoded(path, container, timeline(path, container), start, frames)
         while pictures := list(islice(stream, chunk)):
             yield torch.from_numpy(np.stack(pictures))
+
+
+def iter_pictures(path: str | Path, times: Timeline, start: int) -> Iterator[np.ndarray]:
+    """The pictures [H,W,3] of a file whose timeline is known, from frame `start` to the end."""
+    with opened(path) as container:
+        yield from decoded(path, container, times, start, None)
 
 
 @contextmanager

@@ -1,0 +1,138 @@
+"""Clips whose frames are read when they are needed, so that nothing holds a clip that could hold a chunk.
+
+    source = FileSource("clip.mp4")
+    for chunk in chunks(source, 16):          # uint8 [16,H,W,3], the last one shorter
+        ...
+
+A source knows its length, size and rate before a frame is decoded. Reading in order costs one pass over the file; a
+jump decodes from the key frame before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .read import info, iter_pictures, opened, resampled_note, timeline
+
+__all__ = ["FileSource", "FrameSource", "TensorSource", "as_image", "chunks"]
+
+
+class FrameSource(Protocol):
+    """Frames of one clip, all of one size, at a constant rate."""
+
+    @property
+    def length(self) -> int:
+        """frames"""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def fps(self) -> float: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was changed on the way in, a sentence each; reading may add to them (damage is found when it is met)."""
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Frames start..stop-1 [F,H,W,3]: uint8 0..255, or float 0..1 where the source holds float.
+
+        The same range gives the same frames, however often and in which order it is read. Raises InputError for a
+        range that is empty or outside the clip, MediaError where the file cannot be read any more.
+        """
+
+
+class TensorSource:
+    """Frames that are in memory: uint8 [F,H,W,3], or float [F,H,W,3] in 0..1 (ComfyUI's IMAGE); read without a copy."""
+
+    def __init__(self, frames: Tensor, fps: float, *, notes: tuple[str, ...] = ()) -> None:
+        known = frames.dtype == torch.uint8 or frames.is_floating_point()
+        if frames.ndim != 4 or frames.shape[-1] != 3 or not known or not len(frames):
+            raise InputError(
+                f"frames are uint8 or float [F,H,W,3] with F above 0, not {frames.dtype} {list(frames.shape)}."
+            )
+        self.frames, self.fps, self.notes = frames, fps, notes
+        self.length, self.height, self.width = frames.shape[:3]
+
+    def read(self, start: int, stop: int) -> Tensor:
+        check_range(self, start, stop)
+        return self.frames[start:stop]
+
+
+class FileSource:
+    """A video file, open from its first read until `close` or the end of a `with` block.
+
+    Raises MediaError, when made, for a file that is missing, broken or has no video.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with opened(path) as container:
+            self._times = timeline(path, container)
+            self.info = info(container, self._times)
+        self.length, self.height, self.width = self.info.frames, self.info.height, self.info.width
+        self.fps = self.info.fps
+        self._pictures: Iterator[np.ndarray] = iter(())
+        self._next = -1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (resampled_note(self.path, self.fps),) if self.info.variable_rate else ()
+
+    def read(self, start: int, stop: int) -> Tensor:
+        check_range(self, start, stop)
+        if start != self._next:
+            self.close()
+            self._pictures = iter_pictures(self.path, self._times, start)
+        frames = torch.empty((stop - start, self.height, self.width, 3), dtype=torch.uint8)
+        self._next = -1  # an error on the way leaves the file to be opened anew
+        for i, picture in enumerate(islice(self._pictures, stop - start)):
+            frames[i] = torch.from_numpy(picture)
+        self._next = stop
+        return frames
+
+    def close(self) -> None:
+        """Give the file and the decoder back; a later read opens them again."""
+        with suppress(AttributeError):
+            self._pictures.close()  # type: ignore[attr-defined]
+        self._pictures, self._next = iter(()), -1
+
+    def __enter__(self) -> FileSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def chunks(source: FrameSource, size: int, *, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
+    """The frames of a source in order, `size` at a time, the last chunk shorter."""
+    if size < 1:
+        raise InputError(f"a chunk holds at least one frame, not {size}.")
+    end = source.length if stop is None else stop
+    for begin in range(start, end, size):
+        yield source.read(begin, min(begin + size, end))
+
+
+def as_image(frames: Tensor) -> Tensor:
+    """Frames of a source as ComfyUI's IMAGE: float [F,H,W,3] in 0..1."""
+    return frames if frames.is_floating_point() else frames.float() / 255
+
+
+def check_range(source: FrameSource, start: int, stop: int) -> None:
+    if not 0 <= start < stop <= source.length:
+        raise InputError(f"frames {start} to {stop} do not lie in a clip of {source.length} frames.")

@@ -1,0 +1,73 @@
+"""Sources of frames: every range is the same range of the whole clip, in whatever order it is asked for."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sora_nodes.sora_core.errors import InputError, MediaError
+from sora_nodes.sora_core.media import FileSource, FrameSource, TensorSource, as_image, chunks, read_video, write_video
+from torch import Tensor
+
+
+def noise(frames: int = 40) -> Tensor:
+    return torch.randint(0, 256, (frames, 16, 24, 3), dtype=torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 frames hold several key frames."""
+    path = tmp_path_factory.mktemp("source") / "clip.mp4"
+    write_video(path, noise(300), 25)
+    return path
+
+
+def test_a_file_tells_its_length_size_and_rate_unread(clip: Path) -> None:
+    with FileSource(clip) as source:
+        assert (source.length, source.height, source.width, source.fps) == (300, 16, 24, 25)
+        assert source.notes == ()
+
+
+def test_ranges_in_any_order_are_those_of_the_whole(clip: Path) -> None:
+    whole = read_video(clip).frames
+    with FileSource(clip) as source:
+        for start, stop in [(0, 3), (3, 9), (299, 300), (120, 122), (0, 1), (251, 300), (7, 8)]:
+            assert torch.equal(source.read(start, stop), whole[start:stop])
+        source.close()
+        assert torch.equal(source.read(5, 6), whole[5:6])
+
+
+def test_chunks_in_order_read_the_file_once(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sora_nodes.sora_core.media import source as module
+
+    opened, real = [], module.iter_pictures
+    monkeypatch.setattr(module, "iter_pictures", lambda *given: opened.append(given) or real(*given))
+    with FileSource(clip) as source:
+        parts = list(chunks(source, 64, start=10))
+    assert [len(part) for part in parts] == [64, 64, 64, 64, 34] and len(opened) == 1
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 3), (3, 3), (4, 2), (0, 41)])
+def test_a_range_outside_is_named(start: int, stop: int) -> None:
+    with pytest.raises(InputError, match="40 frames"):
+        TensorSource(noise(), 8).read(start, stop)
+
+
+def test_a_tensor_is_a_source_and_is_not_copied() -> None:
+    image = torch.rand(5, 8, 8, 3)
+    source: FrameSource = TensorSource(image, 8, notes=("a note",))
+    assert source.read(1, 3).data_ptr() == image[1:].data_ptr() and source.notes == ("a note",)
+    assert as_image(source.read(1, 3)) is not None and torch.equal(
+        as_image(noise(2) * 0 + 255), torch.ones(2, 16, 24, 3)
+    )
+
+
+@pytest.mark.parametrize("frames", [torch.zeros(0, 4, 4, 3), torch.zeros(1, 4, 4, 4), torch.zeros(1, 4, 4, 3).long()])
+def test_what_are_no_frames_is_named(frames: Tensor) -> None:
+    with pytest.raises(InputError, match="frames are"):
+        TensorSource(frames, 8)
+
+
+def test_a_broken_file_is_named_when_the_source_is_made(tmp_path: Path) -> None:
+    (tmp_path / "x.mp4").write_bytes(b"no video")
+    with pytest.raises(MediaError, match=r"x\.mp4"):
+        FileSource(tmp_path / "x.mp4")
