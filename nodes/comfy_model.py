@@ -110,9 +110,9 @@ class SoraTransformer(DiT):
         """Through the layer itself, whose weights ComfyUI may hold elsewhere."""
         return torch.cat([self.patch_embedding(group).flatten(2).transpose(1, 2).flatten(0, 1) for group in groups])
 
-    def forward(
+    def forward(  # type: ignore[override]
         self, x: Any, timesteps: Any, context: Any, control: Any = None, transformer_options: Any = None, **told: Any
-    ) -> Any:  # type: ignore[override]
+    ) -> Any:
         options = transformer_options or {}
         wrappers = get_all_wrappers(WrappersMP.DIFFUSION_MODEL, options)
         own = x.clone()  # EasyCache writes into what it is given, and in float32 that is the sampler's own
