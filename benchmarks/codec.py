@@ -9,9 +9,9 @@ from statistics import mean
 
 import torch
 from sora_nodes.sora_core import pipeline
-from sora_nodes.sora_core.data.world import ClipShape, render, sample_scene
 from sora_nodes.sora_core.training.codec import psnr
 from sora_nodes.sora_core.vae import CausalCodec
+from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 from table import show
 from torch import Tensor
 

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     import torch
 
-    from ..sora_core.evaluation.bench import run_bench
+    from ..sora_core.bench.bench import run_bench
     from ..sora_core.pipeline import check_device
 
     with ProgressLine(args.subject) as progress:

@@ -66,7 +66,7 @@ def weights() -> list[dict[str, Any]]:
 
 def vocabulary() -> dict[str, list[str]]:
     """The words the bundled weights were trained on, by kind."""
-    from ..sora_core.text import words
+    from ..sora_core.world import words
 
     tables = {
         "colours": words.COLOUR_WORDS,

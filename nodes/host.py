@@ -24,7 +24,7 @@ if TYPE_CHECKING or find_spec("comfy_api") is None:
         ui,
     )
 else:
-    from .comfy_host import (
+    from .comfy.host import (
         ComfyExtension,
         VideoComponents,
         VideoFromComponents,

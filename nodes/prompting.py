@@ -36,7 +36,7 @@ class SoraExpandPrompt(io.ComfyNode):
 
     @classmethod
     def execute(cls, prompt: str, seed: int) -> io.NodeOutput:
-        from ..sora_core.text.expand import expand
+        from ..sora_core.world.expand import expand
 
         caption = expand(prompt, seed)
         return io.NodeOutput(caption, ui=ui.PreviewText(caption))
@@ -66,7 +66,7 @@ class SoraTextEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip: Any, text: str) -> io.NodeOutput:
-        from ..sora_core.text.expand import unknown_words
+        from ..sora_core.world.expand import unknown_words
 
         unknown = unknown_words(text)
         note = ui.PreviewText(f"the bundled model does not know: {', '.join(unknown)}") if unknown else None

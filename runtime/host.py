@@ -1,4 +1,4 @@
-"""What nodes ask of the program they run in, answered without ComfyUI. `nodes/comfy_host.py` has the same names for
+"""What nodes ask of the program they run in, answered without ComfyUI. `nodes/comfy/host.py` has the same names for
 ComfyUI."""
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from inside_toys import (
-    PROMPT, Our, adapters, comfy_objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny_ltx,
+    PROMPT, Our, adapters, objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny_ltx,
     tiny_wan, vae_like,
 )  # fmt: skip
 import comfy.sd
@@ -18,7 +18,7 @@ from sora_pack.nodes import editing, patches, preview  # type: ignore[import-not
 def check_samplers(our: Our) -> None:
     differ("text features", our.said[0][0], our.text[0][0])
     latent = grid(our.vae)
-    told = comfy_objects.for_latent(our.model, latent)
+    told = objects.for_latent(our.model, latent)
     for solver in adapters.SAMPLERS:
         for scheduler in adapters.SCHEDULERS:
             same = ours(our.core, our.text, latent, sampler_name=solver, scheduler=scheduler)
@@ -37,7 +37,7 @@ def check_kept(our: Our) -> None:
     mask = torch.ones(1, 1, *start.shape[2:])
     mask[:, :, 0] = mask[:, :, :, :4] = 0
     kept = {**latent, "samples": start, "noise_mask": mask}
-    made = theirs(comfy_objects.for_latent(our.model, kept), our.said, our.empty, kept)
+    made = theirs(objects.for_latent(our.model, kept), our.said, our.empty, kept)
     differ("KSampler with a mask", made, ours(our.core, our.text, kept))
     differ("kept part", ours(our.model, our.said, kept)[:, :, 0], start[:, :, 0])
 
@@ -91,7 +91,7 @@ def check_verbs(our: Our) -> None:
         here, other = editing.SoraStoryboard.execute(our.core, our.core, shots, transition, 0.25, empty).result[:2]
         same = ours(our.core, here, other)
         differ(f"shots, {transition}", ours(our.model, there, latent), same)
-        told = comfy_objects.for_latent(our.model, latent)
+        told = objects.for_latent(our.model, latent)
         differ(f"shots, {transition}, by KSampler", theirs(told, there, our.empty, latent), same)
 
 
@@ -195,7 +195,7 @@ def check_theirs(name: str, model: Any, latent: Any) -> None:
     given = {**latent, "samples": plain, "noise_mask": mask}
     kept = ours(model, said, given, negative=none)
     differ(f"{name} keeps what is kept", kept[:, :, 0], plain[:, :, 0])
-    still = comfy_objects.patched(model, "nothing", lambda denoiser, options: denoiser)
+    still = objects.patched(model, "nothing", lambda denoiser, options: denoiser)
     differ(f"{name} under an empty patch", ours(still, said, given, negative=none), kept)
     shares = torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]]).view(2, 1, 3, 1, 1).expand(-1, -1, -1, *plain.shape[3:])
     shots = [

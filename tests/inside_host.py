@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inside_toys import (
-    LAYERS, PROMPT, Our, adapters, comfy_objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny,
+    LAYERS, PROMPT, Our, adapters, objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny,
     tiny_wan, vae_like,
 )  # fmt: skip
 
@@ -27,8 +27,10 @@ from comfy_extras import (
 )
 from safetensors.torch import save_file
 from sora_pack.nodes import (  # type: ignore[import-not-found]
-    cache, comfy_model, comfy_text, edit_adapters, editing, loading, patches, sampling, video,
+    cache, edit_adapters, editing, loading, patches, sampling, video,
 )  # fmt: skip
+from sora_pack.nodes.comfy import model as comfy_model  # type: ignore[import-not-found]
+from sora_pack.nodes.comfy import text as comfy_text  # type: ignore[import-not-found]
 from sora_pack.sora_core.dit import DiT  # type: ignore[import-not-found]
 
 
@@ -128,7 +130,7 @@ def check_caches_and_windows(our: Our) -> None:
         else:
             refused(
                 "take LazyCache with ring time",
-                lambda cached=cached: ours(comfy_objects.ring_time(cached), our.said, latent),
+                lambda cached=cached: ours(objects.ring_time(cached), our.said, latent),
             )
     ours_cached = cache.SoraFeatureCache.execute(our.model, 0.05).result[0]
     for made in (
@@ -145,7 +147,7 @@ def check_caches_and_windows(our: Our) -> None:
     shots = "1: a red ball on grass at noon\n1.5: a blue cone on grass at noon"
     board, given = editing.SoraStoryboard.execute(our.clip, our.vae, shots, "cut", 0.5, latent).result[:2]
     assert ours(cut, board, given).isfinite().all()
-    refused("each become a loop under ring time", lambda: ours(comfy_objects.ring_time(cut), our.said, latent))
+    refused("each become a loop under ring time", lambda: ours(objects.ring_time(cut), our.said, latent))
     whole = nodes_context_windows.WanContextWindowsManualNode.execute(
         our.model, 81, 5, "standard_static", 1, False, "pyramid"
     ).result[0]

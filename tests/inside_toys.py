@@ -38,7 +38,8 @@ pack = importlib.util.module_from_spec(SPEC)
 sys.modules["sora_pack"] = pack
 SPEC.loader.exec_module(pack)
 
-from sora_pack.nodes import adapters, comfy_objects, sampling  # type: ignore[import-not-found]  # noqa: E402
+from sora_pack.nodes import adapters, sampling  # type: ignore[import-not-found]  # noqa: E402
+from sora_pack.nodes.comfy import objects  # type: ignore[import-not-found]  # noqa: E402
 from sora_pack.sora_core import pipeline  # type: ignore[import-not-found]  # noqa: E402
 
 LAYERS = {"operations": comfy.ops.disable_weight_init, "dtype": torch.float32, "device": "cpu"}
@@ -92,7 +93,7 @@ class Our:
 
     def __init__(self) -> None:
         self.core = pipeline.load_bundled()
-        self.model, self.clip, self.vae = comfy_objects.native(self.core)
+        self.model, self.clip, self.vae = objects.native(self.core)
         self.said, self.text = self.encoded(PROMPT), adapters.encode_text(self.core, PROMPT)
         self.empty = self.encoded("")
 

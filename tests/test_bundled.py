@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from sora_nodes.sora_core import checkpoints, pipeline
-from sora_nodes.sora_core.data.world import ClipShape, render, sample_scene
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.training.codec import psnr
+from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 from torch import Tensor
 
 FOLDER = Path(str(files("sora_nodes.sora_core") / "weights"))

@@ -115,7 +115,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         .requires_grad_(False)
     )
     model = pipeline.SoraModel(codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, 8), dit=net)
-    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu": model)
+    monkeypatch.setattr(pipeline.generation, "load_bundled", lambda device="cpu": model)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -137,8 +137,8 @@ def test_a_file_tells_what_it_was_made_with(tiny: Path, name: str) -> None:
         == 0
     )
     tags = media.read_metadata(tiny / name)
-    assert tags.keys() == {pipeline.METADATA_KEY}, "the keys prompt and workflow belong to ComfyUI's graph"
-    made_with = json.loads(tags[pipeline.METADATA_KEY])
+    assert tags.keys() == {pipeline.generation.METADATA_KEY}, "the keys prompt and workflow belong to ComfyUI's graph"
+    made_with = json.loads(tags[pipeline.generation.METADATA_KEY])
     assert (made_with["prompt"], made_with["size"], made_with["seed"], made_with["steps"]) == (
         "a red ball",
         [32, 32],

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sora_nodes.sora_core.data.reader import ATTRIBUTES, Reader, ReaderConfig, to_read
-from sora_nodes.sora_core.data.world import describe
+from sora_nodes.sora_core.bench.bench import clip_grid, peak, transformer_work
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.evaluation import SUITES, measures, run_suite
-from sora_nodes.sora_core.evaluation.bench import clip_grid, peak, transformer_work
 from sora_nodes.sora_core.evaluation.making import held_out, shape_of, true_clips
 from sora_nodes.sora_core.evaluation.statistics import median_interval, wilson
 from sora_nodes.sora_core.evaluation.text import ask
 from sora_nodes.sora_core.grid import Geometry, VideoSize
-from sora_nodes.sora_core.training.reader import UNASKED, answers_of, spoilt, track_of
+from sora_nodes.sora_core.perception.reader import ATTRIBUTES, Reader, ReaderConfig, to_read
+from sora_nodes.sora_core.training.reader import UNASKED, answers_of, spoilt
+from sora_nodes.sora_core.world import describe, track_of
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from sora_nodes.sora_core.data.world import describe, sample_scene
-from sora_nodes.sora_core.data.world.describe import facts_of
-from sora_nodes.sora_core.text.captions import vocabulary
-from sora_nodes.sora_core.text.expand import expand, known_summary, unknown_words
-from sora_nodes.sora_core.text.understand import understand
+from sora_nodes.sora_core.world import describe, sample_scene
+from sora_nodes.sora_core.world.captions import vocabulary
+from sora_nodes.sora_core.world.describe import facts_of
+from sora_nodes.sora_core.world.expand import expand, known_summary, unknown_words
+from sora_nodes.sora_core.world.understand import understand
 
 
 def test_keeps_what_the_user_said() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sora_nodes.sora_core.data.reader import load_reader
-from sora_nodes.sora_core.data.world import ClipShape, render
 from sora_nodes.sora_core.evaluation.making import held_out, true_clips
 from sora_nodes.sora_core.grid import VideoSize
+from sora_nodes.sora_core.perception.reader import load_reader
+from sora_nodes.sora_core.world import ClipShape, render
 
 
 def test_the_bundled_reader_reads_held_out_clips():

@@ -112,7 +112,7 @@ def test_the_same_prompt_and_seed_give_what_the_command_gives(tmp_path: Path, ti
     )
     made = tmp_path / "output" / "video" / "sora_00001_.mp4"
     prompt = json.loads(read_metadata(made)["prompt"])
-    from sora_nodes.sora_core.text.expand import expand
+    from sora_nodes.sora_core.world.expand import expand
 
     caption = expand(
         "x", next(node["inputs"]["seed"] for node in prompt.values() if node["class_type"] == "SoraExpandPrompt")

@@ -13,7 +13,6 @@ from sora_nodes.sora_core import checkpoints, training
 from sora_nodes.sora_core.data.clips import ClipKind, Shard, scenes_of
 from sora_nodes.sora_core.data.latents import cells_with_things, encode_shard, encode_video
 from sora_nodes.sora_core.data.packs import GroupSpec, PackSource, keep_mask
-from sora_nodes.sora_core.data.world import ClipShape, is_held_out, render, sample_scene, truth
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
 from sora_nodes.sora_core.errors import Cancelled, InputError
 from sora_nodes.sora_core.grid import Geometry
@@ -23,6 +22,7 @@ from sora_nodes.sora_core.training.codec import CodecLoss
 from sora_nodes.sora_core.training.loop import Recipe, Trainer, matrices_in, step_generator
 from sora_nodes.sora_core.training.transformer import TextToVideo, TransformerLoss
 from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
+from sora_nodes.sora_core.world import ClipShape, is_held_out, render, sample_scene, truth
 
 CONFIG = Path(__file__).parent / "data" / "tiny_training.json"
 GEOMETRY = Geometry(time_factor=4, space_factor=8, channels=4)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from sora_nodes.sora_core.data.world import (
+from sora_nodes.sora_core.world import (
     FAMILIES,
     ClipShape,
     Scene,
@@ -18,8 +18,8 @@ from sora_nodes.sora_core.data.world import (
     sample_scene,
     truth,
 )
-from sora_nodes.sora_core.text.captions import vocabulary
-from sora_nodes.sora_core.text.words import COLOURS
+from sora_nodes.sora_core.world.captions import vocabulary
+from sora_nodes.sora_core.world.words import COLOURS
 
 SMALL = ClipShape(frames=5, height=32, width=32, fps=8)
 
@@ -57,7 +57,7 @@ def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
     scene = sample_scene(3, family="things")
     whole = render([scene], SMALL)
-    monkeypatch.setattr(sys.modules["sora_nodes.sora_core.data.world.render"], "PART", 300)
+    monkeypatch.setattr(sys.modules["sora_nodes.sora_core.world.render"], "PART", 300)
     assert (render([scene], SMALL).int() - whole.int()).abs().max() <= 1
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sora_nodes.sora_core.data.world import (
+from sora_nodes.sora_core.world import (
     JOINED,
     ClipShape,
     Joined,

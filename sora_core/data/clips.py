@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .. import checkpoints
 from ..errors import InputError
-from .world import ClipShape, Scene, render, sample_scene
+from ..world import ClipShape, Scene, render, sample_scene
 
 __all__ = ["ClipKind", "Shard", "open_shards", "render_shard", "scenes_of", "seeds_of"]
 

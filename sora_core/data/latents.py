@@ -21,8 +21,7 @@ from ..errors import InputError
 from ..grid import Geometry, latent_frames
 from ..text.tokenizer import WordTokenizer
 from ..vae import CausalCodec
-from .clips import ClipKind, save_shard, scenes_of, seeds_of
-from .world import (
+from ..world import (
     JOINED,
     ClipShape,
     Joined,
@@ -36,7 +35,8 @@ from .world import (
     things_joined,
     truth,
 )
-from .world.truth import FIRST
+from ..world.truth import FIRST
+from .clips import ClipKind, save_shard, scenes_of, seeds_of
 
 __all__ = [
     "LEVELS",

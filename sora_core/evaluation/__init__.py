@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..data.reader import Reader, load_reader
 from ..errors import InputError
+from ..perception.reader import Reader, load_reader
 from ..pipeline import load_bundled
 from ..types import Progress
 from . import animate, connect, drift, extend, fill, loop, restyle, shots, text

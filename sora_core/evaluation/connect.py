@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.reader import Reader
-from ..data.world import Joined, Scene, render_joined
 from ..editing import Clip, connect
 from ..grid import VideoSize
+from ..perception.reader import Reader
 from ..types import Progress
+from ..world import Joined, Scene, render_joined
 from . import measures
 from .joins import Join, coded_frames, edited, measure_join, prompt_of, second
 from .making import SIZE, Maker, batches, clip_of, held_out, shape_of

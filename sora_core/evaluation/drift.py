@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
-from ..data.reader import Reader
-from ..data.world import Scene
 from ..editing import Clip, continued, extend
 from ..editing.coding import pixels_of
 from ..grid import VideoSize
+from ..perception.reader import Reader
 from ..types import Progress
+from ..world import Scene
 from . import measures
 from .joins import coded_frames, prompt_of, same_subject, second, sized
 from .making import SIZE, Maker, batches, clip_of, held_out

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from ..data.reader import Reader
 from ..editing import Clip, decode, extend, stitch
 from ..editing.extend import Direction
 from ..grid import VideoSize
+from ..perception.reader import Reader
 from ..types import Progress
 from . import measures
 from .joins import Join, coded_frames, measure_join, prompt_of, same_subject, second, sized

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.reader import Reader
 from ..editing import Clip, fill
 from ..grid import VideoSize
+from ..perception.reader import Reader
 from ..types import Progress
 from . import measures
 from .joins import Join, coded_frames, edited, measure_join, prompt_of, second, sized, true_track

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..data.reader import Reader
-from ..data.world import Scene, describe
 from ..editing import Edit, stitch
 from ..grid import VideoSize
-from ..training.reader import track_of
+from ..perception.reader import Reader
+from ..world import Scene, describe, track_of
 from . import measures
 from .making import Maker, coded, video_of
 from .statistics import Tally

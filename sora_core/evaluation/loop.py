@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ..data.reader import Reader
 from ..editing import Clip, loop_clip, loop_new
 from ..grid import VideoSize
+from ..perception.reader import Reader
 from ..types import Progress
 from . import measures
 from .joins import Join, coded_frames, edited, measure_join, prompt_of, same_subject, second, sized

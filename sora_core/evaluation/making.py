@@ -11,12 +11,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..data.world import ClipShape, Scene, render, sample_scene
 from ..editing import Codec, Edit, Storyboard
 from ..errors import InputError
 from ..grid import VideoSize
 from ..pipeline import DEFAULTS
 from ..types import Progress
+from ..world import ClipShape, Scene, render, sample_scene
 
 __all__ = ["Maker", "batches", "clip_of", "coded", "held_out", "shape_of", "true_clips", "two_seconds", "video_of"]
 

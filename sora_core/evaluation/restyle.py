@@ -9,14 +9,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ..data.reader import Reader
-from ..data.world import Scene, elsewhere
 from ..editing import Clip, restyle
 from ..editing.restyle import DENOISE
 from ..grid import VideoSize
 from ..media import contact_sheet
-from ..text import words
+from ..perception.reader import Reader
 from ..types import Progress
+from ..world import Scene, elsewhere, words
 from . import measures
 from .joins import coded_frames, edited, prompt_of, true_track
 from .making import SIZE, Maker, batches, clip_of, held_out, video_of

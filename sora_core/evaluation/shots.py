@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.reader import Reader
-from ..data.world import Scene
 from ..editing import Shot, stitch, storyboard
 from ..grid import VideoSize
+from ..perception.reader import Reader
 from ..types import Progress
+from ..world import Scene
 from . import measures
 from .joins import coded_frames, prompt_of, same_subject, sized
 from .making import SIZE, Maker, batches, clip_of, held_out, video_of

@@ -14,14 +14,14 @@ from typing import Any
 
 from torch import Tensor
 
-from ..data.reader import Reader
-from ..data.world import Scene, attributes, describe
 from ..errors import InputError
 from ..grid import VideoSize
 from ..media import contact_sheet
-from ..text.expand import expand
-from ..text.understand import understand
+from ..perception.reader import Reader
 from ..types import Progress
+from ..world import Scene, attributes, describe
+from ..world.expand import expand
+from ..world.understand import understand
 from .making import SIZE, Maker, coded, held_out, true_clips
 from .statistics import Tally, report
 

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from .. import pipeline
 from ..data.clips import Shard, scenes_of
-from ..data.world import describe
 from ..vae import BundledCodec
+from ..world import describe
 from .codec import CodecLoss, reconstruction
 from .loop import step_generator
 from .recycling import sampled_again

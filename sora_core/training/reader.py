@@ -20,12 +20,10 @@ import torch.nn.functional as nn_f
 from torch import Tensor
 
 from ..data.clips import Shard, save_shard, scenes_of
-from ..data.reader import ATTRIBUTES, FRAMES, STEP, Reader, ReaderConfig, save_reader, to_read
-from ..data.world import Scene, attributes
-from ..data.world.camera import camera_at
-from ..data.world.motion import poses
+from ..perception.reader import ATTRIBUTES, FRAMES, STEP, Reader, ReaderConfig, save_reader, to_read
 from ..types import Progress
 from ..vae.base import CausalCodec
+from ..world import Scene, attributes, track_of
 from .loop import Recipe, Trainer, step_generator
 
 __all__ = ["ReaderLoss", "decode_shard", "train_reader"]
@@ -163,13 +161,6 @@ def answers_of(scene: Scene) -> list[int]:
     if scene.next_setting is not None:
         unasked |= {"colour", "ground", "light", "style"}
     return [UNASKED if name in unasked else values.index(facts[name]) for name, values in ATTRIBUTES.items()]
-
-
-def track_of(scene: Scene, times: Tensor, aspect: float) -> Tensor:
-    """Picture fractions [times,2] of the only object's middle; NaN where there are several."""
-    if len(scene.things) > 1:
-        return torch.full((len(times), 2), torch.nan)
-    return camera_at(scene, times).project(poses(scene, times).centers, aspect)[0][:, 0].float()
 
 
 @torch.no_grad()

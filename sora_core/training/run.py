@@ -24,7 +24,6 @@ from .. import checkpoints
 from ..data.clips import ClipKind, Shard, open_shards, render_shard
 from ..data.latents import encode_shard, wordings
 from ..data.packs import GroupSpec, PackSource
-from ..data.world import describe, sample_scene
 from ..dit import DiT, DiTConfig
 from ..errors import InputError
 from ..pipeline import load_bundled, load_codec
@@ -32,6 +31,7 @@ from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
 from ..types import Progress
 from ..vae import BundledCodec, CodecConfig
+from ..world import describe, sample_scene
 from .codec import CodecLoss, measure_latents
 from .decoder import DecoderLoss, blended, made_again
 from .loop import Recipe, Trainer, matrices_in

@@ -22,7 +22,7 @@ sys.argv = ["main.py", "--cpu"]
 import comfy.options
 comfy.options.enable_args_parsing()
 import comfy.ops, torch
-from sora_nodes.sora_core.evaluation import peers
+from sora_nodes.sora_core.bench import peers
 torch.set_grad_enabled(False)
 torch.manual_seed(0)
 def say(made, expected):

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from sora_nodes.sora_core.bench import peers
 from sora_nodes.sora_core.diffusion import cfg, sample
 from sora_nodes.sora_core.diffusion.schedule import schedule
 from sora_nodes.sora_core.dit import ClipGrid, DiTConfig
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser
-from sora_nodes.sora_core.evaluation import peers
 from sora_nodes.sora_core.text.umt5 import UMT5Config
 from sora_nodes.sora_core.types import LatentState
 from sora_nodes.sora_core.vae.wan21 import Wan21Config

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from .. import checkpoints
 from ..errors import InputError
-from ..text import words
+from ..world import words
 
 __all__ = ["ATTRIBUTES", "Reader", "ReaderConfig", "Reading", "load_reader", "save_reader", "to_read"]
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from ...text.words import COLOURS, GROUND_PHRASES, LIGHT_PHRASES, SHAPE_WORDS, SINGLE_MOTIONS, STYLE_PHRASES
 from .scene import FAMILIES, Scene, Setting, Thing, View
+from .words import COLOURS, GROUND_PHRASES, LIGHT_PHRASES, SHAPE_WORDS, SINGLE_MOTIONS, STYLE_PHRASES
 
 HELD_OUT_PERCENT = 8
 WEIGHTS: dict[str, float] = {

@@ -1,17 +1,17 @@
-"""What our nodes ask of ComfyUI's MODEL, CLIP and VAE. With the other files `comfy_*.py` this alone imports
+"""What our nodes ask of ComfyUI's MODEL, CLIP and VAE. With the other files of this folder this alone imports
 `comfy.*`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .comfy_model import sora_patcher
-from .comfy_sampling import for_latent, patched, progress_bar, ring_time, sample
-from .comfy_text import encode, is_sora_clip, sora_clip
-from .comfy_vae import SoraVAE, codec_of, geometry_of
+from .model import sora_patcher
+from .sampling import for_latent, patched, progress_bar, ring_time, sample
+from .text import encode, is_sora_clip, sora_clip
+from .vae import SoraVAE, codec_of, geometry_of
 
 if TYPE_CHECKING:
-    from ..sora_core.pipeline import SoraModel
+    from ...sora_core.pipeline import SoraModel
 
 __all__ = [
     "codec_of", "encode", "for_latent", "geometry_of", "is_sora_clip", "native", "patched", "progress_bar",

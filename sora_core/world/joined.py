@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...text.words import GROUND_PHRASES, LIGHT_PHRASES
 from .change import SECONDS, share_of_next
 from .describe import describe
 from .render import frame_times, render
 from .sampling import is_held_out, sample_scene
 from .scene import ClipShape, Scene, Setting
 from .truth import FIRST, truth
+from .words import GROUND_PHRASES, LIGHT_PHRASES
 
 __all__ = ["JOINED", "Joined", "elsewhere", "join_captions", "render_joined", "sample_joined", "things_joined"]
 

@@ -25,18 +25,18 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
 from torch import Tensor
 
-from ..sora_core.diffusion import shift_for_tokens, span_prompts
-from ..sora_core.diffusion.parametrization import denoised_from, level_at
-from ..sora_core.dit import DiT, DiTConfig
-from ..sora_core.dit.denoiser import DiTDenoiser, prompts
-from ..sora_core.errors import InputError
-from ..sora_core.grid import Geometry, positions
-from ..sora_core.pipeline import DEFAULTS, SoraModel
-from ..sora_core.types import Denoiser
-from .preview import rgb_factors
+from ...sora_core.diffusion import shift_for_tokens, span_prompts
+from ...sora_core.diffusion.parametrization import denoised_from, level_at
+from ...sora_core.dit import DiT, DiTConfig
+from ...sora_core.dit.denoiser import DiTDenoiser, prompts
+from ...sora_core.errors import InputError
+from ...sora_core.grid import Geometry, positions
+from ...sora_core.pipeline import DEFAULTS, SoraModel
+from ...sora_core.types import Denoiser
+from ..preview import rgb_factors
 
 if TYPE_CHECKING:
-    from ..sora_core.vae import CausalCodec
+    from ...sora_core.vae import CausalCodec
 
 __all__ = ["DTYPE", "TIME", "HostLayers", "LatentTime", "SoraBase", "SoraConfig", "SoraTransformer", "sora_patcher"]
 

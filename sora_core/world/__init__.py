@@ -11,7 +11,7 @@ from .joined import JOINED, Joined, elsewhere, join_captions, render_joined, sam
 from .render import render
 from .sampling import is_held_out, sample_scene
 from .scene import FAMILIES, ClipShape, Scene, Setting, Thing, View
-from .truth import Truth, truth
+from .truth import Truth, track_of, truth
 
 __all__ = [
     "FAMILIES",
@@ -34,5 +34,6 @@ __all__ = [
     "sample_joined",
     "sample_scene",
     "things_joined",
+    "track_of",
     "truth",
 ]

@@ -14,12 +14,12 @@ import torch
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 from torch import Tensor
 
-from ..sora_core.errors import InputError
-from ..sora_core.pipeline import SoraModel
-from ..sora_core.text.encoder import TextConfig, TextEncoder
-from ..sora_core.text.tokenizer import PAD, UNKNOWN, WordTokenizer, split_words
-from .comfy_model import DTYPE, HostLayers
-from .saved_models import CONFIG
+from ...sora_core.errors import InputError
+from ...sora_core.pipeline import SoraModel
+from ...sora_core.text.encoder import TextConfig, TextEncoder
+from ...sora_core.text.tokenizer import PAD, UNKNOWN, WordTokenizer, split_words
+from ..saved_models import CONFIG
+from .model import DTYPE, HostLayers
 
 __all__ = ["MARK", "encode", "is_sora_clip", "sora_clip"]
 

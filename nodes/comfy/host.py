@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import folder_paths
 from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
 
-from ..runtime.video import memory_video
-from ..sora_core.errors import InputError
-from .saved_models import is_saved_model
+from ...runtime.video import memory_video
+from ...sora_core.errors import InputError
+from ..saved_models import is_saved_model
 
 if TYPE_CHECKING:
-    from ..sora_core.types import Progress
+    from ...sora_core.types import Progress
 
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
@@ -99,13 +99,13 @@ def stream_source(video: Any) -> str | BytesIO:
 
 def progress() -> Progress:
     """Tells the person how far this node is; raises the host's own exception when they stop it."""
-    from .comfy_objects import progress_bar
+    from .objects import progress_bar
 
     return progress_bar()
 
 
 def models() -> ModuleType:
     """What knows ComfyUI's own MODEL, CLIP and VAE."""
-    from . import comfy_objects
+    from . import objects
 
-    return comfy_objects
+    return objects

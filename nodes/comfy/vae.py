@@ -11,10 +11,10 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..sora_core.errors import InputError
-from ..sora_core.grid import Geometry
-from ..sora_core.pipeline import SoraModel
-from .comfy_model import DTYPE
+from ...sora_core.errors import InputError
+from ...sora_core.grid import Geometry
+from ...sora_core.pipeline import SoraModel
+from .model import DTYPE
 
 __all__ = ["SoraVAE", "codec_of", "geometry_of"]
 

@@ -19,13 +19,13 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ..sora_core.diffusion import anchor, ring, shift_for_tokens
-from ..sora_core.errors import InputError
-from ..sora_core.pipeline import DEFAULTS
-from ..sora_core.types import Denoiser, Progress
-from .comfy_model import TIME, LatentTime, SoraBase
-from .comfy_text import MARK
-from .preview import moving_preview
+from ...sora_core.diffusion import anchor, ring, shift_for_tokens
+from ...sora_core.errors import InputError
+from ...sora_core.pipeline import DEFAULTS
+from ...sora_core.types import Denoiser, Progress
+from ..preview import moving_preview
+from .model import TIME, LatentTime, SoraBase
+from .text import MARK
 
 __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
 

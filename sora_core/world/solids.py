@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...text.words import COLOURS
 from .marks import bite_radius
 from .motion import poses
 from .scene import Scene
 from .setting import RGB
 from .shapes import WALL, Vec
+from .words import COLOURS
 
 WALL_AT = 0.85
 """How far before the middle the wall stands."""

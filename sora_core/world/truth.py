@@ -71,3 +71,10 @@ def _distance(solid: Solid, camera: Camera, d: Vec) -> Tensor:
     away = camera.eye - solid.center
     o = solid.into(turn, Vec(*(away[:, i : i + 1].expand_as(d.x) for i in range(3))))
     return hit(solid.shape, solid.radius, o, solid.into(turn, d)).t
+
+
+def track_of(scene: Scene, times: Tensor, aspect: float) -> Tensor:
+    """Picture fractions [times,2] of the only object's middle; NaN where there are several."""
+    if len(scene.things) > 1:
+        return torch.full((len(times), 2), torch.nan)
+    return camera_at(scene, times).project(poses(scene, times).centers, aspect)[0][:, 0].float()

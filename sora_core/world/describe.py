@@ -1,6 +1,6 @@
 """Scenes to words: facts, captions, captions by span."""
 
-from ...text.captions import Facts, ThingFacts, caption, change_clause
+from .captions import Facts, ThingFacts, caption, change_clause
 from .scene import Scene, Setting, Thing, View
 
 

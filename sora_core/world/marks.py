@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from ...text.words import COLOURS
 from .motion import poses
 from .scene import Scene
 from .setting import planes
 from .shapes import FAR, Hit, Vec, hit
+from .words import COLOURS
 
 STROKE = 0.34
 """Half of the stroke's width in world units."""

@@ -1,0 +1,1 @@
+"""What the nodes ask of ComfyUI; the only modules that import `comfy`."""

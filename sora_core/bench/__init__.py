@@ -1,0 +1,1 @@
+"""Speed and memory beside another implementation's on the same weights."""

@@ -1,0 +1,1 @@
+"""What looks at clips: the classifier of their attributes."""

@@ -1,0 +1,114 @@
+"""From a prompt to a file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from ..diffusion import (
+    draw_noise,
+)
+from ..errors import InputError
+from ..grid import VideoSize, frames_for, plan
+from ..media import VideoWriter, check_output, write_image
+from ..types import Progress
+from ..world.expand import known_summary, unknown_words
+from .limits import check_device, check_memory
+from .model import SoraModel, load_bundled
+from .sampling import decode_stream, empty_state, encode_text, sample
+from .settings import DEFAULTS
+
+__all__ = ["GenerateResult", "check_prompt", "generate"]
+
+METADATA_KEY = "sora"
+"""in files made by `generate`: prompt and settings as JSON; the keys of ComfyUI's graph stay free"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateResult:
+    """What was made: the file, its size, and the seconds each part took."""
+
+    path: Path
+    size: VideoSize
+    seconds_taken: dict[str, float]
+
+
+def check_prompt(prompt: str, warn: Callable[[str], None] | None) -> None:
+    """Raises InputError for an empty prompt; warns of words that the bundled model does not know."""
+    if not prompt.strip():
+        raise InputError(
+            "the prompt is empty; say what to show, such as 'a red ball rolls to the left on snow at sunset'"
+        )
+    unknown = unknown_words(prompt)
+    if unknown and warn is not None:
+        warn(f"the bundled model does not know {', '.join(repr(word) for word in unknown)}; {known_summary()}")
+
+
+def generate(
+    prompt: str,
+    *,
+    out: Path,
+    negative: str = DEFAULTS.negative,
+    seconds: float = DEFAULTS.seconds,
+    size: tuple[int, int] = DEFAULTS.size,
+    fps: float = DEFAULTS.fps,
+    steps: int = DEFAULTS.steps,
+    cfg: float = DEFAULTS.cfg,
+    seed: int = DEFAULTS.seed,
+    model: SoraModel | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> GenerateResult:
+    """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it
+    cannot end well.
+
+    The bundled weights are loaded to `device` where no `model` is given.
+    """
+    taken: dict[str, float] = {}
+    began = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal began
+        taken[name], began = time.perf_counter() - began, time.perf_counter()
+
+    check_prompt(prompt, warn)
+    asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
+    check_output(out, asked)
+    model = model or load_bundled(device=check_device(device))
+    grid = plan(asked, model.geometry)
+    check_memory(model, grid)
+    lap("load")
+    context = encode_text(model, [prompt])
+    against = encode_text(model, [negative]) if negative.strip() else None
+    lap("text")
+    noise = draw_noise(grid.shape, seed)
+    state = empty_state(grid, model.geometry)
+    latent = sample(
+        model, state, context, noise=noise, negative=against, steps=steps, cfg=cfg, fps=fps, progress=progress
+    )
+    lap("sample")
+    made_with = dict(
+        prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps, steps=steps, cfg=cfg, seed=seed
+    )
+    _save(model, latent, asked, out, {METADATA_KEY: json.dumps(made_with)})
+    lap("decode and save")
+    return GenerateResult(path=out, size=asked, seconds_taken=taken)
+
+
+def _save(model: SoraModel, latent: Tensor, asked: VideoSize, out: Path, metadata: dict[str, str]) -> None:
+    """Stream a latent into a file of the size asked for; the file tells what it was made with."""
+    chunks = (chunk[..., : asked.height, : asked.width] for chunk in decode_stream(model.codec, latent))
+    if asked.frames == 1:
+        write_image(out, next(chunks)[:, :, :1], metadata=metadata)
+        return
+    left = asked.frames
+    with VideoWriter(out, asked.height, asked.width, asked.fps, metadata=metadata) as writer:
+        for chunk in chunks:
+            writer.write(chunk[:, :, :left])
+            left -= min(left, chunk.shape[2])

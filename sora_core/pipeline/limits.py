@@ -1,0 +1,90 @@
+"""What a run takes in memory and time, and what the machine has."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ..errors import InputError, ResourceError
+from ..files import size_text
+from ..grid import LatentGrid
+from .model import SoraModel
+from .sampling import CHUNK, denoiser, empty_state
+from .settings import DEFAULTS
+
+__all__ = ["check_device", "check_memory", "memory_estimate", "time_estimate"]
+
+TIMED = 1024
+"""tokens at most of the step that is run to say how long sampling takes"""
+TIMED_WORK = 5 * 10**11
+"""multiplications at most of that step, down to an eighth of those tokens: a network of billions of weights is timed
+on fewer"""
+
+
+def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
+    """Bytes that sampling and decoding a grid take beyond the weights, from above."""
+    config = model.dit.config
+    step = (
+        2 * grid.tokens * (config.width * 12 + config.mlp_width * 2) * model.dit.patch_embedding.weight.element_size()
+    )
+    channels, t, h, w = grid.shape
+    factor = model.geometry.space_factor
+    decode = min(t, CHUNK) * h * w * factor * factor // 16 * 192 * 4 * 6
+    return step + decode + channels * t * h * w * 4 * 8
+
+
+@torch.no_grad()
+def time_estimate(model: SoraModel, grid: LatentGrid, *, steps: int = DEFAULTS.steps) -> float:
+    """Seconds that sampling a grid takes here and now: one guided step of as many tokens is run.
+
+    Beyond TIMED tokens, or TIMED_WORK, the step is shorter, and scaled by the multiplications that it leaves out.
+    """
+    config = model.dit.config
+    weights = sum(weight.numel() for weight in model.dit.blocks.parameters())
+    tokens = min(grid.tokens, TIMED, max(TIMED // 8, TIMED_WORK // weights))
+    p, q, r = config.patch
+    strip = replace(grid, shape=(config.channels, p, q, r * tokens))
+    state = empty_state(strip, model.geometry, batch=2).to(model.device)
+    context = torch.ones(2, config.text_tokens, config.text_width, device=model.device)
+    network = denoiser(model, state, grid.asked.fps)
+    taken = 0.0
+    for _ in range(2):  # the first call prepares what later ones find
+        began = time.perf_counter()
+        network(state.latent, torch.ones(2, device=model.device), state.mask, context).sum().item()
+        taken = time.perf_counter() - began
+    work, timed = (n * (weights + 2 * n * config.width * config.depth) for n in (grid.tokens, tokens))
+    return steps * taken * work / timed
+
+
+def check_memory(model: SoraModel, grid: LatentGrid) -> None:
+    """Raises ResourceError, with the estimate, where a grid is beyond the machine; nothing has been allocated yet."""
+    need = memory_estimate(model, grid)
+    free = _free_memory(model.device)
+    if free is not None and need > free:
+        raise ResourceError(
+            f"{grid.asked} needs about {size_text(need)} of memory ({grid.tokens:,} tokens) and {size_text(free)} is"
+            " free; choose a smaller size or fewer seconds"
+        )
+
+
+def check_device(name: str) -> torch.device:
+    """The device of that name. Raises InputError for one that is not here, or that this torch was not built for."""
+    try:
+        return torch.empty(1, device=name).device
+    except (AssertionError, RuntimeError) as error:  # torch has no error of its own for it
+        here = "cpu and cuda" if torch.cuda.is_available() else "cpu"
+        raise InputError(f"there is no device {name!r} here; this torch can use {here}") from error
+
+
+def _free_memory(device: torch.device) -> int | None:
+    """Free bytes where the model runs, or None where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None

@@ -1,0 +1,121 @@
+"""A model ready to sample, and loading it from files.
+
+Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width, S text tokens, D text width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import checkpoints, open_weights
+from ..dit import DiT, DiTConfig
+from ..grid import Geometry
+from ..text.encoder import TextConfig, TextEncoder
+from ..text.tokenizer import WordTokenizer
+from ..vae import BundledCodec, CausalCodec, CodecConfig
+from .settings import DEFAULTS
+
+__all__ = ["SoraModel", "load_bundled", "load_codec", "load_open"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoraModel:
+    """A model ready to sample: the bundled one, or published weights."""
+
+    codec: CausalCodec
+    text: nn.Module
+    """[B,S] tokens -> [B,S,D] features"""
+    tokenizer: Callable[[Sequence[str]], Tensor]
+    dit: DiT
+    low: DiT | None = None
+    """a second expert, for noise levels below `low_from`"""
+    low_from: float = 0.0
+    low_cfg: float | None = None
+    """guidance of the second expert, where it has its own"""
+    shift: float | None = None
+    """of the schedule; None: by the number of tokens"""
+    cfg_interval: tuple[float, float] = DEFAULTS.cfg_interval
+    ring: bool = False
+    """samples every clip as a loop"""
+    cache: float = 0.0
+    """threshold of the feature cache; 0 runs the network at every step"""
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.codec.geometry
+
+    @property
+    def device(self) -> torch.device:
+        return self.dit.patch_embedding.weight.device
+
+
+def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cpu") -> SoraModel:
+    """The bundled weights (or another set of the same kind in `folder`). Raises CheckpointError for a damaged file."""
+    folder = folder or Path(str(files(__package__.rpartition(".")[0]) / "weights"))
+    codec = load_codec(folder / "codec.safetensors", device=device)
+    with torch.device("meta"):
+        text = TextEncoder(TextConfig(**_config(folder / "text.safetensors")))
+        dit = DiT(DiTConfig(**_config(folder / "transformer.safetensors")))
+    _fill(text, folder / "text.safetensors", device)
+    _fill(dit, folder / "transformer.safetensors", device)
+    return SoraModel(
+        codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, text.config.tokens), dit=dit
+    )
+
+
+def load_open(
+    *,
+    transformer: Path,
+    codec: Path,
+    text: Path,
+    low: Path | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+) -> SoraModel:
+    """Published weights (the Wan family) from their files; `low` is the low-noise expert of Wan 2.2 A14B.
+
+    Raises CheckpointError or ResourceError, naming the file, for what does not fit or does not fit into memory.
+    """
+    open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device)
+    dit = open_weights.load_transformer(transformer, dtype=dtype, device=device)
+    settings = open_weights.published(dit.config, two_experts=low is not None)
+    encoder, table = open_weights.load_text_encoder(text, dtype=dtype, device=device)
+    return SoraModel(
+        codec=open_weights.load_codec(codec, dtype=dtype, device=device),
+        text=open_weights.OpenText(encoder),
+        tokenizer=open_weights.OpenTokens(table),
+        dit=dit,
+        low=open_weights.load_transformer(low, dtype=dtype, device=device) if low else None,
+        low_from=settings.boundary or 0.0,
+        low_cfg=settings.cfg_low,
+        shift=settings.shift,
+        cfg_interval=(0.0, 1.0),
+    )
+
+
+def load_codec(path: Path, *, device: torch.device | str = "cpu") -> BundledCodec:
+    """A codec of the bundled kind."""
+    with torch.device("meta"):
+        codec = BundledCodec(CodecConfig(**_config(path)))
+    _fill(codec, path, device)
+    return codec
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """The config in a file; JSON has lists where the dataclasses have tuples."""
+    config = checkpoints.read_header(path).config
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+
+
+def _fill(module: torch.nn.Module, path: Path, device: torch.device | str) -> None:
+    """Weights into a module made on the meta device, float32, ready for use."""
+    module.to_empty(device=device)
+    checkpoints.load_into(module, checkpoints.load(path).tensors)
+    module.eval().requires_grad_(False)
