@@ -11,7 +11,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKS = ("sora_core", "runtime", "nodes", "commands")
 LINE = [
-    *["errors", "types", "grid", "files", "checkpoints", "layers", "diffusion", ("text", "vae", "dit"), "open_weights"],
+    *[
+        "errors",
+        "types",
+        "grid",
+        "files",
+        "memory",
+        "checkpoints",
+        "layers",
+        "diffusion",
+        ("text", "vae", "dit"),
+        "open_weights",
+    ],
     *["media", "editing", "world", "perception", "safety", "pipeline", "data", "training", ("evaluation", "bench")],
 ]
 RANK = {name: rank for rank, step in enumerate(LINE) for name in ([step] if isinstance(step, str) else step)}

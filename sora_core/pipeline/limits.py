@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from ..errors import InputError, ResourceError
 from ..files import size_text
 from ..grid import LatentGrid
+from ..memory import free_memory
 from .model import SoraModel
 from .sampling import CHUNK, denoiser, empty_state
 from .settings import DEFAULTS
@@ -83,8 +83,4 @@ def _free_memory(device: torch.device) -> int | None:
     """Free bytes where the model runs, or None where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
+    return free_memory()
