@@ -8,8 +8,8 @@ import pytest
 import torch
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser, experts
-from sora_nodes.sora_core.layers import fused
 from sora_nodes.sora_core.layers.attention import attend
+from sora_nodes.sora_core.layers.kernels import cpu
 from sora_nodes.sora_core.types import Denoiser
 
 CONFIG = DiTConfig(width=128, depth=2, heads=1, mlp_width=96, text_width=16, text_tokens=24)
@@ -76,7 +76,7 @@ def test_attention_in_blocks_is_attention(keys: int, biased: bool) -> None:
 
 
 @pytest.mark.skipif(
-    not fused.onednn(), reason="this processor or torch has no products of bfloat16 to lay weights out for"
+    not cpu.onednn(), reason="this processor or torch has no products of bfloat16 to lay weights out for"
 )
 def test_weights_that_were_laid_out_are_the_same_weights(dit: DiT) -> None:
     plain = deepcopy(dit).bfloat16()

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from sora_nodes.sora_core.dit.config import DiTConfig
 from sora_nodes.sora_core.dit.model import DiT
 from sora_nodes.sora_core.errors import CheckpointError, ResourceError
-from sora_nodes.sora_core.layers import fused
 from sora_nodes.sora_core.layers.eight_bit import widened
+from sora_nodes.sora_core.layers.kernels import cpu
 from sora_nodes.sora_core.open_weights import files
 from sora_nodes.sora_core.open_weights.keys import renamed
 from sora_nodes.sora_core.open_weights.load import check_fits, load_codec, load_open, load_transformer
@@ -99,7 +99,7 @@ def shards(folder: Path, tensors: Tensors) -> Path:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_the_type_of_the_file_is_kept(tmp_path: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "products", lambda dtype: True)
+    monkeypatch.setattr(cpu, "products", lambda dtype: True)
     tensors = {name: value.to(dtype) for name, value in transformer().items()}
     model = load_open(write(tmp_path / "wan.safetensors", tensors))
     assert model.dtype == dtype
@@ -118,7 +118,7 @@ def test_the_type_of_the_file_is_kept(tmp_path: Path, dtype: torch.dtype, monkey
 def test_a_processor_without_products_of_a_type_takes_the_next_best(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: torch.dtype, known: set[torch.dtype], computed: torch.dtype
 ) -> None:
-    monkeypatch.setattr(fused, "products", lambda dtype: dtype in known)
+    monkeypatch.setattr(cpu, "products", lambda dtype: dtype in known)
     path = write(tmp_path / "wan.safetensors", {name: value.to(file) for name, value in transformer().items()})
     model = load_open(path)
     assert {p.dtype for p in model.module.parameters()} == {model.dtype} == {computed}
@@ -132,7 +132,7 @@ def test_a_processor_without_products_of_a_type_takes_the_next_best(
 
 
 @pytest.mark.skipif(
-    not (MAPS.exists() and fused.onednn()), reason="needs a list of mapped files, and products of bfloat16"
+    not (MAPS.exists() and cpu.onednn()), reason="needs a list of mapped files, and products of bfloat16"
 )
 def test_a_file_is_mapped_until_its_weights_are_laid_out(tmp_path: Path) -> None:
     path = write(tmp_path / "wan.safetensors", {name: value.bfloat16() for name, value in transformer().items()})
@@ -156,7 +156,7 @@ def test_eight_bits_are_widened_exactly() -> None:
 def test_eight_bits_stay_eight_bits_and_are_widened_in_use(
     tmp_path: Path, scaled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fused, "products", lambda dtype: True)
+    monkeypatch.setattr(cpu, "products", lambda dtype: True)
     tensors = transformer()
     packed, scales = {}, {}
     for name, value in tensors.items():

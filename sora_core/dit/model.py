@@ -29,11 +29,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from ..layers import fused
+from ..layers import kernels
 from ..layers.attention import cross_attention, self_attention
-from ..layers.modulation import gated, modulated, sinusoid
+from ..layers.modulation import sinusoid
 from ..layers.packing import Group, Layout, patchify, tokens_of, unpatchify
-from ..layers.rotary import apply_rotary, rotary_table
+from ..layers.rotary import Rotation, rotary_table
 from .config import DiTConfig
 from .positions import GRID_FEATURES, grid_features, index_coordinates, metric_coordinates
 
@@ -83,9 +83,9 @@ class Plan:
     features: Tensor | None
 
     @cached_property
-    def turn(self) -> Tensor:
-        """The rotation of each pair of features as complex numbers, [L,1,K/2]."""
-        return torch.complex(self.cos, self.sin)
+    def rotation(self) -> Rotation:
+        """Where each token is, as its queries and keys are turned."""
+        return Rotation(cos=self.cos, sin=self.sin)
 
 
 def padded_once(context_BSD: Tensor, tokens: int) -> tuple[Tensor, Tensor | None]:
@@ -122,19 +122,13 @@ class Attention(nn.Module):
     def normed(self, norm: nn.Module, x_LD: Tensor, plan: Plan | None = None) -> Tensor:
         """Queries or keys behind their norm, and turned by position where a plan is given: [L,N,K]. x may be
         overwritten."""
-        if fused.usable(x_LD) and type(norm) is nn.RMSNorm:
-            return fused.rms_norm(x_LD, norm.weight, norm.eps or 0.0, self.heads, plan.turn if plan else None)
-        x_LNK = self.split(norm(x_LD))
-        return apply_rotary(x_LNK, plan.cos, plan.sin) if plan else x_LNK
+        return kernels.of(x_LD).normed(norm, x_LD, self.heads, plan.rotation if plan else None)
 
     def over_itself(self, x_LD: Tensor, plan: Plan) -> Tensor:
         """Each clip attends to itself."""
-        q, k, v = (
-            self.normed(self.norm_q, self.q(x_LD), plan),
-            self.normed(self.norm_k, self.k(x_LD), plan),
-            self.split(self.v(x_LD)),
-        )
+        q, k, v = kernels.of(x_LD).linears((self.q, self.k, self.v), x_LD)
         del x_LD  # else it waits for attention to end
+        q, k, v = self.normed(self.norm_q, q, plan), self.normed(self.norm_k, k, plan), self.split(v)
         return self.o(self_attention(q, k, v, plan.layout.alike).flatten(1))
 
     def over_text(self, x_LD: Tensor, text: BlockText, plan: Plan) -> Tensor:
@@ -162,13 +156,34 @@ class Block(nn.Module):
         self.modulation = nn.Parameter(torch.randn(1, 6, config.width) / config.width**0.5)
 
     def forward(self, x_LD: Tensor, time_R6D: Tensor, text: BlockText, plan: Plan) -> Tensor:
-        layout = plan.layout
+        fast, layout = kernels.of(x_LD), plan.layout
         table = (self.modulation.to(time_R6D) + time_R6D).unbind(1)
-        h = self.self_attn.over_itself(modulated(x_LD, table[0], table[1], layout, self.eps), plan)
-        x_LD = gated(x_LD, h, table[2], layout)
+        h = self.self_attn.over_itself(fast.modulated(x_LD, table[0], table[1], layout, self.eps), plan)
+        x_LD = fast.gated(x_LD, h, table[2], layout)
         x_LD = x_LD + self.cross_attn.over_text(self.norm3(x_LD), text, plan)
-        h = modulated(x_LD, table[3], table[4], layout, self.eps)
-        return gated(x_LD, fused.gelu_mlp(self.ffn, h) if fused.usable(h) else self.ffn(h), table[5], layout)
+        h = fast.mlp(self.ffn, fast.modulated(x_LD, table[3], table[4], layout, self.eps))
+        return fast.gated(x_LD, h, table[5], layout)
+
+
+class FreshText(Sequence[BlockText]):
+    """The text for every block, made where it is used: on a card that costs less than the memory to keep it.
+
+    embedded: [B,S,D], whose last token stands for all padding up to `tokens`.
+    """
+
+    def __init__(self, blocks: nn.ModuleList, embedded_BSD: Tensor, tokens: int) -> None:
+        self.blocks, self.embedded, self.tokens = blocks, embedded_BSD, tokens
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __getitem__(self, i: Any) -> Any:
+        k, v, _ = self.blocks[i].cross_attn.text(self.embedded, None)
+        return BlockText(self.filled(k), self.filled(v))
+
+    def filled(self, x_BSNK: Tensor) -> Tensor:
+        missing = self.tokens - x_BSNK.shape[1]
+        return torch.cat([x_BSNK, x_BSNK[:, -1:].expand(-1, missing, -1, -1)], 1) if missing else x_BSNK
 
 
 class Head(nn.Module):
@@ -183,7 +198,7 @@ class Head(nn.Module):
 
     def forward(self, x_LD: Tensor, time_RD: Tensor, plan: Plan) -> Tensor:
         shift, scale = (self.modulation.to(time_RD) + time_RD[:, None]).unbind(1)
-        return self.head(modulated(x_LD, shift, scale, plan.layout, self.eps))
+        return self.head(kernels.of(x_LD).modulated(x_LD, shift, scale, plan.layout, self.eps))
 
 
 class DiT(nn.Module):
@@ -216,12 +231,12 @@ class DiT(nn.Module):
             nn.init.zeros_(block.cross_attn.o.weight)  # type: ignore[union-attr, arg-type]
 
     def laid_out(self) -> DiT:
-        """Itself, on a CPU in bfloat16 with the weights of its blocks as products read them: else they are reordered
-        at every call.
+        """Itself with the weights of its blocks as the device's products read them: else a CPU reorders bfloat16 at
+        every call.
 
-        They then lie in memory once, and a file they were mapped from is let go. Elsewhere nothing changes.
+        They then lie in memory once, and a file they were mapped from is let go.
         """
-        if fused.lay_out(self.blocks):
+        if kernels.for_device(self.patch_embedding.weight.device).lay_out(self.blocks):
             for weight in self.parameters():
                 weight.data = weight.data if weight.is_mkldnn else weight.data.clone()
         return self
@@ -252,11 +267,11 @@ class DiT(nn.Module):
         layout = Layout.of(groups, masks).to(device)
         return Plan(layout=layout, cos=cos, sin=sin, features=torch.cat(features).to(device) if features else None)
 
-    def text(self, context_BSD: Tensor) -> list[BlockText]:
+    def text(self, context_BSD: Tensor) -> TextKV:
         """Keys and values of the text for every block; the text is zero-padded to `text_tokens`.
 
-        Padding tokens are all alike, so for inference one stands for them all, with the logarithm of their number on
-        its scores.
+        Padding tokens are all alike, so for inference one stands for them all: with the logarithm of their number on
+        its scores, or repeated where keys and values are made.
         """
         b, s, d = context_BSD.shape
         if d != self.config.text_width or s > self.config.text_tokens:
@@ -264,11 +279,14 @@ class DiT(nn.Module):
                 f"text features must be [B, at most {self.config.text_tokens}, {self.config.text_width}], not"
                 f" {list(context_BSD.shape)}"
             )
-        if fused.usable(context_BSD):
-            padded, bias = padded_once(context_BSD, self.config.text_tokens)
+        fast, tokens = kernels.of(context_BSD), self.config.text_tokens
+        if fast.pads_by_weight or not fast.keeps_text:
+            padded, bias = padded_once(context_BSD, tokens)
         else:
-            padded, bias = F.pad(context_BSD, (0, 0, 0, self.config.text_tokens - s)), None
+            padded, bias = F.pad(context_BSD, (0, 0, 0, tokens - s)), None
         embedded = self.text_embedding(padded)
+        if not fast.keeps_text:
+            return FreshText(self.blocks, embedded, tokens)
         return [block.cross_attn.text(embedded, bias) for block in self.blocks]  # type: ignore[union-attr, operator]
 
     def embed(self, groups: Sequence[Tensor]) -> Tensor:

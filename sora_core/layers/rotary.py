@@ -6,10 +6,26 @@ have it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
-__all__ = ["apply_rotary", "axis_dims", "rotary_table"]
+__all__ = ["Rotation", "apply_rotary", "axis_dims", "rotary_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """The angle of each pair of features of each token, as cosine and sine [L,1,K/2]."""
+
+    cos: Tensor
+    sin: Tensor
+
+    @cached_property
+    def turn(self) -> Tensor:
+        """The same as complex numbers."""
+        return torch.complex(self.cos, self.sin)
 
 
 def axis_dims(head_dim: int) -> tuple[int, int, int]:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from ..checkpoints import load_into
 from ..dit.model import DiT
 from ..errors import CheckpointError, InputError
-from ..layers import fused
 from ..layers.eight_bit import EightBitOps
+from ..layers.kernels import cpu
 from ..text.pieces import TokenTable
 from ..text.umt5 import UMT5
 from ..vae.wan21 import Wan21Codec
@@ -151,7 +151,7 @@ def computed_in(dtype: torch.dtype, device: torch.device | str) -> torch.dtype:
     that."""
     if torch.device(device).type != "cpu":
         return dtype
-    return next((d for d in (dtype, torch.bfloat16) if fused.products(d)), torch.float32)
+    return next((d for d in (dtype, torch.bfloat16) if cpu.products(d)), torch.float32)
 
 
 def named(dtype: torch.dtype) -> str:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry
-from ..layers import fused
+from ..layers import kernels
 from ..layers.causal import StreamCache, causal_conv
 from .base import CausalCodec
 
@@ -173,13 +173,14 @@ class Resample(nn.Module):
 
 
 def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
-    """conv(silu(norm(x))), causal; on a CPU the norm is written where the convolution reads it."""
-    if not fused.usable(x):
+    """conv(silu(norm(x))), causal; the norm is written where the convolution reads it, if the device can."""
+    fast = kernels.of(x)
+    if not fast.writes_norms:
         return causal_conv(conv, F.silu(norm(x)), cache)
     lone = x.shape[2] == 1 and cache.is_new(conv) and type(conv) is nn.Conv3d
     history = 0 if lone else conv.kernel_size[0] - 1
     padded = cache.room(conv, x, history)
-    fused.norm_silu(x, norm.gamma.flatten(), padded[:, :, history:])
+    fast.norm_silu(x, norm.gamma.flatten(), padded[:, :, history:])
     del x  # it may be the last who holds it, and the convolution needs room
     if lone:  # only silence before it: one slice of the kernel sees anything
         out = clip(F.conv2d(pictures(padded), conv.weight[:, :, -1], conv.bias, padding=conv.padding[1:]), 1)
@@ -190,12 +191,12 @@ def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
 
 
 def norm_conv_out(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
-    """`norm_conv` of one frame to few channels; on a CPU what the frame adds to the next two is remembered instead of
-    the frame."""
-    if not fused.usable(x) or type(conv) is not nn.Conv3d or x.shape[2] != 1:
+    """`norm_conv` to few channels; of a lone frame what it adds to the next two is remembered instead of the frame."""
+    fast = kernels.of(x)
+    if not (fast.writes_norms and fast.by_frame and type(conv) is nn.Conv3d and x.shape[2] == 1):
         return norm_conv(norm, conv, x, cache)
     frame, taps = torch.empty_like(x), conv.kernel_size[0]
-    fused.norm_silu(x, norm.gamma.flatten(), frame)
+    fast.norm_silu(x, norm.gamma.flatten(), frame)
     kernel = torch.cat(conv.weight.flip(2).unbind(2))  # the tap of now first
     shares = F.conv2d(pictures(frame), kernel, padding=conv.padding[1:]).float().unflatten(1, (taps, -1))
     before = cache.recall(conv)
@@ -209,10 +210,10 @@ def norm_conv_out(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor
 def doubled(conv: Any, frames: Tensor) -> Tensor:
     """A 3x3 convolution of pictures [n,C,H,W] twice as large (every pixel four times): [n,C',2H,2W].
 
-    Each of the four pixels sees 2x2 different ones, so on a CPU four 2x2 kernels run on the small picture: 4/9 of the
+    Each of the four pixels sees 2x2 different ones, so four 2x2 kernels can run on the small picture: 4/9 of the
     products.
     """
-    if not fused.usable(frames) or type(conv) is not nn.Conv2d:
+    if not kernels.of(frames).writes_norms or type(conv) is not nn.Conv2d:
         return conv(F.interpolate(frames, scale_factor=2.0, mode="nearest-exact"))
     kernel = conv.weight.float()
     for axis in (2, 3):
@@ -229,7 +230,9 @@ def doubled(conv: Any, frames: Tensor) -> Tensor:
 
 
 def by_frame(layer: Callable[[Tensor, bool], Tensor], x: Tensor, first: bool) -> Tensor:
-    """A part of the codec that keeps the frame rate, frame by frame: the finest grids are what memory is needed for."""
+    """A part of the codec that keeps the frame rate, frame by frame where memory counts: the finest grids need most."""
+    if not kernels.of(x).by_frame:
+        return layer(x, first)
     return torch.cat([layer(frame, first and i == 0) for i, frame in enumerate(x.split(1, 2))], 2)
 
 

@@ -2,8 +2,7 @@
 memory.
 
 Between matrix products a CPU waits for memory, so each part here walks over blocks of tokens that stay in its cache,
-and
-norms take their modulation with them. Used where nothing is differentiated or compiled; `usable` says when.
+and norms take their modulation with them.
 
 Legend: L tokens, D width, N heads, K head dim, R rows of modulation.
 """
@@ -17,20 +16,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = [
-    "LONG",
-    "LaidOutLinear",
-    "Segments",
-    "attention",
-    "gated",
-    "gelu_mlp",
-    "lay_out",
-    "modulated",
-    "norm_silu",
-    "products",
-    "rms_norm",
-    "usable",
-]
+from ..packing import Layout
+from ..rotary import Rotation
+from .plain import Kernels
+
+__all__ = ["CpuKernels", "LaidOutLinear", "lay_out", "onednn", "products"]
 
 Segments = Sequence[tuple[int, int, int]]
 """(first token, end, row) of each stretch of tokens that share a row of modulation"""
@@ -50,9 +40,41 @@ MLP_TOKENS = 512
 """tokens of the MLP at a time: its hidden features are the largest of all"""
 
 
-def usable(x: Tensor) -> bool:
-    """Whether this file's functions may be used for x."""
-    return x.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.is_grad_enabled()
+class CpuKernels(Kernels):
+    """Blocks of tokens that stay in a core's cache."""
+
+    name = "cpu"
+    pads_by_weight = True
+    writes_norms = True
+
+    def modulated(self, x_LD: Tensor, shift_RD: Tensor, scale_RD: Tensor, layout: Layout, eps: float) -> Tensor:
+        if not layout.segments:
+            return super().modulated(x_LD, shift_RD, scale_RD, layout, eps)
+        return modulated(x_LD, shift_RD, scale_RD, layout.segments, eps)
+
+    def gated(self, x_LD: Tensor, update_LD: Tensor, gate_RD: Tensor, layout: Layout) -> Tensor:
+        if not layout.segments:
+            return super().gated(x_LD, update_LD, gate_RD, layout)
+        return gated(x_LD, update_LD, gate_RD, layout.segments)
+
+    def normed(self, norm: nn.Module, x_LD: Tensor, heads: int, rotation: Rotation | None) -> Tensor:
+        if type(norm) is not nn.RMSNorm:
+            return super().normed(norm, x_LD, heads, rotation)
+        return rms_norm(x_LD, norm.weight, norm.eps or 0.0, heads, rotation.turn if rotation else None)
+
+    def mlp(self, mlp: nn.Sequential, x_LD: Tensor) -> Tensor:
+        return gelu_mlp(mlp, x_LD)
+
+    def attention(self, q: Tensor, k: Tensor, v: Tensor, known: Tensor | None, bias_S: Tensor | None) -> Tensor:
+        if q.dtype == torch.bfloat16 and q.shape[1] >= LONG and known is None:
+            return attention(q, k, v, bias_S)
+        return super().attention(q, k, v, known, bias_S)
+
+    def norm_silu(self, x: Tensor, gain_C: Tensor, out: Tensor) -> None:
+        norm_silu(x, gain_C, out)
+
+    def lay_out(self, module: nn.Module) -> bool:
+        return lay_out(module)
 
 
 def blocks(start: int, end: int, width: int) -> Iterator[slice]:
