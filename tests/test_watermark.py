@@ -1,0 +1,107 @@
+"""The watermark: its code corrects, its pattern is found again, its training improves it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.safety import codeword
+from sora_nodes.sora_core.safety.watermark import PILOT, Watermark, WatermarkConfig, load_watermark
+from sora_nodes.sora_core.training.attacks import Attacks, attack, coded, cropped, x264
+from sora_nodes.sora_core.training.pictures import clips, leaves
+from sora_nodes.sora_core.training.watermark import WatermarkTraining, read_training, train
+
+CPU = torch.device("cpu")
+ROOT = Path(__file__).parent.parent
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("message", [0, 1, 0xDEADBEEF, 2**32 - 1])
+def test_seven_flipped_bits_of_a_word_in_each_half_are_corrected_softly(message: int) -> None:
+    sent = codeword.encode(message)
+    noise = torch.randn(64, generator=generator(message)) * 0.2
+    weak = sent.clone()
+    for half in (0, 32):
+        weak[half : half + 7] *= -0.4  # wrong, but unsure
+    assert codeword.decode(weak + noise)[0] == message
+    hard = sent.clone()
+    hard[[0, 9, 20, 33, 40, 63]] *= -1  # three wrong in each half, d = 8
+    assert codeword.decode(hard)[0] == message
+
+
+def test_words_are_eight_apart() -> None:
+    words = codeword.codebook()
+    nearest = (words[1:] != words[:1]).sum(1).min()  # linear: the distance of any two is a weight
+    assert int(nearest) == 8
+
+
+def test_numbers_beyond_32_bits_are_refused() -> None:
+    with pytest.raises(InputError, match="2\\*\\*32"):
+        codeword.encode(2**32)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (90, 160), (256, 192)])
+def test_an_untrained_watermark_is_found_and_keeps_its_psnr(size: tuple[int, int]) -> None:
+    model = Watermark(WatermarkConfig()).eval()
+    picture = leaves(1, max(size), generator(1), CPU)[..., : size[0], : size[1]]
+    bits = codeword.encode(0xC0FFEE)[None]
+    with torch.no_grad():
+        marked = model.mark(picture, bits, psnr=36.0)
+        values, plain = model.read(marked), model.read(picture)
+    assert abs(float(-10 * torch.log10((marked - picture).square().mean())) - 36) < 0.6
+    assert float(((values[0, :PILOT] > 0) == (bits[0] > 0)).float().mean()) > 0.85
+    assert float(values[0, PILOT]) > 4 and abs(float(plain[0, PILOT])) < 4
+
+
+def test_a_known_window_is_read_like_the_whole() -> None:
+    model = Watermark(WatermarkConfig()).eval()
+    picture = leaves(1, 192, generator(2), CPU)
+    with torch.no_grad():
+        marked = model.mark(picture, codeword.encode(5)[None], psnr=36.0)
+        part = marked[..., 19:182, 9:192]
+        z = model.read(part, (19 / 192, 182 / 192, 9 / 192, 1.0))[0, PILOT]
+        astray = model.read(part)[0, PILOT]
+    assert z > 4 > astray
+
+
+def test_coding_loses_more_at_a_coarser_quantiser_and_passes_gradients() -> None:
+    video = clips(2, 2, 32, generator(3), CPU).requires_grad_()
+    errors = [(coded(video, q) - video).square().mean() for q in (10, 24, 38)]
+    assert errors[0] < errors[1] < errors[2]
+    errors[1].backward()
+    assert video.grad is not None and video.grad.abs().sum() > 0
+
+
+def test_x264_gives_back_the_clip_it_was_given() -> None:
+    clip = leaves(1, 47, generator(4), CPU).expand(3, 3, 47, 47)
+    assert x264(clip, 10).shape == clip.shape
+    assert (x264(clip, 10) - clip).abs().mean() < 0.03
+
+
+def test_crops_say_what_is_left() -> None:
+    video = torch.arange(100.0).expand(1, 1, 3, 10, 100)
+    left, window = cropped(video, 0.5, lambda low, high: high / 2)
+    assert left.shape[-1] == 100 - 25 and window[2] == float(left[0, 0, 0, 0, 0]) / 100
+    seen, _ = attack(video / 100, Attacks(), generator(5))
+    assert seen.shape[:3] == (1, 1, 3)
+
+
+def test_training_is_repeatable_and_writes_small_weights(tmp_path: Path) -> None:
+    run = WatermarkTraining(
+        model=WatermarkConfig(band=16, canvas=32, look=16, width=4),
+        steps=2, clips=1, groups=1, frames=2, sides=(32,), scenes=1, attacks=Attacks(real=0.0),
+    )  # fmt: skip
+    first, second = (load_watermark(train(run, tmp_path / name)) for name in "ab")
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values()))
+    assert first.config == run.model
+
+
+def test_the_shipped_configuration_reads_and_a_wrong_one_is_named(tmp_path: Path) -> None:
+    assert read_training(ROOT / "configs" / "watermark.json").model == WatermarkConfig()
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text('{"watermark": {"minuets": 3}}')
+    with pytest.raises(InputError, match="minuets"):
+        read_training(wrong)
