@@ -94,7 +94,7 @@ class Watermark(nn.Module):
     def __init__(self, config: WatermarkConfig) -> None:
         super().__init__()
         self.config = config
-        m, c, k = config.band, config.width, config.knots
+        c, k = config.width, config.knots
         groups, signs = layout(config)
         self.register_buffer("places", groups)
         self.register_buffer("signs", signs)
@@ -110,7 +110,7 @@ class Watermark(nn.Module):
             nn.Conv2d(c, c, 3, padding=2, dilation=2), nn.GELU(), nn.Conv2d(c, c, 3, padding=1), nn.GELU(),
             nn.Conv2d(c, 1, 3, padding=1),
         )  # fmt: skip
-        self.bfloat16 = False
+        self.low_precision = False
         """whether the networks compute in bfloat16: in training on a card"""
         for last in (self.hide[-1], self.remove[-1]):
             nn.init.zeros_(last.weight)  # type: ignore[arg-type]
@@ -118,7 +118,7 @@ class Watermark(nn.Module):
 
     def run(self, network: nn.Module, picture: Tensor) -> Tensor:
         """One of the two networks; all else stays float32, where a pattern of half a level is not lost."""
-        with torch.autocast(picture.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(picture.device.type, torch.bfloat16, enabled=self.low_precision):
             out: Tensor = network(picture)
         return out.float()
 
@@ -192,7 +192,8 @@ class Watermark(nn.Module):
 
     def read(self, frames: Tensor, window: Window = WHOLE) -> Tensor:
         """Soft values [F,65] of frames [F,3,H,W] in 0..1, one vote a frame."""
-        return self.votes(self.correlations(self.cleaned(frames), *frames.shape[-2:], window))
+        height, width = frames.shape[-2:]
+        return self.votes(self.correlations(self.cleaned(frames), height, width, window))
 
 
 def layout(config: WatermarkConfig) -> tuple[Tensor, Tensor]:

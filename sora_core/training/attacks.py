@@ -129,7 +129,7 @@ def x264(frames: Tensor, crf: int, preset: str = "veryfast") -> Tensor:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
         container.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         decoded = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
     back = (torch.stack(decoded).permute(0, 3, 1, 2)[..., :h, :w].float() / 255).to(frames)
     return frames + (back - frames).detach()

@@ -48,7 +48,7 @@ def leaves(n: int, side: int, generator: torch.Generator, device: torch.device, 
 
 
 def clips(n: int, frames: int, side: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """n clips [n,frames,3,side,side] in 0..1: half still but for a little noise, half pans of up to 4 pixels a frame."""
+    """n clips [n,frames,3,side,side] in 0..1: half still, half pans of up to 4 pixels a frame."""
     margin = 4 * frames
     wide = leaves(n, side + margin, generator, device)
     out = []

@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import checkpoints
-from ..data.world import ClipShape, render, sample_scene
 from ..errors import InputError
 from ..safety.codeword import CHANNEL_BITS
 from ..safety.watermark import PILOT, Watermark, WatermarkConfig, load_watermark, luma
+from ..world import ClipShape, render, sample_scene
 from .attacks import Attacks, attack
 from .pictures import clips
 
@@ -77,7 +77,9 @@ def read_training(path: Path) -> WatermarkTraining:
             raise TypeError(f"unknown settings {', '.join(sorted(unknown))}")
         pairs = {k: tuple(v) if isinstance(v, list) else v for k, v in pairs.items()}
         pairs["model"] = WatermarkConfig(**given.get("model", {}))
-        attacks = {k: tuple(v) if isinstance(v, list) else v for k, v in given.get("attacks", {}).items()}
+        attacks: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in given.get("attacks", {}).items()
+        }
         pairs["attacks"] = Attacks(**attacks)
         return WatermarkTraining(**pairs)
     except OSError as error:
@@ -113,7 +115,13 @@ def step_loss(
     soft = model.read(seen.flatten(0, 1), (top, bottom, left, right)).float().unflatten(0, (k, f))
     wanted = bits[:, None]
     together = soft.mean(1, keepdim=True) * f**0.5
-    loss = sum((F.softplus(-STEEP * v[..., :PILOT] * wanted).mean() for v in (soft, together)), torch.zeros((), device=bits.device)) / 2
+    loss = (
+        sum(
+            (F.softplus(-STEEP * v[..., :PILOT] * wanted).mean() for v in (soft, together)),
+            torch.zeros((), device=bits.device),
+        )
+        / 2
+    )
     loss = loss + F.softplus(SURE - soft[..., PILOT]).mean() / SURE / 4
     loss = loss + run.visibility * visibility(video, residual)
     right_bits = ((soft[..., :PILOT] > 0) == (wanted > 0)).float().mean()
@@ -141,7 +149,7 @@ def train(
     torch.manual_seed(run.seed)
     model = load_watermark(start).requires_grad_(True) if start else Watermark(run.model)
     model = model.to(device).train()
-    model.bfloat16 = run.bfloat16 and device.type != "cpu"
+    model.low_precision = run.bfloat16 and device.type != "cpu"
     average = {name: p.detach().clone() for name, p in model.named_parameters()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     world, began, shown, step = rendered(run), time.monotonic(), 0.0, 0
