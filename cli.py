@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType, ModuleType
 
-from .commands.terminal import note
+from .commands.terminal import OutputError, note, quiet_output
 from .sora_core.errors import Cancelled, SoraError
 
 __all__ = ["COMMANDS", "main"]
@@ -33,7 +33,9 @@ MENDABLE, STOPPED = 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a mistake of the user is one line on stderr."""
-    signal.signal(signal.SIGTERM, stop)
+    for number in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, number):
+            signal.signal(getattr(signal, number), stop)
     try:
         args = parse(sys.argv[1:] if argv is None else list(argv))
         return int(module_of(args.command).execute(args))
@@ -42,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
     except SoraError as error:
         note(str(error))
+        return MENDABLE
+    except OutputError as error:
+        quiet_output()
+        if error.reason:
+            note(f"the output cannot be written: {error.reason}.")
         return MENDABLE
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import TextIO
 
-__all__ = ["ProgressLine", "duration", "note", "say", "warn"]
+__all__ = ["OutputError", "ProgressLine", "duration", "note", "printable", "quiet_output", "say", "warn"]
 
 PATIENCE = 2.0
 """seconds that pass without a word"""
@@ -15,16 +18,50 @@ TTY_EVERY, LOG_EVERY = 0.1, 5.0
 """seconds between updates in a terminal, and between lines elsewhere"""
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str, stream: TextIO) -> str:
+    """Text as a terminal can take it: no control characters of files or servers, no letters its encoding lacks."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return _CONTROL.sub("\ufffd", text).encode(encoding, "replace").decode(encoding)
+
+
+class OutputError(Exception):
+    """Standard output takes nothing more; `reason` is empty where its reader has simply gone."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 def say(text: str) -> None:
-    """A result, to stdout."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """A result, to stdout. Raises OutputError where it cannot be written."""
+    if sys.stdout is None:  # started with a closed output
+        raise OutputError("it is closed")
+    try:
+        sys.stdout.write(printable(text, sys.stdout) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise OutputError("") from error
+    except (OSError, ValueError) as error:
+        raise OutputError(getattr(error, "strerror", None) or str(error)) from error
+
+
+def quiet_output() -> None:
+    """Throws away what is still to be written to a standard output that takes nothing, so that Python's own end is
+    quiet."""
+    if sys.stdout is not None:
+        with suppress(OSError, ValueError), open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def note(text: str) -> None:
-    """Word for the person, to stderr."""
-    sys.stderr.write(f"sora: {text}\n")
-    sys.stderr.flush()
+    """Word for the person, to stderr; lost where there is none to read it."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(printable(f"sora: {text}\n", sys.stderr))
+            sys.stderr.flush()
 
 
 def warn(text: str) -> None:
@@ -86,8 +123,8 @@ class ProgressLine:
         remaining = "" if left is None else f", {duration(left)} left"
         if self.tty:
             bar = "#" * round(24 * share)
-            self.stream.write(f"\r\x1b[K{self.what} [{bar:<24}] {done}/{total}{remaining}")
+            self.stream.write(f"\r\x1b[K{printable(self.what, self.stream)} [{bar:<24}] {done}/{total}{remaining}")
         else:
-            self.stream.write(f"{self.what} {done}/{total}{remaining}\n")
+            self.stream.write(f"{printable(self.what, self.stream)} {done}/{total}{remaining}\n")
         self.stream.flush()
         self.drawn = True

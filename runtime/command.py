@@ -103,8 +103,9 @@ def validate(order: Order) -> int:
 def run(order: Order, told: Told) -> dict[str, Any]:
     """Runs a workflow once. Returns {"files", "seconds", "shown", "ran"}; files are paths."""
     session = order.session(order.output / ".temp", told.progress)
-    if order.server:
+    if order.server is not None:
         server = Server(order.server)
+        _check_output(order.output)  # before the work there begins
         files = server(load_graph(order, server.object_info(), None), session)
         return {"files": [str(order.output / name) for name in files]}
     with session.active():
@@ -124,7 +125,7 @@ def run_batch(order: Order, told: Told) -> list[Outcome]:
         raise InputError("a batch needs a table: --each JOBS.csv")
     session = order.session(order.output / ".temp", told.progress)
     runner: Callable[[Graph, Session], list[str]]
-    if order.server:
+    if order.server is not None:
         server = Server(order.server)
         graph, runner = load_graph(order, server.object_info(), None), server
     else:

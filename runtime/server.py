@@ -3,22 +3,26 @@ is spoken to."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
-import shutil
+import re
 import time
 import uuid
-from http.client import HTTPException
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
 from ..sora_core.files import beside
 from .graph import Graph, Link
 from .saved import Info
 from .session import Session
+from .whole import check_whole
 
 __all__ = ["Server"]
 
@@ -26,6 +30,13 @@ _WAIT = 0.5
 """seconds between questions whether a run is over"""
 _PATIENCE = 60.0
 """seconds that a server may be out of reach before a run is given up"""
+_MAX_ANSWER = 64 * 2**20
+"""bytes of an answer in JSON at most"""
+_MAX_FILE = 64 * 2**30
+"""bytes of one file at most"""
+_SLOWEST = 1024
+"""bytes a second below which a transfer is given up, after `_PATIENCE`"""
+_BLOCK = 1 << 20
 
 
 class Server:
@@ -33,10 +44,11 @@ class Server:
 
     def __init__(self, url: str, *, timeout: float = 30.0) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _port_fits(url, parts):
             raise InputError(f"{url!r} is no server address; give one such as http://127.0.0.1:8188")
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self.timeout = timeout
+        self._opener = _opener(parts.hostname)
         self._info: Info | None = None
 
     def object_info(self) -> Info:
@@ -47,13 +59,25 @@ class Server:
 
     def __call__(self, graph: Graph, session: Session) -> list[str]:
         """Runs a graph. Returns the files it gave, now below the session's output folder."""
-        run = self._queue(self._uploaded(graph, session))
+        with self._understood():
+            run = self._queue(self._uploaded(graph, session))
+            try:
+                entry = self._finished(run, session)
+            except (KeyboardInterrupt, Cancelled):
+                self._cancel(run)
+                raise
+            return [self._fetch(item, session) for item in _files(entry)]
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Turns an answer of another form than ComfyUI's into one SoraError."""
         try:
-            entry = self._finished(run, session)
-        except (KeyboardInterrupt, Cancelled):
-            self._cancel(run)
-            raise
-        return [self._fetch(item, session) for item in _files(entry)]
+            yield
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise SoraError(
+                f"{self.url} answered in another form than ComfyUI does ({type(error).__name__}: {str(error)[:80]});"
+                " is the address right?"
+            ) from error
 
     def _queue(self, graph: Graph) -> str:
         body: dict[str, Any] = {"prompt": graph.to_api(), "client_id": uuid.uuid4().hex}
@@ -96,14 +120,41 @@ class Server:
             self._open(path, json.dumps(body).encode(), {"Content-Type": "application/json"}).close()
 
     def _fetch(self, item: dict[str, str], session: Session) -> str:
-        """Brings one file back under the next free number, whatever its number is there."""
-        stem, suffix = Path(item["filename"]).stem, Path(item["filename"]).suffix
-        stem = stem.rstrip("_").rstrip("0123456789").rstrip("_") or "file"
-        path, name = session.output_path("/".join(part for part in (item.get("subfolder", ""), stem) if part), suffix)
+        """Brings one file back under the next free number, whatever its number is there. A file that arrived cut or
+        is of another kind than its name says gets no name here."""
         wanted = {"filename": item["filename"], "subfolder": item.get("subfolder", ""), "type": "output"}
-        with self._open(f"/view?{urlencode(wanted)}") as answer, beside(path) as part, part.open("wb") as file:
-            shutil.copyfileobj(answer, file)
+        there = Path(_local(item["filename"]))
+        stem = there.stem.rstrip("_").rstrip("0123456789").rstrip("_") or "file"
+        folders = [_local(part) for part in re.split(r"[/\\]", wanted["subfolder"]) if part]
+        path, name = session.output_path("/".join([*folders, stem]), there.suffix)
+        with self._open(f"/view?{urlencode(wanted)}") as answer, beside(path) as part:
+            with part.open("wb") as file:
+                self._receive(answer, file, item["filename"])
+            check_whole(part, there.suffix, f"{self.url} sent {item['filename'][:80]!r}")
         return name
+
+    def _receive(self, answer: HTTPResponse, file: IO[bytes], name: str) -> None:
+        """Copies the body of an answer. Raises ResourceError where it ends early, has no end or crawls."""
+        stated = answer.headers.get("Content-Length")
+        length = int(stated) if stated and stated.isdigit() else None
+        taken, began = 0, time.monotonic()
+        try:
+            while block := answer.read(_BLOCK):
+                file.write(block)
+                taken += len(block)
+                passed = time.monotonic() - began
+                if taken > _MAX_FILE or (passed > _PATIENCE and taken < _SLOWEST * passed):
+                    raise ResourceError(
+                        f"{self.url} sends {name[:80]!r} without end: {taken:,} bytes in {passed:.0f} s"
+                    )
+        except (HTTPException, TimeoutError, ConnectionError) as error:
+            raise ResourceError(
+                f"{self.url} broke off while sending {name[:80]!r}, after {taken:,} bytes; run again to fetch it"
+            ) from error
+        if length is not None and taken != length:
+            raise ResourceError(
+                f"{self.url} sent {taken:,} of {length:,} bytes of {name[:80]!r}; run again to fetch it"
+            )
 
     def _uploaded(self, graph: Graph, session: Session) -> Graph:
         """Sends the input files that are here, and names them as the server does. What is not here is the server's to
@@ -136,36 +187,68 @@ class Server:
         with self._open(
             "/upload/image", b"".join(parts), {"Content-Type": f"multipart/form-data; boundary={edge}"}
         ) as answer:
-            kept = json.load(answer)
+            kept = json.loads(answer.read(_MAX_ANSWER))
         return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else str(kept["name"])
 
     def _json(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         with self._open(path, data, {"Content-Type": "application/json"}) as answer:
             try:
-                found = json.load(answer)
-            except ValueError as error:
-                raise ResourceError(
-                    f"{self.url}{path} did not answer as a ComfyUI does; is the address right?"
-                ) from error
+                text = answer.read(_MAX_ANSWER + 1)
+                found = json.loads(text) if len(text) <= _MAX_ANSWER else None
+            except (ValueError, RecursionError, HTTPException, OSError) as error:
+                raise SoraError(f"{self.url}{path} did not answer as a ComfyUI does; is the address right?") from error
         if not isinstance(found, dict):
-            raise ResourceError(f"{self.url}{path} did not answer as a ComfyUI does; is the address right?")
+            raise SoraError(f"{self.url}{path} did not answer as a ComfyUI does; is the address right?")
         return found
 
     def _open(self, path: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
         request = Request(self.url + path, data=data, headers=headers or {})  # noqa: S310 - http and https alone get here
         try:
-            return urlopen(request, timeout=self.timeout)  # noqa: S310
+            return self._opener.open(request, timeout=self.timeout)
         except HTTPError as error:
             with error:
                 raise InputError(
-                    _refusal(_decoded(error.read())) or f"{self.url}{path} answered {error.code} {error.reason}"
+                    _refusal(_decoded(error.read(_MAX_ANSWER)))
+                    or f"{self.url}{path} answered {error.code} {error.reason}"
                 ) from error
         except (URLError, HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or error
             raise ResourceError(
                 f"{self.url} cannot be reached: {reason}; start ComfyUI there or name another --server"
             ) from error
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A server that sends its client elsewhere is not followed: only the address that the user named is spoken to."""
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
+        raise URLError(f"it redirects to {newurl[:120]!r}; name that address if it is the right one")
+
+
+def _opener(host: str) -> OpenerDirector:
+    """An opener without redirects; no proxy stands between this machine and itself."""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost" or host.endswith(".localhost")
+    return build_opener(_NoRedirect, *([ProxyHandler({})] if loopback else []))
+
+
+def _port_fits(url: str, parts: Any) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
+def _local(name: str) -> str:
+    """A file or folder name of the server's as one that every file system takes. Raises InputError for one that
+    leads out of its folder."""
+    if name in (".", "..") or "/" in name or "\\" in name:
+        raise InputError(f"the server names a file {name[:80]!r}, which would leave its folder")
+    plain = re.sub(r'[\x00-\x1f\x7f-\x9f<>:"|?*]', "-", name).strip(" .")
+    return plain or "file"
 
 
 def _decoded(data: bytes) -> dict[str, Any]:

@@ -244,3 +244,17 @@ def test_a_stopped_command_leaves_nothing_under_the_final_name(
     assert process.returncode == code and "Traceback" not in errors
     assert not (tmp_path / "x.mp4").exists()
     assert len(list(tmp_path.iterdir())) == left and all(path.suffix == ".part" for path in tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only some systems have a device that is always full")
+@pytest.mark.parametrize(("where", "words"), [(">/dev/full", "cannot be written"), (">&-", "it is closed")])
+def test_an_output_that_takes_nothing_is_one_line(where: str, words: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"'{sys.executable}' -m sora_nodes.cli info {where}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say("a\x1b[31mb\x9bc\u202ed\ttab\nline")
+    assert capsys.readouterr().out == "a\ufffd[31mb\ufffdc\ufffdd\ttab\nline\n"

@@ -24,7 +24,14 @@ class Fake(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        if url.path == "/object_info":
+        raw = next((data for route, data in self.state.get("raw", {}).items() if url.path.startswith(route)), None)
+        if "redirect" in self.state:
+            self.send_response(302)
+            self.send_header("Location", self.state["redirect"])
+            self.end_headers()
+        elif raw is not None:
+            self.send(200, raw)
+        elif url.path == "/object_info":
             self.answer(registry().object_info())
         elif url.path.startswith("/history/"):
             self.answer({"run": self.state["entry"]} if self.state["entry"] else {})
@@ -32,13 +39,16 @@ class Fake(BaseHTTPRequestHandler):
             self.answer({"queue_running": [[0, "run"]] if self.state["running"] else [], "queue_pending": []})
         elif url.path == "/view":
             self.state["viewed"] = parse_qs(url.query)
-            self.send(200, b"whole file")
+            sent, stated = self.state.get("file", (b"whole file", 10))
+            self.send(200, sent, stated)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/upload/image":
             self.state["uploaded"] = body
             self.answer({"name": "a (1).png", "subfolder": "sora"})
+        elif self.path in self.state.get("raw", {}):
+            self.send(200, self.state["raw"][self.path])
         elif self.path == "/prompt":
             self.state["prompt"] = json.loads(body)
             self.answer(self.state.get("refusal") or {"prompt_id": "run"}, 400 if "refusal" in self.state else 200)
@@ -49,9 +59,11 @@ class Fake(BaseHTTPRequestHandler):
     def answer(self, value: Any, code: int = 200) -> None:
         self.send(code, json.dumps(value).encode())
 
-    def send(self, code: int, data: bytes) -> None:
+    def send(self, code: int, data: bytes, stated: int | None = -1) -> None:
+        """stated: the length that the header claims; None is no header, -1 the true one."""
         self.send_response(code)
-        self.send_header("Content-Length", str(len(data)))
+        if stated is not None:
+            self.send_header("Content-Length", str(len(data) if stated == -1 else stated))
         self.end_headers()
         self.wfile.write(data)
 
@@ -151,3 +163,78 @@ def test_an_address_without_a_server_is_one_sentence() -> None:
         Server("http://127.0.0.1:9").object_info()
     with pytest.raises(InputError, match="no server address"):
         Server("file:///etc/passwd")
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40) + b"IEND\xaeB`\x82"
+MP4 = b"\0\0\0\x10ftypisom" + bytes(4) + b"\0\0\0\x10moov" + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "stated", "said"),
+    [
+        ("a.png", PNG[:-9], len(PNG), r"sent \d+ of \d+ bytes|broke off"),
+        ("a.png", PNG[:-9], None, "cut short"),
+        ("a.mp4", MP4[:-3], None, "cut short"),
+        ("a.mp4", MP4[:16], None, "cut short"),
+        ("a.mp4", b"<html>not found</html>", None, "no mp4"),
+        ("a.png", b"", None, "empty"),
+        ("a.webp", b"RIFF\x20\0\0\0WEBP", None, "cut short"),
+    ],
+)
+def test_a_download_that_is_cut_or_of_another_kind_gets_no_name(
+    comfy: tuple[Server, dict[str, Any]], tmp_path: Path, name: str, sent: bytes, stated: int | None, said: str
+) -> None:
+    server, state = comfy
+    state["entry"] = {"outputs": {"4": {"images": [{"filename": name, "subfolder": "", "type": "output"}]}}}
+    state["file"] = (sent, stated)
+    with pytest.raises(ResourceError, match=said):
+        server(Graph.from_api(sum_workflow()), session(tmp_path))
+    assert not [path for path in (tmp_path / "output").rglob("*") if path.is_file()]
+
+
+def test_whole_files_are_kept(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+    server, state = comfy
+    for name, sent in (("what: is this?_00007_.png", PNG), ("b\x1b[31m.mp4", MP4)):
+        state["entry"] = {"outputs": {"4": {"images": [{"filename": name, "subfolder": "", "type": "output"}]}}}
+        state["file"] = (sent, len(sent))
+        (made,) = server(Graph.from_api(sum_workflow()), session(tmp_path))
+        assert (tmp_path / "output" / made).read_bytes() == sent
+        assert state["viewed"]["filename"] == [name], "the server is asked for its own name"
+        assert not set(made) & set('\x1b:?*<>|"')
+
+
+@pytest.mark.parametrize(
+    "answer", [b"[]", b"{", b'"x"', b"[" * 100_000, b'{"prompt_id": {"a": 1}}', b"\xff\xfe", b"{}"]
+)
+def test_an_answer_of_another_form_is_one_sentence(
+    comfy: tuple[Server, dict[str, Any]], tmp_path: Path, answer: bytes
+) -> None:
+    server, state = comfy
+    for route in ("/prompt", "/queue", "/history"):
+        state["raw"] = {route: answer}
+        try:
+            made = server(Graph.from_api(sum_workflow()), session(tmp_path))
+        except SoraError:
+            continue
+        assert (route, answer, made) == ("/queue", b"{}", ["deep/sum_00001_.txt"]), "an empty queue is no mistake"
+
+
+def test_a_redirect_is_not_followed(comfy: tuple[Server, dict[str, Any]]) -> None:
+    server, state = comfy
+    state["redirect"] = "http://127.0.0.1:9/object_info"
+    with pytest.raises(ResourceError, match=r"redirects to 'http://127\.0\.0\.1:9"):
+        server.object_info()
+
+
+def test_no_proxy_stands_before_this_machine(
+    comfy: tuple[Server, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert Server(comfy[0].url).object_info()
+
+
+@pytest.mark.parametrize("address", ["", "http://", "http://a:99999", "ftp://a", "http://:80"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="no server address"):
+        Server(address)
