@@ -59,7 +59,8 @@ def _ends_early(kind: str, head: bytes, tail: bytes, size: int) -> bool:
 
 def _wrong_boxes(path: Path, size: int) -> str:
     """What is wrong with the top-level boxes of an ISO media file, or nothing."""
-    at, seen = 0, set()
+    at = 0
+    seen: set[bytes] = set()
     with path.open("rb") as file:
         while at < size:
             file.seek(at)
