@@ -152,16 +152,18 @@ def test_eight_bits_are_widened_exactly() -> None:
         assert torch.equal(widened(numbers, factor.float()), numbers.float() * factor.float())
 
 
-@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("scaled", ["", "whole", "by row"])
 def test_eight_bits_stay_eight_bits_and_are_widened_in_use(
-    tmp_path: Path, scaled: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, scaled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cpu, "products", lambda dtype: True)
     tensors = transformer()
     packed, scales = {}, {}
     for name, value in tensors.items():
         linear = value.ndim == 2
-        scale = value.abs().max() / 448 if linear and scaled else torch.ones(())
+        scale = torch.ones(())
+        if linear and scaled:
+            scale = (value.abs().max() if scaled == "whole" else value.abs().amax(1, keepdim=True)) / 448
         packed[name] = (value / scale).to(torch.float8_e4m3fn) if linear else value.bfloat16()
         if linear and scaled:
             scales[name.removesuffix("weight") + "scale_weight"] = scale
@@ -174,6 +176,13 @@ def test_eight_bits_stay_eight_bits_and_are_widened_in_use(
     x, weight = torch.randn(5, 128).bfloat16(), tensors["blocks.0.ffn.0.weight"]
     expected = x.float() @ weight.t() + tensors["blocks.0.ffn.0.bias"]
     assert (linear(x).float() - expected).norm() / expected.norm() < 0.05
+
+
+def test_scales_that_are_neither_one_nor_one_a_row_are_named(tmp_path: Path) -> None:
+    packed = {n: v.to(torch.float8_e4m3fn) if v.ndim == 2 else v.bfloat16() for n, v in transformer().items()}
+    packed["blocks.0.ffn.0.scale_weight"] = torch.ones(2, 2)
+    with pytest.raises(CheckpointError, match=r"scales \[2, 2\] for the fp8 weight .* blocks.0.ffn.0.scale_weight"):
+        load_open(write(tmp_path / "wan.safetensors", packed))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from ..diffusion.parametrization import denoised_from, level_at
+from ..layers import kernels
+from ..layers.kernels.graphs import Recordings
 from ..types import Denoiser
 from .model import ClipGrid, DiT, Plan, TextKV
 
@@ -30,16 +32,20 @@ class DiTDenoiser:
         self.dit, self.positions, self.spans, self.fps, self.rows = dit, positions, spans, fps, rows
         self.plans: list[tuple[torch.Size, Tensor | None, Plan]] = []
         self.texts: list[tuple[Tensor, TextKV]] = []
+        self.recordings = Recordings()
 
     def __call__(self, x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
         weight = self.dit.patch_embedding.weight
-        given = x.to(weight.device, weight.dtype)
-        output = self.dit(
-            [given],
-            sigma.to(weight.device, non_blocking=True),
-            self.plan(given, mask, prompts(context)),
-            self.text(context),
-        )[0]
+        given, level = x.to(weight.device, weight.dtype), sigma.to(weight.device, non_blocking=True)
+        plan, text = self.plan(given, mask, prompts(context)), self.text(context)
+
+        def forward(x: Tensor, sigma: Tensor) -> Tensor:
+            return self.dit([x], sigma, plan, text)[0]
+
+        if plan.layout.tokens > kernels.of(given).graphed_tokens:
+            output = forward(given, level)
+        else:
+            output = self.recordings(forward, (plan, text, weight), given, level)
         return denoised_from(output.to(x.device, torch.float32), x, level_at(sigma, mask), self.dit.config.prediction)
 
     def plan(self, x: Tensor, mask: Tensor, prompts: int = 1) -> Plan:

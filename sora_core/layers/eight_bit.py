@@ -1,6 +1,8 @@
-"""Weights kept in eight bits and widened where they are used: fp8 files take their own size in memory, no more.
+"""Weights kept in eight bits: fp8 files take their own size in memory, no more.
 
-An `ops` namespace like `torch.nn`, whose Linear holds a weight of any float type with one scale.
+An `ops` namespace like `torch.nn`, whose Linear holds a weight of any float type with one scale, or with one for each
+output. A card that multiplies eight-bit numbers computes them as they are; elsewhere they are widened where they are
+used.
 """
 
 from __future__ import annotations
@@ -10,18 +12,29 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import kernels
+
 __all__ = ["EightBitOps", "widened"]
 
 
 class Linear(nn.Linear):
-    """y = x (weight * scale)^T + bias, the weight widened to the type of x at every call."""
+    """y = x (weight * scale)^T + bias; scale is [] or [O,1] float32."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
         super().__init__(inputs, outputs, bias)
         self.scale = nn.Parameter(torch.ones((), dtype=torch.float32), requires_grad=False)
 
+    def take_scales(self, count: int) -> bool:
+        """Make room for so many scales; tells whether a layer can have that number."""
+        if count not in (1, self.out_features):
+            return False
+        shape = () if count == 1 else (count, 1)
+        self.scale = nn.Parameter(torch.ones(shape, device=self.scale.device), requires_grad=False)
+        return True
+
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, widened(self.weight, self.scale.to(x.dtype)), self.bias)
+        out = kernels.of(x).eight_bit(self, x)
+        return F.linear(x, widened(self.weight, self.scale.to(x.dtype)), self.bias) if out is None else out
 
 
 def widened(weight: Tensor, scale: Tensor) -> Tensor:

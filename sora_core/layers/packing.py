@@ -85,6 +85,10 @@ class Layout:
     def clips(self) -> int:
         return sum(group.clips for group in self.groups)
 
+    @property
+    def tokens(self) -> int:
+        return sum(group.clips * group.length for group in self.groups)
+
     @cached_property
     def alike(self) -> tuple[Group, ...]:
         """The groups as attention takes them: neighbours of one size, with one text per clip, are one."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..checkpoints import load_into
 from ..dit.model import DiT
 from ..errors import CheckpointError, InputError
-from ..layers.eight_bit import EightBitOps
+from ..layers import eight_bit
 from ..layers.kernels import cpu
 from ..text.pieces import TokenTable
 from ..text.umt5 import UMT5
@@ -65,13 +65,14 @@ class Prepared(Mapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         if name in self.eight:
             theirs = self.scales.get(name.removesuffix(".scale"))
-            return torch.ones(()) if theirs is None else self.source[theirs].float().reshape(())
+            shape = self.module.get_parameter(name).shape
+            return torch.ones(shape) if theirs is None else self.source[theirs].float().reshape(shape)
         tensor = self.source[self.where[name]]
         if name.removesuffix(".weight") + ".scale" in self.eight and name.endswith(".weight"):
             return tensor
         if tensor.dtype == torch.float8_e4m3fn:
             scale = self.scales.get(name.rsplit(".", 1)[0])
-            return (tensor.float() * self.source[scale].float() if scale else tensor).to(self.dtype)
+            return (tensor.float() * by_row(self.source[scale], tensor) if scale else tensor).to(self.dtype)
         exact = name.endswith(EXACT) and tensor.dtype == torch.float32
         return tensor if exact else tensor.to(self.dtype)
 
@@ -81,6 +82,27 @@ class Prepared(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.where) + len(self.eight)
+
+
+def by_row(scale: Tensor, weight: Tensor) -> Tensor:
+    """A scale as it multiplies a weight [O,...]: one number, or one for each row."""
+    if scale.numel() not in (1, len(weight)):
+        raise CheckpointError(f"an fp8 weight {list(weight.shape)} has scales {list(scale.shape)}: take another file.")
+    return scale.float().reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def fit_scales(module: nn.Module, source: Source, names: dict[str, str]) -> None:
+    """Give each eight-bit layer as many scales as the file has for it. Raises CheckpointError for any other number."""
+    for theirs, ours in names.items():
+        if not ours.endswith(SCALES):
+            continue
+        shape = source.entries[theirs].shape
+        layer = dict(module.named_modules()).get(ours.rsplit(".", 1)[0])
+        if isinstance(layer, eight_bit.Linear) and not layer.take_scales(torch.Size(shape).numel()):
+            raise CheckpointError(
+                f"{source.path} has scales {list(shape)} for the fp8 weight {list(layer.weight.shape)} of {ours}: one"
+                " scale, or one for each output, can be read; take another file."
+            )
 
 
 def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> OpenModel:
@@ -108,6 +130,7 @@ def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: tor
             note = (
                 f"{named(own)} weights are computed in {named(dtype)}: this processor has no products of {named(own)}"
             )
+    fit_scales(module, source, names)
     tensors = Prepared(source, names, module, dtype)
     check_memory(f"{path} as a {kind.name}", sum(held(entry, dtype) for entry in source.entries.values()), device)
     load_into(module, tensors)
@@ -125,7 +148,7 @@ def check_fits(paths: Sequence[str | Path], device: torch.device | str = "cpu") 
 
 
 def ops(eight: bool) -> Any:
-    return EightBitOps if eight else nn
+    return eight_bit.EightBitOps if eight else nn
 
 
 def own_dtype(source: Source, names: dict[str, str], kind: Kind) -> torch.dtype:

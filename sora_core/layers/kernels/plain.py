@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn as nn
@@ -17,11 +18,20 @@ from torch import Tensor
 from ..packing import Layout
 from ..rotary import Rotation, apply_rotary
 
-__all__ = ["Kernels"]
+__all__ = ["EightBit", "Kernels"]
 
 SHORT = 1024
 """tokens up to which a compiled CPU graph fuses the plain formula faster than it calls the flash kernel (measured in
 training)"""
+
+
+@runtime_checkable
+class EightBit(Protocol):
+    """A linear layer whose weight [O,D] is kept in eight bits, with one scale or one for each output."""
+
+    weight: Any
+    scale: Any
+    bias: Any
 
 
 class Kernels:
@@ -60,6 +70,10 @@ class Kernels:
         """Several linear layers of one input."""
         return [layer(x) for layer in layers]
 
+    def eight_bit(self, layer: EightBit, x: Tensor) -> Tensor | None:
+        """The layer computed in eight bits, or None where its weight is to be widened."""
+        return None
+
     def mlp(self, mlp: nn.Sequential, x_LD: Tensor) -> Tensor:
         """Linear, gelu-tanh, linear; x may be overwritten."""
         return mlp(x_LD)
@@ -84,6 +98,10 @@ class Kernels:
     def lay_out(self, module: nn.Module) -> bool:
         """Put weights as the device's products read them; tells whether there was one to change."""
         return False
+
+    def notes(self) -> list[str]:
+        """What was chosen, in lines for a person."""
+        return [f"kernels: {self.name}"]
 
     def convolutions(self) -> AbstractContextManager[None]:
         """Within it convolutions run as the device does them fastest."""

@@ -1,0 +1,153 @@
+"""The kernels of a card give what the plain formulas give; what is chosen by measurement is measured once."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from sora_nodes.sora_core.dit import DiT, DiTConfig
+from sora_nodes.sora_core.dit.denoiser import DiTDenoiser
+from sora_nodes.sora_core.layers import kernels
+from sora_nodes.sora_core.layers.kernels import choice, graphs
+from sora_nodes.sora_core.layers.kernels.choice import AttentionChoice
+from sora_nodes.sora_core.layers.kernels.cuda import CardKernels, works
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton, for its interpreter")
+@pytest.mark.parametrize("part", ["transformer", "codec", "eight_bit"])
+def test_fused_kernels_are_the_formulas(part: str) -> None:
+    here = Path(__file__).parent
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    done = subprocess.run(
+        [sys.executable, here / "inside_triton.py", part], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def dit() -> DiT:
+    torch.manual_seed(0)
+    config = DiTConfig(width=96, depth=2, heads=3, mlp_width=80, text_width=16, text_tokens=24)
+    return DiT(config).requires_grad_(False).eval()
+
+
+class Card(CardKernels):
+    """A card without cards: what needs none of them."""
+
+    graphed_tokens = 64
+
+
+@pytest.fixture
+def card() -> Card:
+    return Card(AttentionChoice({}))
+
+
+def denoised(dit: DiT, denoiser: DiTDenoiser, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return denoiser(x, torch.full((len(x),), 0.6), torch.ones(len(x), 1, *x.shape[2:]), context)
+
+
+def test_text_made_where_it_is_used_is_text_that_was_kept(dit: DiT, card: Card) -> None:
+    x, context = torch.randn(2, 16, 2, 4, 4), torch.randn(2, 7, 16)
+    made = []
+    for chosen in (kernels.Kernels(), card):
+        kernels.use("cpu", chosen)
+        try:
+            network = DiTDenoiser(dit, positions=torch.zeros(2), spans=torch.ones(2), fps=8.0)
+            made.append(denoised(dit, network, x, context))
+        finally:
+            kernels.use("cpu", None)
+    torch.testing.assert_close(made[1], made[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_forward_is_recorded_once_for_each_plan_and_text(
+    dit: DiT, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded: list[int] = []
+
+    def record(self: graphs.Recording, forward: graphs.Forward, pool: object) -> None:
+        recorded.append(1)
+        self.graph = type("Graph", (), {"replay": lambda _: self.__setattr__("output", forward(self.x, self.sigma))})()
+
+    monkeypatch.setattr(graphs.Recording, "record", record)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    kernels.use("cpu", card)
+    try:
+        network = DiTDenoiser(dit, positions=torch.zeros(2), spans=torch.ones(2), fps=8.0)
+        contexts = [torch.randn(1, 7, 16), torch.randn(1, 9, 16)]
+        for _ in range(5):
+            for context in contexts:
+                x = torch.randn(1, 16, 2, 4, 4)
+                plain = DiTDenoiser(dit, positions=torch.zeros(2), spans=torch.ones(2), fps=8.0)
+                torch.testing.assert_close(
+                    denoised(dit, network, x, context), denoised(dit, plain, x, context), rtol=1e-5, atol=1e-6
+                )
+        assert len(recorded) == 2, "once for each text"
+        denoised(dit, network, torch.randn(1, 16, 2, 12, 24), contexts[0])
+        assert len(recorded) == 2, "many tokens are not recorded"
+    finally:
+        kernels.use("cpu", None)
+
+
+def test_a_card_that_records_nothing_goes_on(
+    dit: DiT, card: Card, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(graphs.Recording, "record", fails)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    kernels.use("cpu", card)
+    try:
+        network = DiTDenoiser(dit, positions=torch.zeros(2), spans=torch.ones(2), fps=8.0)
+        x, context = torch.randn(1, 16, 2, 4, 4), torch.randn(1, 7, 16)
+        first, *others = [denoised(dit, network, x, context) for _ in range(5)]
+        assert all(torch.equal(first, other) for other in others)
+    finally:
+        kernels.use("cpu", None)
+    assert caplog.text.count("records no graphs") == 1 and "more" not in caplog.text
+
+
+def test_the_fastest_attention_is_chosen_once_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def named(name: str, error: float = 0.0, fails: bool = False) -> choice.Attention:
+        def run(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            ran.append(name)
+            if fails:
+                raise RuntimeError("no such kernel here")
+            return choice.default(q, k, v) * (1 + error)
+
+        return run
+
+    times = {"slow": 2.0, "fast": 1.0, "wrong": 0.1, "absent": 0.0}
+    kernel = {name: named(name, 0.2 * (name == "wrong"), name == "absent") for name in times}
+    monkeypatch.setattr(choice, "milliseconds", lambda run, *_: times[next(n for n, k in kernel.items() if k is run)])
+    pick = AttentionChoice(kernel)
+    q, k = torch.randn(1, 1100, 1, 8), torch.randn(1, 40, 1, 8)
+    for _ in range(3):
+        torch.testing.assert_close(pick(q, k, k), choice.default(q, k, k))
+    assert ran.count("wrong") == 1 and ran.count("fast") == 4, "measured once, then used"
+    assert pick.report() == ["attention of 1,024 queries, 32 keys and more, float32: fast 1.00 ms, slow 2.00 ms"]
+    ran.clear()
+    pick(q[:, :100], k, k)
+    assert not ran, "few queries are not worth it"
+
+
+def test_kernels_that_do_not_compile_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(CardKernels):
+        def modulated(self, *_: object) -> torch.Tensor:
+            raise OSError("no compiler\nand more")
+
+    class Wrong(CardKernels):
+        def modulated(self, x_LD: torch.Tensor, *_: object) -> torch.Tensor:
+            return x_LD
+
+    for kind, words in ((Broken, "OSError: no compiler)"), (Wrong, "its first kernel is wrong")):
+        caplog.clear()
+        assert not works(lambda kind=kind: kind(AttentionChoice({})), torch.device("cpu"))
+        assert words in caplog.text and "plain formulas run instead" in caplog.text
+    assert works(lambda: CardKernels(AttentionChoice({})), torch.device("cpu"))
