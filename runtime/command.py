@@ -93,11 +93,32 @@ def _knows(name: str, kind: str, info: dict[str, Any] | None, registry: Registry
 
 
 def validate(order: Order) -> int:
-    """Checks a workflow without running it. Returns how many nodes would run; raises WorkflowError with all that is
-    wrong."""
+    """Checks a workflow, and every row of `order.each`, without running it. Returns how many nodes would run.
+
+    Raises WorkflowError with all that is wrong with the workflow, InputError with the rows that would fail.
+    """
     with order.session(order.output / ".temp", lambda node, done, total: None).active():
         registry = order.nodes()
-        return len(plan(load_graph(order, None, registry), registry).order)
+        graph = load_graph(order, None, registry)
+        count = len(plan(graph, registry).order)
+        if order.each is not None:
+            _check_rows(order.each, graph, registry)
+        return count
+
+
+def _check_rows(table: Path, graph: Graph, registry: Registry) -> None:
+    """Raises InputError that names the rows of a table which would fail, and why."""
+    wrong = []
+    for job in read_jobs(table, graph):
+        try:
+            if job.graph is None:
+                raise InputError(job.error)
+            plan(job.graph, registry)
+        except InputError as error:
+            wrong.append(f"row {job.number}: {error}")
+    if wrong:
+        rest = f"\nand {len(wrong) - 10} more" if len(wrong) > 10 else ""
+        raise InputError(f"{table}: {len(wrong)} rows would fail\n" + "\n".join(wrong[:10]) + rest)
 
 
 def run(order: Order, told: Told) -> dict[str, Any]:

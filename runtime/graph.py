@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -87,16 +87,23 @@ class Graph:
         return hashlib.sha256(json.dumps(nodes, sort_keys=True).encode()).hexdigest()
 
     def find(self, name: str) -> Node:
-        """A node by id, by title, or by type where only one is of that type."""
+        """A node by id, by title, or by type where only one is of that type. The id of a node inside a subgraph is
+        `SUBGRAPH:NODE`; its last part will do where no other node ends so."""
         if name in self.nodes:
             return self.nodes[name]
-        for match in (lambda n: n.title == name, lambda n: n.kind == name):
+        matches: tuple[Callable[[Node], bool], ...] = (
+            lambda n: n.title == name,
+            lambda n: n.kind == name,
+            lambda n: n.id.endswith(f":{name}"),
+        )
+        for match in matches:
             found = [n for n in self.nodes.values() if match(n)]
             if len(found) == 1:
                 return found[0]
             if found:
-                raise InputError(f"{name!r} could be any of {', '.join(n.id for n in found)}; give the node's id")
-        known = ", ".join(f"{n.id} ({n.kind})" for n in list(self.nodes.values())[:12])
+                several = ", ".join(f"{n.id} ({n.title or n.kind})" for n in found[:12])
+                raise InputError(f"{name!r} could be any of {several}; give the node's id")
+        known = ", ".join(f"{n.id} ({n.title or n.kind})" for n in list(self.nodes.values())[:12])
         raise InputError(f"the workflow has no node {name!r}; it has {known}")
 
     def set(self, target: str, value: Any) -> Graph:

@@ -89,7 +89,7 @@ def _scopes(document: dict[str, Any]) -> list[_Scope]:
     found = document.get("definitions") if isinstance(document.get("definitions"), dict) else {}
     definitions = {d["id"]: d for d in _dicts((found or {}).get("subgraphs", [])) if isinstance(d.get("id"), str)}
     scopes = [_scope(document, "")]
-    total = len(scopes[0].nodes)
+    total, links = len(scopes[0].nodes), len(scopes[0].links)
     for scope in scopes:
         for key, user in scope.nodes.items():
             definition = definitions.get(user["type"])
@@ -98,10 +98,11 @@ def _scopes(document: dict[str, Any]) -> list[_Scope]:
             inner = _scope(definition, f"{scope.prefix}{key}:", scope, user)
             if scope.prefix.count(":") > 30:
                 raise InputError(f"the subgraph {str(definition.get('name', user['type']))[:60]!r} contains itself")
-            total += len(inner.nodes)
-            if total > MAX_NODES:
+            total, links = total + len(inner.nodes), links + len(inner.links)
+            if total > MAX_NODES or links > MAX_LINKS:
                 raise InputError(
-                    f"the workflow has more than {MAX_NODES:,} nodes with its subgraphs; at most that many are read"
+                    f"the workflow has more than {MAX_NODES:,} nodes or {MAX_LINKS:,} links with its subgraphs; at most"
+                    " that many are read"
                 )
             scope.inner[key] = inner
             scopes.append(inner)

@@ -211,13 +211,20 @@ def test_values_are_set_by_id_title_or_type() -> None:
     assert graph.set("left.value", 7).nodes["1"].inputs["value"] == 7
     assert graph.set("ToySave.filename_prefix", "x").nodes["4"].inputs["filename_prefix"] == "x"
     for wrong, says in (
-        ("ToyNumber.value", "could be any of"),
+        ("ToyNumber.value", r"could be any of 1 \(left\), 2 \(ToyNumber\)"),
         ("nobody.x", "has no node"),
         ("value", "NODE.INPUT"),
         ("3.a", "linked"),
     ):
         with pytest.raises(InputError, match=says):
             graph.set(wrong, 1)
+
+
+def test_a_node_inside_a_subgraph_is_found_by_its_own_id_where_that_is_enough() -> None:
+    graph = Graph.from_api({"5:8": number(value=1), "6:8": number(value=2), "6:9": number(value=3)})
+    assert graph.find("9").id == "6:9" and graph.find("5:8").id == "5:8"
+    with pytest.raises(InputError, match=r"5:8 .*6:8"):
+        graph.find("8")
 
 
 def test_seeds_move_on_as_the_file_says_and_the_same_way_each_time() -> None:

@@ -161,6 +161,16 @@ def test_validate_says_what_is_wrong_and_runs_nothing(tmp_path: Path, capsys: py
     assert not (tmp_path / "output").exists()
 
 
+def test_validate_checks_every_row_of_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example, table = str(EXAMPLES / "text_to_video.json"), tmp_path / "jobs.csv"
+    table.write_text("SoraSampler.steps\n4\n0\nmany\n")
+    assert cli.main(["run", example, "--validate", "--each", str(table)]) == 2
+    said = capsys.readouterr().err
+    assert "2 rows would fail" in said and "row 2:" in said and "row 3:" in said and "row 1:" not in said
+    table.write_text("SoraSampler.steps\n4\n5\n")
+    assert cli.main(["run", example, "--validate", "--each", str(table)]) == 0
+
+
 def test_a_grid_beyond_the_machine_is_refused_before_anything_is_made(capsys: pytest.CaptureFixture[str]) -> None:
     huge = [
         "--set",

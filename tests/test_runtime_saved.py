@@ -175,3 +175,13 @@ def test_comfy_cli_reads_the_same_workflow_the_same_way() -> None:
     theirs = converter.convert_ui_to_api(document, registry().object_info())
     ours = convert(document).to_api()
     assert {key: node["inputs"] for key, node in theirs.items()} == {key: node["inputs"] for key, node in ours.items()}
+
+
+def test_links_are_counted_across_the_uses_of_a_subgraph() -> None:
+    """A small file may not unfold into a large one: a hundred uses of one subgraph of many links."""
+    nodes = [drawn(i, "ToyNumber") for i in range(20)]
+    links = [{"id": i, "origin_id": 0, "origin_slot": 0, "target_id": 1, "target_slot": 0} for i in range(4000)]
+    many = {"id": "many", "name": "many", "nodes": nodes, "links": links, "inputs": [], "outputs": []}
+    document = workflow([drawn(i, "many") for i in range(100)], [], definitions={"subgraphs": [many]})
+    with pytest.raises(InputError, match="links with its subgraphs"):
+        from_saved(document, {})
