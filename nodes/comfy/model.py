@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import comfy.latent_formats
 import comfy.model_base
 import comfy.model_management as memory
+import comfy.model_patcher
 import comfy.supported_models_base
 import torch
 from comfy.conds import CONDConstant, CONDRegular
@@ -205,17 +206,27 @@ class SoraConfig(comfy.supported_models_base.BASE):
         return SoraBase(self, device=device)
 
 
-def sora_patcher(model: SoraModel) -> ModelPatcher:
-    """The MODEL of a model of ours; stock samplers guide it within the noise levels that our own does."""
+def sora_patcher(model: SoraModel, *, disable_dynamic: bool = False) -> ModelPatcher:
+    """The MODEL of a model of ours; stock samplers guide it within the noise levels that our own does.
+
+    `disable_dynamic`: with the plain class, for what ComfyUI cannot do under its dynamic one; it asks for that itself.
+    """
     weights = dict(model.dit.state_dict())
     device, rest = memory.get_torch_device(), memory.unet_offload_device()
     config = SoraConfig(model)
     config.set_inference_dtype(DTYPE, memory.unet_manual_cast(DTYPE, device, config.supported_inference_dtypes))
     base = config.get_model(weights, device=rest)
     base.load_model_weights(weights)
-    patcher = ModelPatcher(base.eval().requires_grad_(False), load_device=device, offload_device=rest)
+    kind = ModelPatcher if disable_dynamic else patcher_class()
+    patcher = kind(base.eval().requires_grad_(False), load_device=device, offload_device=rest)
+    patcher.cached_patcher_init = (sora_patcher, (model,))
     patcher.set_model_sampler_cfg_function(_guided)
     return patcher
+
+
+def patcher_class() -> type[ModelPatcher]:
+    """What ComfyUI wraps models in: since 0.16 its start may have put one with dynamic memory in this place."""
+    return getattr(comfy.model_patcher, "CoreModelPatcher", ModelPatcher)
 
 
 def _guided(args: dict[str, Any]) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .model import sora_patcher
 from .sampling import for_latent, patched, progress_bar, ring_time, sample
 from .text import encode, is_sora_clip, sora_clip
-from .vae import SoraVAE, codec_of, geometry_of
+from .vae import SoraVAE, checked, codec_of, geometry_of
 
 if TYPE_CHECKING:
     from ...sora_core.pipeline import SoraModel
@@ -21,4 +21,4 @@ __all__ = [
 
 def native(model: SoraModel) -> tuple[Any, Any, Any]:
     """MODEL, CLIP and VAE of a model of ours."""
-    return sora_patcher(model), sora_clip(model), SoraVAE(model)
+    return sora_patcher(model), sora_clip(model), checked(SoraVAE(model))

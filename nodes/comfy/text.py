@@ -1,4 +1,4 @@
-"""Our text encoder as ComfyUI's CLIP, and prompts encoded by any CLIP. Tested with ComfyUI 0.3.64."""
+"""Our text encoder as ComfyUI's CLIP, and prompts encoded by any CLIP."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import comfy.ops
 import comfy.sd
 import comfy.supported_models_base
 import torch
+from comfy.model_patcher import ModelPatcher
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 from torch import Tensor
 
@@ -78,8 +79,8 @@ class SoraText(TextEncoder):
         return self.load_state_dict(weights, strict=False)
 
 
-def sora_clip(model: SoraModel) -> comfy.sd.CLIP:
-    """The CLIP of a model of ours."""
+def sora_clip(model: SoraModel, *, disable_dynamic: bool = False) -> comfy.sd.CLIP:
+    """The CLIP of a model of ours; `disable_dynamic` as for `sora_patcher`."""
     parts: dict[str, Any] = {"transformer": model.dit, "text": model.text, "codec": model.codec}
     words, sizes = model.tokenizer, {name: asdict(part.config) for name, part in parts.items()}
 
@@ -90,9 +91,16 @@ def sora_clip(model: SoraModel) -> comfy.sd.CLIP:
         return SoraTokenizer(words, sizes)  # type: ignore[arg-type]
 
     target = comfy.supported_models_base.ClipTarget(tokenizer, encoder)  # type: ignore[arg-type]
-    clip = comfy.sd.CLIP(target, model_options={"dtype": DTYPE})
+    plain = {"disable_dynamic": True} if disable_dynamic else {}  # ComfyUI of before 0.16 has no such word
+    clip = comfy.sd.CLIP(target, model_options={"dtype": DTYPE}, **plain)
     clip.load_sd(dict(model.text.state_dict()))
+    clip.patcher.cached_patcher_init = (_clip_patcher, (model,))
     return clip
+
+
+def _clip_patcher(model: SoraModel, *, disable_dynamic: bool = False) -> ModelPatcher:
+    """What ComfyUI calls to have the patcher of our CLIP once more."""
+    return sora_clip(model, disable_dynamic=disable_dynamic).patcher
 
 
 def is_sora_clip(clip: Any) -> bool:

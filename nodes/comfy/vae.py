@@ -1,28 +1,40 @@
-"""Our codec as ComfyUI's VAE, and any VAE as a codec of ours. Tested with ComfyUI 0.3.64."""
+"""Our codec as ComfyUI's VAE, and any VAE as a codec of ours."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import comfy.model_management as memory
 import comfy.sd
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfyui_version import __version__
 from torch import Tensor
 
-from ...sora_core.errors import InputError
+from ...sora_core.errors import InputError, ResourceError
 from ...sora_core.grid import Geometry
 from ...sora_core.pipeline import SoraModel
 from .model import DTYPE
 
-__all__ = ["SoraVAE", "codec_of", "geometry_of"]
+__all__ = ["SoraVAE", "checked", "codec_of", "geometry_of"]
+
+TOLERANCE = 0.02
+"""of pixels in 0..1 and of latents near 1, between ComfyUI's calls and our codec on the same device: half precision
+passes, another range of values does not"""
 
 
 class SoraVAE(comfy.sd.VAE):
-    """Our codec as a VAE. ComfyUI has no place to register one, so its attributes are set here."""
+    """Our codec as a VAE.
+
+    ComfyUI has no place to register one. Its own constructor runs on the smallest VAE it knows, one without layers, so
+    that whatever a version adds has that version's value; then what is ours takes its place. `checked` compares the
+    outcome with the codec itself.
+    """
 
     def __init__(self, model: SoraModel) -> None:
+        super().__init__(sd={"pixel_space_vae": torch.tensor(1.0)}, dtype=DTYPE)
         codec, geometry = model.codec, model.geometry
         time, space = geometry.time_factor, geometry.space_factor
         self.sora, self.geometry = model, geometry
@@ -31,18 +43,14 @@ class SoraVAE(comfy.sd.VAE):
         self.downscale_ratio = (lambda frames: math.ceil((frames - 1) / time) + 1, space, space)
         self.upscale_ratio = (lambda frames: max(0, (frames - 1) * time + 1), space, space)
         self.downscale_index_formula = self.upscale_index_formula = (time, space, space)
-        self.process_input = lambda image: image * 2 - 1
-        self.process_output = lambda image: ((image + 1) / 2).clamp(0, 1)
         self.memory_used_encode = lambda shape, dtype: 600 * math.prod(shape[2:])
         self.memory_used_decode = lambda shape, dtype: 900 * time * space * space * math.prod(shape[2:])
-        self.working_dtypes, self.vae_dtype = [DTYPE], DTYPE
-        self.disable_offload, self.not_video = True, False
-        self.crop_input, self.extra_1d_channel, self.size = True, None, None
-        self.device, self.output_device = memory.vae_device(), memory.intermediate_device()
+        self.working_dtypes, self.size = [DTYPE], None
+        self.disable_offload = True  # a few megabytes: always whole, which ComfyUI does with a plain ModelPatcher
         self.patcher = ModelPatcher(codec, load_device=self.device, offload_device=memory.vae_offload_device())
 
-    def encode(self, pixel_samples: Tensor) -> Tensor:
-        return super().encode(self._whole(pixel_samples))
+    def encode(self, pixel_samples: Tensor, **options: Any) -> Tensor:
+        return super().encode(self._whole(pixel_samples), **options)
 
     def encode_tiled(self, pixel_samples: Tensor, **tiles: Any) -> Tensor:
         return super().encode_tiled(self._whole(pixel_samples), **tiles)
@@ -53,6 +61,46 @@ class SoraVAE(comfy.sd.VAE):
         missing = -(image.shape[axis] - 1) % self.geometry.time_factor
         last = image.narrow(axis, image.shape[axis] - 1, 1)
         return torch.cat([image] + [last] * missing, axis) if missing else image
+
+
+def checked(vae: SoraVAE) -> SoraVAE:
+    """The same VAE, after a tiny clip went through each of ComfyUI's calls; raises ResourceError, naming ComfyUI's
+    version, where one fails or gives other numbers than our codec."""
+    codec, geometry = vae.first_stage_model, vae.geometry
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        memory.load_models_gpu([vae.patcher], force_full_load=True)
+        latent = torch.randn(1, geometry.channels, 2, 2, 2, generator=generator)
+        video = codec.decode(latent.to(vae.device)).clamp(-1, 1)
+        image = (video[0].movedim(0, -1).cpu() + 1) / 2
+        again = codec.encode(video).cpu()
+        tile = {"tile_x": 64 * geometry.space_factor, "tile_y": 64 * geometry.space_factor, "overlap": 64}
+        small = {"tile_x": 64, "tile_y": 64, "overlap": 16, "tile_t": 16, "overlap_t": 2}
+        calls = {
+            "decode": (image, lambda: vae.decode(latent)[0]),
+            "decode_tiled": (image, lambda: vae.decode_tiled(latent, **small)[0]),
+            "encode": (again, lambda: vae.encode(image)),
+            "encode_tiled": (again, lambda: vae.encode_tiled(image, **tile, tile_t=64, overlap_t=8)),
+        }
+        for name, (right, call) in calls.items():
+            _compare(name, right, call)
+    return vae
+
+
+def _compare(name: str, right: Tensor, call: Callable[[], Tensor]) -> None:
+    try:
+        made = call().float().cpu()
+    except Exception as error:
+        found = f"raises {type(error).__name__} ({error})"
+    else:
+        same = made.shape == right.shape
+        if same and float((made - right).abs().max()) < TOLERANCE:
+            return
+        found = f"is off by {float((made - right).abs().max()):.2g}" if same else f"gives {list(made.shape)}"
+    raise ResourceError(
+        f"ComfyUI {__version__} calls a VAE in a way that this version of Sora Nodes does not know: `{name}` on ours"
+        f" {found}; update Sora Nodes, or take a ComfyUI from 0.3.64 to 0.33"
+    )
 
 
 class HostCodec:
