@@ -47,6 +47,7 @@ def main() -> None:
     size = VideoSize(
         frames=frames_for(usual.seconds, usual.fps), height=usual.size[1], width=usual.size[0], fps=usual.fps
     )
+    settings = usual.sampling.with_(steps=args.steps or usual.sampling.steps)
     with timed("load"):
         model = pipeline.load_bundled(args.weights)
     grid = plan(size, model.geometry)
@@ -59,8 +60,8 @@ def main() -> None:
             state,
             context,
             noise=draw_noise(grid.shape, usual.seed),
-            steps=args.steps or usual.steps,
             fps=size.fps,
+            settings=settings,
         )
     with timed("decode"):
         chunks = [chunk[..., : size.height, : size.width] for chunk in pipeline.decode_stream(model.codec, latent)]
@@ -72,7 +73,7 @@ def main() -> None:
         for chunk in chunks:
             writer.write(chunk)
     rows = [*parts.items(), ("total", sum(parts.values()))]
-    show(f"{size}, {args.steps or usual.steps} steps", ("part", "seconds"), rows, as_json=args.json)
+    show(f"{size}, {settings.steps} steps", ("part", "seconds"), rows, as_json=args.json)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ POINT_PROMPTS = PROMPTS[:4]
 def clips(model: SoraModel, prompts: tuple[str, ...], width: int, height: int) -> list[Tensor]:
     """uint8 [F,H,W,3] of each prompt, two seconds."""
     size = VideoSize(frames=17, height=height, width=width, fps=DEFAULTS.fps)
-    video = sample_video(model, prompts, size, seed=DEFAULTS.seed, fps=DEFAULTS.fps)
+    video = sample_video(model, prompts, size, seed=DEFAULTS.seed)
     return [video_to_frames(clip[None]) for clip in video]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from .terminal import ProgressLine, duration, note, say, warn
 
 OUTPUT = Path("output")
 """where files without a name of their own go"""
-SETTINGS = ("negative", "seconds", "size", "fps", "steps", "cfg", "seed")
+ASKED = ("negative", "seconds", "size", "fps", "seed")
+SAMPLING = ("steps", "cfg")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,19 +47,27 @@ def size(text: str) -> tuple[int, int]:
 
 
 def execute(args: argparse.Namespace) -> int:
-    settings: dict[str, Any] = {name: value for name in SETTINGS if (value := getattr(args, name)) is not None}
+    asked, sampling = given(args, ASKED), given(args, SAMPLING)
     if args.out is not None and args.out.suffix.lower() == ".png":
-        settings["seconds"] = 0.0
-    out = args.out or free_name(args.prompt, ".png" if settings.get("seconds") == 0 else ".mp4")
+        asked["seconds"] = 0.0
+    out = args.out or free_name(args.prompt, ".png" if asked.get("seconds") == 0 else ".mp4")
     check_writable(out)
 
     from ..sora_core import pipeline
 
+    settings = pipeline.DEFAULTS.sampling.with_(**sampling)
     with ProgressLine("sampling") as progress:
-        result = pipeline.generate(args.prompt, out=out, device=args.device, progress=progress, warn=warn, **settings)
+        result = pipeline.generate(
+            args.prompt, out=out, settings=settings, device=args.device, progress=progress, warn=warn, **asked
+        )
     say(str(result.path))
     note(f"{result.size}, made in {duration(sum(result.seconds_taken.values()))}")
     return 0
+
+
+def given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Those of the options that the user gave."""
+    return {name: value for name in names if (value := getattr(args, name)) is not None}
 
 
 def free_name(prompt: str, ending: str) -> Path:

@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..sora_core.errors import InputError, SoraError
+from ..sora_core.settings import DEFAULTS
 from . import host
 from .saved_models import load_saved
 
 if TYPE_CHECKING:
     from torch import Tensor, device
 
-    from ..sora_core.diffusion import Stretch
     from ..sora_core.grid import Geometry
     from ..sora_core.pipeline import SoraModel
+    from ..sora_core.settings import SamplingSettings
     from ..sora_core.types import LatentState, Progress
 
 __all__ = [
@@ -50,14 +51,13 @@ __all__ = [
     "sample",
     "save_image",
     "save_video",
+    "settings_for",
     "video_of",
 ]  # fmt: skip
 
 BUNDLED = "bundled"
 SAMPLERS = ["euler", "dpmpp_2m", "heun"]
 SCHEDULERS = ["simple", "normal", "sgm_uniform", "beta"]
-FPS = 8.0
-"""frames per second of a latent that does not say"""
 
 
 def said(check: Callable[[], bool]) -> bool | str:
@@ -133,7 +133,7 @@ def empty_latent(
         pipeline.check_memory(known, grid)
         seconds = pipeline.time_estimate(known if known is model else placed(known, vae.device), grid)
         memory = size_text(pipeline.memory_estimate(known, grid))
-        summary += f"; about {memory} of memory and {time_text(seconds)} for {pipeline.DEFAULTS.steps} steps"
+        summary += f"; about {memory} of memory and {time_text(seconds)} for {DEFAULTS.sampling.steps} steps"
     asked: dict[str, Any] = {"frames": size.frames, "height": height, "width": width, "fps": fps}
     if draft is not None:
         asked["draft"] = list(samples_of(draft).shape[1:])
@@ -204,7 +204,7 @@ def state_of(latent: dict[str, Any], geometry: Geometry, *, ring: bool = False) 
     edit = latent.get("sora", {}).get("edit")
     told = edit is not None and len(edit.state.spans) == samples.shape[2]
     grid_spans = edit.state.spans if told and not ring else spans(samples.shape[2], geometry, mid_stream=ring)
-    fps = latent.get("sora", {}).get("fps", FPS)
+    fps = latent.get("sora", {}).get("fps", DEFAULTS.fps)
     return LatentState(latent=samples, clean=samples, mask=mask, positions=positions(grid_spans, fps), spans=grid_spans)
 
 
@@ -219,18 +219,23 @@ def _mask(given: Tensor, samples: Tensor) -> Tensor:
     return mask[:, :1].expand(b, 1, t, h, w)
 
 
+def settings_for(model: Any, latent: dict[str, Any], **widgets: Any) -> SamplingSettings:
+    """The settings of a run: the model's own under those of a sampler's widgets, and what the LATENT's edit needs.
+
+    An edit's cfg and denoise replace widgets that are left at their defaults.
+    """
+    asked = (model.settings if is_ours(model) else DEFAULTS.sampling).with_(**widgets)
+    edit = latent.get("sora", {}).get("edit")
+    return asked if edit is None else edit.settings(asked, DEFAULTS.sampling)
+
+
 def sample(
     *,
     model: Any,
     positive: Any,
     latent: dict[str, Any],
     seed: int,
-    steps: int,
-    cfg: float,
-    sampler_name: str,
-    scheduler: str,
-    denoise: float = 1.0,
-    stretch: Stretch | None = None,
+    settings: SamplingSettings,
     negative: Any = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -240,27 +245,18 @@ def sample(
     noise = noise_for(latent, seed)
     if not is_ours(model):
         made = host_models("MODEL", model).sample(
-            model, positive, negative, latent, noise,
-            seed=seed, steps=steps, cfg=cfg, sampler_name=sampler_name, scheduler=scheduler, denoise=denoise,
-        )  # fmt: skip
+            model, positive, negative, latent, noise, seed=seed, settings=settings
+        )
         return {**latent, "samples": made}
-    state = state_of(latent, geometry_of(model), ring=model.ring)
     made = pipeline.sample(
         model,
-        state,
+        state_of(latent, geometry_of(model), ring=model.settings.ring),
         _features(positive),
         negative=_features(negative) if negative is not None else None,
         noise=noise,
-        steps=steps,
-        cfg=cfg,
-        solver=sampler_name,
-        scheduler=scheduler,
-        denoise=denoise,
-        stretch=stretch,
-        fps=latent.get("sora", {}).get("fps", FPS),
-        loop="edit" in latent.get("sora", {}) and latent["sora"]["edit"].ring,
-        anchored="edit" in latent.get("sora", {}) and latent["sora"]["edit"].anchored,
-        shots=positive[0][1].get("sora_shots"),
+        fps=latent.get("sora", {}).get("fps", DEFAULTS.fps),
+        settings=settings,
+        prompt_schedule=positive[0][1].get("sora_shots"),
         progress=progress,
     )
     return {**latent, "samples": made.cpu()}
@@ -268,13 +264,13 @@ def sample(
 
 def ring_time(model: Any) -> Any:
     """The MODEL that samples loops."""
-    return replace(model, ring=True) if is_ours(model) else host_models("MODEL", model).ring_time(model)
+    return model.with_settings(ring=True) if is_ours(model) else host_models("MODEL", model).ring_time(model)
 
 
 def feature_cache(model: Any, threshold: float) -> Any:
     """The MODEL that leaves out steps in which its output would move by less than `threshold`."""
     if is_ours(model):
-        return replace(model, cache=threshold)
+        return model.with_settings(cache=threshold)
     from ..sora_core.diffusion import CachePerCall
 
     return host_models("MODEL", model).patched(model, "sora_feature_cache", CachePerCall(threshold))

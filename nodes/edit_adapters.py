@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ..sora_core.errors import InputError
+from ..sora_core.settings import DEFAULTS
 from . import adapters, host
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def latent_clip(vae: Any, samples: dict[str, Any]) -> Clip:
     return Clip(
         latent=latent,
         spans=spans(latent.shape[2], adapters.geometry_of(vae)),
-        fps=asked.get("fps", adapters.FPS),
+        fps=asked.get("fps", DEFAULTS.fps),
         size=size,
     )
 
@@ -169,7 +170,7 @@ def keyframes_of(
     return keys if end_image is None else [*keys, Keyframe(image=rgb(end_image), frame_idx=-1)]
 
 
-def encode_shots(clip: Any, board: Storyboard, *, blended: bool) -> list[list[Any]]:
+def encode_shots(clip: Any, board: Storyboard) -> list[list[Any]]:
     """CONDITIONING of the prompts of a storyboard.
 
     Our CLIP: [1,P,S,D] with the prompt (or the shares) of each latent frame. Another: a prompt each, with its share
@@ -181,7 +182,7 @@ def encode_shots(clip: Any, board: Storyboard, *, blended: bool) -> list[list[An
     parts = [adapters.encode_text(clip, prompt) for prompt in board.prompts]
     if adapters.is_ours(clip) or adapters.host_models("CLIP", clip).is_sora_clip(clip):
         features, about = torch.cat([part[0][0] for part in parts])[None], parts[0][0][1]
-        return [[features, {**about, "sora_shots": board.weights if blended else board.rows}]]
+        return [[features, {**about, "sora_shots": board.edit.prompt_schedule}]]
     t, h, w = board.edit.state.latent.shape[2:]
     masks = board.weights.view(-1, 1, t, 1, 1).expand(-1, 1, t, h, w)
     return [

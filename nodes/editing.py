@@ -343,7 +343,7 @@ class SoraRestyleVideo(io.ComfyNode):
         wanted = edit_adapters.size_of(latent) if latent is not None else None
         size = (wanted.height, wanted.width) if wanted else None
         edit = restyle(
-            clip, adapters.codec_of(vae), denoise=denoise, size=size, how=fit, anchored=edit_adapters.told_spans(vae)
+            clip, adapters.codec_of(vae), denoise=denoise, size=size, how=fit, flow_edit=edit_adapters.told_spans(vae)
         )
         made, notes, preview = shown(edit, (sound, 0.0))
         return io.NodeOutput(made, edit.denoise, notes, ui=preview)
@@ -403,7 +403,7 @@ class SoraStoryboard(io.ComfyNode):
             edit_adapters.shots_of(shots), adapters.codec_of(vae), size=edit_adapters.size_of(latent), fade=fade
         )
         made, notes, preview = shown(board.edit)
-        return io.NodeOutput(edit_adapters.encode_shots(clip, board, blended=fade > 0), made, notes, ui=preview)
+        return io.NodeOutput(edit_adapters.encode_shots(clip, board), made, notes, ui=preview)
 
 
 class SoraStitchVideo(io.ComfyNode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..sora_core.settings import DEFAULTS
 from . import adapters, host
 from .host import io, ui
 
@@ -125,20 +126,32 @@ class SoraSampler(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="The same seed gives the same video.",
                 ),
-                io.Int.Input("steps", default=25, min=1, max=1000, tooltip="More steps are slower and finer."),
+                io.Int.Input(
+                    "steps",
+                    default=DEFAULTS.sampling.steps,
+                    min=1,
+                    max=1000,
+                    tooltip="More steps are slower and finer.",
+                ),
                 io.Float.Input(
                     "cfg",
-                    default=2.0,
+                    default=DEFAULTS.sampling.cfg,
                     min=1.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="How firmly the prompt is followed; 1 is off.",
+                    tooltip="How firmly the prompt is followed; 1 is off. Left at its default, restyle takes 1.5.",
                 ),
                 io.Combo.Input(
-                    "sampler_name", options=adapters.SAMPLERS, default="dpmpp_2m", tooltip="The solver of each step."
+                    "sampler_name",
+                    options=adapters.SAMPLERS,
+                    default=DEFAULTS.sampling.solver,
+                    tooltip="The solver of each step.",
                 ),
                 io.Combo.Input(
-                    "scheduler", options=adapters.SCHEDULERS, default="simple", tooltip="How noise levels are spaced."
+                    "scheduler",
+                    options=adapters.SCHEDULERS,
+                    default=DEFAULTS.sampling.scheduler,
+                    tooltip="How noise levels are spaced.",
                 ),
                 io.Float.Input(
                     "denoise",
@@ -146,15 +159,34 @@ class SoraSampler(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="The fraction made anew; 1 is all of it.",
+                    tooltip="The fraction made anew; 1 is all of it. Left at its default, restyle takes its own.",
                 ),
             ],
             outputs=[io.Latent.Output(tooltip="The sampled latent, to be decoded.")],
         )
 
     @classmethod
-    def execute(cls, latent: Any, **settings: Any) -> io.NodeOutput:
-        return io.NodeOutput(adapters.sample(latent=latent, progress=host.progress(), **settings))
+    def execute(
+        cls,
+        model: Any,
+        positive: Any,
+        latent: Any,
+        seed: int,
+        sampler_name: str,
+        negative: Any = None,
+        **widgets: Any,
+    ) -> io.NodeOutput:
+        settings = adapters.settings_for(model, latent, solver=sampler_name, **widgets)
+        changed = [
+            f"{name} is {getattr(settings, name):g}"
+            for name in ("cfg", "denoise")
+            if getattr(settings, name) != widgets[name]
+        ]
+        made = adapters.sample(
+            model=model, positive=positive, negative=negative, latent=latent, seed=seed, settings=settings,
+            progress=host.progress(),
+        )  # fmt: skip
+        return io.NodeOutput(made, ui=ui.PreviewText(f"as this edit suits: {', '.join(changed)}") if changed else None)
 
 
 NODES: list[type[io.ComfyNode]] = [SoraNoiseGrid, SoraSampler]

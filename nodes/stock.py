@@ -216,6 +216,18 @@ def sampler_inputs() -> list[Any]:
     ]
 
 
+def run_sampler(
+    *, model: Any, positive: Any, negative: Any, latent_image: Any, seed: int, sampler_name: str, **widgets: Any
+) -> Any:
+    """What ComfyUI's samplers make of a LATENT: cfg and denoise are the widgets', whatever an edit would choose."""
+    settings = adapters.settings_for(model, latent_image, solver=sampler_name, **widgets)
+    kept = {name: widgets[name] for name in ("cfg", "denoise") if name in widgets}
+    return adapters.sample(
+        model=model, positive=positive, negative=negative, latent=latent_image, seed=seed,
+        settings=settings.with_(**kept), progress=host.progress(),
+    )  # fmt: skip
+
+
 class KSampler(io.ComfyNode):
     """Sampling, as ComfyUI's node asks for it."""
 
@@ -235,8 +247,8 @@ class KSampler(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, latent_image: Any, **settings: Any) -> io.NodeOutput:
-        return io.NodeOutput(adapters.sample(latent=latent_image, progress=host.progress(), **settings))
+    def execute(cls, **widgets: Any) -> io.NodeOutput:
+        return io.NodeOutput(run_sampler(**widgets))
 
 
 class VAEEncode(io.ComfyNode):

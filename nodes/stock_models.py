@@ -7,15 +7,14 @@ brings it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..runtime import host, ui
 from ..runtime import schema as io
+from ..runtime import ui
 from ..runtime.session import current
 from ..sora_core.errors import InputError
-from . import adapters
-from .stock import sampler_inputs
+from ..sora_core.settings import StepRange
+from .stock import run_sampler, sampler_inputs
 
 if TYPE_CHECKING:
     from ..sora_core.grid import Geometry
@@ -95,8 +94,7 @@ class UNETLoader(io.ComfyNode):
         part = part_of(
             dit=loaded.module,
             codec=NotLoaded("codec", geometry_of(config)),
-            shift=published(config).shift,
-            cfg_interval=(0.0, 1.0),
+            settings=published(config).settings,
         )
         return io.NodeOutput(part, ui=said(loaded))
 
@@ -165,7 +163,7 @@ class ModelSamplingSD3(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, shift: float) -> io.NodeOutput:
-        return io.NodeOutput(replace(model, shift=shift))
+        return io.NodeOutput(model.with_settings(shift=shift))
 
 
 class EmptyHunyuanLatentVideo(io.ComfyNode):
@@ -201,7 +199,7 @@ class EmptyHunyuanLatentVideo(io.ComfyNode):
 
 
 class KSamplerAdvanced(io.ComfyNode):
-    """A stretch of the steps: two of these are how the two experts of Wan 2.2 A14B take turns."""
+    """Some of the steps: two of these are how the two experts of Wan 2.2 A14B take turns."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -224,25 +222,20 @@ class KSamplerAdvanced(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        latent_image: Any,
         noise_seed: int,
         add_noise: str,
         start_at_step: int,
         end_at_step: int,
         return_with_leftover_noise: str,
-        **settings: Any,
+        **widgets: Any,
     ) -> io.NodeOutput:
-        from ..sora_core.diffusion import Stretch
-
-        stretch = Stretch(
+        steps = StepRange(
             first=start_at_step,
             last=end_at_step,
             noised=add_noise == "disable",
             leave_noise=return_with_leftover_noise == "enable",
         )
-        return io.NodeOutput(
-            adapters.sample(latent=latent_image, seed=noise_seed, stretch=stretch, progress=host.progress(), **settings)
-        )
+        return io.NodeOutput(run_sampler(seed=noise_seed, step_range=steps, denoise=1.0, **widgets))
 
 
 NODES = [UNETLoader, CLIPLoader, VAELoader, ModelSamplingSD3, EmptyHunyuanLatentVideo, KSamplerAdvanced]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .errors import InputError
 
-__all__ = ["Context", "Denoiser", "LatentState", "Progress"]
+__all__ = ["Denoiser", "LatentState", "Progress", "PromptSchedule"]
 
 Progress = Callable[[int, int], None]
 """Called as `progress(done, total)`; it may raise `Cancelled` to stop the work."""
@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class LatentState:
-    """A latent grid with what is kept of it: every verb takes one and returns a new one.
+    """A latent grid with what is kept of it: every edit operation returns a new one.
 
     latent:    [B,C,T,H,W] the start of sampling when it is not pure noise (SDEdit), else zeros
     clean:     [B,C,T,H,W] what is kept; only read where mask < 1
@@ -62,15 +62,24 @@ class LatentState:
         return replace(self, latent=self.latent.to(device), clean=self.clean.to(device), mask=self.mask.to(device))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """What conditions a denoiser: text features per prompt.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PromptSchedule:
+    """Which of P prompts each of T latent frames follows: exactly one of the two fields is given."""
 
-    cond, uncond: [B,S,D] text features; uncond is None where no guidance is wanted.
-    """
+    rows: Tensor | None = None
+    """[T] int64, the number of the prompt of each latent frame: hard cuts, one run of the network"""
+    weights: Tensor | None = None
+    """[P,T] float32, the share of each prompt in each latent frame, summing to 1: one run of the network per prompt"""
 
-    cond: Tensor
-    uncond: Tensor | None = None
+    @property
+    def count(self) -> int:
+        """How many prompts there are."""
+        return int(self.rows.max()) + 1 if self.rows is not None else len(self.weights)  # type: ignore[arg-type]
+
+    def __post_init__(self) -> None:
+        given = [x for x in (self.rows, self.weights) if x is not None]
+        if len(given) != 1 or given[0].ndim != (1 if self.weights is None else 2):
+            raise InputError(f"prompts follow either rows [T] or weights [P,T], not {[list(x.shape) for x in given]}")
 
 
 class Denoiser(Protocol):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import torch
 from sora_nodes.sora_core.diffusion import draw_noise, sample, schedule
+from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.editing import Clip, Edit
+from sora_nodes.sora_core.pipeline import SoraModel
+from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
+from sora_nodes.sora_core.text.tokenizer import WordTokenizer
 from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
 from torch import Tensor
 
@@ -39,3 +43,16 @@ def pattern(edit: Edit) -> str:
     """The grid in letters: k keep, m make, p in part."""
     rows = edit.state.mask[0, 0].flatten(1)
     return "".join("k" if row.max() == 0 else "m" if row.min() == 1 else "p" for row in rows)
+
+
+def tiny_model() -> SoraModel:
+    torch.manual_seed(0)
+    words = ("a", "red", "ball", "blue")
+    text = TextEncoder(TextConfig(vocabulary=words, width=16, depth=1, heads=2, mlp_width=16, tokens=8))
+    dit = DiT(
+        DiTConfig(
+            width=16, depth=1, heads=2, mlp_width=16, channels=4, text_width=16, text_tokens=8,
+            prediction="clean", per_position_time=True, grid_features=True,
+        )
+    )  # fmt: skip
+    return SoraModel(codec=tiny_codec(), text=text.eval(), tokenizer=WordTokenizer(words, 8), dit=dit.eval())

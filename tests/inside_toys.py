@@ -66,8 +66,9 @@ def refused(part: str, call: Callable[[], Any]) -> None:
 
 def ours(model: Any, context: Any, latent: Any, **settings: Any) -> torch.Tensor:
     """By Sora Sampler."""
-    given = {"seed": 5, "steps": 3, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple", **settings}
-    return adapters.sample(model=model, positive=context, latent=latent, **given)["samples"]
+    widgets: dict[str, Any] = {"seed": 5, "steps": 3, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple"}
+    given = {**widgets, "denoise": 1.0, **settings}
+    return sampling.SoraSampler.execute(model=model, positive=context, latent=latent, **given).result[0]["samples"]
 
 
 def theirs(

@@ -59,8 +59,8 @@ def test_the_codec_streams_exactly(model: pipeline.SoraModel, video: Tensor) -> 
 def test_colour_follows_the_prompt_and_the_seed_the_frames(model: pipeline.SoraModel) -> None:
     size = VideoSize(frames=1, height=64, width=64, fps=8.0)
     prompts = ["a red ball stands still on snow at noon", "a blue ball stands still on snow at noon"]
-    red, blue = pipeline.sample_video(model, prompts, size, seed=3, steps=8)
+    red, blue = pipeline.sample_video(model, prompts, size, seed=3, settings=model.settings.with_(steps=8))
     assert (red[0] - red[2]).amax() > (blue[0] - blue[2]).amax() + 0.2, "the red picture has the reddest spot"
     assert (blue[2] - blue[0]).amax() > (red[2] - red[0]).amax() + 0.2, "and the blue one the bluest"
-    again = pipeline.sample_video(model, prompts, size, seed=3, steps=8)[0]
+    again = pipeline.sample_video(model, prompts, size, seed=3, settings=model.settings.with_(steps=8))[0]
     assert torch.equal(again, red)

@@ -9,12 +9,12 @@ from diffusion_toys import MEAN, NO_TEXT, SHAPE, STD, gaussian, state_of, text
 from sora_nodes.sora_core.diffusion import (
     SOLVERS,
     SamplerState,
-    anchor,
     as_denoiser,
     cfg,
     denoised_from,
     draw_noise,
     enlarge_noise,
+    flow_edit,
     get_solver,
     renoise,
     sample,
@@ -68,7 +68,7 @@ def test_what_is_kept_comes_back_bit_for_bit(solver: str) -> None:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_an_anchored_clip_comes_back_where_the_words_say_nothing_new_and_moves_by_their_difference(solver: str) -> None:
+def test_flow_edit_gives_the_clip_back_for_the_same_prompt_and_moves_it_by_the_difference(solver: str) -> None:
     source, noise = torch.randn(1, *SHAPE), draw_noise(SHAPE, 2)
 
     def worded(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ def test_an_anchored_clip_comes_back_where_the_words_say_nothing_new_and_moves_b
     def made(words: Tensor) -> Tensor:
         state = state_of().with_(latent=source)
         return sample(
-            anchor(worded, worded, source, noise),
+            flow_edit(worded, worded, source, noise),
             state,
             noise,
             schedule("simple", 8, denoise=0.8),

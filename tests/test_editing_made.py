@@ -62,7 +62,7 @@ def test_restyle_starts_from_the_clip() -> None:
     given = clip(15)
     edit = restyle(given, CODEC, denoise=0.5)
     assert pattern(edit) == "mmmmm" and edit.denoise == 0.5
-    assert edit.cfg == 1.5 and restyle(given, CODEC, anchored=False).cfg is None, (
+    assert edit.cfg == 1.5 and restyle(given, CODEC, flow_edit=False).cfg is None, (
         "without the anchor, guidance is the sampler's"
     )
     encoded = CODEC.encode(given.image[:13].movedim(-1, 0)[None] * 2 - 1)
@@ -77,8 +77,8 @@ def test_restyle_starts_from_the_clip() -> None:
 def test_every_latent_frame_follows_the_prompt_of_its_shot() -> None:
     board = storyboard([Shot(prompt="a ball", seconds=1.0), Shot(prompt="a cone", seconds=1.0)], CODEC, size=SIZE)
     assert board.edit.frames == 16
-    assert board.rows.tolist() == [0, 0, 0, 1, 1]
-    assert torch.equal(board.weights.argmax(0), board.rows)
+    assert board.edit.prompt_schedule.rows.tolist() == [0, 0, 0, 1, 1]
+    assert torch.equal(board.weights.argmax(0), board.edit.prompt_schedule.rows)
     assert "shot 2 begins at 1.12 s instead of 1.00 s" in board.edit.notes[0]
 
 
@@ -87,7 +87,7 @@ def test_cuts_are_within_half_a_latent_frame_of_the_time_asked(seconds: tuple[fl
     board = storyboard([Shot(prompt=str(i), seconds=s) for i, s in enumerate(seconds)], CODEC, size=SIZE)
     begins = torch.cat([torch.zeros(1), board.edit.state.spans.cumsum(0)[:-1]])
     for i in range(1, len(seconds)):
-        at = begins[(board.rows == i).nonzero()[0, 0]]
+        at = begins[(board.edit.prompt_schedule.rows == i).nonzero()[0, 0]]
         assert abs(at - sum(seconds[:i]) * FPS) <= 2.5
 
 

@@ -11,34 +11,17 @@ from typing import Any
 import pytest
 import torch
 from device_toys import moved, second_device
-from editing_toys import FPS, H, W, frames, tiny_codec
+from editing_toys import FPS, H, W, frames, tiny_model
 from sora_nodes.nodes import adapters, host
 from sora_nodes.nodes.editing import NODES
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock import KSampler
 from sora_nodes.runtime.session import Session
-from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.editing.restyle import DENOISE
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.media import read_video, write_video
-from sora_nodes.sora_core.pipeline import SoraModel
-from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
-from sora_nodes.sora_core.text.tokenizer import WordTokenizer
 
 NODE = {node.GET_SCHEMA().node_id: node for node in NODES}
-
-
-def tiny_model() -> SoraModel:
-    torch.manual_seed(0)
-    words = ("a", "red", "ball", "blue")
-    text = TextEncoder(TextConfig(vocabulary=words, width=16, depth=1, heads=2, mlp_width=16, tokens=8))
-    dit = DiT(
-        DiTConfig(
-            width=16, depth=1, heads=2, mlp_width=16, channels=4, text_width=16, text_tokens=8,
-            prediction="clean", per_position_time=True, grid_features=True,
-        )
-    )  # fmt: skip
-    return SoraModel(codec=tiny_codec(), text=text.eval(), tokenizer=WordTokenizer(words, 8), dit=dit.eval())
 
 
 MODEL = tiny_model()

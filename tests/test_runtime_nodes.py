@@ -14,6 +14,7 @@ import torch
 from device_toys import moved, second_device
 from sora_nodes import cli
 from sora_nodes.nodes import adapters, host
+from sora_nodes.nodes.sampling import SoraSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.dit import DiT, DiTConfig
@@ -73,7 +74,9 @@ def test_weights_on_a_second_device_give_the_same_video(
     monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu": far)
     with second_device():
         assert cli.main(["run", example, *QUICK]) == 0
-        pipeline.generate("a red ball", out=tmp_path / "b.mp4", seconds=1, steps=2, model=far)
+        pipeline.generate(
+            "a red ball", out=tmp_path / "b.mp4", seconds=1, settings=far.settings.with_(steps=2), model=far
+        )
     near, there = (frames_of(videos / f"sora_{number:05}_.mp4").float() for number in (1, 2))
     assert (near - there).abs().mean() < 1
 
@@ -85,7 +88,8 @@ def test_no_step_waits_for_the_device(tiny: pipeline.SoraModel) -> None:
     def waits(steps: int) -> list[str]:
         with second_device() as waited:
             state, noise = pipeline.empty_state(grid, tiny.geometry), torch.zeros(1, *grid.shape)
-            pipeline.sample(far, state, pipeline.encode_text(far, ["a red ball"]), noise=noise, steps=steps)
+            cond, settings = pipeline.encode_text(far, ["a red ball"]), far.settings.with_(steps=steps)
+            pipeline.sample(far, state, cond, noise=noise, settings=settings, fps=8.0)
         return waited
 
     assert waits(9) == waits(2)
@@ -119,7 +123,13 @@ def test_the_same_prompt_and_seed_give_what_the_command_gives(tmp_path: Path, ti
     )
     sampler = next(node["inputs"] for node in prompt.values() if node["class_type"] == "SoraSampler")
     pipeline.generate(
-        caption, out=tmp_path / "b.mp4", seconds=1, size=(114, 64), steps=2, cfg=sampler["cfg"], seed=3, model=tiny
+        caption,
+        out=tmp_path / "b.mp4",
+        seconds=1,
+        size=(114, 64),
+        settings=tiny.settings.with_(steps=2, cfg=sampler["cfg"]),
+        seed=3,
+        model=tiny,
     )
     assert torch.equal(frames_of(made), frames_of(tmp_path / "b.mp4"))
 
@@ -209,6 +219,7 @@ def test_latents_of_image_models_and_masks_of_another_size_are_named(tiny: pipel
         "cfg": 1.0,
         "sampler_name": "euler",
         "scheduler": "simple",
+        "denoise": 1.0,
     }
     for wrong, says in (
         ({"samples": torch.zeros(1, 4, 8, 8)}, "five dimensions"),
@@ -216,7 +227,7 @@ def test_latents_of_image_models_and_masks_of_another_size_are_named(tiny: pipel
         ({**latent, "noise_mask": torch.ones(1, 1, 9, 4, 4)}, "the mask of this LATENT"),
     ):
         with pytest.raises(InputError, match=says):
-            adapters.sample(latent=wrong, **settings)
+            SoraSampler.execute(latent=wrong, **settings)
 
 
 def test_kept_latents_stay_and_the_given_latent_is_not_touched(tiny: pipeline.SoraModel) -> None:
@@ -226,9 +237,10 @@ def test_kept_latents_stay_and_the_given_latent_is_not_touched(tiny: pipeline.So
     latent["noise_mask"][:, :, 0] = 0
     before = latent["samples"].clone()
     text = adapters.encode_text(tiny, "a red ball")
-    made = adapters.sample(
-        model=tiny, positive=text, latent=latent, seed=0, steps=2, cfg=3.0, sampler_name="dpmpp_2m", scheduler="simple"
-    )["samples"]
+    made = SoraSampler.execute(
+        model=tiny, positive=text, latent=latent, seed=0, steps=2, cfg=3.0, sampler_name="dpmpp_2m", scheduler="simple",
+        denoise=1.0,
+    ).result[0]["samples"]  # fmt: skip
     assert (
         torch.equal(made[:, :, 0], before[:, :, 0])
         and not torch.equal(made, before)

@@ -18,9 +18,9 @@ from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core import pipeline
-from sora_nodes.sora_core.diffusion import Stretch
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.settings import StepRange
 from sora_nodes.sora_core.text.pieces import TokenTable
 from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
 from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
@@ -134,13 +134,13 @@ def test_what_a_loader_did_not_bring_is_named() -> None:
 
 def test_a_cached_model_is_a_copy() -> None:
     model = part_of()
-    assert feature_cache(model, 0.1).cache == 0.1 and model.cache == 0
+    assert feature_cache(model, 0.1).settings.cache == 0.1 and model.settings.cache == 0
 
 
-def test_two_stretches_are_the_whole_schedule() -> None:
+def test_two_step_ranges_are_the_whole_schedule() -> None:
     sigmas = torch.linspace(1, 0, 6)
-    high, low = Stretch(last=2, leave_noise=True).of(sigmas), Stretch(first=2, noised=True).of(sigmas)
+    high, low = StepRange(last=2, leave_noise=True).of(sigmas), StepRange(first=2, noised=True).of(sigmas)
     assert torch.equal(torch.cat([high, low[1:]]), sigmas) and high[-1] == low[0]
-    assert Stretch(last=2).of(sigmas)[-1] == 0
+    assert StepRange(last=2).of(sigmas)[-1] == 0
     with pytest.raises(InputError, match="none of the 5 steps"):
-        Stretch(first=5).of(sigmas)
+        StepRange(first=5).of(sigmas)

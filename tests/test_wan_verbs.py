@@ -63,8 +63,7 @@ def model(kind: str) -> SoraModel:
         text=OpenText(text, tokens=32),
         tokenizer=OpenTokens(TokenTable(lambda words: [2 + ord(c) % 100 for c in words], limit=32)),
         dit=dit,
-        shift=published(dit.config).shift,
-        cfg_interval=(0.0, 1.0),
+        settings=published(dit.config).settings,
     )
 
 
@@ -109,11 +108,8 @@ def test_every_verb_runs(kind: str, verb: str) -> None:
     weights = MODELS[kind]
     with torch.no_grad():
         edit = VERBS[verb](weights)
-        noise = draw_noise(tuple(edit.state.latent.shape[1:]), 0)
-        cond = pipeline.encode_text(weights, ["a white car on a dirt road"])
-        made = pipeline.sample(
-            weights, edit.state, cond, noise=noise, steps=2, cfg=4.0, fps=FPS, loop=edit.ring, denoise=edit.denoise
-        ).cpu()
+        settings = weights.settings.with_(steps=2, cfg=4.0)
+        made = pipeline.sample_edit(weights, edit, "a white car on a dirt road", settings).cpu()
         image = stitch(edit, made, weights.codec)
     assert torch.isfinite(image).all() and len(image) == edit.frames
     kept = (edit.state.mask == 0).expand_as(made)
@@ -128,14 +124,10 @@ def test_several_shots_run(kind: str, blended: bool) -> None:
         [Shot(prompt="a church", seconds=0.25), Shot(prompt="an octopus", seconds=0.25)],
         weights.codec,
         size=SIZE,
-        fade=0.25,
+        fade=0.25 if blended else 0.0,
     )
-    state = board.edit.state
     with torch.no_grad():
-        cond = pipeline.encode_text(weights, board.prompts)[None]
-        noise = draw_noise(tuple(state.latent.shape[1:]), 0)
-        followed = board.weights if blended else board.rows
-        made = pipeline.sample(weights, state, cond, noise=noise, steps=2, cfg=4.0, fps=FPS, shots=followed)
+        made = pipeline.sample_edit(weights, board.edit, board.prompts, weights.settings.with_(steps=2, cfg=4.0))
         image = stitch(board.edit, made, weights.codec)
     assert torch.isfinite(image).all() and len(image) == board.edit.frames
 
@@ -148,9 +140,8 @@ def test_the_second_expert_has_its_own_guidance() -> None:
     def made(low_cfg: float | None) -> torch.Tensor:
         with torch.no_grad():
             cond = pipeline.encode_text(weights, ["a church"])
-            return pipeline.sample(
-                replace(weights, low_cfg=low_cfg), state, cond, noise=noise, steps=3, cfg=4.0, fps=FPS
-            )
+            settings = weights.settings.with_(steps=3, cfg=4.0, low_cfg=low_cfg)
+            return pipeline.sample(weights, state, cond, noise=noise, settings=settings, fps=FPS)
 
     assert torch.equal(made(None), made(4.0)) and not torch.equal(made(None), made(3.0))
 

@@ -169,7 +169,8 @@ class SoraBase(comfy.model_base.BaseModel):
         if given.get("denoise_mask") is not None:
             out["denoise_mask"] = CONDRegular(given["denoise_mask"][:, :1])
         if given.get("sora_shots") is not None and text.ndim == 4:
-            shots = given["sora_shots"].tolist()
+            follow = given["sora_shots"]
+            shots = (follow.rows if follow.weights is None else follow.weights).tolist()
             out["sora_shots"] = CONDConstant(tuple(tuple(row) if isinstance(row, list) else row for row in shots))
         return out
 
@@ -231,6 +232,6 @@ def patcher_class() -> type[ModelPatcher]:
 
 def _guided(args: dict[str, Any]) -> Tensor:
     """Guidance at the noise levels where it helps; in ComfyUI's form, x minus the clean estimate."""
-    low, high = DEFAULTS.cfg_interval
+    low, high = DEFAULTS.sampling.cfg_interval
     cond, free = args["cond"], args["uncond"]
     return free + (cond - free) * args["cond_scale"] if low <= float(args["sigma"].max()) <= high else cond

@@ -3,7 +3,6 @@ with 0.3.64."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -19,9 +18,9 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ...sora_core.diffusion import anchor, ring, shift_for_tokens
+from ...sora_core.diffusion import flow_edit, ring, shift_for_grid
 from ...sora_core.errors import InputError
-from ...sora_core.pipeline import DEFAULTS
+from ...sora_core.settings import DEFAULTS, SamplingSettings
 from ...sora_core.types import Denoiser, Progress
 from ..preview import moving_preview
 from .model import TIME, LatentTime, SoraBase
@@ -31,8 +30,8 @@ __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
 RING = "sora_ring"
 """the key of ring time among a MODEL's wrappers"""
-ANCHOR = "sora_anchor"
-"""the key of `diffusion.anchor` among them"""
+FLOW_EDIT = "sora_flow_edit"
+"""the key of the FlowEdit correction among them"""
 
 
 def progress_bar() -> Progress:
@@ -50,16 +49,16 @@ def progress_bar() -> Progress:
 
 def sample(
     model: ModelPatcher, positive: Any, negative: Any, latent: dict[str, Any], noise: Tensor, *,
-    seed: int, steps: int, cfg: float, sampler_name: str, scheduler: str, denoise: float,
+    seed: int, settings: SamplingSettings,
 ) -> Tensor:  # fmt: skip
     """Samples a LATENT with any video MODEL through ComfyUI's own samplers: progress, preview and cancel are theirs."""
     model = for_latent(model, latent)
     _check_text(model, positive)
     if negative is None:
-        negative = _without_text(model, positive, cfg)
+        negative = _without_text(model, positive, settings.cfg)
     samples, mask = latent["samples"], latent.get("noise_mask")
     made = comfy.sample.sample_custom(
-        model, noise, cfg, comfy.samplers.sampler_object(sampler_name), _sigmas(model, scheduler, steps, denoise),
+        model, noise, settings.cfg, comfy.samplers.sampler_object(settings.solver), _sigmas(model, settings),
         _with_picture(model, positive, latent), _with_picture(model, negative, latent), samples,
         noise_mask=mask, callback=_callback(model, latent), disable_pbar=True, seed=seed,
     )  # fmt: skip
@@ -80,9 +79,10 @@ def for_latent(model: ModelPatcher, latent: dict[str, Any]) -> ModelPatcher:
     samples, about = latent["samples"], latent.get("sora", {})
     _check_grid(model, samples)
     edit = about.get("edit")
-    turned = ring_time(model) if edit is not None and edit.ring else model.clone()
-    if edit is not None and edit.anchored:
-        turned = patched(turned, ANCHOR, _anchored(model.model.process_latent_in(edit.state.latent)))
+    settings = DEFAULTS.sampling if edit is None else edit.settings(DEFAULTS.sampling, DEFAULTS.sampling)
+    turned = ring_time(model) if settings.ring else model.clone()
+    if settings.flow_edit:
+        turned = patched(turned, FLOW_EDIT, _corrected(model.model.process_latent_in(edit.state.latent)))
     if isinstance(model.model, SoraBase):
         spans = None if edit is None else tuple(edit.state.spans.tolist())
         _tell(turned, spans=spans, fps=about.get("fps", DEFAULTS.fps))
@@ -140,8 +140,8 @@ def _ring(network: Denoiser, options: dict[str, Any]) -> Denoiser:
     return ring(network, options["sample_sigmas"])
 
 
-def _anchored(source: Tensor) -> Callable[[Denoiser, dict[str, Any]], Denoiser]:
-    """Gives back what is lost of `source`; the noise of a run is read off its first calls."""
+def _corrected(source: Tensor) -> Callable[[Denoiser, dict[str, Any]], Denoiser]:
+    """FlowEdit correction towards `source`; the noise of a run is computed from its first calls."""
     noise = source
 
     def decorate(network: Denoiser, options: dict[str, Any]) -> Denoiser:
@@ -150,7 +150,7 @@ def _anchored(source: Tensor) -> Callable[[Denoiser, dict[str, Any]], Denoiser]:
             level = float(sigma[0])
             if level >= float(options["sample_sigmas"][0]) * (1 - 1e-6):
                 noise = (x[: len(source)] - (1 - level) * source.to(x)) / level
-            return anchor(network, network, source, noise)(x, sigma, mask, context)
+            return flow_edit(network, network, source, noise)(x, sigma, mask, context)
 
         return denoise
 
@@ -166,10 +166,8 @@ def _tell(model: ModelPatcher, **about: Any) -> None:
 
 def _schedule_for(base: SoraBase, samples: Tensor) -> Any:
     """The noise levels by our rule for a grid of this size."""
-    p, q, r = base.diffusion_model.config.patch
-    t, h, w = samples.shape[2] // p, math.ceil(samples.shape[3] / q), math.ceil(samples.shape[4] / r)
     levels = comfy.model_base.model_sampling(base.model_config, comfy.model_base.ModelType.FLOW)
-    levels.set_parameters(shift=shift_for_tokens("picture", t * h * w, t))
+    levels.set_parameters(shift=shift_for_grid(samples.shape[2:], base.diffusion_model.config.patch))
     return levels
 
 
@@ -236,10 +234,12 @@ def _with_picture(model: ModelPatcher, conditioning: Any, latent: dict[str, Any]
     return [[text, {"concat_latent_image": kept, **settings}] for text, settings in conditioning]
 
 
-def _sigmas(model: ModelPatcher, scheduler: str, steps: int, denoise: float) -> Tensor:
+def _sigmas(model: ModelPatcher, settings: SamplingSettings) -> Tensor:
     """The schedule that the MODEL brings."""
+    steps, denoise = settings.steps, settings.denoise
     total = steps if denoise > 0.9999 else int(steps / denoise)
-    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, total)[-(steps + 1) :]
+    levels = model.get_model_object("model_sampling")
+    return comfy.samplers.calculate_sigmas(levels, settings.scheduler, total)[-(steps + 1) :]
 
 
 def _callback(model: ModelPatcher, latent: dict[str, Any]) -> Callable[..., None]:

@@ -6,14 +6,14 @@ guided  = cfg(denoiser, 4.0, uncond=context.uncond)
 latent  = sample(guided, state, noise, sigmas, context.cond, solver="dpmpp_2m")
 """
 
-from .anchor import anchor
 from .feature_cache import CachePerCall, FeatureCache
+from .flow_edit import flow_edit
 from .guidance import blend, cfg, keep, renoise
 from .loop import SamplerState, sample, start
 from .noise import draw_noise, enlarge_noise
 from .parametrization import as_denoiser, denoised_from, level_at
 from .ring import ring
-from .schedule import SCHEDULES, Stretch, get_schedule, schedule, shift_for_tokens, shift_sigma
+from .schedule import SCHEDULES, get_schedule, schedule, shift_for_grid, shift_for_tokens, shift_sigma
 from .solvers import SOLVERS, get_solver
 from .span_prompts import span_prompts, span_weights
 from .windows import windows
@@ -24,14 +24,13 @@ __all__ = [
     "CachePerCall",
     "FeatureCache",
     "SamplerState",
-    "Stretch",
-    "anchor",
     "as_denoiser",
     "blend",
     "cfg",
     "denoised_from",
     "draw_noise",
     "enlarge_noise",
+    "flow_edit",
     "get_schedule",
     "get_solver",
     "keep",
@@ -40,6 +39,7 @@ __all__ = [
     "ring",
     "sample",
     "schedule",
+    "shift_for_grid",
     "shift_for_tokens",
     "shift_sigma",
     "span_prompts",

@@ -7,15 +7,14 @@ ComfyUI's users know for a flow model: levels are read from a table of a thousan
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
 
-__all__ = ["SCHEDULES", "TOKEN_SHIFTS", "Stretch", "get_schedule", "schedule", "shift_for_tokens", "shift_sigma"]
+__all__ = ["SCHEDULES", "TOKEN_SHIFTS", "get_schedule", "schedule", "shift_for_grid", "shift_for_tokens", "shift_sigma"]
 
 LEVELS = 1000
 """Levels in the table that flow models are trained and scheduled on."""
@@ -126,6 +125,12 @@ def shift_for_tokens(rule: str, tokens: int, latent_frames: int = 1) -> float:
     return TOKEN_SHIFTS[rule](tokens, latent_frames)
 
 
+def shift_for_grid(latent: Sequence[int], patch: Sequence[int]) -> float:
+    """The bundled model's shift for a latent of (T,H,W) cut into patches of (t,h,w); a cut patch counts as a whole."""
+    t, h, w = (math.ceil(size / side) for size, side in zip(latent, patch, strict=True))
+    return shift_for_tokens("picture", t * h * w, t)
+
+
 def _line(x: float, x0: float, y0: float, x1: float, y1: float) -> float:
     return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
@@ -160,28 +165,3 @@ def _beta_cdf(a: float) -> Tensor:
     middle = edges[:-1, None] + width[:, None] * (torch.arange(fine, dtype=torch.float64) + 0.5)
     mass = ((middle.sin() * middle.cos()) ** (2 * a - 1)).sum(1) * width
     return (mass.cumsum(0) / mass.sum())[:-1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """Some of the steps of a schedule: several models can share one, as the experts of Wan 2.2 A14B do."""
-
-    first: int = 0
-    last: int = 1 << 30
-    """the step before which it stops"""
-    noised: bool = False
-    """the latent has its noise already"""
-    leave_noise: bool = False
-    """what is left of the noise stays"""
-
-    def of(self, sigmas: Tensor) -> Tensor:
-        """The sigmas of this stretch. Raises InputError where it holds no step."""
-        end = min(self.last, len(sigmas) - 1)
-        if not 0 <= self.first < end:
-            raise InputError(
-                f"steps {self.first} to {self.last} are none of the {len(sigmas) - 1} steps of this schedule"
-            )
-        part = sigmas[self.first : end + 1].clone()
-        if not self.leave_noise:
-            part[-1] = 0
-        return part

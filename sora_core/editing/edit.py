@@ -17,7 +17,8 @@ from torch import Tensor
 from ..errors import InputError
 from ..grid import Geometry, VideoSize, plan, positions
 from ..media import Video
-from ..types import LatentState
+from ..settings import SamplingSettings
+from ..types import LatentState, PromptSchedule
 
 __all__ = ["Clip", "Codec", "Edit", "Part", "compose", "empty", "kept", "made"]
 
@@ -95,15 +96,29 @@ class Edit:
     after: Tensor | None = None
     """[F,H,W,3] frames of the clip that come after"""
     ring: bool = False
-    """the clip has no first frame: sample it with `diffusion.ring`, decode it behind its own end"""
-    anchored: bool = False
-    """all of it is made from a given clip: sample it with `diffusion.anchor`, which gives back what is lost of that
-    on the way"""
+    """the clip is a loop without a first frame: sampled with `diffusion.ring`, decoded behind its own end"""
+    flow_edit: bool = False
+    """made anew from a given clip: sampled with `diffusion.flow_edit` towards `state.latent`"""
     denoise: float = 1.0
     """the fraction of the schedule to run, ComfyUI's `denoise`"""
     cfg: float | None = None
-    """guidance that suits the verb, where the usual one does not"""
+    """the guidance scale that suits this edit; None: that of the model"""
+    prompt_schedule: PromptSchedule | None = None
+    """which of several prompts each latent frame follows; None: there is one prompt"""
     notes: tuple[str, ...] = ()
+
+    def settings(self, asked: SamplingSettings, usual: SamplingSettings) -> SamplingSettings:
+        """`asked` with what this edit needs: the one place that reads an edit's settings.
+
+        Ring and FlowEdit correction belong to the edit. Its cfg and denoise count where `asked` has the value of
+        `usual` (the user has changed nothing); a value that the user chose stays.
+        """
+        chosen: dict[str, float] = {}
+        if self.cfg is not None and asked.cfg == usual.cfg:
+            chosen["cfg"] = self.cfg
+        if asked.denoise == usual.denoise:
+            chosen["denoise"] = self.denoise
+        return asked.with_(ring=asked.ring or self.ring, flow_edit=self.flow_edit, **chosen)
 
     @property
     def spans(self) -> Tensor:

@@ -1,7 +1,7 @@
 """Restyle (SDEdit, arXiv 2108.01073): the clip is noised part of the way and made anew from there, so its motion stays.
 
-Anchored (FlowEdit, arXiv 2412.08629), what is lost of the clip on the way is given back, and only what the words
-change changes.
+With the FlowEdit correction (arXiv 2412.08629) the network's error on the given clip is added back, so that only what
+the prompt changes changes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["DENOISE", "restyle"]
 DENOISE = 0.85
 """the fraction made anew by default: new setting or style, old motion"""
 CFG = 1.5
-"""guidance of an anchored clip: with more, the words take the thing off its track"""
+"""guidance scale with the FlowEdit correction: with more, the prompt moves the subject off its track"""
 
 
 def restyle(
@@ -28,10 +28,10 @@ def restyle(
     denoise: float = DENOISE,
     size: tuple[int, int] | None = None,
     how: Fit = "crop",
-    anchored: bool = True,
+    flow_edit: bool = True,
 ) -> Edit:
-    """All make, from the clip's latents; `denoise` has ComfyUI's meaning: 0 changes nothing, 1 (not `anchored`) keeps
-    nothing.
+    """All make, from the clip's latents; `denoise` has ComfyUI's meaning: 0 changes nothing, 1 keeps nothing (without
+    `flow_edit`).
 
     The clip is encoded up to the next whole latent frame, its last frame held, and trimmed again.
     """
@@ -51,8 +51,8 @@ def restyle(
         fps=clip.fps,
         size=size_of(clip, codec.geometry),
         shown=(0, frames),
-        anchored=anchored,
+        flow_edit=flow_edit,
         denoise=denoise,
-        cfg=CFG if anchored else None,
+        cfg=CFG if flow_edit else None,
         notes=clip.notes,
     )

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
 from torch import Tensor
 
 from ..diffusion import span_weights
 from ..errors import InputError
 from ..grid import VideoSize, frames_for, latent_frames
+from ..types import PromptSchedule
 from .edit import Codec, Edit, compose, empty, made
 
 __all__ = ["Shot", "Storyboard", "storyboard"]
@@ -27,14 +27,12 @@ class Shot:
 
 @dataclass(frozen=True, kw_only=True)
 class Storyboard:
-    """The edit (all make), and which prompt each latent frame follows."""
+    """The edit (all make) and its prompts; `edit.prompt_schedule` says which prompt each latent frame follows."""
 
     edit: Edit
     prompts: tuple[str, ...]
-    rows: Tensor
-    """[T] int64, the index of the prompt for each latent frame: for networks that take text per latent frame"""
     weights: Tensor
-    """[K,T] float32, the share of each prompt in each latent frame: for `diffusion.span_prompts`"""
+    """[P,T] float32, the share of each prompt in each latent frame, of hard cuts too"""
 
 
 def storyboard(
@@ -73,10 +71,14 @@ def storyboard(
                 " frames."
             )
     state = compose([made(count, geometry, first=True)], size.fps, empty(size, geometry, batch))
-    faded = min(round(fade * size.fps / factor), min(lengths))
-    return Storyboard(
-        edit=Edit(state=state, fps=size.fps, size=(size.height, size.width), shown=(0, frames), notes=tuple(notes)),
-        prompts=tuple(shot.prompt.strip() for shot in shots),
-        rows=torch.repeat_interleave(torch.arange(len(shots)), torch.tensor(lengths)),
-        weights=span_weights(lengths, fade=faded),
+    weights = span_weights(lengths, fade=min(round(fade * size.fps / factor), min(lengths)))
+    follow = PromptSchedule(weights=weights) if fade else PromptSchedule(rows=weights.argmax(0))
+    edit = Edit(
+        state=state,
+        fps=size.fps,
+        size=(size.height, size.width),
+        shown=(0, frames),
+        prompt_schedule=follow,
+        notes=tuple(notes),
     )
+    return Storyboard(edit=edit, prompts=tuple(shot.prompt.strip() for shot in shots), weights=weights)

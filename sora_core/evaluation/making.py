@@ -14,7 +14,7 @@ from torch import Tensor
 from ..editing import Codec, Edit, Storyboard
 from ..errors import InputError
 from ..grid import VideoSize
-from ..pipeline import DEFAULTS
+from ..settings import DEFAULTS
 from ..types import Progress
 from ..world import ClipShape, Scene, render, sample_scene
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..dit.config import DiTConfig
 from ..grid import Geometry
+from ..settings import SamplingSettings
 from ..vae.wan21 import Wan21Config
 from ..vae.wan22 import Wan22Config
 
@@ -31,6 +32,13 @@ class Published:
     """sigma at which the second expert takes over"""
     cfg_low: float | None = None
     """cfg of the second expert"""
+
+    @property
+    def settings(self) -> SamplingSettings:
+        """How it is sampled: guidance acts at every noise level."""
+        return SamplingSettings(
+            steps=self.steps, cfg=self.cfg, cfg_interval=(0.0, 1.0), low_cfg=self.cfg_low, shift=self.shift
+        )
 
 
 PUBLISHED = (

@@ -1,27 +1,32 @@
 """From a prompt to a file: a model, its settings, and the few calls that everything else is made of.
 
-model = load_bundled()
-context = encode_text(model, [prompt])
-latent = sample(model, empty_state(model, grid), context, noise=..., ...)
-for frames in decode_stream(model.codec, latent): ...
+model  = load_bundled()
+result = generate("a red ball rolls to the left", out=Path("ball.mp4"), model=model)
+
+edit   = extend(clip, model.codec, seconds=2)
+frames = edit_video(model, edit, "a red ball rolls to the left", model.settings.with_(steps=12), seed=7)
 """
 
+from ..settings import DEFAULTS, Defaults, SamplingSettings, StepRange
+from .edits import edit_video, sample_edit, sample_edits
 from .generation import GenerateResult, check_prompt, generate
 from .limits import check_device, check_memory, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled, load_codec, load_open
 from .sampling import decode_stream, denoiser, empty_state, encode_text, sample, sample_video
-from .settings import DEFAULTS, Defaults
 
 __all__ = [
     "DEFAULTS",
     "Defaults",
     "GenerateResult",
+    "SamplingSettings",
     "SoraModel",
+    "StepRange",
     "check_device",
     "check_memory",
     "check_prompt",
     "decode_stream",
     "denoiser",
+    "edit_video",
     "empty_state",
     "encode_text",
     "generate",
@@ -30,6 +35,8 @@ __all__ = [
     "load_open",
     "memory_estimate",
     "sample",
+    "sample_edit",
+    "sample_edits",
     "sample_video",
     "time_estimate",
 ]

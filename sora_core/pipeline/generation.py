@@ -10,18 +10,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..diffusion import (
-    draw_noise,
-)
+from ..diffusion import draw_noise
 from ..errors import InputError
 from ..grid import VideoSize, frames_for, plan
 from ..media import VideoWriter, check_output, write_image
+from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.expand import known_summary, unknown_words
 from .limits import check_device, check_memory
 from .model import SoraModel, load_bundled
 from .sampling import decode_stream, empty_state, encode_text, sample
-from .settings import DEFAULTS
 
 __all__ = ["GenerateResult", "check_prompt", "generate"]
 
@@ -57,9 +55,8 @@ def generate(
     seconds: float = DEFAULTS.seconds,
     size: tuple[int, int] = DEFAULTS.size,
     fps: float = DEFAULTS.fps,
-    steps: int = DEFAULTS.steps,
-    cfg: float = DEFAULTS.cfg,
     seed: int = DEFAULTS.seed,
+    settings: SamplingSettings | None = None,
     model: SoraModel | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -68,7 +65,7 @@ def generate(
     """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it
     cannot end well.
 
-    The bundled weights are loaded to `device` where no `model` is given.
+    settings: None takes the model's own. The bundled weights are loaded to `device` where no `model` is given.
     """
     taken: dict[str, float] = {}
     began = time.perf_counter()
@@ -89,13 +86,13 @@ def generate(
     lap("text")
     noise = draw_noise(grid.shape, seed)
     state = empty_state(grid, model.geometry)
-    latent = sample(
-        model, state, context, noise=noise, negative=against, steps=steps, cfg=cfg, fps=fps, progress=progress
-    )
+    settings = settings or model.settings
+    latent = sample(model, state, context, noise=noise, negative=against, fps=fps, settings=settings, progress=progress)
     lap("sample")
     made_with = dict(
-        prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps, steps=steps, cfg=cfg, seed=seed
-    )
+        prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps,
+        steps=settings.steps, cfg=settings.cfg, seed=seed,
+    )  # fmt: skip
     _save(model, latent, asked, out, {METADATA_KEY: json.dumps(made_with)})
     lap("decode and save")
     return GenerateResult(path=out, size=asked, seconds_taken=taken)

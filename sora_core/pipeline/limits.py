@@ -11,9 +11,9 @@ from ..errors import InputError, ResourceError
 from ..files import size_text
 from ..grid import LatentGrid
 from ..memory import free_memory
+from ..settings import DEFAULTS
 from .model import SoraModel
 from .sampling import CHUNK, denoiser, empty_state
-from .settings import DEFAULTS
 
 __all__ = ["check_device", "check_memory", "memory_estimate", "time_estimate"]
 
@@ -37,7 +37,7 @@ def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
 
 
 @torch.no_grad()
-def time_estimate(model: SoraModel, grid: LatentGrid, *, steps: int = DEFAULTS.steps) -> float:
+def time_estimate(model: SoraModel, grid: LatentGrid, *, steps: int = DEFAULTS.sampling.steps) -> float:
     """Seconds that sampling a grid takes here and now: one guided step of as many tokens is run.
 
     Beyond TIMED tokens, or TIMED_WORK, the step is shorter, and scaled by the multiplications that it leaves out.

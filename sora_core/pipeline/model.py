@@ -6,7 +6,7 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from .. import checkpoints, open_weights
 from ..dit import DiT, DiTConfig
 from ..grid import Geometry
+from ..settings import DEFAULTS, SamplingSettings
 from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
 from ..vae import BundledCodec, CausalCodec, CodecConfig
-from .settings import DEFAULTS
 
 __all__ = ["SoraModel", "load_bundled", "load_codec", "load_open"]
 
@@ -35,17 +35,11 @@ class SoraModel:
     tokenizer: Callable[[Sequence[str]], Tensor]
     dit: DiT
     low: DiT | None = None
-    """a second expert, for noise levels below `low_from`"""
+    """a second network, for noise levels below `low_from` (Wan 2.2 A14B)"""
     low_from: float = 0.0
-    low_cfg: float | None = None
-    """guidance of the second expert, where it has its own"""
-    shift: float | None = None
-    """of the schedule; None: by the number of tokens"""
-    cfg_interval: tuple[float, float] = DEFAULTS.cfg_interval
-    ring: bool = False
-    """samples every clip as a loop"""
-    cache: float = 0.0
-    """threshold of the feature cache; 0 runs the network at every step"""
+    """a sigma"""
+    settings: SamplingSettings = DEFAULTS.sampling
+    """how these weights are meant to be sampled; every run starts from them"""
 
     @property
     def geometry(self) -> Geometry:
@@ -54,6 +48,10 @@ class SoraModel:
     @property
     def device(self) -> torch.device:
         return self.dit.patch_embedding.weight.device
+
+    def with_settings(self, **changes: Any) -> SoraModel:
+        """The same weights with some of their settings changed."""
+        return replace(self, settings=self.settings.with_(**changes))
 
 
 def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cpu") -> SoraModel:
@@ -85,7 +83,7 @@ def load_open(
     """
     open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device)
     dit = open_weights.load_transformer(transformer, dtype=dtype, device=device)
-    settings = open_weights.published(dit.config, two_experts=low is not None)
+    published = open_weights.published(dit.config, two_experts=low is not None)
     encoder, table = open_weights.load_text_encoder(text, dtype=dtype, device=device)
     return SoraModel(
         codec=open_weights.load_codec(codec, dtype=dtype, device=device),
@@ -93,10 +91,8 @@ def load_open(
         tokenizer=open_weights.OpenTokens(table),
         dit=dit,
         low=open_weights.load_transformer(low, dtype=dtype, device=device) if low else None,
-        low_from=settings.boundary or 0.0,
-        low_cfg=settings.cfg_low,
-        shift=settings.shift,
-        cfg_interval=(0.0, 1.0),
+        low_from=published.boundary or 0.0,
+        settings=published.settings,
     )
 
 

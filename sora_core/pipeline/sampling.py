@@ -6,7 +6,6 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,13 +13,12 @@ from torch import Tensor
 from ..diffusion import (
     FeatureCache,
     SamplerState,
-    Stretch,
-    anchor,
     draw_noise,
+    flow_edit,
     renoise,
     ring,
     schedule,
-    shift_for_tokens,
+    shift_for_grid,
     span_prompts,
 )
 from ..diffusion import cfg as guided
@@ -28,12 +26,12 @@ from ..diffusion import sample as run_sampler
 from ..diffusion.loop import Preview
 from ..dit.denoiser import DiTDenoiser, experts
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
-from ..types import Denoiser, LatentState, Progress
+from ..settings import DEFAULTS, SamplingSettings
+from ..types import Denoiser, LatentState, Progress, PromptSchedule
 from ..vae import CausalCodec
 from .model import SoraModel
-from .settings import DEFAULTS
 
-__all__ = ["CHUNK", "decode_stream", "denoiser", "empty_state", "encode_text", "sample", "sample_video"]
+__all__ = ["CHUNK", "decode_stream", "denoiser", "empty_state", "encode_text", "sample", "sample_video", "sigmas_of"]
 
 CHUNK = 4
 """latent frames decoded at once: memory stays the same for a clip of any length"""
@@ -60,8 +58,7 @@ def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> Late
 
 
 def denoiser(model: SoraModel, state: LatentState, fps: float, rows: Tensor | None = None) -> Denoiser:
-    """The network on the grid of a state, its weights laid out; `rows` [T]: which prompt of several each latent frame
-    follows."""
+    """The network on a state's grid, its weights prepacked; `rows` [T]: the prompt that each latent frame follows."""
     dits = [dit.laid_out() for dit in (model.dit, model.low) if dit]
     networks = [DiTDenoiser(dit, positions=state.positions, spans=state.spans, fps=fps, rows=rows) for dit in dits]
     return networks[0] if model.low is None else experts(networks[0], networks[1], model.low_from)
@@ -73,62 +70,76 @@ def sample(
     cond: Tensor,
     *,
     noise: Tensor,
+    fps: float,
+    settings: SamplingSettings | None = None,
     negative: Tensor | None = None,
-    steps: int = DEFAULTS.steps,
-    cfg: float = DEFAULTS.cfg,
-    solver: str = DEFAULTS.solver,
-    scheduler: str = DEFAULTS.scheduler,
-    denoise: float = 1.0,
-    fps: float = DEFAULTS.fps,
-    loop: bool = False,
-    anchored: bool = False,
-    shots: Tensor | None = None,
-    stretch: Stretch | None = None,
+    prompt_schedule: PromptSchedule | None = None,
     progress: Progress | None = None,
     preview: Preview | None = None,
     resume: SamplerState | None = None,
     checkpoint: Callable[[SamplerState], None] | None = None,
 ) -> Tensor:
-    """A sampled latent [B,C,T,H,W] from a state and text features [B,S,D]; without `negative` guidance is against no
-    text.
+    """The sampled latent [B,C,T,H,W] of a state.
 
-    loop: the clip is a ring. anchored: what is lost of `state.latent` on the way is given back (`diffusion.anchor`).
-    shots: features
-    are [B,P,S,D] for P prompts, and these are the prompt of each latent frame, [T] int64, or the share of each prompt
-    in each, [P,T]
-    float (as many runs of the network). stretch: some of the steps alone.
+    cond: text features [B,S,D], or [B,P,S,D] for P prompts per clip, which `prompt_schedule` shares out over time.
+    noise: [B,C,T,H,W]. settings: None takes the model's own. negative: text features [B,S,D] that guidance leads away
+    from; None takes those of an empty prompt. resume, checkpoint: to go on with a run, and called after each step.
+    Raises InputError for settings out of range.
     """
-    _, t, h, w = state.latent.shape[1:]
-    p, q, r = model.dit.config.patch
-    shift = shift_for_tokens("picture", t // p * (h // q) * (w // r), t // p) if model.shift is None else model.shift
-    sigmas = schedule(scheduler, steps, shift=shift, denoise=denoise)
-    if stretch is not None:
-        sigmas = stretch.of(sigmas)
-        if stretch.noised:
-            resume = SamplerState(step=0, x=state.latent.float(), sigmas=sigmas, solver=solver)
+    settings = settings or model.settings
+    sigmas = sigmas_of(model, state, settings)
+    if settings.step_range is not None and settings.step_range.noised:
+        resume = SamplerState(step=0, x=state.latent.float(), sigmas=sigmas, solver=settings.solver)
     uncond = encode_text(model, [""] * len(cond)).to(cond) if negative is None else negative
-    if shots is not None and shots.ndim == 2:
-        network: Denoiser = span_prompts(denoiser(model, state, fps), shots)
-    else:
-        network = denoiser(model, state, fps, shots)
-        uncond = uncond if cond.ndim == 3 else uncond[:, None].expand(-1, cond.shape[1], -1, -1)
-    plain, network = network, guided(network, cfg, uncond=uncond, interval=model.cfg_interval)
-    if model.low_cfg is not None and cfg != 1:
-        network = experts(
-            network, guided(plain, model.low_cfg, uncond=uncond, interval=model.cfg_interval), model.low_from
-        )
-    if anchored:
-        network = anchor(network, plain, state.latent, noise, uncond)
-    if loop or model.ring:
-        network = ring(network, sigmas)
-    if model.cache:
-        network = FeatureCache(network, model.cache)
-    if not model.dit.config.per_position_time:
-        network = renoise(network, noise.to(state.latent))
+    if prompt_schedule is not None and prompt_schedule.rows is not None:
+        uncond = uncond[:, None].expand(-1, cond.shape[1], -1, -1)
+    network = guided_denoiser(
+        model, state, settings, fps=fps, noise=noise, sigmas=sigmas, uncond=uncond, prompt_schedule=prompt_schedule
+    )
     return run_sampler(
-        network, state.to(model.device), noise, sigmas, cond, solver=solver,
+        network, state.to(model.device), noise, sigmas, cond, solver=settings.solver,
         progress=progress, preview=preview, resume=resume, checkpoint=checkpoint,
     )  # fmt: skip
+
+
+def sigmas_of(model: SoraModel, state: LatentState, settings: SamplingSettings) -> Tensor:
+    """The noise levels of a run, float32 [steps+1]."""
+    shift = settings.shift
+    if shift is None:
+        shift = shift_for_grid(state.latent.shape[2:], model.dit.config.patch)
+    sigmas = schedule(settings.scheduler, settings.steps, shift=shift, denoise=settings.denoise)
+    return sigmas if settings.step_range is None else settings.step_range.of(sigmas)
+
+
+def guided_denoiser(
+    model: SoraModel,
+    state: LatentState,
+    settings: SamplingSettings,
+    *,
+    fps: float,
+    noise: Tensor,
+    sigmas: Tensor,
+    uncond: Tensor,
+    prompt_schedule: PromptSchedule | None = None,
+) -> Denoiser:
+    """The network on the grid of a state under all that `settings` ask for; arguments as in `sample`."""
+    rows, weights = (prompt_schedule.rows, prompt_schedule.weights) if prompt_schedule else (None, None)
+    plain = denoiser(model, state, fps, rows)
+    if weights is not None:
+        plain = span_prompts(plain, weights)
+    network = guided(plain, settings.cfg, uncond=uncond, interval=settings.cfg_interval)
+    if settings.low_cfg is not None and settings.cfg != 1:
+        low = guided(plain, settings.low_cfg, uncond=uncond, interval=settings.cfg_interval)
+        network = experts(network, low, model.low_from)
+    if settings.flow_edit:
+        network = flow_edit(network, plain, state.latent, noise, uncond)
+    if settings.ring:
+        network = ring(network, sigmas)
+    if settings.cache:
+        network = FeatureCache(network, settings.cache)
+    if not model.dit.config.per_position_time:
+        network = renoise(network, noise.to(state.latent))
+    return network
 
 
 @torch.no_grad()
@@ -139,17 +150,24 @@ def decode_stream(codec: CausalCodec, latent: Tensor, *, mid_stream: bool = Fals
 
 
 def sample_video(
-    model: SoraModel, prompts: Sequence[str], size: VideoSize, *, seed: int = 0, **settings: Any
+    model: SoraModel,
+    prompts: Sequence[str],
+    size: VideoSize,
+    *,
+    seed: int = DEFAULTS.seed,
+    settings: SamplingSettings | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
-    """Videos [B,3,F,H,W] in -1..1 of a batch of prompts, trimmed to `size`. `settings` are those of `sample`."""
+    """Videos [B,3,F,H,W] in -1..1 of a batch of prompts, trimmed to `size`; settings: None takes the model's own."""
     grid = plan(size, model.geometry)
-    noise = draw_noise(grid.shape, seed, count=len(prompts))
     latent = sample(
         model,
         empty_state(grid, model.geometry, batch=len(prompts)),
         encode_text(model, prompts),
-        noise=noise,
-        **settings,
+        noise=draw_noise(grid.shape, seed, count=len(prompts)),
+        fps=size.fps,
+        settings=settings,
+        progress=progress,
     )
     video = torch.cat(list(decode_stream(model.codec, latent)), 2)
     return video[:, :, : size.frames, : size.height, : size.width]

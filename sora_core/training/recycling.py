@@ -40,7 +40,7 @@ def errors_of(model: pipeline.SoraModel, shard: Shard, count: int) -> dict[str, 
         part = slice(start, min(count, start + AT_ONCE))
         true, seed = latent[part].float(), shard.first_seed + start
         made = sampled_again(
-            model, true, ids[part], fps=shard.kind.fps, seed=seed, levels=LEVELS, steps=STEPS, cfg=pipeline.DEFAULTS.cfg
+            model, true, ids[part], fps=shard.kind.fps, seed=seed, levels=LEVELS, steps=STEPS, cfg=model.settings.cfg
         )
         errors[part] = (made - true).to(errors)
     return {"error": errors}
@@ -70,5 +70,5 @@ def sampled_again(
         spans=clip_spans,
     )
     noise = draw_noise(true.shape[1:], seed, count=len(true))
-    level = levels[0] + (levels[1] - levels[0]) * drawn
-    return pipeline.sample(model, state, model.text(ids), noise=noise, steps=steps, cfg=cfg, denoise=level, fps=fps)
+    settings = model.settings.with_(steps=steps, cfg=cfg, denoise=levels[0] + (levels[1] - levels[0]) * drawn)
+    return pipeline.sample(model, state, model.text(ids), noise=noise, fps=fps, settings=settings)

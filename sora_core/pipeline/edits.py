@@ -1,0 +1,102 @@
+"""From an edit to its latent and its frames: the one way for the library, the suites and the headless nodes.
+
+Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width, P prompts, S text tokens, D text
+width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..diffusion import draw_noise
+from ..editing import Edit, stitch
+from ..errors import InputError
+from ..settings import DEFAULTS, SamplingSettings
+from ..types import Progress
+from .model import SoraModel
+from .sampling import encode_text, sample
+
+__all__ = ["edit_video", "encode_prompts", "sample_edit", "sample_edits"]
+
+
+def sample_edit(
+    model: SoraModel,
+    edit: Edit,
+    prompts: str | Sequence[str],
+    settings: SamplingSettings | None = None,
+    seed: int = DEFAULTS.seed,
+    *,
+    negative: str = DEFAULTS.negative,
+    progress: Progress | None = None,
+) -> Tensor:
+    """The sampled latent [1,C,T,h,w] of an edit.
+
+    prompts: one text, or as many as a storyboard has shots. settings: None takes the model's own; the edit's cfg and
+    denoise replace those that are left as the model has them (see `Edit.settings`).
+    """
+    return sample_edits(model, [edit], [prompts], settings, [seed], negative=negative, progress=progress)
+
+
+def sample_edits(
+    model: SoraModel,
+    edits: Sequence[Edit],
+    prompts: Sequence[str | Sequence[str]],
+    settings: SamplingSettings | None = None,
+    seeds: Sequence[int] = (DEFAULTS.seed,),
+    *,
+    negative: str = DEFAULTS.negative,
+    progress: Progress | None = None,
+) -> Tensor:
+    """The sampled latents [B,C,T,h,w] of B edits of one kind and shape, as one batch; prompts and a seed for each.
+
+    Each clip has the noise that its seed gives it alone.
+    """
+    first, states = edits[0], [edit.state for edit in edits]
+    joined = {name: torch.cat([getattr(state, name) for state in states]) for name in ("latent", "clean", "mask")}
+    return sample(
+        model,
+        first.state.with_(**joined),
+        encode_prompts(model, edits, prompts),
+        noise=torch.cat([draw_noise(first.state.latent.shape[1:], seed) for seed in seeds]),
+        fps=first.fps,
+        settings=first.settings(settings or model.settings, model.settings),
+        negative=encode_text(model, [negative] * len(edits)),
+        prompt_schedule=first.prompt_schedule,
+        progress=progress,
+    )
+
+
+def encode_prompts(model: SoraModel, edits: Sequence[Edit], prompts: Sequence[str | Sequence[str]]) -> Tensor:
+    """Text features [B,S,D] of edits that follow one prompt each, or [B,P,S,D] of storyboards.
+
+    Raises InputError where an edit has another number of prompts than it follows.
+    """
+    texts = [[text] if isinstance(text, str) else list(text) for text in prompts]
+    for edit, given in zip(edits, texts, strict=True):
+        count = 1 if edit.prompt_schedule is None else edit.prompt_schedule.count
+        if len(given) != count:
+            raise InputError(f"this edit follows {count} prompts, not {len(given)}; give one for each shot")
+    if edits[0].prompt_schedule is None:
+        return encode_text(model, [given[0] for given in texts])
+    return torch.stack([encode_text(model, given) for given in texts])
+
+
+def edit_video(
+    model: SoraModel,
+    edit: Edit,
+    prompts: str | Sequence[str],
+    settings: SamplingSettings | None = None,
+    seed: int = DEFAULTS.seed,
+    *,
+    negative: str = DEFAULTS.negative,
+    progress: Progress | None = None,
+) -> Tensor:
+    """The finished frames [F,H,W,3] in 0..1 of an edit, with kept frames as they were given.
+
+    Arguments as in `sample_edit`.
+    """
+    latent = sample_edit(model, edit, prompts, settings, seed, negative=negative, progress=progress)
+    return stitch(edit, latent.cpu(), model.codec)
