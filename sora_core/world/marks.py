@@ -32,12 +32,11 @@ def painted(scene: Scene, times: Tensor, land: Tensor, g: Vec) -> Tensor:
     return land
 
 
-def bite_radius(scene: Scene, index: int, times: Tensor) -> Tensor | None:
-    """Radius [F] of the bite in a thing at `times`, or None where nobody bites."""
-    thing = scene.things[index]
-    if thing.motion != "bite":
+def bite_share(scene: Scene, index: int, times: Tensor) -> Tensor | None:
+    """How much of the bite in a thing is taken at `times` [F], 0..1, or None where nobody bites."""
+    if scene.things[index].motion != "bite":
         return None
-    return ((times - scene.change) / BITE_SECONDS).clamp(0, 1).float() * (BITE * thing.radius)
+    return ((times - scene.change) / BITE_SECONDS).clamp(0, 1).float()
 
 
 def bitten(shape: str, radius: float, bite: Tensor, o: Vec, d: Vec, whole: Hit) -> tuple[Hit, Tensor]:

@@ -6,9 +6,43 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .nouns import NOUNS
 from .scene import Scene, Thing
 
 GRAVITY = 6.0
+
+
+class Gait(NamedTuple):
+    """How a picture goes: steps a second; what it rises with each, in its own heights (a hop) or as a wave; how far it
+    rocks, in degrees; how fast its pictures follow each other."""
+
+    beats: float
+    hop: float = 0.0
+    wave: float = 0.0
+    rock: float = 0.0
+    pictures: float = 7.0
+
+
+GAITS: dict[str, Gait] = {
+    "walk": Gait(2.2, hop=0.05, rock=3.5, pictures=8),
+    "run": Gait(3.2, hop=0.14, rock=6, pictures=12),
+    "hop": Gait(1.7, hop=0.42, rock=4),
+    "crawl": Gait(1.2, rock=2, pictures=4),
+    "swim": Gait(0.7, wave=0.10, rock=6),
+    "fly": Gait(0.8, wave=0.12, rock=5, pictures=10),
+    "drive": Gait(5.0, hop=0.015, pictures=10),
+    "sail": Gait(0.5, wave=0.03, rock=5),
+    "float": Gait(0.5, wave=0.07, rock=4),
+    "glide": Gait(0.6, wave=0.02, rock=7),
+    "roll": Gait(0.0),
+    "slide": Gait(0.0),
+}
+"""The verbs with which a noun goes."""
+GOING = frozenset({"left", "right", "closer", "away", "behind", "return", "paint", "orbit", "chase", "follow", "collide"})
+"""Motions in which a thing goes along the ground."""
+SQUASH = 0.10
+UPRIGHT = -1.6
+"""Share of its tilt by which a picture is turned when it goes straight up."""
 
 
 class Pose(NamedTuple):
@@ -20,6 +54,8 @@ class Pose(NamedTuple):
 
 def rest_height(thing: Thing) -> float:
     """How high the centre lies when the thing stands on the ground."""
+    if thing.shape in NOUNS:
+        return thing.radius + thing.lift
     return thing.radius * {"ball": 1.0, "cube": 0.8, "cylinder": 0.85, "cone": 0.9, "ring": 1.0}[thing.shape]
 
 
@@ -37,6 +73,8 @@ def poses(scene: Scene, times: Tensor) -> Pose:
 def _pose(scene: Scene, index: int, t: Tensor) -> tuple[Tensor, Tensor]:
     thing = scene.things[index]
     x, y, z, spin = _path(scene, index, t)
+    if thing.shape in NOUNS:
+        return torch.stack([x, y + _bob(thing, t), z], -1), torch.eye(3, dtype=t.dtype).expand(len(t), 3, 3)
     roll_z = -(x - thing.x) / thing.radius if rolls(thing) else torch.zeros_like(t)
     roll_x = (z - thing.z) / thing.radius if thing.shape == "ball" else torch.zeros_like(t)
     rolled, turned = _around(t, 2, roll_z) @ _around(t, 0, roll_x), _around(t, 1, thing.turn + spin)
@@ -73,8 +111,10 @@ def _path(scene: Scene, index: int, t: Tensor) -> tuple[Tensor, Tensor, Tensor, 
             x, z = x + 1.15 * torch.cos(angle), z + 0.8 * torch.sin(angle)
         case "collide":
             x = x + sign * _hit(scene, index, t)
-        case "behind" | "paint":
+        case "behind" | "paint" | "chase" | "follow":
             x = x + sign * shift
+        case "rise":
+            y = y + 0.5 * thing.travel * (t / scene.seconds) ** 2 * (1 + t / scene.seconds)
         case "return":
             x = x + sign * thing.travel * torch.sin((math.pi * t / scene.seconds).clamp(0, math.pi)) ** 2
         case "bite":
@@ -82,6 +122,84 @@ def _path(scene: Scene, index: int, t: Tensor) -> tuple[Tensor, Tensor, Tensor, 
         case _:
             raise ValueError(f"unknown motion {thing.motion!r}")
     return x, y, z, spin
+
+
+def _gait(thing: Thing) -> Gait:
+    return GAITS[thing.gait or NOUNS[thing.shape].gaits[0]]
+
+
+def _bob(thing: Thing, t: Tensor) -> Tensor:
+    """How far a noun rises above its path."""
+    gait, tall = _gait(thing), 2 * thing.radius
+    beat = t * gait.beats + thing.phase
+    rise = 0.6 * gait.wave * torch.sin(math.tau * beat)
+    if thing.motion in GOING and gait.hop:
+        step = torch.remainder(beat, 1.0)
+        rise = rise + gait.hop * 4 * step * (1 - step)
+    return rise * tall
+
+
+class Gesture(NamedTuple):
+    """What the pictures of N nouns do besides going, each [F,N]: the angle (radians, counterclockwise) around a point
+    at `pivot` of their height, stretch in height and breadth, mirror (1 as drawn, -1 mirrored), and the number of the
+    picture."""
+
+    angle: Tensor
+    pivot: Tensor
+    stretch: Tensor
+    breadth: Tensor
+    mirror: Tensor
+    picture: Tensor
+
+
+def gestures(scene: Scene, times: Tensor) -> Gesture:
+    """The gestures of all things at `times` [F]; a solid makes none."""
+    each = [_gesture(scene, index, times) for index in range(len(scene.things))]
+    return Gesture(*(torch.stack(column, 1) for column in zip(*each, strict=True)))
+
+
+def _gesture(scene: Scene, index: int, t: Tensor) -> Gesture:
+    thing, zero = scene.things[index], torch.zeros_like(t)
+    if thing.shape not in NOUNS:
+        return Gesture(zero, zero, zero + 1, zero + 1, zero + 1, zero)
+    noun, gait, going = NOUNS[thing.shape], _gait(thing), thing.motion in GOING
+    mirror = _mirror(scene, index, t)
+    upward = UPRIGHT if thing.motion == "rise" else 1.0
+    angle = math.radians(noun.tilt * upward) * mirror
+    beat = t * gait.beats + thing.phase
+    if going or gait.wave:
+        angle = angle + math.radians(gait.rock) * (1.0 if going else 0.5) * torch.sin(math.pi * beat + 0.6)
+    pivot = zero + (0.5 if noun.tilt or thing.lift > 0 else 0.0)
+    squash, breadth = zero, zero + 1
+    if thing.gait == "roll" and going:
+        angle, pivot = -(_path(scene, index, t)[0] - thing.x) / thing.radius, zero + 0.5
+    if gait.hop > 0.2 and going:
+        squash = SQUASH * torch.cos(math.tau * beat).clamp(min=-0.5)
+    elif thing.motion == "bounce":
+        squash = SQUASH * torch.cos(math.tau * (t / (0.75 + 0.25 * thing.travel / 2) + thing.phase)).clamp(min=-0.4)
+    elif noun.idle and not going and thing.lift <= 0 and noun.group in ("animal", "person", "face"):
+        squash = 0.015 * torch.sin(math.tau * (0.5 * t + thing.phase))
+    if thing.motion == "spin":
+        breadth = torch.cos(_path(scene, index, t)[3])
+        breadth = torch.where(breadth.abs() < 0.06, 0.06, breadth)
+    moves = going or noun.idle
+    picture = t * (gait.pictures if going else 6.0) + 6 * thing.phase if moves else zero
+    return Gesture(angle, pivot, 1 - squash, breadth * (1 + 0.6 * squash), mirror, picture)
+
+
+def _mirror(scene: Scene, index: int, t: Tensor) -> Tensor:
+    """1 where the picture is as drawn, -1 where it is mirrored: a noun looks where it goes."""
+    thing = scene.things[index]
+    faces = NOUNS[thing.shape].faces
+    if faces == "front":
+        return torch.ones_like(t)
+    drawn = -1.0 if faces == "left" else 1.0
+    rest = torch.full_like(t, drawn if thing.turn >= 0 else -drawn)
+    if thing.motion not in GOING:
+        return rest * drawn
+    step = 1e-3
+    way = _path(scene, index, t + step)[0] - _path(scene, index, t - step)[0]
+    return torch.where(way.abs() < 1e-6, rest, torch.sign(way)) * drawn
 
 
 def _hit(scene: Scene, index: int, t: Tensor) -> Tensor:

@@ -5,18 +5,21 @@ P = frames * rows * columns of the part being rendered, M pixels near an object,
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .camera import Camera, camera_at, pixel_grid
 from .change import share_of_next
+from .cutouts import Cutouts
 from .marks import FLESH, bitten, painted
 from .scene import ClipShape, Scene
-from .setting import LIGHTS, Light, caustics, ground, planes, sky
+from .setting import LIGHTS, RGB, Light, caustics, ground, planes, sky
 from .shapes import FAR, Vec, bound, hit, stripe
 from .solids import Solid, solids_of
+from .sprites import Sprites, near_sprites, sprite_shadow, sprites_of, sprites_over
 from .styles import finish, surface
 
 PART = 1 << 17
@@ -25,10 +28,30 @@ SAMPLES = ((0.125, 0.375), (0.375, -0.125), (-0.125, -0.375), (-0.375, 0.125))
 LIGHT_SAMPLES = ((0.0, 0.0), (0.07, 0.02), (-0.06, 0.05), (0.01, -0.07))
 
 
-def render(scenes: Sequence[Scene], shape: ClipShape, *, device: torch.device | str = "cpu") -> Tensor:
-    """Pixels uint8 [B,F,H,W,3]. A scene gives the same clip whatever else is in the batch."""
+def render(
+    scenes: Sequence[Scene],
+    shape: ClipShape,
+    *,
+    device: torch.device | str = "cpu",
+    cutouts: Cutouts | None = None,
+    part: int | None = None,
+) -> Tensor:
+    """Pixels uint8 [B,F,H,W,3]. A scene gives the same clip whatever else is in the batch.
+
+    `cutouts` are needed by scenes with living or made things; `part` is the number of pixels rendered at once.
+    """
+    stage = Stage(device=torch.device(device), cutouts=cutouts, part=part or PART)
     with torch.no_grad():
-        return torch.stack([render_scene(scene, shape, torch.device(device)) for scene in scenes])
+        return torch.stack([render_scene(scene, shape, stage) for scene in scenes])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What every scene is rendered with."""
+
+    device: torch.device
+    cutouts: Cutouts | None
+    part: int
 
 
 def frame_times(shape: ClipShape) -> Tensor:
@@ -36,28 +59,28 @@ def frame_times(shape: ClipShape) -> Tensor:
     return shape.start + torch.arange(shape.frames, dtype=torch.float64) / shape.fps
 
 
-def render_scene(scene: Scene, shape: ClipShape, device: torch.device) -> Tensor:
+def render_scene(scene: Scene, shape: ClipShape, stage: Stage) -> Tensor:
     """One clip, uint8 [F,H,W,3]."""
-    step = max(1, PART // (shape.height * shape.width))
-    parts = [_frames(scene, times, shape, device) for times in frame_times(shape).split(step)]
+    step = max(1, stage.part // (shape.height * shape.width))
+    parts = [_frames(scene, times, shape, stage) for times in frame_times(shape).split(step)]
     return torch.cat(parts)
 
 
-def _frames(scene: Scene, times: Tensor, shape: ClipShape, device: torch.device) -> Tensor:
+def _frames(scene: Scene, times: Tensor, shape: ClipShape, stage: Stage) -> Tensor:
     """Some frames, uint8 [F,H,W,3], from bands of rows."""
-    rows = max(1, PART // (len(times) * shape.width))
-    colour = _picture(scene, times, shape, rows, device)
+    rows = max(1, stage.part // (len(times) * shape.width))
+    colour = _picture(scene, times, shape, rows, stage)
     if scene.next_setting is not None:
-        share = share_of_next(scene, times, shape, device)
+        share = share_of_next(scene, times, shape, stage.device)
         if share.max() > 0:
-            after = _picture(replace(scene, setting=scene.next_setting), times, shape, rows, device)
+            after = _picture(replace(scene, setting=scene.next_setting), times, shape, rows, stage)
             colour = colour + (after - colour) * share
     return (colour.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(1, 2, 3, 0).contiguous()
 
 
-def _picture(scene: Scene, times: Tensor, shape: ClipShape, rows: int, device: torch.device) -> Tensor:
+def _picture(scene: Scene, times: Tensor, shape: ClipShape, rows: int, stage: Stage) -> Tensor:
     """Whole frames [3,F,H,W] in the scene's own setting."""
-    bands = [paint(scene, times, shape, band, device) for band in range_bands(shape.height, rows)]
+    bands = [paint(scene, times, shape, band, stage) for band in range_bands(shape.height, rows)]
     return finish(scene.setting.style, bands[0] if len(bands) == 1 else torch.cat(bands, 2))
 
 
@@ -66,20 +89,37 @@ def range_bands(height: int, rows: int) -> list[slice]:
     return [slice(a, min(a + rows, height)) for a in range(0, height, rows)]
 
 
-def paint(scene: Scene, times: Tensor, shape: ClipShape, band: slice, device: torch.device) -> Tensor:
+class Bodies(NamedTuple):
+    """What stands in the scene."""
+
+    solids: list[Solid]
+    sprites: Sprites | None
+
+    def glows(self) -> list[tuple[Tensor, float, RGB]]:
+        """Middle [F,3], radius and colour of everything that glows on the ground."""
+        out: list[tuple[Tensor, float, RGB]] = [(s.center, s.radius, s.colour) for s in self.solids]
+        for n in range(len(self.sprites) if self.sprites else 0):
+            assert self.sprites is not None
+            r, g, b = self.sprites.colours[n].tolist()
+            out.append((self.sprites.middle[n], float(self.sprites.height[n].mean()) / 2, (r, g, b)))
+        return out
+
+
+def paint(scene: Scene, times: Tensor, shape: ClipShape, band: slice, stage: Stage) -> Tensor:
     """Colour [3,F,h,W] of a band of rows."""
+    device = stage.device
     camera = Camera(*(part.float().to(device) for part in camera_at(scene, times)))
     x_W, y_H = pixel_grid(shape.height, shape.width, device)
     y_h = y_H[band]
     d = rays(camera, x_W.view(1, 1, -1), y_h.view(1, -1, 1), (-1, 1, 1))
     light = LIGHTS[scene.setting.light]
     pixel = 2 / min(shape.height, shape.width)
-    solids = solids_of(scene, times, device)
-    colour, near = _far_picture(scene, light, camera, d, times, solids, pixel)
+    bodies = Bodies(solids_of(scene, times, device), sprites_of(scene, times, camera, stage.cutouts))
+    colour, near = _far_picture(scene, light, camera, d, times, bodies, pixel)
     index = near.flatten().nonzero().squeeze(1)
     if len(index):
         flat = colour.reshape(3, -1)
-        flat[:, index] = _near_picture(scene, light, camera, solids, flat[:, index], index, x_W, y_h, pixel)
+        flat[:, index] = _near_picture(scene, light, camera, bodies, flat[:, index], index, x_W, y_h, pixel)
         colour = flat.view_as(colour)
     return colour
 
@@ -98,7 +138,7 @@ def rays(camera: Camera, x: Tensor, y: Tensor, frame: tuple[int, ...] | Tensor) 
 
 
 def _far_picture(
-    scene: Scene, light: Light, camera: Camera, d: Vec, times: Tensor, solids: list[Solid], pixel: float
+    scene: Scene, light: Light, camera: Camera, d: Vec, times: Tensor, bodies: Bodies, pixel: float
 ) -> tuple[Tensor, Tensor]:
     """Ground with shadows, and sky [3,F,h,W]; and where an object may be [F,h,W]."""
     clock = times.float().to(d.x.device).view(-1, 1, 1)
@@ -113,16 +153,20 @@ def _far_picture(
     land = painted(scene, times, land, g)
     shade = torch.ones_like(reach)
     near = torch.zeros_like(reach, dtype=torch.bool)
-    for solid in solids:
+    for solid in bodies.solids:
         shade = shade * _shadow(solid, light, g)
         c = solid.center
         p = Vec(*(c[:, i].view(-1, 1, 1) - e for i, e in enumerate(eye)))
         b = p.dot(d)
         limit = bound(solid.shape, solid.radius) * 1.02 + b * (camera.zoom.view(-1, 1, 1) * pixel)
         near = near | ((p.dot(p) - b * b < limit * limit) & (b > 0))
+    if bodies.sprites is not None:
+        near = near | near_sprites(bodies.sprites, camera, d, pixel)
+        for n in range(len(bodies.sprites)):
+            shade = shade * sprite_shadow(bodies.sprites, n, light, g)
     shade_colour = planes(light.ambient, shade) / (planes(light.ambient, shade) + planes(light.key, shade) * 0.85)
     land = land * (shade_colour + (1 - shade_colour) * shade)
-    land = surface(style, land, g, reach, solids)
+    land = surface(style, land, g, reach, bodies.glows() if style == "neon" else [])
     haze = torch.exp(-((reach / light.air) ** 1.5)) * (d.y < -1e-3)
     return back + (land - back) * haze, near
 
@@ -170,7 +214,7 @@ def _near_picture(
     scene: Scene,
     light: Light,
     camera: Camera,
-    solids: list[Solid],
+    bodies: Bodies,
     back: Tensor,
     index: Tensor,
     x_W: Tensor,
@@ -187,7 +231,7 @@ def _near_picture(
     eye = Vec(*(camera.eye[:, i][frame] for i in range(3)))
     depth = torch.where(d.y < -1e-3, -eye.y / d.y.clamp(max=-1e-3), FAR)
     colour = back[:, :, None].repeat(1, 1, len(SAMPLES))
-    for solid in solids:
+    for solid in bodies.solids:
         c = solid.center[frame.squeeze(1)]
         p = Vec(*(c[:, i : i + 1] - e for i, e in enumerate(eye)))
         b = p.dot(Vec(*(a[:, :1] for a in d)))
@@ -200,6 +244,8 @@ def _near_picture(
         seen = t < depth[rows]
         depth[rows] = torch.where(seen, t, depth[rows])
         colour[:, rows] = torch.where(seen, shaded, colour[:, rows])
+    if bodies.sprites is not None:
+        sprites_over(scene, light, camera, bodies.sprites, frame[:, 0], (eye, d), depth, colour, pixel)
     return colour.mean(-1)
 
 

@@ -28,7 +28,10 @@ class ClipShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Thing:
-    """One object: what it is and how it moves; `x`, `z` are where it is in the middle of the scene's window."""
+    """One object: what it is and how it moves; `x`, `z` are where it is in the middle of the scene's window.
+
+    `shape` is a solid or one of nouns.NOUNS, which has no `colour` of its own to choose.
+    """
 
     shape: str
     colour: str
@@ -47,6 +50,10 @@ class Thing:
     """Direction of motions that have a side (behind, return, paint, collide)."""
     paint: str = ""
     """Colour of the painted stroke (motion paint)."""
+    gait: str = ""
+    """How a noun goes: a key of motion.GAITS."""
+    lift: float = 0.0
+    """How high it flies or swims above the ground; below zero it lies in the water."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +92,8 @@ class Scene:
     view: View = View()
     seconds: float = 2.0
     relation: str = ""
-    """How the things belong together: same, beside, orbit, collide or nothing."""
+    """How the things belong together: same, beside, near, behind, front, above, chase, follow, orbit, collide or
+    nothing."""
     wall: bool = False
     change: float = 0.0
     """Second of the cut, of the middle of the transition, or of the bite."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .marks import bite_radius
+from .marks import BITE, bite_share
 from .motion import poses
+from .nouns import NOUNS
 from .scene import Scene
 from .setting import RGB
 from .shapes import WALL, Vec
@@ -30,6 +31,8 @@ class Solid:
     glossy: bool = True
     bite: Tensor | None = None
     """Radius of the bite [F], where there is one."""
+    index: int = -1
+    """Which thing of the scene it is; -1 for a wall."""
 
     @staticmethod
     def into(turn: Tensor, v: Vec) -> Vec:
@@ -49,18 +52,21 @@ def band_of(colour: RGB) -> RGB:
 
 
 def solids_of(scene: Scene, times: Tensor, device: torch.device) -> list[Solid]:
-    """All bodies at `times` [F]."""
+    """All solid bodies at `times` [F]."""
     pose = poses(scene, times)
     bodies = []
     for i, thing in enumerate(scene.things):
+        if thing.shape in NOUNS:
+            continue
         colour = COLOURS[thing.colour]
         center, rotation = (a[:, i].float().to(device) for a in pose)
-        bite = bite_radius(scene, i, times)
+        bite = bite_share(scene, i, times)
         bodies.append(
             Solid(
                 shape=thing.shape, radius=thing.radius, colour=colour, band=band_of(colour), center=center,
                 rotation=rotation,
-                bite=None if bite is None else bite.to(device),
+                bite=None if bite is None else bite.to(device) * (BITE * thing.radius),
+                index=i,
             )
         )  # fmt: skip
     if scene.wall:

@@ -4,15 +4,15 @@ import torch
 import torch.nn.functional as nn_f
 from torch import Tensor
 
-from .setting import planes
+from .setting import RGB, planes
 from .shapes import Vec
-from .solids import Solid
 
 PIXEL_ROWS = 32
 
 
-def surface(style: str, land: Tensor, g: Vec, reach: Tensor, solids: list[Solid]) -> Tensor:
-    """The ground's colour [3,F,h,W] under a style; `g` are its points."""
+def surface(style: str, land: Tensor, g: Vec, reach: Tensor, glows: list[tuple[Tensor, float, RGB]]) -> Tensor:
+    """The ground's colour [3,F,h,W] under a style; `g` are its points, `glows` middle [F,3], radius and colour of what
+    stands there."""
     if style == "neon":
         soft = (reach / 40).clamp(min=0.035)
         lines = torch.zeros_like(reach)
@@ -21,14 +21,13 @@ def surface(style: str, land: Tensor, g: Vec, reach: Tensor, solids: list[Solid]
                 lines, (1 - (torch.remainder(a + 0.5, 1.0) - 0.5).abs() / soft).clamp(0, 1) * (0.05 / soft).clamp(max=1)
             )
         glow = 0.26 * land + lines * (0.25 * land + 0.6 * planes((0.1, 0.75, 0.95), reach))
-        for solid in solids:
-            c = solid.center
+        for c, radius, colour in glows:
             flat = (
                 (g.x - c[:, 0].view(-1, 1, 1)) ** 2
                 + (g.z - c[:, 2].view(-1, 1, 1)) ** 2
-                + (c[:, 1].view(-1, 1, 1) - solid.radius) ** 2
+                + (c[:, 1].view(-1, 1, 1) - radius) ** 2
             )
-            glow = glow + planes(solid.colour, reach) * (0.55 * torch.exp(-flat / (1.1 * solid.radius) ** 2 / 1.6))
+            glow = glow + planes(colour, reach) * (0.55 * torch.exp(-flat / (1.1 * radius) ** 2 / 1.6))
         return glow
     if style == "clay":
         dent = torch.sin(g.x * 6.1 + torch.sin(g.z * 4)) * torch.sin(g.z * 5.7 + 1)
