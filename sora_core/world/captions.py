@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 
 from . import words
+from .nouns import GAIT_VERBS, NOUNS, plural
 
-DOUBLED = ("spin", "hit", "drop", "hop")
+DOUBLED = ("spin", "hit", "drop", "hop", "run", "swim")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThingFacts:
-    """One kind of thing in the caption: canonical keys of words.py."""
+    """One kind of thing in the caption: canonical keys of words.py; a noun has no colour, and goes with its gait."""
 
     colour: str
     shape: str
@@ -21,11 +22,12 @@ class ThingFacts:
     size: str = ""
     side: str = "left"
     paint: str = ""
+    gait: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything a caption can say. `relation` is beside, orbit, collide or nothing."""
+    """Everything a caption can say. `relation` is that of a Scene, without same."""
 
     things: tuple[ThingFacts, ...]
     relation: str = ""
@@ -38,6 +40,8 @@ class Facts:
 
 def inflect(verb: str, form: str) -> str:
     """`form` is s (it rolls), ing (rolling) or empty (they roll)."""
+    if form == "s" and verb.endswith("y"):
+        return verb[:-1] + "ies"
     if form == "s":
         return verb + ("es" if verb.endswith(("sh", "ch", "ss")) else "s")
     if form == "ing":
@@ -106,8 +110,12 @@ class _Wording:
         return tuple(c for c, score in zip(choices, scores, strict=True) if score in best)
 
     def noun(self, thing: ThingFacts, article: bool = True) -> str:
-        shape = self.common(words.SHAPE_WORDS[thing.shape])
-        parts = [self.common(words.COLOUR_WORDS[thing.colour]), words.PLURALS[shape] if thing.count > 1 else shape]
+        if thing.shape in NOUNS:
+            name = self.common(NOUNS[thing.shape].names)
+            parts = [plural(name) if thing.count > 1 else name]
+        else:
+            shape = self.common(words.SHAPE_WORDS[thing.shape])
+            parts = [self.common(words.COLOUR_WORDS[thing.colour]), words.PLURALS[shape] if thing.count > 1 else shape]
         if thing.size:
             parts.insert(0, self.common(words.SIZE_WORDS[thing.size]))
         if thing.count > 1:
@@ -123,12 +131,18 @@ class _Wording:
 def fill(phrase: str, thing: ThingFacts, form: str, other: str = "") -> str:
     """A phrase of MOTION_PHRASES with its verbs inflected and its blanks filled."""
     phrase = phrase.replace("<other>", other).replace("<side>", thing.side).replace("<paint>", thing.paint)
+    if thing.shape in NOUNS:
+        return re.sub(r"\{(\w+)\}", lambda m: inflect(_gait(thing) if m[1] == "go" else m[1], form), phrase)
     go = (
         "roll"
         if thing.shape == "ball" or (thing.shape == "ring" and thing.motion not in ("closer", "away"))
         else "slide"
     )
     return re.sub(r"\{(\w+)\}", lambda m: inflect(go if m[1] == "go" else m[1], form), phrase)
+
+
+def _gait(thing: ThingFacts) -> str:
+    return thing.gait or NOUNS[thing.shape].gaits[0]
 
 
 def _article(phrase: str) -> str:
@@ -145,6 +159,11 @@ def _event(facts: Facts, w: _Wording) -> str:
             verb = "move in circles" if verb == "move" else verb
             return f"{w.noun(first)} and {w.noun(second)} {verb} around each other"
         return f"{w.noun(first)} {w.action(first, other=w.noun(second))}"
+    if facts.relation in ("chase", "follow"):
+        return f"{w.noun(first)} {w.action(first, other=w.noun(facts.things[1]))}"
+    if facts.relation in words.RELATION_PHRASES:
+        where = f"{w.common(words.RELATION_PHRASES[facts.relation])} {w.noun(facts.things[1])}"
+        return f"{w.noun(first)} {w.action(first)} {where}"
     if len(facts.things) == 1:
         return f"{w.noun(first)} {w.action(first)}"
     places = {2: ("on the left", "on the right"), 3: ("on the left", "in the middle", "on the right")}[
@@ -228,10 +247,12 @@ def vocabulary() -> frozenset[str]:
         words.LIGHT_PHRASES,
         words.CAMERA_PHRASES,
     )
-    for table in (*tables, words.STYLE_PHRASES, words.SHOT_PHRASES):
+    for table in (*tables, words.RELATION_PHRASES, words.STYLE_PHRASES, words.SHOT_PHRASES):
         texts += [phrase for phrases in table.values() for phrase in phrases]
     texts += [*words.PLURALS.values(), *words.COUNT_WORDS.values()]
+    texts += [word for noun in NOUNS.values() for name in noun.names for word in (name, plural(name))]
     probe = [ThingFacts(colour="red", shape=shape) for shape in ("ball", "cube")]
+    probe += [ThingFacts(colour="", shape="cat", gait=gait) for gait in GAIT_VERBS]
     for phrases in words.MOTION_PHRASES.values():
         texts += [fill(phrase, thing, form) for phrase in phrases for thing in probe for form in ("s", "ing", "")]
     return frozenset(re.findall(r"[a-z]+", " ".join(texts)))

@@ -25,6 +25,7 @@ def _thing_facts(thing: Thing, count: int) -> ThingFacts:
         size=thing.size,
         side=thing.side,
         paint=thing.paint,
+        gait=thing.gait,
     )
 
 
@@ -47,13 +48,13 @@ def describe_spans(scene: Scene, level: str, seed: int = 0) -> list[tuple[float,
 
 
 def attributes(scene: Scene) -> dict[str, str | int]:
-    """Canonical keys: family, colour, shape, motion (of the main object), ground, light, style, camera, count."""
+    """Canonical keys of the main object and the scene; a noun is a shape and has no colour."""
     first = scene.things[0]
     return {
         "family": scene.family, "colour": first.colour, "shape": first.shape, "motion": first.motion,
         "ground": scene.setting.ground,
         "light": scene.setting.light, "style": scene.setting.style, "camera": scene.view.camera,
-        "count": len(scene.things),
+        "count": len(scene.things), "relation": scene.relation,
     }  # fmt: skip
 
 

@@ -38,7 +38,9 @@ GAITS: dict[str, Gait] = {
     "slide": Gait(0.0),
 }
 """The verbs with which a noun goes."""
-GOING = frozenset({"left", "right", "closer", "away", "behind", "return", "paint", "orbit", "chase", "follow", "collide"})
+GOING = frozenset(
+    {"left", "right", "closer", "away", "behind", "return", "paint", "orbit", "chase", "follow", "collide"}
+)
 """Motions in which a thing goes along the ground."""
 SQUASH = 0.10
 UPRIGHT = -1.6

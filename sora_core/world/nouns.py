@@ -47,9 +47,16 @@ GROUP_MOTIONS: dict[str, tuple[str, ...]] = {
     "toy": ("left", "right", "closer", "away", "bounce", "spin", "fall", "still"),
 }
 """What a thing of a group does in training, as often as it stands here; anything can be asked for."""
+GAIT_VERBS: tuple[str, ...] = (
+    "walk", "run", "hop", "crawl", "swim", "fly", "drive", "sail", "float", "glide", "roll", "slide",
+)  # fmt: skip
 ALIVE = frozenset({"animal", "flyer", "swimmer", "person"})
 """Groups whose members chase and follow each other."""
 _SEA = ("seabed", "sand", "seabed")
+
+
+_DIVER = {"grounds": _SEA, "lights": ("underwater",)}
+_LUNAR = {"grounds": ("moon",), "lights": ("space",)}
 
 
 def _land(code: str, height: float, names: str, gaits: str = "walk run", **more: object) -> Noun:
@@ -172,9 +179,9 @@ _ALL: tuple[Noun, ...] = (
     _noun("person", "1f3c3", 1.4, "runner, jogger", "run", idle=False),
     _noun("person", "1f483", 1.45, "dancer", "walk", faces="front", grounds=("wood",)),
     _noun("person", "1f9d9", 1.35, "wizard", "float", faces="front"),
-    _noun("person", "1f9dc-200d-2640-fe0f", 1.3, "mermaid", "swim", faces="front", grounds=_SEA, lights=("underwater",)),
+    _noun("person", "1f9dc-200d-2640-fe0f", 1.3, "mermaid", "swim", faces="front", **_DIVER),  # type: ignore[arg-type]
     _noun("person", "1f3c4", 1.4, "surfer", "glide", grounds=("water", "water")),
-    _noun("person", "1f9d1-200d-1f680", 1.25, "astronaut", "float", faces="front", grounds=("moon",), lights=("space",)),
+    _noun("person", "1f9d1-200d-1f680", 1.25, "astronaut", "float", faces="front", **_LUNAR),  # type: ignore[arg-type]
     _noun("person", "1f47b", 1.15, "ghost", "float", faces="front", lights=("night", "fog")),
     _noun("person", "26c4", 1.3, "snowman", "hop", faces="front", **_SNOWY),
     _noun("face", "1f916", 1.1, "robot", "hop", faces="front"),

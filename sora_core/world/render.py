@@ -16,7 +16,7 @@ from .change import share_of_next
 from .cutouts import Cutouts
 from .marks import FLESH, bitten, painted
 from .scene import ClipShape, Scene
-from .setting import LIGHTS, RGB, Light, caustics, ground, planes, sky
+from .setting import LIGHTS, RGB, Light, backdrop, caustics, ground, planes, sky, snowfall
 from .shapes import FAR, Vec, bound, hit, stripe
 from .solids import Solid, solids_of
 from .sprites import Sprites, near_sprites, sprite_shadow, sprites_of, sprites_over
@@ -81,7 +81,10 @@ def _frames(scene: Scene, times: Tensor, shape: ClipShape, stage: Stage) -> Tens
 def _picture(scene: Scene, times: Tensor, shape: ClipShape, rows: int, stage: Stage) -> Tensor:
     """Whole frames [3,F,H,W] in the scene's own setting."""
     bands = [paint(scene, times, shape, band, stage) for band in range_bands(shape.height, rows)]
-    return finish(scene.setting.style, bands[0] if len(bands) == 1 else torch.cat(bands, 2))
+    colour = bands[0] if len(bands) == 1 else torch.cat(bands, 2)
+    if scene.setting.light == "storm":
+        colour = snowfall(colour, times, *pixel_grid(shape.height, shape.width, colour.device))
+    return finish(scene.setting.style, colour)
 
 
 def range_bands(height: int, rows: int) -> list[slice]:
@@ -98,10 +101,10 @@ class Bodies(NamedTuple):
     def glows(self) -> list[tuple[Tensor, float, RGB]]:
         """Middle [F,3], radius and colour of everything that glows on the ground."""
         out: list[tuple[Tensor, float, RGB]] = [(s.center, s.radius, s.colour) for s in self.solids]
-        for n in range(len(self.sprites) if self.sprites else 0):
-            assert self.sprites is not None
-            r, g, b = self.sprites.colours[n].tolist()
-            out.append((self.sprites.middle[n], float(self.sprites.height[n].mean()) / 2, (r, g, b)))
+        if self.sprites is not None:
+            sizes = (self.sprites.height.mean(1) / 2).tolist()
+            colours = [(r, g, b) for r, g, b in self.sprites.colours.tolist()]
+            out += zip(self.sprites.middle, sizes, colours, strict=True)
         return out
 
 
@@ -145,6 +148,7 @@ def _far_picture(
     eye = Vec(*(camera.eye[:, i].view(-1, 1, 1) for i in range(3)))
     style = scene.setting.style
     back = sky(light, d, bands=6 if style == "clay" else 0) * (0.45 if style == "neon" and light.air != 24 else 1.0)
+    back = backdrop(scene.setting.ground, light, d, back)
     reach = torch.where(d.y < -1e-3, -eye.y / d.y.clamp(max=-1e-3), FAR).clamp(max=200)
     g = eye.along(d, reach)
     land = ground(scene.setting.ground, light, g.x, g.z, reach, clock)

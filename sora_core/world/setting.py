@@ -52,6 +52,14 @@ LIGHTS: dict[str, Light] = {
         top=(0.16, 0.62, 0.76), low=(0.03, 0.34, 0.52), sun=(0.15, 1.0, 0.3), key=(0.98, 1.00, 0.97), ambient=(0.52,
         0.54, 0.55), air=16,
         ground=(0.52, 0.82, 0.86)),
+    "storm": Light(
+        top=(0.60, 0.65, 0.73), low=(0.78, 0.82, 0.88), sun=(0.3, 0.9, 0.5), key=(0.50, 0.52, 0.56), ambient=(0.48,
+        0.50, 0.54), air=13,
+        ground=(0.86, 0.90, 0.98)),
+    "space": Light(
+        top=(0.005, 0.005, 0.02), low=(0.02, 0.015, 0.05), sun=(-0.6, 0.7, 0.6), key=(0.95, 0.94, 0.90), ambient=(0.36,
+        0.36, 0.42), air=60,
+        ground=(0.72, 0.72, 0.80), disc=(0.28, 0.52, 0.86), disc_at=(-0.40, 0.30, -1.0), disc_size=0.15),
 }  # fmt: skip
 
 GROUNDS: dict[str, tuple[RGB, RGB]] = {
@@ -61,11 +69,22 @@ GROUNDS: dict[str, tuple[RGB, RGB]] = {
     "wood": ((0.34, 0.19, 0.09), (0.72, 0.48, 0.27)),
     "water": ((0.05, 0.27, 0.48), (0.22, 0.52, 0.70)),
     "rainbow": ((0.60, 0.58, 0.72), (0.68, 0.66, 0.80)),
+    "road": ((0.24, 0.24, 0.26), (0.33, 0.33, 0.35)),
+    "jungle": ((0.07, 0.20, 0.06), (0.20, 0.42, 0.12)),
+    "seabed": ((0.62, 0.50, 0.34), (0.86, 0.74, 0.52)),
+    "moon": ((0.36, 0.36, 0.38), (0.66, 0.66, 0.68)),
 }
 RAINBOW: tuple[RGB, ...] = (
     (0.92, 0.25, 0.25), (0.97, 0.58, 0.20), (0.97, 0.88, 0.30), (0.35, 0.80, 0.38), (0.30, 0.55, 0.95), (0.62, 0.38,
     0.88),
 )  # fmt: skip
+
+
+BACKDROPS: dict[str, tuple[RGB, RGB]] = {
+    "road": ((0.30, 0.38, 0.36), (0.86, 0.89, 0.94)),
+    "jungle": ((0.03, 0.11, 0.04), (0.16, 0.38, 0.10)),
+}
+"""What is seen on the horizon: mountains with snow, trees; their darker and lighter colour."""
 
 
 def planes(colour: RGB, like: Tensor) -> Tensor:
@@ -90,9 +109,31 @@ def sky(light: Light, d: Vec, bands: int = 0) -> Tensor:
         off = torch.sqrt((2 - 2 * near).clamp(min=0)) / light.disc_size
         share = ((1.15 - off) / 0.3).clamp(0, 1) + 0.35 * torch.exp(-0.35 * off * off)
         colour = colour + (planes(light.disc, h) - colour) * share.clamp(0, 1)
-    if light is LIGHTS["night"]:
+    if light is LIGHTS["night"] or light is LIGHTS["space"]:
         colour = colour + 0.85 * _stars(d)
     return colour
+
+
+def backdrop(kind: str, light: Light, d: Vec, far: Tensor) -> Tensor:
+    """The sky's colour `far` [3,...] with what stands on the horizon of a ground in front of it."""
+    if kind not in BACKDROPS:
+        return far
+    low, high = (planes(c, d.x) * planes(light.ground, d.x) for c in BACKDROPS[kind])
+    turn = torch.atan2(d.x, -d.z)
+    slope = d.y * torch.rsqrt((d.x * d.x + d.z * d.z).clamp(min=1e-6))
+    if kind == "road":
+        peak = 0.11 + 0.07 * torch.sin(3.1 * turn + 0.8) + 0.045 * (torch.sin(7.3 * turn)).abs()
+        peak = peak + 0.02 * torch.sin(19 * turn + 2 * torch.sin(5 * turn))
+        colour = low + (high - low) * ((slope - 0.09) / 0.03 + 0.5 * torch.sin(31 * turn)).clamp(0, 1)
+        soft, mist = 0.006, 0.25
+    else:
+        peak = 0.30 + 0.06 * torch.sin(5.0 * turn) + 0.035 * torch.sin(17 * turn + 1.0) + 0.02 * torch.sin(41 * turn)
+        leaf = torch.sin(33 * turn + 4 * torch.sin(23 * slope)) * torch.sin(47 * slope + 3 * torch.sin(13 * turn))
+        trunk = ((torch.sin(21 * turn + torch.sin(4 * turn))).abs() - 0.9).clamp(min=0) * 8 * (slope < 0.2)
+        colour = low + (high - low) * (0.45 + 0.4 * leaf - trunk).clamp(0, 1)
+        soft, mist = 0.03, 0.12
+    colour = colour + (planes(light.low, d.x) - colour) * mist
+    return far + (colour - far) * ((peak - slope) / soft).clamp(0, 1)
 
 
 def _stars(d: Vec) -> Tensor:
@@ -132,6 +173,17 @@ def ground(kind: str, light: Light, x: Tensor, z: Tensor, reach: Tensor, time: T
             level = 0.42 + 0.30 * detail * wave
         case "rainbow":
             return _rainbow(light, x, z, detail)
+        case "road":
+            return _road(light, x, z, detail)
+        case "jungle":
+            fern = torch.sin(6.1 * x + 2.2 * torch.sin(2.7 * z)) * torch.sin(5.3 * z + 2.0 * torch.sin(3.1 * x))
+            level = 0.45 + detail * (0.40 * fern + 0.25 * torch.sin(1.3 * x + 0.9 * z) * torch.sin(1.1 * z - 0.7 * x))
+        case "seabed":
+            stone = torch.sin(2.3 * x + 1.7 * torch.sin(1.9 * z)) * torch.sin(2.9 * z + 1.3 * torch.sin(1.1 * x))
+            ripple = torch.sin(6.5 * z + 1.4 * torch.sin(1.2 * x))
+            level = 0.6 + detail * (0.22 * ripple - 0.9 * ((stone - 0.72) / 0.2).clamp(0, 1))
+        case "moon":
+            level = 0.6 + detail * 0.12 * torch.sin(5.7 * x + torch.sin(4.1 * z)) * torch.sin(4.7 * z) + _craters(x, z)
         case _:
             raise ValueError(f"unknown ground {kind!r}")
     dark, bright = (planes(c, x) for c in GROUNDS[kind])
@@ -149,6 +201,47 @@ def _rainbow(light: Light, x: Tensor, z: Tensor, detail: Tensor) -> Tensor:
         share = ((0.56 - (lane - i - 0.5).abs()) / 0.12).clamp(0, 1)
         colour = colour + (planes(stripe, x) - colour) * share
     return colour * planes(light.ground, x)
+
+
+def _road(light: Light, x: Tensor, z: Tensor, detail: Tensor) -> Tensor:
+    """Asphalt from left to right with a dashed line and white borders, grass beyond."""
+    low, high = (planes(c, x) for c in GROUNDS["road"])
+    grain = torch.sin(13.1 * x + 3 * torch.sin(7.7 * z)) * torch.sin(11.3 * z + 2 * torch.sin(9.1 * x))
+    colour = low + (high - low) * (0.5 + 0.4 * detail * grain).clamp(0, 1)
+    dash = ((0.07 - (z + 0.75).abs()) / 0.02).clamp(0, 1) * (
+        (0.28 - (torch.frac(x / 1.9).abs() - 0.5).abs()) / 0.02
+    ).clamp(0, 1)
+    border = ((0.06 - ((z + 0.75).abs() - 2.05).abs()) / 0.02).clamp(0, 1)
+    colour = colour + (planes((0.92, 0.90, 0.82), x) - colour) * torch.maximum(dash, border)
+    verge = 0.5 + 0.5 * detail * torch.sin(5.3 * x + 2 * torch.sin(3.7 * z)) * torch.sin(4.9 * z + 1.3 * x)
+    dark, bright = (planes(c, x) for c in GROUNDS["grass"])
+    beyond = ((z + 0.75).abs() > 2.3).float()
+    colour = colour + (dark + (bright - dark) * verge - colour) * beyond
+    return colour * planes(light.ground, x)
+
+
+def _craters(x: Tensor, z: Tensor) -> Tensor:
+    """Round dents, one in some cells of a grid: dark inside, bright at the rim."""
+    u, v = x / 1.7, z / 1.7
+    cu, cv = torch.floor(u), torch.floor(v)
+    pick = torch.frac(torch.sin(cu * 12.9898 + cv * 78.233) * 437.585).abs()
+    size = 0.16 + 0.16 * torch.frac(pick * 13.7)
+    off = torch.hypot(u - cu - 0.3 - 0.4 * torch.frac(pick * 17.3), v - cv - 0.3 - 0.4 * torch.frac(pick * 11.9)) / size
+    return (pick > 0.35) * (0.35 * torch.exp(-(((off - 1) / 0.16) ** 2)) - 0.45 * ((1 - off) / 0.3).clamp(0, 1))
+
+
+def snowfall(colour: Tensor, seconds: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Flakes that drive across the picture [3,F,H,W]; x [W], y [H] have the shorter side at -1..1."""
+    clock = seconds.float().to(colour.device).view(-1, 1, 1)
+    for scale, speed, size in ((3.2, 1.1, 0.030), (5.0, 0.8, 0.035)):
+        u = (x.view(1, 1, -1) + 0.55 * speed * clock) * scale
+        v = (y.view(1, -1, 1) + speed * clock) * scale + 7.3 * scale
+        cu, cv = torch.floor(u), torch.floor(v)
+        pick = torch.frac(torch.sin(cu * 12.9898 + cv * 78.233) * 437.585).abs()
+        du, dv = u - cu - 0.2 - 0.6 * pick, v - cv - 0.2 - 0.6 * torch.frac(pick * 17.31)
+        flake = ((2.2 * size - torch.hypot(du, dv)) / 0.04).clamp(0, 1)
+        colour = colour + (1 - colour) * (flake * (pick > 0.35) * 0.8)
+    return colour
 
 
 def caustics(x: Tensor, z: Tensor, time: Tensor) -> Tensor:

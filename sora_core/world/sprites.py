@@ -235,9 +235,7 @@ def sprites_over(
         colour[:, rows] = drawn + colour[:, rows] * (1 - rgba[3])
 
 
-def meet(
-    sprites: Sprites, normal: Tensor, n: Tensor, frame: Tensor, eye: Vec, d: Vec
-) -> tuple[Tensor, Tensor, Tensor]:
+def meet(sprites: Sprites, normal: Tensor, n: Tensor, frame: Tensor, eye: Vec, d: Vec) -> tuple[Tensor, Tensor, Tensor]:
     """Distance [M,S] along rays to the pictures' planes, and how far right of and above the foot they meet them."""
     foot, across, up = sprites.foot[n, frame], sprites.right[frame], sprites.up[frame]
     plane = normal[frame]
@@ -257,9 +255,7 @@ def _halo(sprites: Sprites, n: Tensor, frame: Tensor, u: Tensor, v: Tensor, leve
     return 1 - sprites.look(n, frame, u, v, (level + 2).clamp(max=LEVELS - 1))[..., 3]
 
 
-def lit_sprite(
-    style: str, light: Light, rgba: Tensor, u: Tensor, v: Tensor, t: Tensor, halo: Tensor | None
-) -> Tensor:
+def lit_sprite(style: str, light: Light, rgba: Tensor, u: Tensor, v: Tensor, t: Tensor, halo: Tensor | None) -> Tensor:
     """Premultiplied colour [3,M,S] of a picture in the scene's light and air."""
     colour, alpha = rgba[:3], rgba[3]
     side = 1 if light.direction[0] > 0 else -1

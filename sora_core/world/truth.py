@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from .camera import Camera, camera_at, pixel_grid
+from .cutouts import Cutouts
 from .motion import poses
-from .render import frame_times, rays
+from .render import PART, frame_times, rays
 from .scene import ClipShape, Scene
 from .shapes import FAR, Vec, hit
 from .solids import Solid, solids_of
+from .sprites import Sprites, meet, sprites_of
 
-SKY, GROUND, FIRST = 0, 1, 2
+SKY, GROUND, FIRST, WALL = 0, 1, 2, -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class Truth:
 
     centers [F,N,2] picture fractions (x right, y down); depth [F,N] along the view; ids [F,H,W] int16 (0 sky, 1
     ground, 2+i object i,
-    negative: a wall); visible [F,N] share of the object's pixels in the picture that nothing hides (0 where it is out
+    WALL: a wall); visible [F,N] share of the object's pixels in the picture that nothing hides (0 where it is out
     of the picture).
     """
 
@@ -32,45 +34,62 @@ class Truth:
     visible: Tensor
 
 
-def truth(scene: Scene, shape: ClipShape) -> Truth:
-    """The truth about a clip."""
+def truth(scene: Scene, shape: ClipShape, cutouts: Cutouts | None = None) -> Truth:
+    """The truth about a clip; `cutouts` are needed by scenes with living or made things."""
     times = frame_times(shape)
     centers, depth = camera_at(scene, times).project(poses(scene, times).centers, shape.width / shape.height)
-    frames = [_frame(scene, time, shape) for time in times.split(1)]
+    step = max(1, PART // (shape.height * shape.width))
+    frames = [_frames(scene, part, shape, cutouts) for part in times.split(step)]
     return Truth(
         centers=centers.float(),
         depth=depth.float(),
-        ids=torch.stack([ids for ids, _ in frames]),
-        visible=torch.stack([v for _, v in frames]),
+        ids=torch.cat([ids for ids, _ in frames]),
+        visible=torch.cat([v for _, v in frames]),
     )
 
 
-def _frame(scene: Scene, time: Tensor, shape: ClipShape) -> tuple[Tensor, Tensor]:
-    """ids [H,W] and visible [N] of one frame; one ray through each pixel's middle."""
+@torch.no_grad()
+def _frames(scene: Scene, times: Tensor, shape: ClipShape, cutouts: Cutouts | None) -> tuple[Tensor, Tensor]:
+    """ids [F,H,W] and visible [F,N] of some frames; one ray through each pixel's middle."""
     device = torch.device("cpu")
-    camera = Camera(*(part.float() for part in camera_at(scene, time)))
+    camera = Camera(*(part.float() for part in camera_at(scene, times)))
     x, y = pixel_grid(shape.height, shape.width, device)
     d = rays(camera, x.view(1, 1, -1), y.view(1, -1, 1), (-1, 1, 1))
-    d = Vec(*(a.expand(1, shape.height, shape.width).reshape(1, -1) for a in d))
-    near = torch.where(d.y < -1e-3, -camera.eye[0, 1] / d.y.clamp(max=-1e-3), FAR)
+    d = Vec(*(a.expand(-1, shape.height, shape.width).flatten(1) for a in d))
+    near = torch.where(d.y < -1e-3, -camera.eye[:, 1:2] / d.y.clamp(max=-1e-3), FAR)
     ids = torch.where(d.y < -1e-3, GROUND, SKY).to(torch.int16)
-    alone = []
-    for index, solid in enumerate(solids_of(scene, time, device)):
-        t = _distance(solid, camera, d)
-        own = FIRST + index if index < len(scene.things) else len(scene.things) - index - 1
+    bodies = [(solid.index, _distance(solid, camera, d)) for solid in solids_of(scene, times, device)]
+    sprites = sprites_of(scene, times, camera, None if cutouts is None else cutouts.to(device))
+    if sprites is not None:
+        bodies += [(thing, _sprite_distance(sprites, n, camera, d)) for n, thing in enumerate(sprites.things)]
+    alone = torch.ones(len(times), len(scene.things))
+    for index, t in bodies:
+        own = FIRST + index if index >= 0 else WALL
         ids = torch.where(t < near, own, ids).to(torch.int16)
         near = torch.minimum(near, t)
-        alone.append((t < FAR).sum())
-    seen = [(ids == FIRST + i).sum() / alone[i].clamp(min=1) for i in range(len(scene.things))]
-    return ids.view(shape.height, shape.width), torch.stack(seen).float()
+        if index >= 0:
+            alone[:, index] = (t < FAR).sum(1).clamp(min=1)
+    seen = torch.stack([(ids == FIRST + i).sum(1) for i in range(len(scene.things))], 1) / alone
+    return ids.view(-1, shape.height, shape.width), seen.float()
 
 
 def _distance(solid: Solid, camera: Camera, d: Vec) -> Tensor:
-    """Distance [1,P] to a solid along the rays of one frame."""
+    """Distance [F,P] to a solid along the rays of each frame."""
     turn = solid.rotation
     away = camera.eye - solid.center
     o = solid.into(turn, Vec(*(away[:, i : i + 1].expand_as(d.x) for i in range(3))))
     return hit(solid.shape, solid.radius, o, solid.into(turn, d)).t
+
+
+def _sprite_distance(sprites: Sprites, n: int, camera: Camera, d: Vec) -> Tensor:
+    """Distance [F,P] to a cut-out where it is more than half opaque."""
+    frame = torch.arange(len(d.x))
+    which = torch.full_like(frame, n)
+    eye = Vec(*(camera.eye[:, i : i + 1] for i in range(3)))
+    t, a, b = meet(sprites, torch.linalg.cross(sprites.right, sprites.up), which, frame, eye, d)
+    u, v = sprites.local(which, frame, a, b)
+    alpha = sprites.look(which, frame, u, v, torch.ones_like(frame))[..., 3]
+    return torch.where((alpha > 0.5) & (t > 1e-3), t, FAR)
 
 
 def track_of(scene: Scene, times: Tensor, aspect: float) -> Tensor:

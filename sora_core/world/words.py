@@ -57,9 +57,19 @@ MOTION_PHRASES: dict[str, tuple[str, ...]] = {
     "return": ("{leave} the picture on the <side> and {return}", "{leave} the frame on the <side> and {come} back"),
     "paint": ("{go} to the <side> and {paint} a <paint> stroke on the ground",
     "{paint} a <paint> stroke and {move} to the <side>"),
+    "rise": ("{rise} into the sky", "{take} off", "{rise} up", "{go} up into the air"),
+    "chase": ("{chase} <other> to the <side>", "{chase} <other>", "{run} after <other>"),
+    "follow": ("{follow} <other> to the <side>", "{follow} <other>", "{trail} <other>"),
     "bite": ("{stand} still and a bite is taken out of it", "{rest} until a bite is taken out of it"),
 }  # fmt: skip
 SINGLE_MOTIONS: tuple[str, ...] = ("left", "right", "closer", "away", "bounce", "spin", "fall", "still")
+
+RELATION_PHRASES: dict[str, tuple[str, ...]] = {
+    "near": ("next to", "beside", "close to"),
+    "behind": ("behind",),
+    "front": ("in front of",),
+    "above": ("above", "over"),
+}
 
 GROUND_PHRASES: dict[str, tuple[str, ...]] = {
     "grass": ("on grass", "on a green lawn", "on a meadow"),
@@ -68,6 +78,10 @@ GROUND_PHRASES: dict[str, tuple[str, ...]] = {
     "wood": ("on wood", "on a wooden floor", "on wooden planks"),
     "water": ("on water", "on a calm lake", "on the sea"),
     "rainbow": ("on a rainbow road", "on a road of rainbow colours", "on a rainbow path"),
+    "road": ("on a mountain road", "on a road in the mountains", "on an asphalt road"),
+    "jungle": ("in the jungle", "in a rain forest", "on the jungle floor"),
+    "seabed": ("on the sea floor", "on the ocean floor", "at the bottom of the sea"),
+    "moon": ("on the moon", "on moon dust", "on the gray ground of the moon"),
 }
 LIGHT_PHRASES: dict[str, tuple[str, ...]] = {
     "noon": ("at noon", "in bright daylight", "under a blue sky"),
@@ -75,7 +89,12 @@ LIGHT_PHRASES: dict[str, tuple[str, ...]] = {
     "night": ("at night", "in the moonlight", "under a starry sky"),
     "fog": ("in fog", "in thick mist", "on a foggy day"),
     "underwater": ("under water", "deep under the sea", "below the waves"),
+    "storm": ("in a snow storm", "in a blizzard", "in heavy snowfall"),
+    "space": ("in space", "in outer space", "among the stars"),
 }
+FIRST_GROUNDS: tuple[str, ...] = ("grass", "sand", "snow", "wood", "water", "rainbow")
+FIRST_LIGHTS: tuple[str, ...] = ("noon", "sunset", "night", "fog", "underwater")
+"""The settings of the world of solids alone."""
 CAMERA_PHRASES: dict[str, tuple[str, ...]] = {
     "static": ("the camera is static", "the camera does not move", "static camera"),
     "pan left": ("the camera pans left", "the camera turns to the left"),
@@ -111,7 +130,6 @@ ALSO_SHAPES: dict[str, str] = {
     "marble": "ball", "globe": "ball", "dice": "cube", "brick": "cube", "crate": "cube", "tube": "cylinder",
     "barrel": "cylinder",
     "can": "cylinder", "pillar": "cylinder", "column": "cylinder", "spike": "cone", "pyramid": "cone",
-    "donut": "ring", "doughnut": "ring",
     "tori": "ring", "wheel": "ring", "tyre": "ring", "tire": "ring",
 }  # fmt: skip
 ALSO_SIZES: dict[str, str] = {
@@ -124,7 +142,8 @@ ALSO_GROUNDS: dict[str, str] = {
     "grassy": "grass", "field": "grass", "garden": "grass", "park": "grass", "dunes": "sand", "dune": "sand",
     "winter": "snow",
     "ice": "snow", "snowfield": "snow", "table": "wood", "tabletop": "wood", "desk": "wood", "ocean": "water",
-    "pond": "water", "river": "water",
+    "pond": "water", "river": "water", "street": "road", "highway": "road", "asphalt": "road", "forest": "jungle",
+    "rainforest": "jungle", "woods": "jungle", "reef": "seabed", "lunar": "moon",
 }  # fmt: skip
 ALSO_LIGHTS: dict[str, str] = {
     "day": "noon", "daytime": "noon", "sunny": "noon", "midday": "noon", "sunshine": "noon", "sunlight": "noon",
@@ -132,6 +151,8 @@ ALSO_LIGHTS: dict[str, str] = {
     "dawn": "sunset", "sundown": "sunset", "midnight": "night", "moon": "night", "moonlit": "night",
     "stars": "night", "misty": "fog",
     "haze": "fog", "hazy": "fog", "underwater": "underwater", "submerged": "underwater",
+    "blizzard": "storm", "snowfall": "storm",
+    "snowing": "storm", "galaxy": "space", "cosmos": "space",
 }  # fmt: skip
 ALSO_STYLES: dict[str, str] = {
     "pencil": "charcoal", "monochrome": "charcoal", "grayscale": "charcoal", "pixelated": "pixel", "8-bit": "pixel",
@@ -163,7 +184,9 @@ daylight bright noon sunset dusk night moonlight starry fog mist foggy water sea
 track lawn meadow
 grass sandy beach desert sand snowy snow wooden floor planks wood lake charcoal pixel clay neon lights glowing natural
 realistic real
-drawing sketch front behind beside next golden day wall
+drawing sketch front behind beside next golden day wall after over front storm space outer ocean bottom
+forest rain jungle mountain
+mountains moon
 """
 KNOWN_ALSO: frozenset[str] = frozenset(_KNOWN_ALSO.split())
 """Words the patterns of understand.py know beyond the vocabulary of the captions."""
@@ -171,7 +194,7 @@ _MOTION_STEMS = """
 roll slid mov go travel drift glid run fly com approach bounc jump hop spin turn rotat twirl fall drop fell stand rest
 stay lie sit
 circl orbit hit bump crash push collid leav exit return pass paint draw vanish disappear pan tilt zoom doll track
-follow pull look bit
+follow pull look bit walk swim driv sail float crawl ris tak tak chas trail hover gallop
 """
 MOTION_STEMS: tuple[str, ...] = tuple(_MOTION_STEMS.split())
 """Beginnings of the verbs of motion, in any form."""
