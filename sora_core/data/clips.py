@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .. import checkpoints
 from ..errors import InputError
-from ..world import ClipShape, Scene, render, sample_scene
+from ..world import ClipShape, Cutouts, Scene, render, sample_scene
 
 __all__ = ["ClipKind", "Shard", "open_shards", "render_shard", "scenes_of", "seeds_of"]
 
@@ -30,6 +30,8 @@ class ClipKind:
     fps: float
     family: str | None = None
     """one family of the world, or None for its own mix"""
+    nouns: tuple[str, ...] = ()
+    """the cut-outs that its scenes are drawn from; none is the world of solids"""
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.height < 8 or self.width < 8:
@@ -64,14 +66,19 @@ def seeds_of(first_seed: int, count: int) -> range:
 
 def scenes_of(kind: ClipKind, first_seed: int, count: int) -> list[Scene]:
     """The scenes of a shard: training attributes only."""
-    return [sample_scene(seed, family=kind.family, held_out=False) for seed in seeds_of(first_seed, count)]
+    return [
+        sample_scene(seed, family=kind.family, held_out=False, nouns=kind.nouns) for seed in seeds_of(first_seed, count)
+    ]
 
 
-def render_shard(folder: Path, kind: ClipKind, first_seed: int, count: int) -> Path:
-    """Render `count` clips into a shard unless it is there already; returns its path."""
+def render_shard(folder: Path, kind: ClipKind, first_seed: int, count: int, *, cutouts: Cutouts | None = None) -> Path:
+    """Render `count` clips into a shard unless it is there already; returns its path. `cutouts` are needed by a kind
+    with nouns."""
     path = folder / f"{kind.name}-{first_seed}.safetensors"
     if not path.exists():
-        video = torch.cat([render([scene], kind.shape) for scene in scenes_of(kind, first_seed, count)])
+        video = torch.cat(
+            [render([scene], kind.shape, cutouts=cutouts) for scene in scenes_of(kind, first_seed, count)]
+        )
         save_shard(path, kind, first_seed, {"video": video})
     return path
 
@@ -85,5 +92,6 @@ def open_shards(paths: Sequence[Path]) -> Iterator[Shard]:
     """Open shards in order."""
     for path in paths:
         checkpoint = checkpoints.load(path)
-        kind = ClipKind(**checkpoint.config["kind"])
+        said = checkpoint.config["kind"]
+        kind = ClipKind(**(said | {"nouns": tuple(said.get("nouns", ()))}))
         yield Shard(path=path, kind=kind, first_seed=checkpoint.config["first_seed"], tensors=dict(checkpoint.tensors))

@@ -24,6 +24,7 @@ from ..vae import CausalCodec
 from ..world import (
     JOINED,
     ClipShape,
+    Cutouts,
     Joined,
     Scene,
     describe,
@@ -84,7 +85,9 @@ def encode_video(codec: CausalCodec, video: Tensor) -> Tensor:
         return torch.cat([codec.encode(clip).float() for clip in clips])
 
 
-def cells_with_things(scene: Scene | Joined, shape: ClipShape, geometry: Geometry) -> Tensor:
+def cells_with_things(
+    scene: Scene | Joined, shape: ClipShape, geometry: Geometry, cutouts: Cutouts | None = None
+) -> Tensor:
     """uint8 [T,h,w]: 1 for the latent cells of a clip in which a thing is seen."""
     look = ClipShape(
         frames=1 + (latent_frames(shape.frames, geometry) - 1) * LOOKS,
@@ -92,12 +95,22 @@ def cells_with_things(scene: Scene | Joined, shape: ClipShape, geometry: Geometr
         width=shape.width // geometry.space_factor * LOOKS,
         fps=shape.fps * LOOKS / geometry.time_factor,
     )
-    seen = (things_joined(scene, look) if isinstance(scene, Joined) else truth(scene, look).ids >= FIRST).float()
+    if isinstance(scene, Joined):
+        seen = things_joined(scene, look, cutouts).float()
+    else:
+        seen = (truth(scene, look, cutouts).ids >= FIRST).float()
     return F.max_pool3d(F.pad(seen, (0, 0, 0, 0, LOOKS - 1, 0))[None], LOOKS)[0].byte()
 
 
 def encode_shard(
-    folder: Path, codec: CausalCodec, tokenizer: WordTokenizer, kind: ClipKind, first_seed: int, count: int
+    folder: Path,
+    codec: CausalCodec,
+    tokenizer: WordTokenizer,
+    kind: ClipKind,
+    first_seed: int,
+    count: int,
+    *,
+    cutouts: Cutouts | None = None,
 ) -> Path:
     """Render, encode and caption `count` clips into a shard unless it is there already; returns its path."""
     path = folder / f"{kind.name}-{first_seed}.safetensors"
@@ -106,7 +119,7 @@ def encode_shard(
     scenes = _scenes(kind, first_seed, count, codec.geometry)
     shape, length = stream_of(kind, codec.geometry)
     latents = [
-        encode_video(codec, torch.cat([_pixels(scene, shape) for scene in scenes[i : i + AT_ONCE]]))
+        encode_video(codec, torch.cat([_pixels(scene, shape, cutouts) for scene in scenes[i : i + AT_ONCE]]))
         for i in range(0, count, AT_ONCE)
     ]
     texts = [captions(scene, tokenizer, parts_of(kind)) for scene in scenes]
@@ -114,7 +127,7 @@ def encode_shard(
         "latent": torch.cat(latents)[:, :, -length:].half().contiguous(),
         "ids": torch.stack([ids for ids, _ in texts]).short(),
         "starts": torch.stack([starts for _, starts in texts]),
-        "things": torch.stack([cells_with_things(scene, shape, codec.geometry)[-length:] for scene in scenes]),
+        "things": torch.stack([cells_with_things(scene, shape, codec.geometry, cutouts)[-length:] for scene in scenes]),
     }
     save_shard(path, kind, first_seed, tensors)
     return path
@@ -123,13 +136,16 @@ def encode_shard(
 def _scenes(kind: ClipKind, first_seed: int, count: int, geometry: Geometry) -> list[Scene | Joined]:
     if kind.family in JOINED:
         return [
-            sample_joined(seed, kind.family, kind.shape, geometry.time_factor) for seed in seeds_of(first_seed, count)
+            sample_joined(seed, kind.family, kind.shape, geometry.time_factor, kind.nouns)
+            for seed in seeds_of(first_seed, count)
         ]
     return list(scenes_of(kind, first_seed, count))
 
 
-def _pixels(scene: Scene | Joined, shape: ClipShape) -> Tensor:
-    return render_joined(scene, shape) if isinstance(scene, Joined) else render([scene], shape)
+def _pixels(scene: Scene | Joined, shape: ClipShape, cutouts: Cutouts | None) -> Tensor:
+    if isinstance(scene, Joined):
+        return render_joined(scene, shape, cutouts=cutouts)
+    return render([scene], shape, cutouts=cutouts)
 
 
 def parts_of(kind: ClipKind) -> int:

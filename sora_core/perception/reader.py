@@ -13,7 +13,7 @@ Legend: B batch, F pixel frames, K read frames, H W height and width, h w cells 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,20 +26,34 @@ from torch import Tensor
 from .. import checkpoints
 from ..errors import InputError
 from ..world import words
+from ..world.nouns import NOUNS
 
 __all__ = ["ATTRIBUTES", "Reader", "ReaderConfig", "Reading", "load_reader", "save_reader", "to_read"]
 
 ATTRIBUTES: dict[str, tuple[str | int, ...]] = {
     "colour": tuple(words.COLOURS),
-    "shape": tuple(words.SHAPE_WORDS),
+    "shape": (*words.SHAPE_WORDS, *NOUNS),
     "motion": tuple(words.MOTION_PHRASES),
+    "relation": ("", "same", "beside", "orbit", "collide", *words.RELATION_PHRASES, "chase", "follow"),
     "ground": tuple(words.GROUND_PHRASES),
     "light": tuple(words.LIGHT_PHRASES),
     "style": tuple(words.STYLE_PHRASES),
     "camera": tuple(words.CAMERA_PHRASES),
     "count": tuple(words.COUNT_WORDS),
 }
-"""What is read, and every answer it can have."""
+"""What is read, and every answer it can have; the answers a reader was trained with travel in its config."""
+_FIRST_MOTIONS = "left right closer away bounce spin fall still orbit collide behind return paint bite"
+FIRST_ANSWERS: dict[str, tuple[str | int, ...]] = {
+    "colour": tuple(words.COLOURS),
+    "shape": tuple(words.SHAPE_WORDS),
+    "motion": tuple(_FIRST_MOTIONS.split()),
+    "ground": words.FIRST_GROUNDS,
+    "light": words.FIRST_LIGHTS,
+    "style": tuple(words.STYLE_PHRASES),
+    "camera": tuple(words.CAMERA_PHRASES),
+    "count": tuple(words.COUNT_WORDS),
+}
+"""The answers of a reader whose config names none: those of the world of solids."""
 FRAMES = 9
 STEP = 0.25
 """Seconds between read frames."""
@@ -56,6 +70,8 @@ class ReaderConfig:
     """features per frame after the object and the scene have been read"""
     hidden: int = 192
     """features of the whole clip"""
+    answers: Mapping[str, tuple[str | int, ...]] = field(default_factory=lambda: ATTRIBUTES)
+    """every answer of each attribute"""
 
     def __post_init__(self) -> None:
         if any(w < 8 or w % 8 for w in (*self.widths, self.tokens, self.hidden)):
@@ -130,7 +146,7 @@ class Reader(nn.Module):
         self.heads = nn.ModuleDict(
             {
                 name: nn.Linear(config.hidden + 2 * quarter + 2 * eighth, len(values))
-                for name, values in ATTRIBUTES.items()
+                for name, values in config.answers.items()
             }
         )
 
@@ -163,7 +179,7 @@ class Reader(nn.Module):
         stays."""
         parts = [self(to_read(part, fps, start)) for part in video.split(batch)]
         answers, sure = {}, {}
-        for name, values in ATTRIBUTES.items():
+        for name, values in self.config.answers.items():
             best = torch.cat([logits[name] for logits, _, _ in parts]).softmax(1).max(1)
             answers[name] = [values[i] for i in best.indices.tolist()]
             sure[name] = best.values.tolist()
@@ -226,6 +242,7 @@ def load_reader(path: Path | None = None) -> Reader:
     path = path or Path(str(resources.files(__package__.rpartition(".")[0]) / "weights" / "reader.safetensors"))
     checkpoint = checkpoints.load(path)
     config: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in checkpoint.config.items()}
-    reader = Reader(ReaderConfig(**config))
+    answers = config.pop("answers", FIRST_ANSWERS)
+    reader = Reader(ReaderConfig(**config, answers={name: tuple(values) for name, values in answers.items()}))
     checkpoints.load_into(reader, {name: tensor.float() for name, tensor in checkpoint.tensors.items()})
     return reader.eval()

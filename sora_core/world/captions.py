@@ -40,7 +40,7 @@ class Facts:
 
 def inflect(verb: str, form: str) -> str:
     """`form` is s (it rolls), ing (rolling) or empty (they roll)."""
-    if form == "s" and verb.endswith("y"):
+    if form == "s" and verb.endswith("y") and verb[-2] not in "aeiou":
         return verb[:-1] + "ies"
     if form == "s":
         return verb + ("es" if verb.endswith(("sh", "ch", "ss")) else "s")

@@ -1,13 +1,12 @@
 """Cut-outs: pictures with transparency of the world's nouns, from npm packages to one file, and the file as texels.
 
-The pictures are Microsoft's Fluent Emoji (MIT) as packed by lobehub: `fetch` downloads the packages, `build` turns the
-hundred that are needed into one file of at most 24 MiB, `load` opens it. The renderer works from that file alone.
+The pictures are Microsoft's Fluent Emoji (MIT) as packed by lobehub: `sora world --fetch` downloads the packages,
+`build` turns the hundred that are needed into one file of at most 24 MiB, `load` opens it. The renderer works from that
+file alone.
 """
 
 from __future__ import annotations
 
-import subprocess
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,8 @@ from .. import checkpoints
 from ..errors import CheckpointError, InputError, ResourceError
 from .nouns import NOUNS
 
-__all__ = ["LEVELS", "Cutouts", "build", "fetch", "load"]
+__all__ = ["LEVELS", "Cutouts", "build", "load"]
 
-STILL_PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
-MOVING_PACKAGES = tuple(f"@lobehub/fluent-emoji-anim-{i}@1.0.0" for i in range(1, 5))
 LICENCE = "Fluent Emoji, Copyright (c) Microsoft Corporation, MIT licence; packed by lobehub"
 LONG_SIDE = 104
 """Texels of the longer side of a picture."""
@@ -110,36 +107,8 @@ def _levels(picture: Tensor) -> list[Tensor]:
     return out
 
 
-def fetch(folder: Path) -> None:
-    """Download the packages with npm into `folder` and unpack their pictures into still/ and moving/ (750 MB)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for package in (STILL_PACKAGE, *MOVING_PACKAGES):
-        try:
-            packed = subprocess.run(  # noqa: S603
-                ["npm", "pack", "--silent", package],  # noqa: S607
-                cwd=folder, check=True, capture_output=True, text=True,
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            raise ResourceError("npm is not installed; install Node.js to fetch the cut-outs.") from error
-        except subprocess.CalledProcessError as error:
-            raise ResourceError(f"npm could not fetch {package}: {error.stderr.strip()[-200:]}") from error
-        archive = folder / packed.stdout.split()[-1]
-        _unpack(archive, folder / ("still" if package == STILL_PACKAGE else "moving"))
-        archive.unlink()
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    """The pictures of a package, by the names of their files alone."""
-    folder.mkdir(exist_ok=True)
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            content = tar.extractfile(member) if member.isfile() and member.name.endswith(".webp") else None
-            if content is not None:
-                (folder / Path(member.name).name).write_bytes(content.read())
-
-
 def build(folder: Path, path: Path, nouns: Sequence[str] = tuple(NOUNS)) -> Path:
-    """Write the cut-outs of `nouns` from what `fetch` unpacked into `folder` to one file."""
+    """Write the cut-outs of `nouns` from the folders still/ and moving/ of `folder` to one file."""
     tensors = {noun.replace(" ", "_"): _picture(folder, noun) for noun in nouns}
     checkpoints.save(path, tensors, config={"nouns": list(nouns)}, metadata={"licence": LICENCE})
     return path
@@ -161,12 +130,12 @@ def _picture(folder: Path, noun: str) -> Tensor:
     if not frames:
         frames = _frames(folder / "still", code, 1)
     if not frames:
-        raise ResourceError(f"there is no picture {code} of {noun!r} in {folder}; fetch the cut-outs first.")
+        raise ResourceError(f"there is no picture {code} of {noun!r} in {folder}; run `sora world --fetch`.")
     seen = np.max([np.asarray(frame)[..., 3] for frame in frames], 0) > 24
     rows, columns = seen.any(1).nonzero()[0], seen.any(0).nonzero()[0]
     box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     scale = (LONG_SIDE - 2 * EDGE) / max(box[2] - box[0], box[3] - box[1])
-    size = tuple(round((high - low) * scale) for low, high in ((box[0], box[2]), (box[1], box[3])))
+    size = round((box[2] - box[0]) * scale), round((box[3] - box[1]) * scale)
     width, height = (8 * -(-(side + 2 * EDGE) // 8) for side in size)
     out = []
     for frame in frames:

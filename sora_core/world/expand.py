@@ -11,7 +11,11 @@ from dataclasses import replace
 
 from . import words
 from .captions import Facts, caption, vocabulary
+from .nouns import GAIT_VERBS, GROUP_MOTIONS, NOUNS
 from .understand import COLOUR_OF, COUNT_OF, SHAPE_OF, SIZE_OF, Understood, understand
+
+GOING = ("roll", "slid", *(verb.removesuffix("e")[:4] for verb in GAIT_VERBS), "flie", "runn", "swim", "fly")
+"""Beginnings of the verbs that a caption says with a thing's own verb of going."""
 
 
 def expand(prompt: str, seed: int = 0) -> str:
@@ -36,6 +40,7 @@ def unknown_words(prompt: str) -> list[str]:
     """The words of a prompt that the bundled model was never told about, in their order, each once."""
     known = (
         vocabulary()
+        | {part for name in SHAPE_OF for part in name.split()}
         | words.FILLERS
         | words.KNOWN_ALSO
         | COLOUR_OF.keys()
@@ -52,7 +57,8 @@ def unknown_words(prompt: str) -> list[str]:
 def known_summary() -> str:
     """One paragraph for people: what the bundled model knows."""
     return (
-        f"The bundled model knows {_listed(words.COLOUR_WORDS)} {_listed(w + 's' for w in words.SHAPE_WORDS)}, one to"
+        f"The bundled model knows {_listed(NOUNS)}, and {_listed(words.COLOUR_WORDS)}"
+        f" {_listed(w + 's' for w in words.SHAPE_WORDS)}, one to"
         " four of them, that roll or slide left or right, come closer, move away, bounce, spin, fall, stand still,"
         " circle each other, bump into each other, pass behind a wall, leave and return, paint a stroke or lose a"
         f" bite; the grounds {_listed(words.GROUND_PHRASES)}; the lights {_listed(words.LIGHT_PHRASES)}; the styles"
@@ -78,7 +84,7 @@ def _verbs(said: frozenset[str]) -> frozenset[str]:
         for phrase in phrases
         for verb in re.findall(r"\{(\w+)\}", phrase)
     }
-    go = {"go"} if any(word.startswith(("roll", "slid")) for word in said) else set()
+    go = {"go"} if any(word.startswith(GOING) for word in said) else set()
     return frozenset(verb for verb in inner if any(verb.startswith(stem) for stem in stems - {"go"})) | go
 
 
@@ -87,9 +93,12 @@ def _facts(understood: Understood, rng: random.Random) -> Facts:
     things = []
     for thing, (colour, motion) in zip(understood.things, understood.stated, strict=True):
         new_colour = rng.choice(list(words.COLOURS))
-        new_motion = rng.choice(
-            ("left", "right", "bounce", "spin") if len(understood.things) == 1 else ("still", "bounce", "spin")
-        )
+        usual: tuple[str, ...] = ("left", "right", "bounce", "spin")
+        if thing.shape in NOUNS:
+            usual = tuple(m for m in GROUP_MOTIONS[NOUNS[thing.shape].group] if m in ("left", "right", "still"))
+        new_motion = rng.choice(usual if len(understood.things) == 1 else ("still", "bounce", "spin"))
+        if understood.relation in words.RELATION_PHRASES:
+            new_motion = "still"
         thing = thing if colour else replace(thing, colour=new_colour)
         things.append(thing if motion else replace(thing, motion=new_motion))
     light = understood.light or rng.choice(("noon", "noon", "noon", "sunset"))

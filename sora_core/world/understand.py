@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from . import words
 from .captions import ThingFacts
+from .nouns import NOUNS, plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,32 @@ def _verb(*verbs: str) -> str:
     return rf"\b(?:{'|'.join(forms)})\b"
 
 
-GO = _verb("roll", "slide", "move", "go", "travel", "drift", "glide", "run", "fly", "walk")
+GO = (
+    _verb(
+        "roll",
+        "slide",
+        "move",
+        "go",
+        "travel",
+        "drift",
+        "glide",
+        "run",
+        "fly",
+        "walk",
+        "hop",
+        "crawl",
+        "swim",
+        "drive",
+        "sail",
+        "float",
+        "race",
+        "gallop",
+        "ride",
+    )
+    + "(?: off| along)?"
+)
+GO = rf"(?:\b(?:flies|swimming|running|ran|flew|drove|swam)\b|{GO})"
+NOWHERE = r"(?! (?:from \w+ )?(?:to )?(?:the )?(?:left|right))"
 
 # (key, pattern): motions that name the camera come first, so that the camera's own patterns do not take them.
 TOWARD: tuple[tuple[str, str], ...] = (
@@ -72,8 +98,8 @@ CAMERAS: tuple[tuple[str, str], ...] = (
     (
         "follow",
         (
-            r"(?:(?<=camera )moves with|follows?|following|tracks?|tracking)(?: along)?(?: with)?(?: it| them| the \w+|"
-            r" shot)?"
+            r"(?:(?<=camera )moves with|(?<=camera )(?:follows?|following|tracks?|tracking)|tracking(?= shot))"
+            r"(?: along)?(?: with)?(?: it| them| the \w+| shot)?"
         ),
     ),
     (
@@ -110,6 +136,8 @@ STYLES: tuple[tuple[str, str], ...] = (
     ("natural", r"(?:natural|realistic|real)(?: style| look)?"),
 )
 LIGHTS: tuple[tuple[str, str], ...] = (
+    ("storm", r"(?:in )?(?:an? |the )?(?:snow ?storm|blizzard|heavy snow(?:fall)?|snow ?fall)"),
+    ("space", r"(?:in )?(?:outer )?space|among the stars"),
     ("underwater", r"(?:deep )?under ?(?:the )?(?:water|sea|ocean|waves)|below (?:the )?(?:waves|water|sea)"),
     ("noon", r"under a blue sky|blue sky|(?:in )?(?:the )?bright (?:daylight|day|sun|light)|daylight|(?:at )?noon"),
     ("sunset", r"(?:in )?(?:the )?(?:warm )?evening(?: light)?|golden hour|(?:at )?(?:sunset|dusk)"),
@@ -117,6 +145,10 @@ LIGHTS: tuple[tuple[str, str], ...] = (
     ("fog", r"(?:in )?(?:the )?(?:thick |dense )?(?:fog|mist)|(?:on )?(?:a )?foggy(?: day)?"),
 )
 GROUNDS: tuple[tuple[str, str], ...] = (
+    ("seabed", r"(?:on |at )?(?:the )?(?:(?:sea|ocean) ?(?:floor|bed)|bottom of the (?:sea|ocean))"),
+    ("jungle", r"(?:in )?(?:the |an? )?(?:jungle(?: floor)?|rain ?forest|forest)"),
+    ("moon", r"(?:on )?(?:the )?(?:gray ground of the moon|moon dust|moon ground|lunar ground|moon)(?! ?light)"),
+    ("road", r"(?:mountain|asphalt|country) road|road in the mountains|(?<!rainbow )(?<!of )\broad(?! of)"),
     ("rainbow", r"road of rainbow colou?rs|rainbow(?: (?:road|path|street|track))?"),
     ("grass", r"green (?:lawn|grass|meadow|field)|lawn|meadow|grass"),
     ("sand", r"sandy beach|beach|desert|sandy?"),
@@ -129,6 +161,12 @@ PLACE = (
     r" |\w+ing\b|\w+s\b|,))"
 )
 RELATIONS: tuple[tuple[str, str], ...] = (
+    ("chase", rf"{_verb('chase', 'hunt', 'pursue')}|{_verb('run')} after"),
+    ("follow", rf"{_verb('follow', 'trail')}"),
+    ("behind", r"(?:from )?behind(?! (?:an?|the) (?:gray |grey )?wall)"),
+    ("front", r"\bin front of\b"),
+    ("near", r"\b(?:right )?(?:next to|beside|close to|near|by the side of)\b"),
+    ("above", r"(?<!from )(?:above|over)"),
     (
         "orbit",
         (
@@ -149,7 +187,14 @@ MOTIONS: tuple[tuple[str, str], ...] = (
     ("return", rf"(?:{_verb('leave')}|goes out of|exits?)[\w ]*?(?:picture|frame|view|screen|image)"),
     ("paint", rf"{_verb('paint', 'draw')}"),
     ("bite", r"(?:an? )?bites?(?: is)?(?: taken)?(?: out)?(?: of it)?|bitten"),
-    ("bounce", rf"(?:{_verb('bounce', 'jump', 'hop')})(?: up and down)?|up and down"),
+    (
+        "rise",
+        (
+            rf"(?:{_verb('rise')}|takes? off|taking off|(?:{GO}) up(?! and down))(?: into the (?:sky|air)| up)?|"
+            r"up into the (?:sky|air)"
+        ),
+    ),
+    ("bounce", rf"(?:{_verb('bounce', 'jump', 'hop')})(?: up and down)?{NOWHERE}|up and down"),
     ("spin", rf"(?:{_verb('spin', 'rotate', 'twirl', 'turn')})(?: in place| around)?"),
     ("fall", rf"(?:{_verb('fall', 'drop')})(?: from (?:above|the sky)| down)?|fell\b"),
     (
@@ -174,7 +219,12 @@ COLOUR_OF = _inverted(words.COLOUR_WORDS, words.ALSO_COLOURS)
 SIZE_OF = _inverted(words.SIZE_WORDS, words.ALSO_SIZES)
 _SINGULAR = _inverted(words.SHAPE_WORDS, words.ALSO_SHAPES)
 SHAPE_OF = _SINGULAR | {words.PLURALS.get(word, word + "s"): key for word, key in _SINGULAR.items()}
-PLURAL_WORDS = {words.PLURALS.get(word, word + "s") for word in _SINGULAR}
+_NAMES = {name: noun.key for noun in NOUNS.values() for name in noun.names}
+SHAPE_OF |= _NAMES | {plural(name): key for name, key in _NAMES.items()}
+PLURAL_WORDS = {words.PLURALS.get(word, word + "s") for word in _SINGULAR} | {
+    plural(name) for name in _NAMES if plural(name) not in _NAMES
+}
+_NOUN = re.compile(rf"(?<![\w'-])(?:{'|'.join(sorted(map(re.escape, SHAPE_OF), key=len, reverse=True))})(?![\w'-])")
 COUNT_OF = {word: count for count, word in words.COUNT_WORDS.items()} | words.ALSO_COUNTS
 
 
@@ -233,7 +283,7 @@ def _keep_motion(text: _Text, patterns: tuple[tuple[str, str], ...]) -> dict[str
 
 
 def _nouns(text: str) -> list[re.Match[str]]:
-    return [m for m in re.finditer(r"[\w'-]+", text) if m[0] in SHAPE_OF]
+    return list(_NOUN.finditer(text))
 
 
 def _things(
@@ -258,6 +308,12 @@ def _things(
     if relation in ("orbit", "collide"):
         things = [replace(thing, motion=relation) for thing in things[:2]]
         stated = [(colour, True) for colour, _ in stated[:2]]
+    elif relation in ("chase", "follow"):
+        side = "right" if re.search(r"\bright\b", text) else "left"
+        things = [replace(things[0], motion=relation, side=side), replace(things[1], motion=side)]
+        stated = [(colour, True) for colour, _ in stated[:2]]
+    elif relation in words.RELATION_PHRASES:
+        things, stated = things[:2], stated[:2]
     elif len(things) > 1 and stated[-1][1] and not any(motion for _, motion in stated[:-1]):
         things = [replace(thing, motion=things[-1].motion) for thing in things]
         stated = [(colour, True) for colour, _ in stated]
@@ -302,8 +358,13 @@ def _thing(adjectives: str, noun: str, tail: str, marks: dict[str, str]) -> tupl
     if colour is None and motion != "paint":
         loose = [COLOUR_OF[w] for w in re.findall(r"\w+", text.text) if w in COLOUR_OF]
         colour, colour_said = (loose[0], True) if loose else (None, False)
+    shape = SHAPE_OF[noun]
+    gait = ""
+    if shape in NOUNS:
+        colour, colour_said = "", True
+        gait = next((g for g in NOUNS[shape].gaits if re.search(rf"\b{g[:3]}", tail)), NOUNS[shape].gaits[0])
     thing = ThingFacts(
-        colour=colour or "red", shape=SHAPE_OF[noun], motion=motion or "still", count=count, size=size or "",
-        side=side, paint=paint
+        colour="red" if colour is None else colour, shape=shape, motion=motion or "still", count=count,
+        size=size or "", side=side, paint=paint, gait=gait,
     )  # fmt: skip
     return thing, (colour_said, motion is not None)

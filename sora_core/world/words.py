@@ -58,8 +58,8 @@ MOTION_PHRASES: dict[str, tuple[str, ...]] = {
     "paint": ("{go} to the <side> and {paint} a <paint> stroke on the ground",
     "{paint} a <paint> stroke and {move} to the <side>"),
     "rise": ("{rise} into the sky", "{take} off", "{rise} up", "{go} up into the air"),
-    "chase": ("{chase} <other> to the <side>", "{chase} <other>", "{run} after <other>"),
-    "follow": ("{follow} <other> to the <side>", "{follow} <other>", "{trail} <other>"),
+    "chase": ("{chase} <other> to the <side>", "{run} after <other> to the <side>"),
+    "follow": ("{follow} <other> to the <side>", "{trail} <other> to the <side>"),
     "bite": ("{stand} still and a bite is taken out of it", "{rest} until a bite is taken out of it"),
 }  # fmt: skip
 SINGLE_MOTIONS: tuple[str, ...] = ("left", "right", "closer", "away", "bounce", "spin", "fall", "still")
