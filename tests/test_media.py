@@ -192,12 +192,19 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
             reader(tmp_path / "x.mp4")
 
 
-def test_a_truncated_file_is_named(tmp_path: Path) -> None:
-    media.write_video(tmp_path / "x.mp4", torch.randint(0, 256, (60, 64, 64, 3), dtype=torch.uint8), 12)
+def test_a_truncated_file_gives_what_is_there_with_a_note(tmp_path: Path) -> None:
+    """The index stands at the front, so that half of the frames can be read; without it there is nothing to go by."""
+    noise = torch.randint(0, 256, (60, 64, 64, 3), dtype=torch.uint8)
+    media.write_video(tmp_path / "x.mp4", noise, 12)
     data = (tmp_path / "x.mp4").read_bytes()
+    whole = media.read_video(tmp_path / "x.mp4").frames
     (tmp_path / "x.mp4").write_bytes(data[: len(data) // 2])
-    with pytest.raises(MediaError, match=r"x\.mp4"):
-        media.read_video(tmp_path / "x.mp4")
+    half = media.read_video(tmp_path / "x.mp4")
+    assert 20 < len(half.frames) < 40 and torch.equal(half.frames, whole[: len(half.frames)])
+    assert f"{len(half.frames)} of 60 frames" in half.notes[0]
+    (tmp_path / "y.mp4").write_bytes(data[:600])
+    with pytest.raises(MediaError, match=r"y\.mp4"):
+        media.read_video(tmp_path / "y.mp4")
 
 
 @pytest.mark.parametrize("read", [media.probe, media.read_image])

@@ -39,8 +39,8 @@ def test_ranges_in_any_order_are_those_of_the_whole(clip: Path) -> None:
 def test_chunks_in_order_read_the_file_once(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sora_nodes.sora_core.media import source as module
 
-    opened, real = [], module.iter_pictures
-    monkeypatch.setattr(module, "iter_pictures", lambda *given: opened.append(given) or real(*given))
+    opened, real = [], module.pictures
+    monkeypatch.setattr(module, "pictures", lambda *given: opened.append(given) or real(*given))
     with FileSource(clip) as source:
         parts = list(chunks(source, 64, start=10))
     assert [len(part) for part in parts] == [64, 64, 64, 64, 34] and len(opened) == 1

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -21,10 +22,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from .read import info, iter_pictures, opened, resampled_note, timeline
+from ..errors import InputError, MediaError, ResourceError
+from ..files import size_text
+from ..memory import check_memory_for
+from .decode import Display, opened, pictures, stored
+from .timing import timeline
 
-__all__ = ["FileSource", "FrameSource", "TensorSource", "as_image", "chunks"]
+__all__ = ["FileSource", "FrameSource", "MediaInfo", "TensorSource", "as_image", "chunks"]
+
+LARGE = 256 << 20
+"""bytes of frames that are asked for at once, beyond which free memory is looked at first"""
 
 
 class FrameSource(Protocol):
@@ -72,6 +79,20 @@ class TensorSource:
         return self.frames[start:stop]
 
 
+@dataclass(frozen=True, kw_only=True)
+class MediaInfo:
+    """A video file as it will be read."""
+
+    frames: int
+    height: int
+    width: int
+    fps: float
+    rotation: int
+    """degrees the stored picture is turned by, counter-clockwise; height and width are those after it"""
+    has_audio: bool
+    variable_rate: bool
+
+
 class FileSource:
     """A video file, open from its first read until `close` or the end of a `with` block.
 
@@ -80,29 +101,53 @@ class FileSource:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        with opened(path) as container:
-            self._times = timeline(path, container)
-            self.info = info(container, self._times)
-        self.length, self.height, self.width = self.info.frames, self.info.height, self.info.width
-        self.fps = self.info.fps
+        with opened(path) as (container, stream):
+            found = timeline(container, stream)
+            has_audio = bool(container.streams.audio)
+        first = next(stored(path, found, 0), None) if found else None
+        if found is None or first is None:
+            raise MediaError(f"{path} holds no frame that can be decoded.")
+        with opened(path) as (container, stream):
+            self._display = Display.of(container, stream, first[1])
+        self._times = found
+        self.length, self.fps = found.length, found.fps
+        self.height, self.width = self._display.size
+        self.info = MediaInfo(
+            frames=self.length, height=self.height, width=self.width, fps=self.fps, rotation=90 * self._display.turns,
+            has_audio=has_audio, variable_rate=found.variable,
+        )  # fmt: skip
+        self._notes = dict.fromkeys([*found.notes, *self._display.notes])
         self._pictures: Iterator[np.ndarray] = iter(())
         self._next = -1
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (resampled_note(self.path, self.fps),) if self.info.variable_rate else ()
+        return tuple(f"{self.path.name}: {note}." for note in self._notes)
 
     def read(self, start: int, stop: int) -> Tensor:
         check_range(self, start, stop)
         if start != self._next:
             self.close()
-            self._pictures = iter_pictures(self.path, self._times, start)
-        frames = torch.empty((stop - start, self.height, self.width, 3), dtype=torch.uint8)
+            note = lambda text: self._notes.setdefault(text)  # noqa: E731
+            self._pictures = pictures(self.path, self._times, self._display, start, note)
+        frames = self.room(stop - start)
+        rows = frames.numpy()  # a copy by torch starts threads, which is dear on a busy machine
         self._next = -1  # an error on the way leaves the file to be opened anew
         for i, picture in enumerate(islice(self._pictures, stop - start)):
-            frames[i] = torch.from_numpy(picture)
+            rows[i] = picture
         self._next = stop
         return frames
+
+    def room(self, count: int) -> Tensor:
+        """Space for `count` frames. Raises ResourceError where there is none."""
+        need = count * self.height * self.width * 3
+        what, advice = f"{count} frames of {self.width}x{self.height}", "read fewer at once"
+        if need > LARGE:
+            check_memory_for(need, what, advice)
+        try:
+            return torch.empty((count, self.height, self.width, 3), dtype=torch.uint8)
+        except RuntimeError as error:
+            raise ResourceError(f"{what} need {size_text(need)} of memory; {advice}.") from error
 
     def close(self) -> None:
         """Give the file and the decoder back; a later read opens them again."""

@@ -24,13 +24,12 @@ from torch import Tensor
 from ..errors import MediaError
 from ..files import beside, check_writable, write_error
 from ..grid import VideoSize
+from .colour import BT709, LIMITED, FromRgb
 from .convert import as_frames
 from .metadata import CROP_KEY, PICTURES
 
 __all__ = ["VideoWriter", "check_output", "estimated_bytes", "rate_of", "write_video"]
 
-BT709 = 1
-LIMITED_RANGE = 1
 ENCODER = {"preset": "veryfast", "mbtree": "0"}
 """x264's macroblock tree reads past its data at many widths, so that two runs differ; without it the same frames are
 the same file"""
@@ -97,6 +96,7 @@ class VideoWriter:
         if any(self.pad):
             self.tags[CROP_KEY] = f"{width}x{height}"
         self.frames = 0
+        self.to_yuv = FromRgb(height + self.pad[0], width + self.pad[1])
 
     def __enter__(self) -> VideoWriter:
         with ExitStack() as stack:
@@ -121,7 +121,7 @@ class VideoWriter:
         if not self.lossless:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = BT709
-            context.color_range = LIMITED_RANGE
+            context.color_range = LIMITED
         return stream
 
     def write(self, chunk: Tensor) -> None:
@@ -131,12 +131,9 @@ class VideoWriter:
             given = f"{frames.shape[2]}x{frames.shape[1]}"
             raise MediaError(f"{self.path} is {self.width}x{self.height}, so it cannot take frames of {given}.")
         for pixels in frames:
-            frame = av.VideoFrame.from_ndarray(
-                np.pad(pixels, ((0, self.pad[0]), (0, self.pad[1]), (0, 0)), "edge"), format="rgb24"
-            )
-            if not self.lossless:
-                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
-            frame.pts = self.frames
+            padded = np.pad(pixels, ((0, self.pad[0]), (0, self.pad[1]), (0, 0)), "edge") if any(self.pad) else pixels
+            frame = av.VideoFrame.from_ndarray(padded, format="rgb24") if self.lossless else self.to_yuv(padded)
+            frame.pts, frame.time_base = self.frames, 1 / rate_of(self.fps)
             self.encode(frame)
             self.frames += 1
 

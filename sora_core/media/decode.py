@@ -1,0 +1,224 @@
+"""From a video file to pictures: which stream, how its frames are shown, and the pass that decodes them.
+
+A frame that cannot be decoded is replaced by the one before it, so that the others keep their time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from ..errors import MediaError
+from .colour import colour_notes, to_rgb
+from .metadata import CROP_KEY
+from .timing import Timeline
+
+__all__ = ["Display", "opened", "pictures", "stored"]
+
+FORMATS = [
+    *["mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "ogg"],
+    *["asf", "mxf", "nut", "h264", "hevc", "av1", "obu", "ivf", "gif", "apng", "yuv4mpegpipe", "dv", "wtv", "swf"],
+]
+"""containers that are read; among those left out are the scripts that name other files or addresses"""
+ATTACHED_PICTURE = 0x400
+MAX_PIXELS = 1 << 28
+"""per frame: 16384x16384"""
+DAMAGED = "it is damaged: frames that cannot be decoded are replaced by the one before them"
+MILD = 1.125
+"""pixels nearer to square than that (those of 4:3 television) are not worth scaling every frame for"""
+WIDEST_PIXEL = 8.0
+"""an aspect ratio of pixels beyond this (or below its inverse) is a fault in the file"""
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and the video stream of a file; what goes wrong inside becomes a MediaError."""
+    if not Path(path).is_file():
+        raise MediaError(f"there is no video file {path}.")
+    try:
+        # "file:" keeps a name such as "a:b.mp4" from being taken for an address
+        with av.open(f"file:{path}", container_options={"format_whitelist": ",".join(FORMATS)}) as container:
+            stream = video_stream(path, container)
+            stream.thread_type = "AUTO"
+            yield container, stream
+    except (av.FFmpegError, OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError(f"{path} cannot be read as a video: {reason}.") from error
+
+
+def video_stream(path: str | Path, container: InputContainer) -> VideoStream:
+    """The first stream of moving pictures: the cover of a song is none."""
+    for stream in container.streams.video:
+        if not int(getattr(stream, "disposition", 0)) & ATTACHED_PICTURE:
+            context = stream.codec_context
+            if context is None:
+                raise MediaError(f"{path} has video of a kind that cannot be decoded here; convert it to H.264.")
+            if context.width * context.height > MAX_PIXELS:
+                size = f"{context.width}x{context.height}"
+                raise MediaError(f"{path} has frames of {size}, and at most {MAX_PIXELS:,} pixels are read; scale it.")
+            return stream
+    raise MediaError(f"{path} holds no video.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Display:
+    """How stored frames become the pictures that are shown."""
+
+    scaled: tuple[int, int]
+    """height and width with square pixels"""
+    crop: tuple[int, int] | None
+    """height and width inside the padding that our writer adds to odd sides"""
+    turns: int
+    """quarter turns counter-clockwise"""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        height, width = self.crop or self.scaled
+        return (width, height) if self.turns % 2 else (height, width)
+
+    def picture(self, frame: av.VideoFrame, scaler: VideoReformatter) -> np.ndarray:
+        """RGB uint8 [H,W,3], upright, of the same size for every frame."""
+        pixels = to_rgb(frame, self.scaled, scaler)
+        if self.crop:
+            pixels = pixels[: self.crop[0], : self.crop[1]]
+        return np.ascontiguousarray(np.rot90(pixels, self.turns))
+
+    @staticmethod
+    def of(container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> Display:
+        """As the container and the first frame, which alone knows its rotation, say."""
+        notes = colour_notes(first)
+        scaled = square(first, stream, notes)
+        crop = None
+        if tag := container.metadata.get(CROP_KEY):
+            crop = true_size(tag, scaled, notes)
+        rotation = getattr(first, "rotation", 0) or 0
+        if rotation % 90:
+            notes.append(f"its turn by {rotation} degrees is rounded to a quarter turn")
+        return Display(scaled=scaled, crop=crop, turns=round(rotation / 90) % 4, notes=tuple(notes))
+
+
+def square(frame: av.VideoFrame, stream: VideoStream, notes: list[str]) -> tuple[int, int]:
+    """Height and width of a frame with square pixels: the side that would shrink stays as it is, so does a frame whose
+    pixels are nearly square."""
+    height, width = frame.height, frame.width
+    ratio = float(stream.sample_aspect_ratio or 1)
+    if ratio == 1 or ratio <= 0:
+        return height, width
+    shown = (height, round(width * ratio)) if ratio > 1 else (round(height / ratio), width)
+    if not 1 / WIDEST_PIXEL <= ratio <= WIDEST_PIXEL or shown[0] * shown[1] > MAX_PIXELS:
+        notes.append(f"it states pixels of {ratio:.4g}:1, which is ignored")
+        return height, width
+    if max(ratio, 1 / ratio) < MILD:
+        notes.append(f"its pixels are {ratio:.4g}:1 and are shown as square ones, untouched")
+        return height, width
+    if shown != (height, width):
+        notes.append(f"its pixels are {ratio:.4g}:1, so {width}x{height} is shown as {shown[1]}x{shown[0]}")
+    return shown
+
+
+def true_size(tag: str, stored: tuple[int, int], notes: list[str]) -> tuple[int, int] | None:
+    """The size `WxH` in the tag of our writer, which pads each side by at most one; None for any other tag."""
+    width, _, height = tag.partition("x")
+    if all(side.isascii() and side.isdigit() and len(side) < 7 for side in (width, height)):
+        size = int(height), int(width)
+        if all(side > 0 and padded - side in (0, 1) for side, padded in zip(size, stored, strict=True)):
+            return size
+    notes.append(f"its tag {CROP_KEY!r} says {tag[:20]!r}, which cannot be of {stored[1]}x{stored[0]} and is ignored")
+    return None
+
+
+def pictures(
+    path: str | Path, times: Timeline, display: Display, start: int, note: Callable[[str], None]
+) -> Iterator[np.ndarray]:
+    """The pictures that are given out from number `start` on, RGB uint8 [H,W,3]."""
+    want, held, place, scaler = start, None, -1, VideoReformatter()
+    for index, frame in stored(path, times, times.source(start)):
+        if held is not None or index > times.source(want):
+            shown = display.picture(frame if held is None else held, scaler)
+            while want < times.length and times.source(want) < index:
+                if times.source(want) != place:
+                    note(DAMAGED)
+                yield shown
+                want += 1
+        if want == times.length:
+            return
+        if held is not None and (frame.height, frame.width) != (held.height, held.width):
+            note(f"its frames change size to {frame.width}x{frame.height} on the way, and are scaled")
+        held, place = frame, index
+    if held is None:
+        raise MediaError(f"{path} is damaged: no frame from number {start} on can be decoded.")
+    shown = display.picture(held, scaler)
+    while want < times.length:
+        if times.source(want) != place:
+            note(DAMAGED)
+        yield shown
+        want += 1
+
+
+def stored(path: str | Path, times: Timeline, first: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decoded frames with their place, from one at or before `first` on: from the key frame, or the beginning."""
+    keys = [place for place, _ in times.keys]
+    nearest = bisect_right(keys, first) - 1
+    for seek in [times.keys[nearest][1], None] if nearest > 0 else [None]:
+        with opened(path) as (container, stream):
+            if seek is not None:
+                container.seek(seek, stream=stream)
+            begun = False
+            for place, frame in placed(container, stream, times):
+                if not begun and seek is not None and place > first:
+                    break  # the container's index led behind it
+                begun = True
+                yield place, frame
+            else:
+                return
+
+
+def placed(container: InputContainer, stream: VideoStream, times: Timeline) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decoded frames with their place, from where the container stands."""
+    last = -1
+    for frame in decoded(container, stream, bool(times.keys)):
+        if times.counted or frame.pts is None:
+            place = last + 1
+        else:
+            place = bisect_left(times.stamps, frame.pts)
+            if place == len(times.stamps) or times.stamps[place] != frame.pts:
+                continue
+        if last < place < len(times.stamps):
+            yield place, frame
+            last = place
+
+
+def decoded(container: InputContainer, stream: VideoStream, keys: bool) -> Iterator[av.VideoFrame]:
+    """What can be decoded from here on; with `keys`, what comes before the first key frame is left out."""
+    for packet in whole(container.demux(stream)):
+        if keys and not packet.is_keyframe:
+            continue
+        keys = False
+        with suppress(av.FFmpegError):
+            yield from stream.codec_context.decode(packet)
+    with suppress(av.FFmpegError):
+        yield from stream.codec_context.decode(None)
+
+
+def whole(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+    """The packets with data up to where the file breaks off: half a frame at the end would take those with it that the
+    decoder still holds."""
+    doubtful: list[av.Packet] = []
+    with suppress(av.FFmpegError):
+        for packet in packets:
+            if packet.size:
+                doubtful.append(packet)
+            if packet.size and not packet.is_corrupt:
+                yield from doubtful
+                doubtful = []

@@ -1,0 +1,253 @@
+"""When the frames of a file are shown, found from its packets: nothing is decoded.
+
+Frames come out at one constant rate. A file of variable rate is set on the raster of its shortest common step; each
+moment shows the latest frame that has begun, and every stored frame is shown at least once wherever there is room.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+__all__ = ["Timeline", "timeline"]
+
+MAX_RATE = 240.0
+"""frames per second beyond which a stated rate is no rate, such as the 90,000 of a stream that has only a clock"""
+UNTOLD = {"avi", "h264", "hevc", "m4v"}
+"""containers that know in which order frames are decoded, and not in which they are shown"""
+LONGEST_HOLD = 60.0
+"""seconds; a gap beyond, in a file whose other steps are far shorter, is a fault in the time stamps"""
+COMMON = [5, 6, 7.5, 8, 10, 12, 12.5, 15, 16, 20, 24000 / 1001, 24, 25, 30000 / 1001, 30, 36, 48, 50]
+COMMON += [60000 / 1001, 60, 72, 75, 90, 100, 120000 / 1001, 120, 144, 240]
+"""rates that cameras and screens have"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """Which stored frame each frame that we give out shows."""
+
+    stamps: Sequence[int]
+    """time stamp of each stored frame, in the order they are shown"""
+    counted: bool
+    """the stamps do not tell frames apart, so that they are counted from the beginning of the file"""
+    slots: Sequence[int]
+    """frames given out before each frame of `shown`; rising, the first 0"""
+    shown: Sequence[int]
+    """places in `stamps` of the frames that are given out, rising"""
+    length: int
+    """frames given out"""
+    fps: float
+    keys: Sequence[tuple[int, int]]
+    """(place in `stamps`, decoding time stamp) of the key frames, rising"""
+    variable: bool
+    notes: tuple[str, ...] = field(default=())
+
+    def source(self, index: int) -> int:
+        """The place in `stamps` of the frame that is given out as number `index`."""
+        return self.shown[bisect_right(self.slots, index) - 1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A packet: one stored frame."""
+
+    pts: int | None
+    dts: int | None
+    key: bool
+
+    @property
+    def stamp(self) -> int | None:
+        return self.dts if self.pts is None else self.pts
+
+
+def timeline(container: InputContainer, stream: VideoStream) -> Timeline | None:
+    """Read the packets of a stream to their end. None where it has no frame."""
+    notes: list[str] = []
+    kept = decodable(packets(container, stream, notes), notes)
+    if not kept:
+        return None
+    unit = float(stream.time_base or 1)
+    times, counted = ordered(kept, unit, notes)
+    counted = counted or container.format.name in UNTOLD
+    order = sorted(range(len(kept)), key=times.__getitem__)
+    clock = closed([times[i] for i in order], unit, notes)
+    slots, shown, fps, variable = raster(clock, unit, stated_rate(stream), notes)
+    place = {i: n for n, i in enumerate(order)}
+    keys = [(place[i], p.dts if p.dts is not None else times[i]) for i, p in enumerate(kept) if p.key]
+    return Timeline(
+        stamps=[times[i] for i in order], counted=counted, slots=slots, shown=shown,
+        length=slots[-1] + 1, fps=fps, keys=[] if counted else sorted(keys), variable=variable, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def packets(container: InputContainer, stream: VideoStream, notes: list[str]) -> list[Stored]:
+    """The frames that a file stores, in the order they are decoded, as far as it can be read."""
+    found: list[Stored] = []
+    total, whole = 0, 0
+    hidden = stream.codec_context.name in ("vp8", "libvpx")
+    try:
+        for p in container.demux(stream):
+            total += bool(p.size)
+            if p.size and not p.is_discard and not (hidden and unseen(p)):
+                found.append(Stored(pts=p.pts, dts=p.dts, key=p.is_keyframe))
+                whole = whole if p.is_corrupt else len(found)
+    except av.FFmpegError:
+        notes.append("it breaks off in the middle")
+    if total - len(found) + whole < stream.frames:
+        notes.append(f"it is cut short: {whole} of {stream.frames} frames are there")
+    return found[:whole] or found
+
+
+def unseen(packet: av.Packet) -> bool:
+    """Whether a frame of VP8 is there for others to refer to and never shown."""
+    return not bytes(packet)[0] & 0x10
+
+
+def decodable(found: list[Stored], notes: list[str]) -> list[Stored]:
+    """Without the frames before the first key frame, and those decoded after it that are shown before it."""
+    first = next((i for i, p in enumerate(found) if p.key), 0)
+    begin = found[first].stamp if found else None
+    rest = [p for p in found[first:] if begin is None or p.stamp is None or p.stamp >= begin]
+    lost = len(found) - len(rest)
+    if lost:
+        notes.append(f"it begins between key frames, so that its first {count(lost)} cannot be decoded")
+    return rest
+
+
+def ordered(kept: list[Stored], unit: float, notes: list[str]) -> tuple[list[int], bool]:
+    """A time stamp per frame, and whether they had to be made up or moved, so that frames can only be counted."""
+    stamps = [p.stamp for p in kept if p.stamp is not None]
+    if len(stamps) < len(kept):
+        return list(range(len(kept))), True
+    jumps, equal = restarts(kept, unit), len(stamps) - len(set(stamps))
+    if not jumps and equal > len(stamps) // 10:
+        notes.append(f"{count(equal)} have the time stamp of another, so that all are shown at the stated rate")
+        return list(range(len(kept))), True
+    if jumps or equal or any(p.pts is None for p in kept):
+        if jumps:
+            notes.append(f"its time stamps begin anew {jumps} times, and were joined" if jumps > 1
+                         else "its time stamps begin anew on the way, and were joined")  # fmt: skip
+        return joined(kept, unit), True
+    return stamps, False
+
+
+def restarts(kept: list[Stored], unit: float) -> int:
+    """How often the decoding clock jumps back by more than a second."""
+    clock = [p.dts for p in kept if p.dts is not None]
+    return sum((a - b) * unit > 1 for a, b in pairwise(clock))
+
+
+def joined(kept: list[Stored], unit: float) -> list[int]:
+    """Stamps with every restart moved behind what came before it, and equal ones a tick apart."""
+    out: list[int] = []
+    taken: set[int] = set()
+    offset, last, step = 0, None, max(1, round(0.04 / unit))
+    for p in kept:
+        stamp = (p.stamp or 0) + offset
+        if last is not None and p.dts is not None and (last - p.dts) * unit > 1:
+            offset = max(out) + step - (p.stamp or 0)
+            stamp = (p.stamp or 0) + offset
+        last = p.dts if p.dts is not None else last
+        while stamp in taken:
+            stamp += 1
+        taken.add(stamp)
+        out.append(stamp)
+    return out
+
+
+def closed(clock: list[int], unit: float, notes: list[str]) -> list[int]:
+    """The clock without gaps that nobody can have meant."""
+    steps = [b - a for a, b in pairwise(clock)]
+    if not steps:
+        return clock
+    usual = median(steps)
+    gap = max(LONGEST_HOLD / unit, 20 * usual)
+    if max(steps) <= gap:
+        return clock
+    longest = max(steps) * unit
+    notes.append(f"its time stamps jump by up to {longest:,.0f} s; the gap is closed")
+    out = [clock[0]]
+    for step in steps:
+        out.append(out[-1] + (step if step <= gap else round(usual)))
+    return out
+
+
+def stated_rate(stream: VideoStream) -> float | None:
+    """The rate that the file states, the stream's own guess first, or None."""
+    rates = [stream.guessed_rate, stream.average_rate]
+    return next((float(rate) for rate in rates if rate and 0 < rate <= MAX_RATE), None)
+
+
+def raster(
+    clock: list[int], unit: float, stated: float | None, notes: list[str]
+) -> tuple[Sequence[int], Sequence[int], float, bool]:
+    """(slots, shown, fps, whether the rate varies) of frames at the times of `clock`."""
+    every = range(len(clock))
+    steps = [b - a for a, b in pairwise(clock)]
+    if not steps:
+        return every, every, stated or 1.0, False
+    mean = (clock[-1] - clock[0]) / len(steps)
+    if all(abs(t - clock[0] - i * mean) <= max(mean / 3, 1) for i, t in enumerate(clock)):
+        exact = 1 / (mean * unit)
+        if exact > MAX_RATE and stated:
+            return every, every, stated, False
+        return every, every, nearest(exact, [stated] if stated else [], 0.01), False
+    fps = fitting(clock, unit, 1 / (shortest_step(steps) * unit), [*COMMON, *([stated] if stated else [])])
+    slots, shown = placed(clock, 1 / (fps * unit))
+    lost = len(clock) - len(shown)
+    notes.append(f"it has a variable frame rate and was resampled to {fps:.6g} fps"
+                 + (f", which leaves out {count(lost)}" if lost else ""))  # fmt: skip
+    return slots, shown, fps, True
+
+
+def shortest_step(steps: list[int]) -> float:
+    """The mean of the shortest steps, if at least one in twenty is about as short."""
+    rising = sorted(step for step in steps if step > 0)
+    need = max(1, len(rising) // 20)
+    for i, step in enumerate(rising):
+        end = bisect_right(rising, 1.2 * step)
+        if end - i >= need:
+            return sum(rising[i:end]) / (end - i)
+    return rising[-1]
+
+
+def nearest(fps: float, rates: Sequence[float], tolerance: float) -> float:
+    """The nearest of `rates` where it is within `tolerance` (a fraction) of fps, else fps."""
+    best = min(rates, key=lambda rate: abs(rate - fps), default=fps)
+    return best if abs(best - fps) < tolerance * fps else fps
+
+
+def fitting(clock: list[int], unit: float, fps: float, rates: Sequence[float]) -> float:
+    """Of the rates within 2 % of fps the one whose raster the times lie closest to; fps itself where there is none."""
+
+    def miss(rate: float) -> float:
+        places = [(time - clock[0]) * unit * rate for time in clock]
+        return sum(abs(place - round(place)) for place in places)
+
+    return min((rate for rate in rates if abs(rate - fps) < 0.02 * fps), key=miss, default=fps)
+
+
+def placed(clock: list[int], step: float) -> tuple[list[int], list[int]]:
+    """The nearest place on the raster for each time, the next one where it is taken and free; else it is left out."""
+    slots: list[int] = []
+    shown: list[int] = []
+    nearest = [round((time - clock[0]) / step) for time in clock]
+    for i, (slot, following) in enumerate(zip(nearest, [*nearest[1:], nearest[-1] + 2], strict=True)):
+        if slots and slot <= slots[-1]:
+            if slots[-1] > slot or slot + 1 >= following:
+                continue
+            slot += 1
+        slots.append(slot)
+        shown.append(i)
+    return slots, shown
+
+
+def count(frames: int) -> str:
+    return "1 frame" if frames == 1 else f"{frames} frames"
