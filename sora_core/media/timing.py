@@ -22,6 +22,8 @@ MAX_RATE = 240.0
 """frames per second beyond which a stated rate is no rate, such as the 90,000 of a stream that has only a clock"""
 UNTOLD = {"avi", "h264", "hevc", "m4v"}
 """containers that know in which order frames are decoded, and not in which they are shown"""
+RESTART = 0.25
+"""seconds; a decoding clock that falls back by more begins anew"""
 LONGEST_HOLD = 60.0
 """seconds; a gap beyond, in a file whose other steps are far shorter, is a fault in the time stamps"""
 COMMON = [5, 6, 7.5, 8, 10, 12, 12.5, 15, 16, 20, 24000 / 1001, 24, 25, 30000 / 1001, 30, 36, 48, 50]
@@ -139,9 +141,9 @@ def ordered(kept: list[Stored], unit: float, notes: list[str]) -> tuple[list[int
 
 
 def restarts(kept: list[Stored], unit: float) -> int:
-    """How often the decoding clock jumps back by more than a second."""
+    """How often the decoding clock jumps back."""
     clock = [p.dts for p in kept if p.dts is not None]
-    return sum((a - b) * unit > 1 for a, b in pairwise(clock))
+    return sum((a - b) * unit > RESTART for a, b in pairwise(clock))
 
 
 def joined(kept: list[Stored], unit: float) -> list[int]:
@@ -151,7 +153,7 @@ def joined(kept: list[Stored], unit: float) -> list[int]:
     offset, last, step = 0, None, max(1, round(0.04 / unit))
     for p in kept:
         stamp = (p.stamp or 0) + offset
-        if last is not None and p.dts is not None and (last - p.dts) * unit > 1:
+        if last is not None and p.dts is not None and (last - p.dts) * unit > RESTART:
             offset = max(out) + step - (p.stamp or 0)
             stamp = (p.stamp or 0) + offset
         last = p.dts if p.dts is not None else last
