@@ -6,6 +6,7 @@ Stock samplers hand it on.
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -61,8 +62,10 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
     from ..sora_core.editing import Clip
     from ..sora_core.media.read import probe, read_video
 
-    clip = Clip.from_video(read_video(path))
-    if not probe(path).has_audio:
+    info = probe(path)
+    first, count = window_frames(info.frames, info.fps, *host.video_window(video))
+    clip = Clip.from_video(read_video(path, start=first, frames=count))
+    if not info.has_audio:
         return clip, None
     sound = video.get_components().audio
     return (
@@ -70,6 +73,19 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
         if sound is not None
         else (replace(clip, notes=(*clip.notes, "the sound of this file is dropped.")), None)
     )
+
+
+def window_frames(frames: int, fps: float, start: float, length: float) -> tuple[int, int]:
+    """(first frame, how many) of a file's `frames` at `fps` that are shown within a window in seconds; a `length` of 0
+    is to the end. Raises InputError where none is."""
+    first = math.ceil(round(start * fps, 3))
+    stop = min(frames, math.ceil(round((start + length) * fps, 3))) if length else frames
+    if first >= stop:
+        raise InputError(
+            f"the video is trimmed to {length:g} seconds from second {start:g} of its file of {frames / fps:g} seconds,"
+            " where there is no frame; trim less of it away"
+        )
+    return first, stop - first
 
 
 def latent_clip(vae: Any, samples: dict[str, Any]) -> Clip:

@@ -22,6 +22,8 @@ if TYPE_CHECKING or find_spec("comfy_api") is None:
         stream_source,
         temp_path,
         ui,
+        video_window,
+        writes_metadata,
     )
 else:
     from .comfy.host import (
@@ -42,10 +44,13 @@ else:
         stream_source,
         temp_path,
         ui,
+        video_window,
+        writes_metadata,
     )
 
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
     "input_path", "io", "model_files",
     "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "video_window", "writes_metadata",
 ]  # fmt: skip

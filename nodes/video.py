@@ -77,7 +77,7 @@ class SoraSaveVideo(io.ComfyNode):
     @classmethod
     def execute(cls, video: Any, filename_prefix: str) -> io.NodeOutput:
         path, result = host.output_path(filename_prefix, ".mp4", *video.get_dimensions())
-        carried = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})}
+        carried = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})} if host.writes_metadata() else {}
         adapters.save_video(
             video, path, {key: json.dumps(value) for key, value in carried.items() if value is not None}
         )

@@ -21,6 +21,7 @@ __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
     "input_path", "io", "model_files",
     "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "video_window", "writes_metadata",
 ]  # fmt: skip
 
 
@@ -71,6 +72,16 @@ def owned_video(path: Path) -> VideoFromFile:
 def stream_source(video: Any) -> str | BytesIO:
     """The file of a VIDEO, or what saving its frames gives."""
     return video.get_stream_source()
+
+
+def video_window(video: Any) -> tuple[float, float]:
+    """(start, length) in seconds of the part of its file that a VIDEO stands for; a length of 0 is to the end."""
+    return 0.0, 0.0
+
+
+def writes_metadata() -> bool:
+    """Whether files may carry their workflow."""
+    return True
 
 
 def progress() -> Progress:

@@ -22,6 +22,7 @@ __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
     "input_path", "io", "model_files",
     "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "video_window", "writes_metadata",
 ]  # fmt: skip
 
 VideoFromFile = InputImpl.VideoFromFile
@@ -85,16 +86,39 @@ def owned_video(path: Path) -> Any:
 
 
 def stream_source(video: Any) -> str | BytesIO:
-    """The file of a VIDEO, or what saving its frames gives: by our own writer, or by ComfyUI's where there is sound."""
-    if not isinstance(video, VideoFromComponents):
+    """The file of a VIDEO that is a whole file; of any other, one that holds just what it stands for.
+
+    Frames without sound are written by our own writer, all else by ComfyUI's, into a file: it cannot write sound into
+    memory before 0.16.
+    """
+    if isinstance(video, VideoFromFile) and video_window(video) == (0.0, 0.0):
         return video.get_stream_source()
-    parts = video.get_components()
-    if parts.audio is None:
-        return memory_video(parts.images, float(parts.frame_rate))
-    buffer = BytesIO()
-    video.save_to(buffer, format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264)
-    buffer.seek(0)
-    return buffer
+    depth = video.get_bit_depth() if hasattr(video, "get_bit_depth") else 8
+    if isinstance(video, VideoFromComponents) and depth == 8:
+        parts = video.get_components()
+        if parts.audio is None:
+            return memory_video(parts.images, float(parts.frame_rate))
+    path = temp_path(".mp4")
+    video.save_to(str(path), format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264)
+    return str(path)
+
+
+def video_window(video: Any) -> tuple[float, float]:
+    """(start, length) in seconds of the part of its file that a trimmed VIDEO stands for; a length of 0 is to the end.
+
+    ComfyUI before 0.24 keeps both to itself, under these names.
+    """
+    if hasattr(video, "get_active_trim_window"):
+        return video.get_active_trim_window()
+    start, length = (float(getattr(video, f"_VideoFromFile__{name}", 0)) for name in ("start_time", "duration"))
+    return (start if start >= 0 else max(video._get_raw_duration() + start, 0.0)), length
+
+
+def writes_metadata() -> bool:
+    """Whether files may carry their workflow: not under `--disable-metadata`."""
+    from comfy.cli_args import args
+
+    return not args.disable_metadata
 
 
 def progress() -> Progress:
