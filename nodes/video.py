@@ -28,7 +28,12 @@ class SoraDecodeVideo(io.ComfyNode):
                 io.Latent.Input("samples", tooltip="The sampled latent."),
                 io.Vae.Input("vae", tooltip="The network that the latent was made for."),
                 io.Float.Input(
-                    "fps", default=8.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second, from Sora Noise Grid."
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=240.0,
+                    step=0.5,
+                    tooltip="Frames per second; 0 is the rate that the latent was sampled for.",
                 ),
             ],
             outputs=[
@@ -42,8 +47,9 @@ class SoraDecodeVideo(io.ComfyNode):
     @classmethod
     def execute(cls, samples: Any, vae: Any, fps: float) -> io.NodeOutput:
         path = host.temp_path(".mp4")
-        first = adapters.decode_to_file(vae, samples, path, fps=fps, progress=host.progress())
-        return io.NodeOutput(host.owned_video(path), first)
+        rate, note = rate_of(samples, fps)
+        first = adapters.decode_to_file(vae, samples, path, fps=rate, progress=host.progress())
+        return io.NodeOutput(host.owned_video(path), first, ui=ui.PreviewText(note) if note else None)
 
 
 class SoraSaveVideo(io.ComfyNode):
@@ -82,6 +88,22 @@ class SoraSaveVideo(io.ComfyNode):
             video, path, {key: json.dumps(value) for key, value in carried.items() if value is not None}
         )
         return io.NodeOutput(ui=ui.PreviewVideo([result]))
+
+
+def rate_of(latent: dict[str, Any], fps: float) -> tuple[float, str]:
+    """(frames per second to write, what is to be said of it) for a LATENT and the rate asked for, 0 as sampled."""
+    sampled_at = latent.get("sora", {}).get("fps")
+    if not fps:
+        return (
+            sampled_at or adapters.FPS,
+            "" if sampled_at else f"the latent names no rate, so it is written at {adapters.FPS:g} fps.",
+        )
+    if sampled_at and abs(fps - sampled_at) > 1e-3:
+        return (
+            fps,
+            f"sampled for {sampled_at:g} fps and written at {fps:g}: it plays {fps / sampled_at:.3g} times as fast.",
+        )
+    return fps, ""
 
 
 NODES: list[type[io.ComfyNode]] = [SoraDecodeVideo, SoraSaveVideo]

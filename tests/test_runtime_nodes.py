@@ -263,3 +263,14 @@ def test_a_decoded_video_goes_away_with_the_last_that_needs_it(tmp_path: Path) -
         assert path.exists()
         del video
         assert not path.exists()
+
+
+def test_a_latent_is_written_at_the_rate_it_was_sampled_for() -> None:
+    from sora_nodes.nodes.video import rate_of
+
+    latent = {"samples": None, "sora": {"fps": 12.0}}
+    assert rate_of(latent, 0) == (12.0, "") and rate_of(latent, 12.0) == (12.0, "")
+    rate, note = rate_of(latent, 24.0)
+    assert rate == 24.0 and "12" in note and "2 times" in note
+    rate, note = rate_of({"samples": None}, 0)
+    assert rate == 8.0 and "names no rate" in note
