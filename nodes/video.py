@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..sora_core.settings import DEFAULTS
 from . import adapters, host
 from .host import io, ui
 
@@ -95,8 +96,8 @@ def rate_of(latent: dict[str, Any], fps: float) -> tuple[float, str]:
     sampled_at = latent.get("sora", {}).get("fps")
     if not fps:
         return (
-            sampled_at or adapters.FPS,
-            "" if sampled_at else f"the latent names no rate, so it is written at {adapters.FPS:g} fps.",
+            sampled_at or DEFAULTS.fps,
+            "" if sampled_at else f"the latent names no rate, so it is written at {DEFAULTS.fps:g} fps.",
         )
     if sampled_at and abs(fps - sampled_at) > 1e-3:
         return (
