@@ -52,6 +52,7 @@ __all__ = [
     "save_image",
     "save_video",
     "settings_for",
+    "unknown_words",
     "video_of",
 ]  # fmt: skip
 
@@ -87,6 +88,11 @@ def encode_text(clip: Any, text: str) -> list[list[Any]]:
     if is_ours(clip):
         return [[pipeline.encode_text(clip, [text]), {}]]
     return host_models("CLIP", clip).encode(clip, text)
+
+
+def unknown_words(clip: Any, text: str) -> list[str]:
+    """The words of a prompt that mean nothing to a CLIP; a CLIP of ComfyUI's own reads any word."""
+    return clip.unknown_words(text) if is_ours(clip) else host_models("CLIP", clip).unknown_words(clip, text)
 
 
 def is_ours(thing: Any) -> bool:

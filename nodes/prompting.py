@@ -66,10 +66,8 @@ class SoraTextEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip: Any, text: str) -> io.NodeOutput:
-        from ..sora_core.world.expand import unknown_words
-
-        unknown = unknown_words(text)
-        note = ui.PreviewText(f"the bundled model does not know: {', '.join(unknown)}") if unknown else None
+        unknown = adapters.unknown_words(clip, text)
+        note = ui.PreviewText(f"this text encoder does not know: {', '.join(unknown)}") if unknown else None
         return io.NodeOutput(adapters.encode_text(clip, text), ui=note)
 
 

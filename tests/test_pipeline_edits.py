@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -137,3 +138,9 @@ def test_another_number_of_prompts_than_shots_is_named() -> None:
         sample_edit(MODEL, storyboard(SHOTS, CODEC, size=SIZE).edit, PROMPT)
     with pytest.raises(InputError, match="either rows"):
         PromptSchedule(rows=torch.zeros(2, dtype=torch.int64), weights=torch.zeros(2, 2))
+
+
+def test_unknown_words_are_those_of_the_text_encoder() -> None:
+    assert MODEL.unknown_words("a red zorblax over blueish grass") == ["zorblax", "blueish"]
+    pieces = replace(MODEL, tokenizer=lambda prompts: torch.zeros(len(prompts), 8, dtype=torch.int64))
+    assert pieces.unknown_words("a red zorblax") == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .model import sora_patcher
 from .sampling import for_latent, patched, progress_bar, ring_time, sample
-from .text import encode, is_sora_clip, sora_clip
+from .text import encode, is_sora_clip, sora_clip, unknown_words
 from .vae import SoraVAE, checked, codec_of, geometry_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "codec_of", "encode", "for_latent", "geometry_of", "is_sora_clip", "native", "patched", "progress_bar",
-    "ring_time", "sample",
+    "ring_time", "sample", "unknown_words",
 ]  # fmt: skip
 
 

@@ -19,10 +19,11 @@ from ...sora_core.errors import InputError
 from ...sora_core.pipeline import SoraModel
 from ...sora_core.text.encoder import TextConfig, TextEncoder
 from ...sora_core.text.tokenizer import PAD, UNKNOWN, WordTokenizer, split_words
+from ...sora_core.world.expand import unknown_words as unknown_to
 from ..saved_models import CONFIG
 from .model import DTYPE, HostLayers
 
-__all__ = ["MARK", "encode", "is_sora_clip", "sora_clip"]
+__all__ = ["MARK", "encode", "is_sora_clip", "sora_clip", "unknown_words"]
 
 MARK = "sora_text"
 """in a CONDITIONING: its features are those of our encoder"""
@@ -106,6 +107,11 @@ def _clip_patcher(model: SoraModel, *, disable_dynamic: bool = False) -> ModelPa
 def is_sora_clip(clip: Any) -> bool:
     """Whether a CLIP is ours."""
     return isinstance(getattr(clip, "cond_stage_model", None), SoraText)
+
+
+def unknown_words(clip: Any, text: str) -> list[str]:
+    """The words of a prompt that mean nothing to a CLIP of ours; any other reads all words."""
+    return unknown_to(text, clip.tokenizer.words.vocabulary) if is_sora_clip(clip) else []
 
 
 def encode(clip: Any, text: str) -> list[list[Any]]:

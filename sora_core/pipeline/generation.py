@@ -16,7 +16,7 @@ from ..grid import VideoSize, frames_for, plan
 from ..media import VideoWriter, check_output, write_image
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
-from ..world.expand import known_summary, unknown_words
+from ..world.expand import known_summary
 from .limits import check_device, check_memory
 from .model import SoraModel, load_bundled
 from .sampling import decode_stream, empty_state, encode_text, sample
@@ -36,15 +36,18 @@ class GenerateResult:
     seconds_taken: dict[str, float]
 
 
-def check_prompt(prompt: str, warn: Callable[[str], None] | None) -> None:
-    """Raises InputError for an empty prompt; warns of words that the bundled model does not know."""
+def check_prompt(prompt: str) -> None:
+    """Raises InputError for an empty prompt."""
     if not prompt.strip():
         raise InputError(
             "the prompt is empty; say what to show, such as 'a red ball rolls to the left on snow at sunset'"
         )
-    unknown = unknown_words(prompt)
-    if unknown and warn is not None:
-        warn(f"the bundled model does not know {', '.join(repr(word) for word in unknown)}; {known_summary()}")
+
+
+def warn_of_unknown_words(model: SoraModel, prompt: str, warn: Callable[[str], None]) -> None:
+    """Calls `warn` with the words that the model's text encoder does not know, where there are any."""
+    if unknown := model.unknown_words(prompt):
+        warn(f"the model does not know {', '.join(repr(word) for word in unknown)}; {known_summary()}")
 
 
 def generate(
@@ -74,10 +77,12 @@ def generate(
         nonlocal began
         taken[name], began = time.perf_counter() - began, time.perf_counter()
 
-    check_prompt(prompt, warn)
+    check_prompt(prompt)
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
     check_output(out, asked)
     model = model or load_bundled(device=check_device(device))
+    if warn is not None:
+        warn_of_unknown_words(model, prompt, warn)
     grid = plan(asked, model.geometry)
     check_memory(model, grid)
     lap("load")

@@ -21,6 +21,7 @@ from ..settings import DEFAULTS, SamplingSettings
 from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
 from ..vae import BundledCodec, CausalCodec, CodecConfig
+from ..world.expand import unknown_words
 
 __all__ = ["SoraModel", "load_bundled", "load_codec", "load_open"]
 
@@ -48,6 +49,11 @@ class SoraModel:
     @property
     def device(self) -> torch.device:
         return self.dit.patch_embedding.weight.device
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """The words of a prompt that mean nothing to this text encoder; an encoder of word pieces reads any word."""
+        words = self.tokenizer
+        return unknown_words(prompt, words.vocabulary) if isinstance(words, WordTokenizer) else []
 
     def with_settings(self, **changes: Any) -> SoraModel:
         """The same weights with some of their settings changed."""

@@ -6,7 +6,7 @@ expand("red ball rolling left")
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from . import words
@@ -36,10 +36,11 @@ def expand(prompt: str, seed: int = 0) -> str:
     return text.rstrip(".") + f", then {later[0].strip(' ,.').lower()}." if later else text
 
 
-def unknown_words(prompt: str) -> list[str]:
-    """The words of a prompt that the bundled model was never told about, in their order, each once."""
+def unknown_words(prompt: str, also_known: Collection[str] = ()) -> list[str]:
+    """The words of a prompt that neither this grammar nor `also_known` has, in their order, each once."""
     known = (
-        vocabulary()
+        frozenset(also_known)
+        | vocabulary()
         | {part for name in SHAPE_OF for part in name.split()}
         | words.FILLERS
         | words.KNOWN_ALSO
