@@ -1,0 +1,90 @@
+"""Prompts as they are meant: look-alike letters, digits for letters, spaced-out and stretched words made plain again.
+
+`normalise` gives the words of a prompt, lower case and without accents, followed by every other reading of a disguised
+word. Ordinary text gives itself: `4k`, `3d` and `a b c` stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["disguise", "normalise"]
+
+LOOK_ALIKES = str.maketrans(
+    "авеѕіјкмнопрстухьԁԛԝһг" + "αβεηικνορτυχωγ" + "ɡıℓ",
+    "abesijkmhonpctyxbdqwhr" + "abenikvoptuxwy" + "gil",
+)
+"""Cyrillic, Greek and other letters -> the Latin one they look like"""
+DIGITS = str.maketrans("013456789@$!|+€", "oieasgtbgasilte")
+"""digits and signs -> the letter they stand for in disguise"""
+WORD = re.compile(r"[^\W_]+(?:[@$!|+€*][^\W_]+)*[@$]?|[@$][^\W_]+")
+HYPHENS = re.compile(r"\w+(?:[-.·_]\w+)+")
+SPACED = re.compile(r"(?<!\w)(?:[^\W_][ .\-_*·]){2,}[^\W_](?![^\W_])")
+STRETCHED = re.compile(r"(.)\1{2,}")
+
+
+def plain(text: str) -> str:
+    """Compatibility forms, lower case, no invisible characters."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc") or c in "\n\t").replace("\n", " ")
+
+
+def bare(text: str) -> str:
+    """Without accents."""
+    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+
+
+def latin(word: str) -> str:
+    """A word with look-alikes replaced, where it mixes scripts or is made of look-alikes alone."""
+    letters = [c for c in word if c.isalpha()]
+    foreign = [c for c in letters if not c.isascii()]
+    if not foreign:
+        return word
+    made = word.translate(LOOK_ALIKES)
+    return made if made.isascii() or len(foreign) < len(letters) else word
+
+
+def letters_for_digits(word: str) -> str:
+    """`p0rn` -> `porn`; numbers, and what is still no word (`h264`, `4k`), stay."""
+    letters = sum(c.isalpha() for c in word)
+    if not letters or (letters < 2 and word[0].isdigit()) or word.isalpha():
+        return word
+    made = word.translate(DIGITS)
+    return made if made.isalpha() else word
+
+
+def joined(run: re.Match[str]) -> str:
+    """`n u d e` -> `nude`; what may be an article at the front stays apart."""
+    letters = whole(run)
+    return f"a {letters[1:]}" if letters[0] == "a" and len(letters) > 3 else letters
+
+
+def whole(run: re.Match[str]) -> str:
+    """All letters of a run as one word."""
+    return "".join(c for c in run[0] if c.isalnum())
+
+
+def words_of(text: str) -> list[str]:
+    return [letters_for_digits(bare(latin(word))) for word in WORD.findall(text)]
+
+
+def normalise(text: str) -> list[str]:
+    """The words of a prompt, then other readings of what seems disguised."""
+    text = bare(plain(text[:20_000]))
+    out = words_of(SPACED.sub(joined, text))
+    if (other := words_of(SPACED.sub(whole, text))) != out:
+        out += other
+    hyphened = [re.sub(r"\W|_", "", run) for run in HYPHENS.findall(text)]
+    stretched = [short for word in out if (short := STRETCHED.sub(r"\1", word)) != word]
+    return out + words_of(" ".join(hyphened)) + stretched
+
+
+def disguise(text: str, how: str) -> str:
+    """A prompt with its longer words disguised: `leet`, `spacing` or `look-alikes`. For training and measuring."""
+    if how == "leet":
+        return re.sub(r"\w{3,}", lambda m: m[0].translate(str.maketrans("oiea", "0134")), text)
+    if how == "spacing":
+        return re.sub(r"\w{4,}", lambda m: " ".join(m[0]) + " ", text)
+    latin_to = str.maketrans("aeopcxy", "аеорсху")
+    return re.sub(r"\w{3,}", lambda m: m[0].translate(latin_to), text)

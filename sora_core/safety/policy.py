@@ -1,0 +1,168 @@
+"""What is allowed, warned of or refused: a file that a user can read and change.
+
+A policy is JSON: `actions` (per category allow, warn or refuse), `threshold` of the classifier, `allowed` (phrases that
+are never objected to), `rules` (the lexicon) and `extends` (true: the rules of the bundled policy come first). Sexual
+content with minors is refused whatever the file says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+__all__ = ["ACTIONS", "CATEGORIES", "MINORS", "Policy", "Rule", "bundled_policy", "config_folder", "load_policy"]
+
+MINORS = "minors"
+"""sexual content with minors: always refused"""
+CATEGORIES = ("violence", "sexual", "hate", "likeness", "ip", MINORS)
+ACTIONS = ("allow", "warn", "refuse")
+LARGEST = 4 << 20
+"""bytes of a policy file"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Terms of one category, with the context they need or are excused by.
+
+    A term is a word or several; `*` at its end matches any ending. The rule applies where a term of `any` is in the
+    prompt, one of `with_` too (if there are any), and none of `unless`.
+    """
+
+    category: str
+    name: str
+    any: tuple[str, ...]
+    with_: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Actions, lists and rules of one policy."""
+
+    actions: Mapping[str, str] = field(default_factory=lambda: {c: "refuse" for c in CATEGORIES})
+    threshold: float = 0.5
+    """probability from which the classifier objects"""
+    allowed: tuple[str, ...] = ()
+    """phrases taken out of the prompt before it is reviewed; no effect on the rules about minors"""
+    rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        for category, action in self.actions.items():
+            if category not in CATEGORIES:
+                raise InputError(f"there is no category {category!r}; the categories are {', '.join(CATEGORIES)}")
+            if action not in ACTIONS:
+                raise InputError(f"{category} is {action!r}; an action is one of {', '.join(ACTIONS)}")
+        if self.actions.get(MINORS, "refuse") != "refuse":
+            raise InputError("sexual content with minors is always refused; remove 'minors' from the actions")
+        if not 0 < self.threshold <= 1:
+            raise InputError(f"the threshold is a probability above 0 and at most 1, not {self.threshold}")
+
+    def action(self, category: str) -> str:
+        """What is done about a category: refuse, where the policy does not say."""
+        return "refuse" if category == MINORS else self.actions.get(category, "refuse")
+
+
+def config_folder() -> Path:
+    """Where a user's own policy and certificate are."""
+    return Path.home() / ".config" / "sora-nodes"
+
+
+@cache
+def bundled_policy() -> Policy:
+    """The policy of this project."""
+    source = files(__package__) / "policy.json"
+    return parse_policy(source.read_text(encoding="utf-8"), "the bundled policy")
+
+
+def load_policy(path: Path | None = None) -> Policy:
+    """The policy in a file; without a path the user's own (`policy.json` in the config folder), else the bundled one.
+
+    Raises InputError that names the file, the line and what is wrong.
+    """
+    if path is None:
+        path = config_folder() / "policy.json"
+        if not path.is_file():
+            return bundled_policy()
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise InputError(f"{path} is larger than a policy may be ({LARGEST >> 20} MiB)")
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read the policy {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"the policy {path} is not text in UTF-8 (byte {error.start})") from error
+    return parse_policy(text, str(path))
+
+
+def parse_policy(text: str, name: str) -> Policy:
+    """A policy from JSON; `name` is said in errors."""
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise InputError(f"{name} must be an object with 'actions' and 'rules', not {type(given).__name__}")
+    if unknown := given.keys() - {"actions", "threshold", "allowed", "rules", "extends"}:
+        key = sorted(unknown)[0]
+        raise InputError(f"{name}, line {line_of(text, key)}: there is no setting {key!r}")
+    try:
+        actions = mapping_of(given.get("actions", {}))
+        rules = tuple(rule_of(rule) for rule in list_of(given.get("rules", [])))
+        if given.get("extends", False):
+            rules = bundled_policy().rules + rules
+        threshold = given.get("threshold", 0.5)
+        if not isinstance(threshold, int | float):
+            raise InputError(f"the threshold is a number, not {threshold!r}")
+        return Policy(actions=actions, threshold=threshold, allowed=words_of(given.get("allowed", [])), rules=rules)
+    except InputError as error:
+        quoted = re.search(r"'([^']*)'", str(error))
+        where = f", line {line_of(text, quoted[1])}" if quoted else ""
+        raise InputError(f"{name}{where}: {error}") from error
+
+
+def line_of(text: str, key: str) -> int:
+    """The line of a JSON text that has a quoted word, 1 where none has."""
+    place = text.find(json.dumps(key))
+    return text.count("\n", 0, max(0, place)) + 1
+
+
+def mapping_of(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise InputError(f"actions are an object of category and action, not {str(value)[:80]!r}")
+    return value
+
+
+def list_of(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise InputError(f"a list was expected, not {str(value)[:80]!r}")
+    return value
+
+
+def words_of(value: Any) -> tuple[str, ...]:
+    if not all(isinstance(word, str) for word in list_of(value)):
+        raise InputError(f"a list of words was expected, not {str(value)[:80]!r}")
+    return tuple(value)
+
+
+def rule_of(value: Any) -> Rule:
+    """One rule of the file, checked."""
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise InputError(f"a rule is an object with category, name and any, not {str(value)[:80]!r}")
+    if value.get("category") not in CATEGORIES:
+        raise InputError(f"there is no category {value.get('category')!r}; the categories are {', '.join(CATEGORIES)}")
+    if unknown := value.keys() - {"category", "name", "any", "with", "unless"}:
+        raise InputError(f"a rule has no {sorted(unknown)[0]!r}; it has category, name, any, with and unless")
+    lists = {name: words_of(value.get(name, [])) for name in ("any", "with", "unless")}
+    return Rule(
+        category=value["category"], name=value["name"], any=lists["any"], with_=lists["with"], unless=lists["unless"]
+    )

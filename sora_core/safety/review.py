@@ -1,0 +1,188 @@
+"""Review of prompts: the lexicon with its context, then the classifier; the policy says what follows.
+
+    review = review_prompt("a killer whale leaps")       # Review(action="allow", findings=())
+    check_prompt("...")                                  # raises PolicyError, naming category and rule
+
+Everything happens on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+from ..errors import InputError
+from .normalise import normalise
+from .policy import ACTIONS, MINORS, Policy, Rule, load_policy
+from .words_classifier import PromptClassifier, bundled_classifier
+
+__all__ = ["Finding", "PolicyError", "Review", "check_prompt", "review_prompt"]
+
+CLASSIFIED = "classifier"
+"""named where no rule of the lexicon applies"""
+YOUNG = (
+    "minor", "minors", "underage", "child", "children", "kid", "kids", "preteen*", "teenager*", "teen", "teens",
+    "lolita",
+    "schoolgirl*", "schoolboy*", "schoolchild*", "toddler*", "baby", "babies", "young boy", "young girl", "little girl",
+    "little boy", "kind", "kinder", "minderjahrig*", "schulerin*", "schuler", "junge", "enfant*", "mineur*", "ecolier*",
+    "fillette*", "nino", "nina", "ninos", "ninas", "menor", "menores", "colegial*", "infantil", "bambin*", "minorenn*",
+    "minore", "minori", "ragazzin*",
+)  # fmt: skip
+"""terms for the young, whole words; with a finding of sexual content they are a finding about minors"""
+ADULT = 18
+UNITS = {"year", "years", "yo", "jahre", "jahrige", "jahriges", "ans", "anos", "anni"}
+
+
+class PolicyError(InputError):
+    """A prompt or a picture that the policy refuses. It names the category and the rule, never the list."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One objection: the category, the rule, the probability where it is the classifier's, and the action."""
+
+    category: str
+    rule: str
+    score: float
+    action: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """What a review says: the strictest action of its findings, strictest first."""
+
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def action(self) -> str:
+        return max((f.action for f in self.findings), key=ACTIONS.index, default="allow")
+
+    def sentence(self) -> str:
+        """For a person; one sentence."""
+        if not self.findings:
+            return "nothing in the prompt is against the policy"
+        said = ", ".join(f"{f.category} (rule '{f.rule}')" for f in self.findings if f.action == self.action)
+        verb = {"allow": "allows", "warn": "warns of", "refuse": "refuses"}[self.action]
+        return f"the policy {verb} this prompt: {said}"
+
+
+@lru_cache(4096)
+def pattern(term: str) -> tuple[tuple[str, bool], ...]:
+    """A term as words, each with whether any ending will do."""
+    return tuple((part.rstrip("*"), part.endswith("*")) for word in [term] for part in split(word))
+
+
+def split(term: str) -> list[str]:
+    """The words of a term, without accents, with their `*`."""
+    return [w + ("*" if part.endswith("*") else "") for part in term.split() for w in normalise(part)[:1]]
+
+
+class Words:
+    """The words of a prompt, each with its places, so that a lexicon is searched without walking the prompt."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        self.places: dict[str, list[int]] = {}
+        for place, word in enumerate(words):
+            self.places.setdefault(word, []).append(place)
+
+    def starts(self, part: str, any_ending: bool) -> list[int]:
+        """Where a word of a term may be."""
+        if not any_ending:
+            return self.places.get(part, [])
+        return [place for word, places in self.places.items() if word.startswith(part) for place in places]
+
+    def has(self, term: str) -> bool:
+        """Whether words in a row match a term."""
+        wanted = pattern(term)
+        if not wanted:
+            return False
+        for start in self.starts(*wanted[0]):
+            row = self.words[start : start + len(wanted)]
+            if len(row) == len(wanted) and all(
+                word.startswith(part) if any_ending else word == part
+                for word, (part, any_ending) in zip(row, wanted, strict=True)
+            ):
+                return True
+        return False
+
+    def has_any(self, terms: Iterable[str]) -> bool:
+        return any(self.has(term) for term in terms)
+
+
+def applies(rule: Rule, words: Words) -> bool:
+    """Whether a rule objects to these words."""
+    if not words.has_any(rule.any) or words.has_any(rule.unless):
+        return False
+    return not rule.with_ or words.has_any(rule.with_)
+
+
+def excused(rules: Iterable[Rule], category: str, words: Words) -> bool:
+    """Whether a rule's own exception speaks for the prompt, so that an unsure classifier keeps still."""
+    return any(r.category == category and words.has_any(r.any) and words.has_any(r.unless) for r in rules)
+
+
+def young(words: Words) -> bool:
+    """Whether someone under age is spoken of: a term, or an age below 18."""
+    ages = [word for word, unit in pairwise(words.words) if word.isdigit() and len(word) < 4 and unit in UNITS]
+    return any(int(age) < ADULT for age in ages) or words.has_any(YOUNG)
+
+
+def review_prompt(
+    text: str, policy: Policy | None = None, *, classifier: PromptClassifier | None = None, negative: bool = False
+) -> Review:
+    """Review one prompt under a policy (None: the user's own or the bundled one).
+
+    negative: the text says what is to be avoided, so that only sexual content with minors is looked for.
+    """
+    policy = policy or load_policy()
+    words = Words(normalise(text))
+    kept = Words(remaining(words.words, policy.allowed))
+    scores: dict[str, tuple[str, float]] = {}
+    for rule in policy.rules:
+        if rule.category not in scores and applies(rule, words if rule.category == MINORS else kept):
+            scores[rule.category] = (rule.name, 1.0)
+    probabilities = (classifier or bundled_classifier())(" ".join(kept.words))
+    for category, score in probabilities.items():
+        if score >= policy.threshold and category not in scores and not excused(policy.rules, category, kept):
+            scores[category] = (CLASSIFIED, score)
+    if "sexual" in scores and young(words):
+        scores[MINORS] = ("sexual content with a minor", scores["sexual"][1])
+    findings = [
+        Finding(category=category, rule=rule, score=round(score, 3), action=policy.action(category))
+        for category, (rule, score) in scores.items()
+        if not negative or category == MINORS
+    ]
+    return Review(findings=tuple(sorted(findings, key=lambda f: (-ACTIONS.index(f.action), -f.score, f.category))))
+
+
+def remaining(words: list[str], allowed: Iterable[str]) -> list[str]:
+    """The words without allowed phrases."""
+    out = list(words)
+    for phrase in allowed:
+        wanted = [word for part in phrase.split() for word in normalise(part)[:1]]
+        i = 0
+        while wanted and i + len(wanted) <= len(out):
+            if out[i : i + len(wanted)] == wanted:
+                del out[i : i + len(wanted)]
+            else:
+                i += 1
+    return out
+
+
+def check_prompt(
+    text: str,
+    policy: Policy | None = None,
+    *,
+    warn: Callable[[str], None] | None = None,
+    negative: bool = False,
+) -> Review:
+    """The door where text is encoded: raises PolicyError for a prompt that is refused."""
+    review = review_prompt(text, policy, negative=negative)
+    if review.action == "refuse":
+        raise PolicyError(f"{review.sentence()}; change the prompt, or the policy where it is yours to change.")
+    if review.action == "warn" and warn is not None:
+        warn(review.sentence())
+    return review

@@ -1,0 +1,149 @@
+"""The classifier of prompts: a linear layer over hashed words, pairs of words and pieces of words.
+
+It is trained on the prompts written for this project (`prompts.txt`) and gives a probability per category. Four fifths
+train; the held-out fifth is measured (`sora eval --suite safety`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .. import checkpoints
+from ..errors import CheckpointError
+from .normalise import disguise, normalise
+from .policy import CATEGORIES
+
+__all__ = ["DISGUISES", "ClassifierConfig", "Prompt", "PromptClassifier", "prompts", "train_classifier"]
+
+DISGUISES = ("leet", "spacing", "look-alikes")
+HELD_OUT = 5
+"""every fifth prompt of a label is held out"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A prompt with its label (a category, or `harmless`) and language."""
+
+    text: str
+    label: str
+    language: str
+    held_out: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """Sizes and training of the classifier."""
+
+    buckets: int = 1 << 15
+    """features by hash"""
+    steps: int = 150
+    learning_rate: float = 0.1
+    decay: float = 3e-5
+    """weight of the squared weights in the loss"""
+
+
+@cache
+def prompts(fold: int = 0) -> tuple[Prompt, ...]:
+    """All prompts of the repository; `fold` 0 to 4 chooses which fifth of each label is held out."""
+    lines = (files(__package__) / "prompts.txt").read_text(encoding="utf-8").splitlines()
+    parts = [[part.strip() for part in line.split("|")] for line in lines if line and not line.startswith("#")]
+    out = []
+    for label in (*CATEGORIES, "harmless"):
+        chosen = sorted((p for p in parts if p[0] == label), key=lambda p: sha256(p[2].encode()).digest())
+        out += [
+            Prompt(text=text, label=label, language=language, held_out=i % HELD_OUT == fold)
+            for i, (_, language, text) in enumerate(chosen)
+        ]
+    return tuple(out)
+
+
+def features(text: str, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Hashed features of a prompt: their numbers and weights, of length 1 together."""
+    words = normalise(text)
+    names = Counter([f"w {word}" for word in words] + [f"p {a} {b}" for a, b in pairwise(words)])
+    for word, times in Counter(words).items():
+        edged = f"<{word[:40]}>"
+        for piece in [f"c {edged[i : i + n]}" for n in (3, 4, 5) for i in range(len(edged) - n + 1)]:
+            names[piece] += times
+    counts: Counter[int] = Counter()
+    for name, times in names.items():
+        counts[zlib.crc32(name.encode()) % buckets] += times
+    numbers = np.array(sorted(counts) or [0])
+    weights = np.sqrt(np.array([counts[number] for number in numbers] if counts else [1])).astype(np.float32)
+    return numbers, weights / np.linalg.norm(weights)
+
+
+class PromptClassifier:
+    """Probabilities of the categories for a prompt."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight, self.bias = weight.float(), bias.float()
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> PromptClassifier:
+        """The bundled classifier, or another of its kind. Raises CheckpointError."""
+        path = path or Path(str(files(__package__.rpartition(".")[0]) / "weights" / "prompts.safetensors"))
+        tensors = checkpoints.load(path).tensors
+        if "weight" not in tensors or "bias" not in tensors or tensors["weight"].shape[1:] != (len(CATEGORIES),):
+            raise CheckpointError(f"{path} has no weight [buckets,{len(CATEGORIES)}] and bias of a prompt classifier")
+        return cls(tensors["weight"], tensors["bias"])
+
+    def save(self, path: Path, config: ClassifierConfig) -> None:
+        """Half precision: 0.4 MB."""
+        checkpoints.save(path, {"weight": self.weight.half(), "bias": self.bias}, config=asdict(config))
+
+    def logits(self, texts: Sequence[str]) -> Tensor:
+        """[N, categories]."""
+        rows = [features(text, len(self.weight)) for text in texts]
+        return torch.stack([torch.from_numpy(w) @ self.weight[torch.from_numpy(n)] for n, w in rows]) + self.bias
+
+    def __call__(self, text: str) -> dict[str, float]:
+        """The probability of every category."""
+        return dict(zip(CATEGORIES, self.logits([text]).sigmoid()[0].tolist(), strict=True))
+
+
+@cache
+def bundled_classifier() -> PromptClassifier:
+    """The classifier of this project, loaded once."""
+    return PromptClassifier.load()
+
+
+def train_classifier(config: ClassifierConfig, *, fold: int = 0) -> PromptClassifier:
+    """Train on all but the held-out prompts, plain and in every disguise. The same config gives the same weights."""
+    texts, labels = [], []
+    for prompt in prompts(fold):
+        if not prompt.held_out:
+            texts += [prompt.text, *(disguise(prompt.text, how) for how in DISGUISES)]
+            labels += [prompt.label] * (1 + len(DISGUISES))
+    target = torch.tensor([[float(label == category) for category in CATEGORIES] for label in labels])
+    rows = [features(text, config.buckets) for text in texts]
+    numbers = torch.from_numpy(np.concatenate([n for n, _ in rows]))
+    weights = torch.from_numpy(np.concatenate([w for _, w in rows]))
+    offsets = torch.tensor([0, *np.cumsum([len(n) for n, _ in rows])[:-1].tolist()])
+    weight = torch.zeros(config.buckets, len(CATEGORIES), requires_grad=True)
+    bias = torch.full((len(CATEGORIES),), -2.0, requires_grad=True)
+    optimizer = torch.optim.Adam([weight, bias], lr=config.learning_rate)
+    positive = (len(target) / target.sum(0).clamp(min=1)).clamp(max=4).sqrt()
+    for step in range(config.steps):
+        optimizer.param_groups[0]["lr"] = config.learning_rate * (1 - step / config.steps)
+        logits = F.embedding_bag(numbers, weight, offsets, mode="sum", per_sample_weights=weights) + bias
+        loss = F.binary_cross_entropy_with_logits(logits, target, pos_weight=positive)
+        loss = loss + config.decay * weight.square().sum()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return PromptClassifier(weight.detach(), bias.detach())

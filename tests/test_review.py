@@ -1,0 +1,132 @@
+"""Review of prompts: disguises are seen through, look-alikes pass, policy files are checked."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sora_nodes.cli import main
+from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.safety import Policy, PolicyError, check_prompt, load_policy, review_prompt
+from sora_nodes.sora_core.safety.normalise import disguise, normalise
+from sora_nodes.sora_core.safety.policy import CATEGORIES, bundled_policy
+from sora_nodes.sora_core.safety.words_classifier import DISGUISES, prompts
+from sora_nodes.sora_core.world import describe, sample_scene
+
+POLICY = bundled_policy()
+
+
+def categories(text: str) -> set[str]:
+    return {finding.category for finding in review_prompt(text, POLICY).findings}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("p0rn", "porn"), ("n u d e", "nude"), ("a n-u-d-e thing", "nude"), ("a l i v e", "alive"), ("nuuude", "nude"),
+        ("nudе", "nude"), ("ｎｕｄｅ", "nude"), ("nu\u200bde", "nude"), ("nüdé", "nude"),
+        ("s3x", "sex"), ("po-rn", "porn"), ("D A R T H  V A D E R", "vader"),
+    ],
+)  # fmt: skip
+def test_disguised_words_are_made_plain(text: str, word: str) -> None:
+    assert word in normalise(text)
+
+
+@pytest.mark.parametrize("text", ["4k 3d h264 1920x1080 b52", "плавает рыба", "a 15 s clip"])
+def test_ordinary_words_stay(text: str) -> None:
+    assert normalise(text) == text.split()
+
+
+def test_the_prompts_are_as_many_and_as_mixed_as_promised() -> None:
+    labels, languages = Counter(p.label for p in prompts()), {p.language for p in prompts()}
+    assert sum(labels.values()) >= 600 and labels["harmless"] >= sum(labels.values()) / 2
+    assert set(labels) == {*CATEGORIES, "harmless"} and len(languages) == 5
+    assert len({p.text for p in prompts()}) == len(prompts())
+
+
+def test_held_out_prompts_are_judged_rightly_in_every_disguise() -> None:
+    held = [p for p in prompts() if p.held_out]
+    for label in CATEGORIES:
+        texts = [p.text for p in held if p.label == label]
+        texts += [disguise(text, how) for text in texts for how in DISGUISES]
+        assert sum(label in categories(text) for text in texts) / len(texts) >= 0.95, label
+    harmless = [p.text for p in held if p.label == "harmless"]
+    assert sum(bool(categories(text)) for text in harmless) / len(harmless) <= 0.03
+
+
+def test_captions_of_the_world_pass() -> None:
+    assert not [text for seed in range(150) if categories(text := describe(sample_scene(seed), "descriptive"))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["the cock crowed", "a nude statue in a museum", "shoot a film at sunset", "a killer whale", "kids in a park"],
+)
+def test_look_alikes_pass(text: str) -> None:
+    assert review_prompt(text, POLICY).action == "allow"
+
+
+def test_minors_are_refused_whatever_the_policy_says() -> None:
+    lenient = Policy(actions={c: "allow" for c in CATEGORIES if c != "minors"}, rules=POLICY.rules, threshold=1.0)
+    assert review_prompt("an erotic scene", lenient).action == "allow"
+    assert review_prompt("an erotic scene with a schoolgirl", lenient).action == "refuse"
+    assert review_prompt("a 15 year old, nude", lenient).action == "refuse"
+    with pytest.raises(InputError, match="always refused"):
+        Policy(actions={"minors": "allow"})
+
+
+def test_a_negative_prompt_may_name_what_is_to_be_avoided() -> None:
+    assert review_prompt("nudity, gore, blood everywhere", POLICY, negative=True).action == "allow"
+    assert review_prompt("child porn", POLICY, negative=True).action == "refuse"
+
+
+def test_a_refusal_names_category_and_rule_and_no_term() -> None:
+    with pytest.raises(PolicyError) as raised:
+        check_prompt("Darth Vader bakes bread", POLICY)
+    assert "ip" in str(raised.value) and "characters" in str(raised.value)
+    assert "vader" not in str(raised.value).lower()
+
+
+def test_a_policy_of_the_user(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    rules = [{"category": "ip", "name": "our brands", "any": ["acme cola"], "unless": ["parody"]}]
+    path.write_text(json.dumps({"extends": True, "actions": {"ip": "warn"}, "allowed": ["pikachu"], "rules": rules}))
+    policy, said = load_policy(path), []
+    assert check_prompt("a can of Acme Cola", policy, warn=said.append).action == "warn" and "our brands" in said[0]
+    assert review_prompt("a parody of acme cola", policy).action == "allow"
+    assert not [f for f in review_prompt("Pikachu in the woods", policy).findings if f.rule == "characters"]
+    assert review_prompt("a gory massacre", policy).action == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"actions": {\n"violence": "allow",\n"politics": "refuse"}}', "line 3.*politics"),
+        ('{"rules": [\n{"category": "food", "name": "x", "any": []}]}', "line 2.*food"),
+        ('{"actions": {"hate": "maybe"}}', "maybe"),
+        ('{"actions": {"minors": "allow"}}', "always refused"),
+        ('{"colour": 1}', "colour"),
+        ("[1]", "object"),
+        ("{", "JSON"),
+        ('{"threshold": "high"}', "number"),
+        ('{"rules": [{"category": "ip", "name": "x", "any": [1]}]}', "list of words"),
+    ],
+)
+def test_a_wrong_policy_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"(?s)mine.json.*{said}"):
+        load_policy(path)
+
+
+def test_a_long_prompt_is_reviewed_in_time() -> None:
+    began = time.monotonic()
+    assert review_prompt("a red ball rolls " * 4000, POLICY).action == "allow"
+    assert time.monotonic() - began < 10
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["review", "a red ball"]) == 0
+    assert main(["review", "--json", "a gory massacre"]) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["findings"][0]["category"] == "violence"
