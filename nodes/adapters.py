@@ -20,6 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..runtime.video import sound_of
 from ..sora_core.errors import InputError, SoraError
 from ..sora_core.settings import DEFAULTS
 from . import host
@@ -338,7 +339,8 @@ def decode_to_file(vae: Any, latent: dict[str, Any], path: Path, *, fps: float, 
     chunks = decoded(vae, latent)
     begin = next(chunks)
     first, total = video_to_image(begin[:, :, :1]), latent.get("sora", {}).get("frames", 0)
-    with VideoWriter(path, begin.shape[3], begin.shape[4], fps) as writer:
+    sound = sound_of(latent.get("sora", {}).get("sound"))
+    with VideoWriter(path, begin.shape[3], begin.shape[4], fps, sound=sound) as writer:
         for chunk in chain([begin], chunks):
             writer.write(chunk.cpu())
             progress(writer.frames, max(writer.frames, total))

@@ -11,7 +11,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ..sora_core.errors import InputError
+from ..sora_core.errors import InputError, MediaError
 from ..sora_core.settings import DEFAULTS
 from . import adapters, host
 
@@ -56,23 +56,23 @@ def clip_of(
 
 def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
     """The clip of a file, read by our own reader, which sets phones' videos upright and their rate constant, with
-    notes that say so."""
+    notes that say so; and its sound."""
     from dataclasses import replace
 
     from ..sora_core.editing import Clip
-    from ..sora_core.media.read import probe, read_video
+    from ..sora_core.media import probe, read_sound, read_video
 
     info = probe(path)
     first, count = window_frames(info.frames, info.fps, *host.video_window(video))
     clip = Clip.from_video(read_video(path, start=first, frames=count))
-    if not info.has_audio:
+    try:
+        sound = read_sound(path)
+    except MediaError as error:
+        return replace(clip, notes=(*clip.notes, f"the sound is dropped: {error}")), None
+    if sound is None:
         return clip, None
-    sound = video.get_components().audio
-    return (
-        (clip, sound)
-        if sound is not None
-        else (replace(clip, notes=(*clip.notes, "the sound of this file is dropped.")), None)
-    )
+    begin, end = (round(frame / info.fps * sound.rate) for frame in (first, first + count))
+    return clip, {"waveform": sound.waveform[None, :, begin:end], "sample_rate": sound.rate}
 
 
 def window_frames(frames: int, fps: float, start: float, length: float) -> tuple[int, int]:

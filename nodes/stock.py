@@ -141,7 +141,9 @@ class GetVideoComponents(io.ComfyNode):
     @classmethod
     def execute(cls, video: Any) -> io.NodeOutput:
         parts = video.get_components()
-        return io.NodeOutput(parts.images, parts.audio, float(parts.frame_rate))
+        notes = getattr(parts, "notes", ())
+        shown = ui.PreviewText(" ".join(notes)) if notes else None
+        return io.NodeOutput(parts.images, parts.audio, float(parts.frame_rate), ui=shown)
 
 
 class SaveImage(io.ComfyNode):

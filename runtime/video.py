@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,7 +10,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-__all__ = ["VideoComponents", "VideoFromComponents", "VideoFromFile", "memory_video"]
+from ..sora_core.errors import MediaError
+
+__all__ = ["VideoComponents", "VideoFromComponents", "VideoFromFile", "memory_video", "sound_of"]
 
 
 @dataclass
@@ -20,6 +23,8 @@ class VideoComponents:
     frame_rate: Fraction
     audio: Any = None
     metadata: dict[str, str] | None = None
+    notes: tuple[str, ...] = ()
+    """what was changed on the way in"""
 
 
 class VideoFromFile:
@@ -48,13 +53,28 @@ class VideoFromFile:
         return info.frames / info.fps
 
     def get_components(self) -> VideoComponents:
-        """All frames in memory."""
-        from ..sora_core.media.read import read_video
+        """All frames in memory, and the sound. Raises ResourceError where they do not fit."""
+        import torch
 
-        video = read_video(self._path)
-        return VideoComponents(
-            images=video.frames.float() / 255, frame_rate=Fraction(video.fps).limit_denominator(100_000)
-        )
+        from ..sora_core.media import FileSource, as_image, chunks, read_sound
+        from ..sora_core.memory import check_memory_for
+
+        with FileSource(self._path) as source:
+            shape = (source.length, source.height, source.width, 3)
+            what = f"{self._path.name} as pictures ({shape[0]} of {shape[2]}x{shape[1]})"
+            check_memory_for(4 * math.prod(shape), what, "cut it shorter or scale it down")
+            images, at = torch.empty(shape), 0
+            for chunk in chunks(source, 16):
+                images[at : at + len(chunk)] = as_image(chunk)
+                at += len(chunk)
+            rate, notes = Fraction(source.fps).limit_denominator(100_000), list(source.notes)
+        audio = None
+        try:
+            sound = read_sound(self._path)
+            audio = sound and {"waveform": sound.waveform[None], "sample_rate": sound.rate}
+        except MediaError as error:
+            notes.append(f"its sound is dropped: {error}")
+        return VideoComponents(images=images, frame_rate=rate, audio=audio, notes=tuple(notes))
 
 
 class VideoFromComponents:
@@ -74,11 +94,12 @@ class VideoFromComponents:
 
     def get_stream_source(self) -> str | BytesIO:
         """The file that saving these frames gives, in memory."""
-        return memory_video(self._components.images, float(self._components.frame_rate))
+        parts = self._components
+        return memory_video(parts.images, float(parts.frame_rate), parts.audio)
 
 
-def memory_video(image: Any, fps: float) -> BytesIO:
-    """An mp4 of frames [F,H,W,C] in 0..1, in memory."""
+def memory_video(image: Any, fps: float, audio: Any = None) -> BytesIO:
+    """An mp4 of frames [F,H,W,C] in 0..1, in memory, with the sound {"waveform" [B,C,S], "sample_rate"} if given."""
     from tempfile import TemporaryDirectory
 
     from ..sora_core.media.convert import image_to_video
@@ -86,5 +107,14 @@ def memory_video(image: Any, fps: float) -> BytesIO:
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "video.mp4"
-        write_video(path, (image_to_video(frame[None]) for frame in image), fps)
+        write_video(path, (image_to_video(frame[None]) for frame in image), fps, sound=sound_of(audio))
         return BytesIO(path.read_bytes())
+
+
+def sound_of(audio: dict[str, Any] | None) -> Any:
+    """The core's `Sound` of ComfyUI's AUDIO {"waveform" [B,C,S], "sample_rate"}, or None where nothing is heard."""
+    from ..sora_core.media.sound import Sound
+
+    if audio is None or not audio["waveform"].numel():
+        return None
+    return Sound(waveform=audio["waveform"][0], rate=int(audio["sample_rate"]))

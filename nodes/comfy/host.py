@@ -88,16 +88,14 @@ def owned_video(path: Path) -> Any:
 def stream_source(video: Any) -> str | BytesIO:
     """The file of a VIDEO that is a whole file; of any other, one that holds just what it stands for.
 
-    Frames without sound are written by our own writer, all else by ComfyUI's, into a file: it cannot write sound into
-    memory before 0.16.
+    Frames of eight bits are written by our own writer, all else by ComfyUI's, into a file.
     """
     if isinstance(video, VideoFromFile) and video_window(video) == (0.0, 0.0):
         return video.get_stream_source()
     depth = video.get_bit_depth() if hasattr(video, "get_bit_depth") else 8
     if isinstance(video, VideoFromComponents) and depth == 8:
         parts = video.get_components()
-        if parts.audio is None:
-            return memory_video(parts.images, float(parts.frame_rate))
+        return memory_video(parts.images, float(parts.frame_rate), parts.audio)
     path = temp_path(".mp4")
     video.save_to(str(path), format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264)
     return str(path)

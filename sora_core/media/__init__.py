@@ -13,6 +13,7 @@ from .images import read_image, write_image, write_webp
 from .metadata import read_metadata
 from .read import MediaInfo, Video, iter_frames, probe, read_video
 from .sheet import contact_sheet
+from .sound import Sound, read_sound
 from .source import FileSource, FrameSource, TensorSource, as_image, chunks
 from .write import VideoWriter, check_output, estimated_bytes, write_video
 
@@ -20,6 +21,7 @@ __all__ = [
     "FileSource",
     "FrameSource",
     "MediaInfo",
+    "Sound",
     "TensorSource",
     "Video",
     "VideoWriter",
@@ -35,6 +37,7 @@ __all__ = [
     "probe",
     "read_image",
     "read_metadata",
+    "read_sound",
     "read_video",
     "video_to_frames",
     "video_to_image",

@@ -27,6 +27,7 @@ from ..grid import VideoSize
 from .colour import BT709, LIMITED, FromRgb
 from .convert import as_frames
 from .metadata import CROP_KEY, PICTURES
+from .sound import Sound, SoundTrack
 
 __all__ = ["VideoWriter", "check_output", "estimated_bytes", "rate_of", "write_video"]
 
@@ -71,6 +72,8 @@ class VideoWriter:
     The file appears under its name when the block ends and not at all when it raises. crf is x264's quality (18 looks
     like the original, larger is smaller). Raises ResourceError where the place cannot be written, MediaError for
     chunks of another size.
+
+    sound: begins with the first frame, is heard as AAC, and is cut off where the frames end
     """
 
     def __init__(
@@ -83,13 +86,14 @@ class VideoWriter:
         crf: int = 18,
         metadata: dict[str, str] | None = None,
         lossless: bool = False,
+        sound: Sound | None = None,
     ) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() != ".mp4":
             raise MediaError(f"a video is saved as .mp4, so {path} needs that ending.")
         size = VideoSize(frames=1, height=height, width=width, fps=fps)
         self.height, self.width, self.fps = size.height, size.width, size.fps
-        self.crf, self.lossless = crf, lossless
+        self.crf, self.lossless, self.sound = crf, lossless, sound
         even = 1 if lossless else 2
         self.pad = (-height % even, -width % even)
         self.tags = dict(metadata or {})
@@ -105,6 +109,7 @@ class VideoWriter:
             stack.callback(self.close_quietly)
             self.container.metadata.update(self.tags)
             self.stream = self.add_stream(self.container)
+            self.track = SoundTrack(self.container, self.sound) if self.sound else None
             self.stack = stack.pop_all()
         return self
 
@@ -136,6 +141,8 @@ class VideoWriter:
             frame.pts, frame.time_base = self.frames, 1 / rate_of(self.fps)
             self.encode(frame)
             self.frames += 1
+            if self.track:
+                self.track.until(self.frames / rate_of(self.fps))
 
     def encode(self, frame: av.VideoFrame | None) -> None:
         """One frame to the encoder, or None for what it still holds."""
@@ -160,6 +167,8 @@ class VideoWriter:
                 raise MediaError(f"{self.path} was given no frames.")
             self.encode(None)
             try:
+                if self.track:
+                    self.track.end()
                 self.container.close()
             except av.FFmpegError as failed:
                 raise self.failure(failed) from failed
@@ -172,15 +181,20 @@ def write_video(
     *,
     metadata: dict[str, str] | None = None,
     lossless: bool = False,
+    sound: Sound | None = None,
 ) -> int:
     """Write one tensor, or an iterable of chunks, as an mp4; its size is that of the first chunk. Returns the frames
-    written."""
+    written.
+
+    sound: begins with the first frame; what is longer than the frames is cut off
+    """
     parts = iter([chunks] if isinstance(chunks, Tensor) else chunks)
     first = next(parts, None)
     if first is None:
         raise MediaError(f"{path} was given no frames.")
     first = as_frames(first)
-    with VideoWriter(path, first.shape[1], first.shape[2], fps, metadata=metadata, lossless=lossless) as writer:
+    height, width = first.shape[1:3]
+    with VideoWriter(path, height, width, fps, metadata=metadata, lossless=lossless, sound=sound) as writer:
         writer.write(first)
         for chunk in parts:
             writer.write(chunk)

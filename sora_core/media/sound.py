@@ -1,0 +1,117 @@
+"""Sound of video files, in and out: a waveform on the time of the first frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from torch import Tensor
+
+from ..errors import MediaError
+from ..memory import check_memory_for
+from .decode import opened
+
+__all__ = ["Sound", "SoundTrack", "read_sound"]
+
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
+"""what AAC can hold, by channels"""
+AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
+USUAL_RATE = 48000
+"""samples a second that any other rate is turned into"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """A waveform [C,S] float32 in -1..1, S samples at `rate` a second."""
+
+    waveform: Tensor
+    rate: int
+
+    def __post_init__(self) -> None:
+        if self.waveform.ndim != 2 or not len(self.waveform) or not 0 < self.rate <= 768_000:
+            raise MediaError(f"sound is a waveform [C,S] at a rate, not {list(self.waveform.shape)} at {self.rate}.")
+
+
+def read_sound(path: str | Path) -> Sound | None:
+    """The first sound stream of a video file, begun at its first frame; None where there is none.
+
+    Raises MediaError for sound that cannot be decoded, ResourceError where it does not fit into memory.
+    """
+    with opened(path) as (container, video):
+        if not container.streams.audio:
+            return None
+        stream = container.streams.audio[0]
+        if stream.codec_context is None or not stream.codec_context.rate or not stream.codec_context.channels:
+            raise MediaError(f"{path} has sound of a kind that cannot be decoded here.")
+        rate, channels = stream.codec_context.rate, stream.codec_context.channels
+        seconds = (container.duration or 0) / av.time_base
+        check_memory_for(round(8 * seconds * rate * channels), f"the sound of {path}", "cut the file")
+        parts, begin = samples(container, stream)
+        if not parts:
+            raise MediaError(f"{path} has sound that cannot be decoded.")
+        wave = np.concatenate(parts, 1)
+        late = begin - float((video.start_time or 0) * (video.time_base or 0))
+        return Sound(waveform=torch.from_numpy(shifted(wave, round(late * rate))), rate=rate)
+
+
+def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.ndarray], float]:
+    """Decoded parts [C,S], all of the form of the first, and the second at which they begin; what is broken between
+    them is left out."""
+    context = stream.codec_context
+    resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.rate)
+    parts, begin = [], 0.0
+    try:
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                continue
+            for frame in frames:
+                if not parts and frame.pts is not None and frame.time_base:
+                    begin = float(frame.pts * frame.time_base)
+                frame.pts = None
+                parts += [part.to_ndarray() for part in resampler.resample(frame)]
+    except av.FFmpegError:
+        pass  # a file that breaks off: what came before is kept
+    parts += [part.to_ndarray() for part in resampler.resample(None)]
+    return parts, begin
+
+
+def shifted(wave: np.ndarray, late: int) -> np.ndarray:
+    """[C,S] with `late` samples of silence before it, or without its first ones where it begins early."""
+    if abs(late) > 60 * USUAL_RATE:
+        return wave  # stamps of two clocks
+    return np.pad(wave, ((0, 0), (late, 0))) if late > 0 else np.ascontiguousarray(wave[:, -late:])
+
+
+class SoundTrack:
+    """The sound of a file that is being written: AAC, handed over as the frames come, cut where they end."""
+
+    def __init__(self, container: OutputContainer, sound: Sound) -> None:
+        wave = torch.nan_to_num(sound.waveform.detach().float().cpu()).clamp(-1, 1)
+        if len(wave) not in LAYOUTS:
+            wave = wave.mean(0, keepdim=True)
+        self.wave, self.rate = wave.contiguous().numpy(), sound.rate
+        self.layout = LAYOUTS[len(wave)]
+        self.stream = container.add_stream("aac", rate=self.rate if self.rate in AAC_RATES else USUAL_RATE)
+        self.stream.codec_context.layout = self.layout
+        self.container, self.given = container, 0
+
+    def until(self, seconds: Fraction | float) -> None:
+        """Hand over what is heard before that second of the clip."""
+        end = min(self.wave.shape[1], round(seconds * self.rate))
+        if end <= self.given:
+            return
+        frame = av.AudioFrame.from_ndarray(self.wave[:, self.given : end].copy(), format="fltp", layout=self.layout)
+        frame.rate, frame.pts, frame.time_base = self.rate, self.given, Fraction(1, self.rate)
+        self.container.mux(self.stream.encode(frame))
+        self.given = end
+
+    def end(self) -> None:
+        self.container.mux(self.stream.encode(None))

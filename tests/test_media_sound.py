@@ -1,0 +1,122 @@
+"""Sound is kept where frames are kept, or a note says why not."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import media_toys as toys
+import numpy as np
+import pytest
+import torch
+from sora_nodes import cli
+from sora_nodes.runtime.video import VideoFromFile
+from sora_nodes.sora_core import media
+from sora_nodes.sora_core.errors import MediaError
+from torch import Tensor
+
+
+def tone(seconds: float, rate: int = 44100, channels: int = 2, *, hertz: float = 440.0) -> Tensor:
+    """[C,S], each channel an octave above the last."""
+    time = torch.arange(round(seconds * rate)) / rate
+    return torch.stack([0.5 * torch.sin(2 * torch.pi * hertz * 2**c * time) for c in range(channels)])
+
+
+def loudest(wave: Tensor, rate: int) -> float:
+    """The frequency of a channel [S] that is heard most."""
+    return float(torch.fft.rfft(wave).abs().argmax()) * rate / len(wave)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    frames = torch.from_numpy(np.stack([toys.numbered(i) for i in range(24)]))
+    sound = media.Sound(waveform=tone(1), rate=44100)
+    media.write_video(tmp_path / "input" / "clip.mp4", frames, 24, sound=sound)
+    return tmp_path / "input" / "clip.mp4"
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "input").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+def test_what_is_written_is_heard(clip: Path) -> None:
+    sound = media.read_sound(clip)
+    assert sound is not None and sound.rate == 44100 and abs(sound.waveform.shape[1] - 44100) < 2048
+    assert [round(loudest(c, 44100), -1) for c in sound.waveform] == [440, 880]
+    reference, start = tone(1)[0, 4096:40000], sound.waveform[0, 4096:40000]
+    assert (reference - start).abs().mean() < 0.02  # in step with the frames, to the sample
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (22050, 2), (48000, 6), (12345, 1), (192000, 2), (44100, 7)])
+def test_any_rate_and_channels_are_kept_as_aac_can_hold_them(tmp_path: Path, rate: int, channels: int) -> None:
+    sound = media.Sound(waveform=tone(0.6, rate, channels, hertz=150), rate=rate)
+    media.write_video(tmp_path / "x.mp4", torch.zeros(6, 16, 16, 3, dtype=torch.uint8), 10, sound=sound)
+    back = media.read_sound(tmp_path / "x.mp4")
+    assert back is not None and back.waveform.shape[0] == (channels if channels != 7 else 1)
+    assert back.waveform.shape[1] / back.rate == pytest.approx(0.6, abs=0.1)
+    if channels < 6:
+        assert loudest(back.waveform[0], back.rate) == pytest.approx(150, abs=5)
+
+
+@pytest.mark.parametrize(("seconds", "heard"), [(0.2, 0.2), (5.0, 1.0)])
+def test_sound_ends_with_the_frames_at_the_latest(tmp_path: Path, seconds: float, heard: float) -> None:
+    sound = media.Sound(waveform=tone(seconds), rate=44100)
+    media.write_video(tmp_path / "x.mp4", torch.zeros(24, 16, 16, 3, dtype=torch.uint8), 24, sound=sound)
+    back = media.read_sound(tmp_path / "x.mp4")
+    assert back is not None and back.waveform.shape[1] / back.rate == pytest.approx(heard, abs=0.1)
+
+
+def test_sound_that_begins_later_is_on_the_time_of_the_frames(tmp_path: Path) -> None:
+    path = tmp_path / "x.mkv"
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("libx264", rate=25), container.add_stream("pcm_s16le", rate=8000)
+        video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
+        audio.codec_context.layout = "mono"
+        for i in range(25):
+            frame = av.VideoFrame.from_ndarray(toys.numbered(i), "rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        beep = av.AudioFrame.from_ndarray(np.full((1, 2000), 9000, np.int16), format="s16", layout="mono")
+        beep.rate, beep.pts, beep.time_base = 8000, 4000, Fraction(1, 8000)
+        container.mux(audio.encode(beep))
+        container.mux(audio.encode(None))
+    sound = media.read_sound(path)
+    assert sound is not None
+    begin = int((sound.waveform[0].abs() > 0.1).nonzero()[0])
+    assert begin / sound.rate == pytest.approx(0.5, abs=0.01)
+
+
+def test_no_sound_is_none_and_nonsense_is_named(tmp_path: Path) -> None:
+    toys.film(tmp_path / "x.mp4", [toys.numbered(1)] * 2)
+    assert media.read_sound(tmp_path / "x.mp4") is None
+    with pytest.raises(MediaError, match="sound is a waveform"):
+        media.Sound(waveform=torch.zeros(5), rate=44100)
+    wave = torch.full((1, 4410), float("nan"))
+    media.write_video(tmp_path / "y.mp4", torch.zeros(2, 16, 16, 3, dtype=torch.uint8), 20,
+                      sound=media.Sound(waveform=wave, rate=44100))  # fmt: skip
+    assert media.read_sound(tmp_path / "y.mp4") is not None
+
+
+def test_components_have_the_sound(clip: Path) -> None:
+    parts = VideoFromFile(str(clip)).get_components()
+    assert parts.audio is not None and parts.audio["waveform"].shape[:2] == (1, 2)
+    assert parts.images.shape == (24, 48, 64, 3) and parts.notes == ()
+
+
+def test_create_video_and_save_video_keep_it(clip: Path, tmp_path: Path) -> None:
+    """Load, take apart, put together, save: as a person re-encodes a clip without a host."""
+    saved = {"filename_prefix": "re", "format": "auto", "codec": "auto"}
+    graph = {
+        "1": {"class_type": "LoadVideo", "inputs": {"file": clip.name}},
+        "2": {"class_type": "GetVideoComponents", "inputs": {"video": ["1", 0]}},
+        "3": {"class_type": "CreateVideo", "inputs": {"images": ["2", 0], "audio": ["2", 1], "fps": ["2", 2]}},
+        "4": {"class_type": "SaveVideo", "inputs": {"video": ["3", 0], **saved}},
+    }
+    (tmp_path / "w.json").write_text(json.dumps(graph))
+    assert cli.main(["run", "w.json"]) == 0
+    sound = media.read_sound(tmp_path / "output" / "re_00001_.mp4")
+    assert sound is not None and round(loudest(sound.waveform[0], sound.rate), -1) == 440
+    assert toys.numbers(media.read_video(tmp_path / "output" / "re_00001_.mp4").frames) == list(range(24))
