@@ -65,7 +65,8 @@ def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.nda
     them is left out."""
     context = stream.codec_context
     resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.rate)
-    parts, begin = [], 0.0
+    parts: list[np.ndarray] = []
+    begin = 0.0
     try:
         for packet in container.demux(stream):
             try:
