@@ -41,11 +41,14 @@ def video_to_image(video_BCFHW: Tensor) -> Tensor:
 
 
 def as_frames(pixels: Tensor) -> Tensor:
-    """uint8 [F,H,W,3] as it is, or a float video [B,3,F,H,W] in -1..1 as frames."""
+    """uint8 [F,H,W,3] of any of the three layouts. Raises MediaError for anything else."""
     if pixels.dtype == torch.uint8 and pixels.ndim == 4 and pixels.shape[-1] == 3:
         return pixels.cpu().contiguous()
     if pixels.is_floating_point() and pixels.ndim == 5 and pixels.shape[1] == 3:
         return video_to_frames(pixels)
+    if pixels.is_floating_point() and pixels.ndim == 4 and pixels.shape[-1] == 3:
+        return video_to_frames(image_to_video(pixels))
     raise MediaError(
-        f"pixels are uint8 [F,H,W,3] or float [B,3,F,H,W] in -1..1, not {pixels.dtype} {list(pixels.shape)}."
+        "pixels are uint8 [F,H,W,3], float [F,H,W,3] in 0..1 or float [B,3,F,H,W] in -1..1, not"
+        f" {pixels.dtype} {list(pixels.shape)}."
     )

@@ -53,7 +53,7 @@ def warn_of_unknown_words(model: SoraModel, prompt: str, warn: Callable[[str], N
 def generate(
     prompt: str,
     *,
-    out: Path,
+    out: str | Path,
     negative: str = DEFAULTS.negative,
     seconds: float = DEFAULTS.seconds,
     size: tuple[int, int] = DEFAULTS.size,
@@ -70,7 +70,7 @@ def generate(
 
     settings: None takes the model's own. The bundled weights are loaded to `device` where no `model` is given.
     """
-    taken: dict[str, float] = {}
+    out, taken = Path(out), dict[str, float]()
     began = time.perf_counter()
 
     def lap(name: str) -> None:
