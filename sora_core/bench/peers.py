@@ -32,17 +32,17 @@ def diffusers(package: str = "diffusers") -> Any:
         ) from error
 
 
-def filled(module: nn.Module, dtype: torch.dtype, *, seed: int = 0) -> nn.Module:
+def filled(module: nn.Module, dtype: torch.dtype, *, seed: int = 0, device: torch.device | str = "cpu") -> nn.Module:
     """A module of the meta device with random numbers of a trained network's size: norms near 1, layers that keep
     variance."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     values = {name: random(name, value.shape, generator).to(dtype) for name, value in module.state_dict().items()}
     module.load_state_dict(values, assign=True)
     return module.requires_grad_(False).eval()
 
 
 def random(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
-    values = torch.randn(shape, generator=generator)
+    values = torch.randn(shape, generator=generator, device=generator.device)
     if name.endswith("gamma") or ("norm" in name and name.endswith("weight")):
         return 1 + 0.1 * values
     if name.endswith("bias") or name.endswith("modulation"):
@@ -116,16 +116,16 @@ def taken_over_text(peer: nn.Module, ours: UMT5) -> nn.Module:
     return taken_over(peer, ours)
 
 
-def transformer(config: DiTConfig, dtype: torch.dtype) -> DiT:
+def transformer(config: DiTConfig, dtype: torch.dtype, device: torch.device | str = "cpu") -> DiT:
     with torch.device("meta"):
         module = DiT(config)
-    return filled(module, dtype)  # type: ignore[return-value]
+    return filled(module, dtype, device=device)  # type: ignore[return-value]
 
 
-def codec(config: Wan21Config, dtype: torch.dtype) -> Wan21Codec:
+def codec(config: Wan21Config, dtype: torch.dtype, device: torch.device | str = "cpu") -> Wan21Codec:
     with torch.device("meta"):
         module = (Wan22Codec if isinstance(config, Wan22Config) else Wan21Codec)(config)
-    return filled(module, dtype)  # type: ignore[return-value]
+    return filled(module, dtype, device=device)  # type: ignore[return-value]
 
 
 def text_encoder(config: UMT5Config, dtype: torch.dtype) -> UMT5:

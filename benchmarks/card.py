@@ -1,0 +1,96 @@
+"""All that is claimed of a graphics card, in one run: `python benchmarks/card.py --seconds 160`.
+
+The most valuable rows come first, each section stands for itself (an error is one line and the next begins), rows are
+printed as they are measured, and `--json FILE` (or the folder in $OUT) has them too. Works on a bare machine: the
+packages it lacks may lie as wheels in the folder `--wheels`. `--device cpu --small` tries every line in a minute.
+
+Figures are medians of paired runs. `floor`: the bare products and attentions of the same shapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+from card_sheet import Sheet
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def set_up(wheels: Path) -> None:
+    """Make `sora_nodes` importable, and what the wheels hold."""
+    made = Path(tempfile.mkdtemp())
+    sys.path.insert(0, str(made))
+    if not importlib.util.find_spec("sora_nodes"):
+        (made / "sora_nodes").symlink_to(ROOT)
+    found = [str(w) for w in sorted(wheels.glob("*.whl")) if not importlib.util.find_spec(w.name.split("-")[0])]
+    if found:
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-compile"]
+        subprocess.run([*pip, "--target", str(made), *found], check=False)  # noqa: S603
+        importlib.invalidate_caches()
+    if not importlib.util.find_spec("av"):  # nothing here reads or writes a video file
+        for name in ("av", "av.container", "av.video", "av.video.stream"):
+            sys.modules[name] = Absent(name)
+
+
+class Absent(ModuleType):
+    """A package that is not here: anything may be imported from it, and nothing used."""
+
+    __path__: ClassVar[list[str]] = []
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=160, help="no section begins after so many seconds")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:1 or cpu")
+    parser.add_argument("--small", action="store_true", help="tiny sizes: does every line run?")
+    parser.add_argument(
+        "--wheels", type=Path, default=ROOT / ".wheels", help="a folder of packages that may be missing"
+    )
+    parser.add_argument("--only", default="", help="sections whose name contains this")
+    parser.add_argument("--json", type=Path, help="where the rows go; without it card.json in the folder $OUT")
+    args = parser.parse_args()
+    set_up(args.wheels)
+    out = os.environ.get("OUT")
+    import torch
+
+    sheet = Sheet(
+        args.seconds, torch.device(args.device), args.small, args.json or (Path(out) / "card.json" if out else None)
+    )
+    torch.manual_seed(0)
+    import card_sections
+
+    for section in card_sections.SECTIONS:
+        if args.only not in section.__name__:
+            continue
+        if sheet.left() < 5:
+            sheet.row(f"{section.__name__} not begun", sheet.left(), "s left")
+            continue
+        try:
+            with torch.inference_mode():
+                section(sheet)
+        except Exception as error:
+            sheet.row(f"{section.__name__} failed", f"{type(error).__name__}: {str(error)[:300]}".replace("\n", " "))
+        sheet.save()
+        gc.collect()
+        if sheet.device.type == "cuda":
+            torch.cuda.empty_cache()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
