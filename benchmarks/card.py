@@ -19,7 +19,6 @@ import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
 
 from card_sheet import Sheet
 
@@ -45,7 +44,9 @@ def set_up(wheels: Path) -> None:
 class Absent(ModuleType):
     """A package that is not here: anything may be imported from it, and nothing used."""
 
-    __path__: ClassVar[list[str]] = []
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__ = []
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):

@@ -198,7 +198,7 @@ def codec(sheet: Sheet) -> None:
             memory = {key: peak(sheet, runs[key]) for key in ("ours", "peer") if key in times}
             sheet.row(f"{name}, memory over the weights", memory.get("ours", 0.0), "MB", **memory)
             if peer is not None and what == "decode":
-                ours_raw = peer.decode(ours._denormalise(latent).to(dtype), return_dict=False)[0]
+                ours_raw = getattr(peer, what)(ours._denormalise(latent).to(dtype), return_dict=False)[0]
                 sheet.row(
                     f"{name}, difference from the peer", error(ours.decode(latent).clamp(-1, 1), ours_raw), "relative"
                 )
@@ -241,7 +241,8 @@ def eight_bit(sheet: Sheet) -> None:
     config, ours, _ = transformers(sheet)
     with torch.device("meta"):
         small = DiT(config, ops=EightBitOps)
-    state, values = ours.state_dict(), {}
+    state = ours.state_dict()
+    values: dict[str, Any] = {}
     for name, layer in small.named_modules():
         if isinstance(layer, Linear):
             weight = state[f"{name}.weight"]

@@ -67,7 +67,8 @@ def paired(
     sheet: Sheet, runs: dict[str, Run], *, rounds: int = 7, warm: int = 4, limit: float = 12
 ) -> dict[str, float]:
     """Median milliseconds of each run, in turns; one that fails is named and left out. `limit`: seconds for all."""
-    began, times = time.monotonic(), {}
+    began = time.monotonic()
+    times: dict[str, list[float]] = {}
     for name, run in runs.items():
         try:
             for _ in range(warm):
