@@ -102,7 +102,7 @@ class Bodies(NamedTuple):
         """Middle [F,3], radius and colour of everything that glows on the ground."""
         out: list[tuple[Tensor, float, RGB]] = [(s.center, s.radius, s.colour) for s in self.solids]
         if self.sprites is not None:
-            sizes = (self.sprites.height.mean(1) / 2).tolist()
+            sizes = self.sprites.sizes.tolist()
             colours = [(r, g, b) for r, g, b in self.sprites.colours.tolist()]
             out += zip(self.sprites.middle, sizes, colours, strict=True)
         return out

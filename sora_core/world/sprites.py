@@ -35,7 +35,8 @@ class Sprites:
 
     foot [N,F,3]; width (negative: mirrored), height, angle (counterclockwise, radians), pivot (height of the point it
     turns around), bite (0..1) [N,F]; right, up [F,3]: the axes of the pictures; base [N,F,L]: the first texel of the
-    frame in each size; sides [N,L,2]: width and height of the sizes; things: their index in the scene; colours [N,3].
+    frame in each size; sides [N,L,2]: width and height of the sizes; things: their index in the scene; colours [N,3]; sizes [N]: half of
+    the height at rest.
     """
 
     foot: Tensor
@@ -51,6 +52,7 @@ class Sprites:
     texels: Tensor
     things: tuple[int, ...]
     colours: Tensor
+    sizes: Tensor
     biting: bool
 
     def __len__(self) -> int:
@@ -60,6 +62,19 @@ class Sprites:
     def middle(self) -> Tensor:
         """[N,F,3]"""
         return self.foot + self.up * (self.height / 2)[..., None]
+
+    @property
+    def normal(self) -> Tensor:
+        """[F,3], toward the viewer."""
+        return torch.linalg.cross(self.right, self.up)
+
+    def covers(self, n: Tensor, frame: Tensor, camera: Camera, eye: Vec, d: Vec, pixel: float) -> Tensor:
+        """bool [M]: whether a picture lies within a pixel and a half of a ray, `d` and `eye` [M,1]."""
+        t, a, b = meet(self, n, frame, eye, d)
+        u, v = self.local(n, frame, a, b)
+        edge = t * (camera.zoom[frame, None] * (1.5 * pixel))
+        wide, tall = edge / self.width[n, frame, None].abs(), edge / self.height[n, frame, None]
+        return ((t > 0) & ((u - 0.5).abs() < 0.5 + wide) & ((v - 0.5).abs() < 0.5 + tall)).squeeze(1)
 
     @property
     def radius(self) -> Tensor:
@@ -153,18 +168,25 @@ def sprites_of(scene: Scene, times: Tensor, camera: Camera, cutouts: Cutouts | N
         bite=torch.stack([torch.zeros(len(times)) if b is None else b for b in bites]).to(device),
         right=camera.right, up=up, base=offsets[:, None] + shown[..., None] * sides.prod(-1)[:, None], sides=sides,
         texels=cutouts.texels, things=which, colours=torch.tensor([sheet.colour for sheet in sheets], device=device),
-        biting=any(b is not None for b in bites),
+        sizes=radius, biting=any(b is not None for b in bites),
     )  # fmt: skip
 
 
 def near_sprites(sprites: Sprites, camera: Camera, d: Vec, pixel: float) -> Tensor:
     """Where a cut-out may be [F,h,W]."""
     near = torch.zeros_like(d.x, dtype=torch.bool)
+    size = near[0].numel()
     for n in range(len(sprites)):
         p = Vec(*(a.view(-1, 1, 1) for a in (sprites.middle[n] - camera.eye).unbind(-1)))
         b = p.dot(d)
         limit = sprites.radius[n].view(-1, 1, 1) + b * (camera.zoom.view(-1, 1, 1) * pixel)
-        near = near | ((p.dot(p) - b * b < limit * limit) & (b > 0))
+        index = ((p.dot(p) - b * b < limit * limit) & (b > 0)).flatten().nonzero().squeeze(1)
+        if len(index) == 0:
+            continue
+        frame = index // size
+        ray = Vec(*(a.flatten()[index, None] for a in d))
+        eye = Vec(*(camera.eye[frame, i, None] for i in range(3)))
+        near.view(-1)[index] |= sprites.covers(torch.full_like(index, n), frame, camera, eye, ray, pixel)
     return near
 
 
@@ -212,19 +234,14 @@ def sprites_over(
     away = ((sprites.middle - camera.eye) * camera.forward).sum(-1)
     order = away.argsort(0, descending=True)
     eye, d = rays
-    normal = torch.linalg.cross(sprites.right, sprites.up)
-    middle, radius = sprites.middle, sprites.radius
     for slot in range(len(sprites)):
         n = order[slot][frame]
-        p = Vec(*(middle[n, frame, i, None] - e for i, e in enumerate(eye)))
-        b = p.dot(Vec(*(a[:, :1] for a in d)))
-        limit = radius[n, frame, None] + b * (1.5 * pixel)
-        rows = ((p.dot(p) - b * b < limit * limit) & (b > 0)).squeeze(1).nonzero().squeeze(1)
+        rows = sprites.covers(n, frame, camera, eye, Vec(*(a[:, :1] for a in d)), pixel).nonzero().squeeze(1)
         if len(rows) == 0:
             continue
         own, at = n[rows], frame[rows]
         ray, source = Vec(*(a[rows] for a in d)), Vec(*(a[rows] for a in eye))
-        t, a, above = meet(sprites, normal, own, at, source, ray)
+        t, a, above = meet(sprites, own, at, source, ray)
         u, v = sprites.local(own, at, a, above)
         texels = sprites.sides[own, 0, 1] / sprites.height[own, at] * t[:, 0] * (camera.zoom[at] * pixel * 0.6)
         level = sprites.level(own, texels)
@@ -235,10 +252,10 @@ def sprites_over(
         colour[:, rows] = drawn + colour[:, rows] * (1 - rgba[3])
 
 
-def meet(sprites: Sprites, normal: Tensor, n: Tensor, frame: Tensor, eye: Vec, d: Vec) -> tuple[Tensor, Tensor, Tensor]:
+def meet(sprites: Sprites, n: Tensor, frame: Tensor, eye: Vec, d: Vec) -> tuple[Tensor, Tensor, Tensor]:
     """Distance [M,S] along rays to the pictures' planes, and how far right of and above the foot they meet them."""
     foot, across, up = sprites.foot[n, frame], sprites.right[frame], sprites.up[frame]
-    plane = normal[frame]
+    plane = sprites.normal[frame]
 
     def dot(v: Vec, axis: Tensor) -> Tensor:
         return v.x * axis[:, :1] + v.y * axis[:, 1:2] + v.z * axis[:, 2:]

@@ -35,7 +35,8 @@ class Truth:
 
 
 def truth(scene: Scene, shape: ClipShape, cutouts: Cutouts | None = None) -> Truth:
-    """The truth about a clip; `cutouts` are needed by scenes with living or made things."""
+    """The truth about a clip, on the CPU; `cutouts` are needed by scenes with living or made things and say where it is
+    worked out."""
     times = frame_times(shape)
     centers, depth = camera_at(scene, times).project(poses(scene, times).centers, shape.width / shape.height)
     step = max(1, PART // (shape.height * shape.width))
@@ -43,26 +44,26 @@ def truth(scene: Scene, shape: ClipShape, cutouts: Cutouts | None = None) -> Tru
     return Truth(
         centers=centers.float(),
         depth=depth.float(),
-        ids=torch.cat([ids for ids, _ in frames]),
-        visible=torch.cat([v for _, v in frames]),
+        ids=torch.cat([ids for ids, _ in frames]).cpu(),
+        visible=torch.cat([v for _, v in frames]).cpu(),
     )
 
 
 @torch.no_grad()
 def _frames(scene: Scene, times: Tensor, shape: ClipShape, cutouts: Cutouts | None) -> tuple[Tensor, Tensor]:
     """ids [F,H,W] and visible [F,N] of some frames; one ray through each pixel's middle."""
-    device = torch.device("cpu")
-    camera = Camera(*(part.float() for part in camera_at(scene, times)))
+    device = torch.device("cpu") if cutouts is None else cutouts.texels.device
+    camera = Camera(*(part.float().to(device) for part in camera_at(scene, times)))
     x, y = pixel_grid(shape.height, shape.width, device)
     d = rays(camera, x.view(1, 1, -1), y.view(1, -1, 1), (-1, 1, 1))
     d = Vec(*(a.expand(-1, shape.height, shape.width).flatten(1) for a in d))
     near = torch.where(d.y < -1e-3, -camera.eye[:, 1:2] / d.y.clamp(max=-1e-3), FAR)
     ids = torch.where(d.y < -1e-3, GROUND, SKY).to(torch.int16)
     bodies = [(solid.index, _distance(solid, camera, d)) for solid in solids_of(scene, times, device)]
-    sprites = sprites_of(scene, times, camera, None if cutouts is None else cutouts.to(device))
+    sprites = sprites_of(scene, times, camera, cutouts)
     if sprites is not None:
         bodies += [(thing, _sprite_distance(sprites, n, camera, d)) for n, thing in enumerate(sprites.things)]
-    alone = torch.ones(len(times), len(scene.things))
+    alone = torch.ones(len(times), len(scene.things), device=device)
     for index, t in bodies:
         own = FIRST + index if index >= 0 else WALL
         ids = torch.where(t < near, own, ids).to(torch.int16)
@@ -83,10 +84,10 @@ def _distance(solid: Solid, camera: Camera, d: Vec) -> Tensor:
 
 def _sprite_distance(sprites: Sprites, n: int, camera: Camera, d: Vec) -> Tensor:
     """Distance [F,P] to a cut-out where it is more than half opaque."""
-    frame = torch.arange(len(d.x))
+    frame = torch.arange(len(d.x), device=d.x.device)
     which = torch.full_like(frame, n)
     eye = Vec(*(camera.eye[:, i : i + 1] for i in range(3)))
-    t, a, b = meet(sprites, torch.linalg.cross(sprites.right, sprites.up), which, frame, eye, d)
+    t, a, b = meet(sprites, which, frame, eye, d)
     u, v = sprites.local(which, frame, a, b)
     alpha = sprites.look(which, frame, u, v, torch.ones_like(frame))[..., 3]
     return torch.where((alpha > 0.5) & (t > 1e-3), t, FAR)
