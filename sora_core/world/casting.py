@@ -7,7 +7,7 @@ from dataclasses import replace
 from .motion import GAITS
 from .nouns import ALIVE, GROUP_MOTIONS, NOUNS, Noun
 from .scene import Setting, Thing
-from .words import FIRST_GROUNDS, FIRST_LIGHTS, GROUND_PHRASES, LIGHT_PHRASES
+from .words import FIRST_GROUNDS, FIRST_LIGHTS, GROUND_PHRASES
 
 SHARE = 0.62
 """How often a thing is a noun where nouns are given."""
@@ -17,7 +17,9 @@ TALLEST = 2.5
 """World units; nothing is larger."""
 TOLD: dict[str, float] = {"near": 0.22, "behind": 0.20, "front": 0.20, "chase": 0.17, "follow": 0.13, "above": 0.08}
 """Relations of two things of which one is a noun, and how often each is drawn."""
-SINGLES = frozenset(motion for motions in GROUP_MOTIONS.values() for motion in motions)
+LIGHT_SHARES: dict[str, float] = {
+    "noon": 0.25, "sunset": 0.17, "night": 0.15, "fog": 0.10, "underwater": 0.13, "storm": 0.10, "space": 0.10,
+}  # fmt: skip
 
 
 class Draw(random.Random):
@@ -94,8 +96,10 @@ def setting_for(rng: Draw, style: str, thing: Thing | None) -> Setting:
         return Setting(ground=rng.choice(grounds_of((), light)), light=light, style=style)
     noun = NOUNS.get(thing.shape) if thing is not None else None
     usual = noun is not None and rng.random() < 0.5
-    lights = noun.lights if noun is not None and usual and noun.lights else tuple(LIGHT_PHRASES)
-    light = rng.choice(lights)
+    if noun is not None and usual and noun.lights:
+        light = rng.choice(noun.lights)
+    else:
+        light = rng.choices(list(LIGHT_SHARES), list(LIGHT_SHARES.values()))[0]
     fitting = grounds_of(rng.nouns, light)
     homes = [g for g in (noun.grounds if noun is not None and usual else ()) if g in fitting]
     return Setting(ground=rng.choice(homes or fitting), light=light, style=style)

@@ -35,10 +35,10 @@ class Noun:
 
 GROUP_MOTIONS: dict[str, tuple[str, ...]] = {
     "animal": ("left", "right", "left", "right", "closer", "away", "bounce", "still"),
-    "flyer": ("left", "right", "left", "right", "closer", "away", "still", "rise"),
+    "flyer": ("left", "right", "left", "right", "closer", "away", "still", "rise", "rise"),
     "swimmer": ("left", "right", "left", "right", "closer", "away", "still", "rise"),
     "vehicle": ("left", "right", "left", "right", "still"),
-    "aircraft": ("left", "right", "left", "right", "away", "closer", "rise"),
+    "aircraft": ("left", "right", "left", "right", "away", "closer", "rise", "rise", "rise"),
     "boat": ("left", "right", "left", "right", "still"),
     "place": ("still",),
     "person": ("left", "right", "left", "right", "closer", "away", "bounce", "still"),

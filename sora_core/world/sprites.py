@@ -35,8 +35,8 @@ class Sprites:
 
     foot [N,F,3]; width (negative: mirrored), height, angle (counterclockwise, radians), pivot (height of the point it
     turns around), bite (0..1) [N,F]; right, up [F,3]: the axes of the pictures; base [N,F,L]: the first texel of the
-    frame in each size; sides [N,L,2]: width and height of the sizes; things: their index in the scene; colours [N,3]; sizes [N]: half of
-    the height at rest.
+    frame in each size; sides [N,L,2]: width and height of the sizes; things: their index in the scene; colours [N,3];
+    sizes [N]: half of the height at rest.
     """
 
     foot: Tensor
