@@ -367,17 +367,11 @@ def encode_image(vae: Any, pixels: Tensor) -> dict[str, Any]:
 
 
 def load_image(path: Path) -> tuple[Tensor, Tensor]:
-    """IMAGE and MASK (1 = transparent) of a picture."""
-    import numpy as np
-    import torch
-    from PIL import Image, ImageOps
+    """IMAGE and MASK (1 = transparent) of a picture, all frames of an animation; colours under transparency stay."""
+    from ..sora_core.media.images import read_pictures
 
-    from ..sora_core.media.images import read_image
-
-    image = read_image(path).float() / 255
-    with Image.open(path) as file:
-        alpha = ImageOps.exif_transpose(file).convert("RGBA").getchannel("A")
-    return image, 1 - torch.from_numpy(np.array(alpha)).float()[None] / 255
+    found = read_pictures(path)
+    return found.frames.float() / 255, 1 - found.alpha.float() / 255
 
 
 def save_image(image: Tensor, path: Path, metadata: dict[str, str]) -> None:

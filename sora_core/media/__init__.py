@@ -9,7 +9,7 @@ Pixels have three layouts, turned into each other in `convert` alone:
 
 from ..files import check_writable
 from .convert import frames_to_video, image_to_video, video_to_frames, video_to_image
-from .images import read_image, write_image, write_webp
+from .images import Pictures, read_image, read_pictures, write_image, write_webp
 from .metadata import read_metadata
 from .read import MediaInfo, Video, iter_frames, probe, read_video
 from .sheet import contact_sheet
@@ -21,6 +21,7 @@ __all__ = [
     "FileSource",
     "FrameSource",
     "MediaInfo",
+    "Pictures",
     "Sound",
     "TensorSource",
     "Video",
@@ -37,6 +38,7 @@ __all__ = [
     "probe",
     "read_image",
     "read_metadata",
+    "read_pictures",
     "read_sound",
     "read_video",
     "video_to_frames",

@@ -1,0 +1,132 @@
+"""Pictures as people bring them: deep, floating, moving, transparent, turned, broken and huge."""
+
+import time
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sora_nodes.nodes import adapters
+from sora_nodes.sora_core import media
+from sora_nodes.sora_core.errors import MediaError, ResourceError, SoraError
+
+RAMP = np.linspace(0, 1, 64 * 48).reshape(48, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("a.png", (RAMP * 65535).astype(np.uint16)),
+        ("a.tiff", (RAMP * 65535).astype(np.uint16)),
+        ("a.tiff", (RAMP * 65535).astype(np.int32)),
+        ("a.tiff", (RAMP * (2**31 - 1)).astype(np.int32)),
+        ("a.tiff", RAMP.astype(np.float32)),
+        ("a.tiff", (RAMP * 255).astype(np.float32)),
+        ("a.tiff", (RAMP * 65535).astype(np.float32)),
+        ("a.png", (RAMP * 255).round().astype(np.uint8)),
+    ],
+)
+def test_deep_and_floating_pictures_are_scaled(tmp_path: Path, name: str, values: np.ndarray) -> None:
+    Image.fromarray(values).save(tmp_path / name)
+    frames = media.read_image(tmp_path / name)
+    assert frames.shape == (1, 48, 64, 3)
+    assert np.abs(frames[0, ..., 0].numpy() - RAMP * 255).max() <= 1.01
+
+
+def test_float_beyond_white_and_what_is_no_number(tmp_path: Path) -> None:
+    values = np.array([[0.5, 2.0, -1.0, np.nan, np.inf, 1.0]], np.float32).repeat(4, 0)
+    Image.fromarray(values).save(tmp_path / "a.tiff")
+    assert media.read_image(tmp_path / "a.tiff")[0, 0, :, 0].tolist() == [128, 255, 0, 0, 0, 255]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tiff"])
+def test_an_animation_gives_all_its_frames(tmp_path: Path, name: str) -> None:
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (9, 9, 9)]
+    first, *rest = [Image.new("RGB", (20, 10), colour) for colour in colours]
+    first.save(tmp_path / name, save_all=True, append_images=rest, duration=50, lossless=True)
+    image, mask = adapters.load_image(tmp_path / name)
+    assert image.shape == (5, 10, 20, 3) and mask.shape == (5, 10, 20) and not mask.any()
+    assert torch.allclose(image[:, 5, 5] * 255, torch.tensor(colours).float(), atol=3)
+    assert media.read_image(tmp_path / name).shape == (1, 10, 20, 3)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tiff"])
+def test_colours_under_transparency_are_kept(tmp_path: Path, name: str) -> None:
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[..., 0], pixels[:4, :, 3] = 255, 255
+    Image.fromarray(pixels).save(tmp_path / name, lossless=True, exact=True)
+    image, mask = adapters.load_image(tmp_path / name)
+    assert torch.equal(image, torch.tensor([1.0, 0, 0]).expand(1, 8, 8, 3))
+    assert mask[0, :4].max() == 0 and mask[0, 4:].min() == 1
+
+
+def test_a_turned_photograph_is_upright_and_a_broken_exif_is_not_obeyed(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 20), (200, 10, 10)).save(tmp_path / "a.jpg", exif=exif)
+    assert media.read_image(tmp_path / "a.jpg").shape == (1, 30, 20, 3)
+    data = bytearray((tmp_path / "a.jpg").read_bytes())
+    at = data.index(b"MM\x00*")
+    for case in range(200):
+        broken = bytearray(data)
+        rng = np.random.default_rng(case)
+        broken[at + 4 + rng.integers(22)] = rng.integers(256)
+        (tmp_path / "b.jpg").write_bytes(broken)
+        assert sorted(media.read_image(tmp_path / "b.jpg").shape) == [1, 3, 20, 30]
+
+
+def huge(width: int, height: int) -> bytes:
+    """A png that says it has that many pixels, in a few bytes."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
+    body = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(10**4, 10**4), (20_000, 20_000), (2**31 - 1, 2**31 - 1)])
+def test_a_hundred_million_pixels_are_counted_before_they_are_read(
+    tmp_path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr("sora_nodes.sora_core.memory.free_memory", lambda: 10**9)
+    (tmp_path / "x.png").write_bytes(huge(*size))
+    began = time.monotonic()
+    with pytest.raises((ResourceError, MediaError), match=r"x\.png"):
+        media.read_image(tmp_path / "x.png")
+    assert time.monotonic() - began < 1 and not recwarn.list
+
+
+def test_hundreds_of_broken_pictures_give_a_picture_or_a_sentence(tmp_path: Path) -> None:
+    """Bytes are flipped, cut out, doubled and zeroed in every format; nothing but a SoraError may come of it."""
+    rng = np.random.default_rng(3)
+    pixels, seeds = (rng.random((12, 16, 3)) * 255).astype(np.uint8), []
+    for format in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"):
+        buffer = BytesIO()
+        Image.fromarray(pixels).save(buffer, format, **({"exif": Image.Exif()} if format != "GIF" else {}))
+        seeds.append(buffer.getvalue())
+    for case in range(400):
+        data = bytearray(seeds[case % len(seeds)])
+        for _ in range(rng.integers(1, 6)):
+            at, span = int(rng.integers(len(data))), int(rng.integers(1, 12))
+            match rng.integers(4):
+                case 0:
+                    data[at] ^= int(rng.integers(1, 256))
+                case 1:
+                    del data[at : at + span]
+                case 2:
+                    data[at:at] = data[at : at + span]
+                case 3:
+                    data[at : at + span] = bytes([int(rng.choice([0, 255]))]) * span
+            if not data:
+                break
+        (tmp_path / "x").write_bytes(data)
+        try:
+            found = media.read_pictures(tmp_path / "x")
+            assert found.frames.shape[:3] == found.alpha.shape
+        except SoraError as error:
+            assert "x" in str(error)
