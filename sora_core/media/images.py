@@ -77,7 +77,8 @@ def decoded(path: str | Path, image: Image.Image, most: int | None) -> Pictures:
     count = min(count, most or count)
     what, size = f"{path} ({count} of {image.width}x{image.height})", image.width * image.height
     check_memory_for(count * size * BYTES_PER_PIXEL + 8 * size, what, "scale it down or shorten it")
-    colours, alphas = [], []
+    colours: list[np.ndarray] = []
+    alphas: list[np.ndarray | None] = []
     for index in range(count):
         image.seek(index)
         upright = turned(image)
