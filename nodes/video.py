@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..runtime.naming import fill_prefix, prompt_values
 from ..sora_core.settings import DEFAULTS
 from . import adapters, host
 from .host import io, ui
@@ -72,8 +73,8 @@ class SoraSaveVideo(io.ComfyNode):
                     "filename_prefix",
                     default="video/sora",
                     tooltip=(
-                        "The name, with folders below the output folder; a number is added. %width% and %height% are"
-                        " filled in."
+                        "The name, with folders below the output folder; a number is added. %width%, %date:yyyy-MM-dd%"
+                        " and %Node.widget% are filled in."
                     ),
                 ),
             ],
@@ -83,7 +84,8 @@ class SoraSaveVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: Any, filename_prefix: str) -> io.NodeOutput:
-        path, result = host.output_path(filename_prefix, ".mp4", *video.get_dimensions())
+        prefix = fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt))
+        path, result = host.output_path(prefix, ".mp4", *video.get_dimensions())
         carried = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})} if host.writes_metadata() else {}
         adapters.save_video(
             video, path, {key: json.dumps(value) for key, value in carried.items() if value is not None}

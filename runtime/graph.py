@@ -111,6 +111,9 @@ class Graph:
         name, dot, key = target.rpartition(".")
         if not dot or not name or not key:
             raise InputError(f"{target!r} is not of the form NODE.INPUT, such as 6.text")
+        first, _, rest = target.partition(".")
+        if first in self.nodes and rest in self.nodes[first].inputs:  # an input that another one brings has a dot
+            name, key = first, rest
         node = self.find(name)
         if isinstance(node.inputs.get(key), Link):
             raise InputError(f"{node}: {key} is linked to node {node.inputs[key].node}; set a value there")

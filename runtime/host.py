@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..sora_core.errors import InputError
 from . import schema as io
 from . import ui
+from .naming import fill_prefix, fill_size
 from .schema import ComfyExtension
 from .session import current
 from .video import VideoComponents, VideoFromComponents, VideoFromFile
@@ -51,10 +52,9 @@ def model_path(name: str) -> Path:
 
 
 def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:
-    """Where to write the next file of that name, and how the interface calls it. `%width%` and `%height%` may be in
-    the prefix."""
-    filled = prefix.replace("%width%", str(width)).replace("%height%", str(height))
-    path, name = current().output_path(filled, suffix)
+    """Where to write the next file of that name, and how the interface calls it; `naming` says what may stand between
+    percent signs in the prefix."""
+    path, name = current().output_path(fill_size(fill_prefix(prefix, lambda *_: None), width, height), suffix)
     folder, _, file = name.rpartition("/")
     return path, ui.SavedResult(file, folder, io.FolderType.output)
 

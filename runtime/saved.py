@@ -19,19 +19,47 @@ from typing import Any, NamedTuple
 
 from ..sora_core.errors import InputError
 from .graph import CONTROLS, MAX_NODES, Graph, types_fit
+from .naming import fill_prefix
+from .widgets import widget_values, wrapped
 
 __all__ = ["from_saved"]
 
 MAX_LINKS = 10 * MAX_NODES
 _MUTED, _BYPASSED = 2, 4
-_DRAWN = {"Note", "MarkdownNote", "Reroute", "PrimitiveNode"}
+_REROUTES = {"Reroute", "Reroute (rgthree)"}
+_SETTERS, _GETTERS = {"SetNode", "easy setNode"}, {"GetNode", "easy getNode"}
+"""pairs that carry a link by a name, each its first widget"""
+_SWITCHES = (
+    "Fast Groups Bypasser",
+    "Fast Groups Muter",
+    "Fast Bypasser",
+    "Fast Muter",
+    "Fast Actions Button",
+    "Mute / Bypass Relay",
+    "Mute / Bypass Repeater",
+    "Random Unmuter",
+    "Node Collector",
+    "Label",
+    "Bookmark",
+)
+_DRAWN = {
+    "Note", "MarkdownNote", "PrimitiveNode", "Note Plus (mtb)", *_REROUTES, *_SETTERS, *_GETTERS,
+    *(f"{name} (rgthree)" for name in _SWITCHES),
+}  # fmt: skip
+"""nodes that are in the drawing alone and that no server runs"""
 _INWARD, _OUTWARD = -10, -20
 """The ids of a subgraph's own edges: links from _INWARD come from outside, links to _OUTWARD leave."""
-_WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 _NOTHING = object()
 
 Info = dict[str, dict[str, Any]]
 """`/object_info`: what each node type takes and gives."""
+
+
+class _Constant(NamedTuple):
+    """The value of a primitive, and what becomes of it from run to run."""
+
+    value: Any
+    control: str | None
 
 
 class _Step(NamedTuple):
@@ -74,14 +102,39 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
         for key, node in scope.nodes.items():
             if node["type"] in _DRAWN or node.get("mode") in (_MUTED, _BYPASSED) or key in scope.inner:
                 continue
-            inputs, controlled = _widget_values(node, info.get(node["type"]))
-            for name, source in _sources(scope, node):
-                inputs[name] = source
+            known = info.get(node["type"])
+            inputs, controlled = widget_values(node, known) if known else ({}, {})
             api_id = scope.prefix + key
+            for name, source in _sources(scope, node):
+                controlled.pop(name, None)
+                if isinstance(source, _Constant):
+                    inputs[name] = source.value
+                    controlled.update({name: source.control} if source.control else {})
+                else:
+                    inputs[name] = source
             prompt[api_id] = {"class_type": node["type"], "inputs": inputs, "_pack": _pack(node)}
             prompt[api_id]["_meta"] = {"title": node.get("title")}
             controls.update({(api_id, name): how for name, how in controlled.items()})
+    _fill_names(prompt, document)
     return Graph.from_api(prompt, controls=controls, saved=document)
+
+
+def _fill_names(prompt: dict[str, Any], document: dict[str, Any]) -> None:
+    """Dates and widgets between percent signs in the names of files, as the interface fills them in."""
+    listed = {str(node.get("id")): node for node in _dicts(document.get("nodes"))}
+
+    def value_of(name: str, widget: str) -> Any:
+        named = [key for key, node in listed.items() if _property(node, "Node name for S&R") == name]
+        for key in named or [key for key, node in prompt.items() if node["_meta"]["title"] == name]:
+            value = prompt.get(key, {"inputs": {}})["inputs"].get(widget)
+            if value is not None and not isinstance(value, list):
+                return value
+        return None
+
+    for node in prompt.values():
+        prefix = node["inputs"].get("filename_prefix")
+        if isinstance(prefix, str):
+            node["inputs"]["filename_prefix"] = fill_prefix(prefix, value_of)
 
 
 def _scopes(document: dict[str, Any]) -> list[_Scope]:
@@ -206,15 +259,40 @@ def _from_node(scope: _Scope, origin: str, slot: int) -> Any:
         return _NOTHING
     if node.get("mode") == _BYPASSED:
         return _Step(scope, _passed_through(node, slot))
-    if node["type"] == "Reroute":
+    if node["type"] in _GETTERS:
+        return _set_elsewhere(scope, node)
+    if node["type"] in _REROUTES or node["type"] in _SETTERS:
         return _Step(scope, next((item.get("link") for item in _dicts(node.get("inputs"))), None))
     if node["type"] == "PrimitiveNode":
-        values = node.get("widgets_values")
-        return _wrapped(values[0]) if isinstance(values, list) and values else _NOTHING
+        return _primitive(node.get("widgets_values"))
     if origin in scope.inner:
         inner = scope.inner[origin]
         return _Step(inner, inner.exits.get(slot))
     return [scope.prefix + origin, slot]
+
+
+def _primitive(values: Any) -> Any:
+    if not isinstance(values, list) or not values:
+        return _NOTHING
+    control = values[1] if len(values) > 1 and values[1] in CONTROLS else None
+    return _Constant(wrapped(values[0]), control)
+
+
+def _set_elsewhere(scope: _Scope, getter: dict[str, Any]) -> _Step:
+    """From a Get node to the link of the Set node of its name, in this drawing or in one around it."""
+    wanted, place = _first_value(getter), scope
+    while True:
+        for node in place.nodes.values():
+            if node["type"] in _SETTERS and _first_value(node) == wanted and node.get("mode") != _MUTED:
+                return _Step(place, next((item.get("link") for item in _dicts(node.get("inputs"))), None))
+        if place.outer is None:
+            raise InputError(f"node {getter['id']} gets {str(wanted)[:60]!r}, which no Set node of this workflow sets")
+        place = place.outer
+
+
+def _first_value(node: dict[str, Any]) -> Any:
+    values = node.get("widgets_values")
+    return values[0] if isinstance(values, list) and values else None
 
 
 def _from_outside(scope: _Scope, slot: int) -> Any:
@@ -226,7 +304,7 @@ def _from_outside(scope: _Scope, slot: int) -> Any:
         return _Step(scope.outer, scope.given[name])
     values = scope.user.get("widgets_values")
     if name in scope.promoted and isinstance(values, list) and len(values) == len(scope.promoted):
-        return _wrapped(values[scope.promoted.index(name)])
+        return wrapped(values[scope.promoted.index(name)])
     return _NOTHING
 
 
@@ -241,57 +319,15 @@ def _passed_through(node: dict[str, Any], slot: int) -> Any:
     return next((item.get("link") for item in beside + exact + fitting), None)
 
 
-def _widget_values(node: dict[str, Any], info: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, str]]:
-    """(values by input name, seed controls by input name) of a node's widgets, which are saved by position.
-
-    A file from before an input was added has fewer values: the rest take their defaults, as in the interface.
-    """
-    values, out, controls = node.get("widgets_values"), {}, {}
-    if info is None:
-        return {}, {}
-    if isinstance(values, dict):
-        return {name: _wrapped(values[name]) for name, _ in _widgets(info) if name in values}, {}
-    queue = list(values) if isinstance(values, list) else []
-    for name, spec in _widgets(info):
-        if queue:
-            out[name] = _wrapped(queue.pop(0))
-        elif "default" in spec:
-            out[name] = spec["default"]
-        if _controlled(name, spec) and queue and queue[0] in CONTROLS:
-            controls[name] = queue.pop(0)
-        if (
-            any(str(flag).endswith("_upload") for flag in spec)
-            and queue
-            and queue[0] in ("image", "video", "audio", "file")
-        ):
-            queue.pop(0)
-    return out, controls
-
-
-def _widgets(info: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, options) of a node type's widgets, in the order of the interface."""
-    for kind in ("required", "optional"):
-        for name, spec in info["input"].get(kind, {}).items():
-            options = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
-            if (isinstance(spec[0], list) or spec[0] in _WIDGETS) and not options.get("forceInput"):
-                yield name, options
-
-
-def _controlled(name: str, spec: dict[str, Any]) -> bool:
-    return bool(spec.get("control_after_generate", name in ("seed", "noise_seed")))
-
-
 def _pack(node: dict[str, Any]) -> str:
     """The pack a node came from, as the interface noted it."""
-    properties = node.get("properties")
-    names = properties if isinstance(properties, dict) else {}
-    pack = names.get("cnr_id") or names.get("aux_id")
+    pack = _property(node, "cnr_id") or _property(node, "aux_id")
     return pack if isinstance(pack, str) else ""
 
 
-def _wrapped(value: Any) -> Any:
-    """A list that is a constant, told apart from a link."""
-    return {"__value__": value} if isinstance(value, list) else value
+def _property(node: dict[str, Any], name: str) -> Any:
+    properties = node.get("properties")
+    return properties.get(name) if isinstance(properties, dict) else None
 
 
 def _dicts(items: Any) -> list[dict[str, Any]]:

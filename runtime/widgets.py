@@ -1,0 +1,148 @@
+"""Which input each of a saved node's widget values is for.
+
+A saved file keeps the values by position, so one input too many or too few moves all behind it. The order is that of
+the node's own description in `/object_info`, which may depend on the values: an input may bring further ones with it
+when it has a certain value (`COMFY_DYNAMICCOMBO_V3`) or a link (`COMFY_DYNAMICSLOT_V3`). Those are called
+`parent.child`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..sora_core.errors import InputError
+from .graph import CONTROLS
+
+__all__ = ["widget_values", "wrapped"]
+
+PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA"}
+"""further types that the interface draws as a widget and saves a value of"""
+CHOICE, SLOT = "COMFY_DYNAMICCOMBO_V3", "COMFY_DYNAMICSLOT_V3"
+UPLOADS = ("image", "video", "audio", "file")
+"""values of the upload button, which a file may hold behind the file's name"""
+MAX_INPUTS = 10_000
+
+
+def widget_values(node: dict[str, Any], info: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """(values by input name, seed controls by input name) of a saved node that `info` describes.
+
+    A file from before an input was added has fewer values: the rest take their defaults, as in the interface. Raises
+    InputError where the file names inputs of a node that this one does not have and leaves open which value is whose.
+    """
+    values = node.get("widgets_values")
+    if isinstance(values, dict):
+        return {name: wrapped(values[name]) for name, *_ in _widgets(info["input"], node, values) if name in values}, {}
+    queue = list(values) if isinstance(values, list) else []
+    foreign = _foreign(node, info)
+    if foreign:
+        return _by_name(node, info, queue, foreign)
+    out: dict[str, Any] = {}
+    controls: dict[str, str] = {}
+    for name, kind, spec in _widgets(info["input"], node, out):
+        if queue:
+            out[name] = wrapped(queue.pop(0))
+        elif (default := _default(kind, spec)) is not None:
+            out[name] = default
+        if _controlled(name, spec) and queue and queue[0] in CONTROLS:
+            controls[name] = queue.pop(0)
+        if any(str(flag).endswith("_upload") for flag in spec) and queue and queue[0] in UPLOADS:
+            queue.pop(0)
+    return out, controls
+
+
+def wrapped(value: Any) -> Any:
+    """A list that is a constant, told apart from a link."""
+    return {"__value__": value} if isinstance(value, list) else value
+
+
+def _widgets(groups: Any, node: dict[str, Any], values: dict[str, Any], prefix: str = "") -> Iterator[Any]:
+    """(name, type, options) of the widgets of a node type, in the interface's order; the caller fills `values` as it
+    goes, and what a choice brings with it follows from them."""
+    for group in ("required", "optional"):
+        for name, kind, spec in _inputs(groups, group):
+            full = prefix + name
+            if kind == SLOT:
+                if _linked(node, full):
+                    yield from _widgets(spec.get("inputs"), node, values, f"{full}.")
+            elif _is_widget(kind, spec):
+                yield full, kind, spec
+                if kind == CHOICE:
+                    chosen = next((o for o in _options(spec) if o.get("key") == values.get(full)), {})
+                    yield from _widgets(chosen.get("inputs"), node, values, f"{full}.")
+
+
+def _inputs(groups: Any, group: str) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    found = groups.get(group, {}) if isinstance(groups, dict) else {}
+    for name, spec in found.items() if isinstance(found, dict) else ():
+        yield name, spec[0], spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
+
+
+def _is_widget(kind: Any, spec: dict[str, Any]) -> bool:
+    drawn = spec.get("widgetType", kind)
+    known = isinstance(kind, list) or drawn in PLAIN or drawn in DRAWN or kind == CHOICE or spec.get("socketless")
+    return bool(known) and not spec.get("forceInput")
+
+
+def _options(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [option for option in spec.get("options", []) if isinstance(option, dict)]
+
+
+def _default(kind: Any, spec: dict[str, Any]) -> Any:
+    """What the interface shows of a widget that the file has no value of: its default, or the first of its choices."""
+    if "default" in spec:
+        return spec["default"]
+    if kind == CHOICE:
+        return next((option.get("key") for option in _options(spec)), None)
+    choices = kind if isinstance(kind, list) else spec.get("options")
+    return choices[0] if isinstance(choices, list) and choices and not isinstance(choices[0], (dict, list)) else None
+
+
+def _controlled(name: str, spec: dict[str, Any]) -> bool:
+    return bool(spec.get("control_after_generate", name in ("seed", "noise_seed")))
+
+
+def _saved_inputs(node: dict[str, Any]) -> list[dict[str, Any]]:
+    listed = node.get("inputs")
+    return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+
+
+def _linked(node: dict[str, Any], name: str) -> bool:
+    return any(item.get("name") == name and item.get("link") is not None for item in _saved_inputs(node))
+
+
+def _drawn(node: dict[str, Any]) -> list[str]:
+    """Names of the inputs that the file says have a widget, in order."""
+    return [str(item.get("name")) for item in _saved_inputs(node) if isinstance(item.get("widget"), dict)]
+
+
+def _foreign(node: dict[str, Any], info: dict[str, Any]) -> list[str]:
+    """Widgets that the file names and this node does not have: it was saved by another version of the node."""
+    top = {name for group in ("required", "optional") for name, *_ in _inputs(info["input"], group)}
+    return [name for name in _drawn(node) if name.partition(".")[0] not in top]
+
+
+def _by_name(
+    node: dict[str, Any], info: dict[str, Any], queue: list[Any], foreign: list[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values by the names that the file itself gives them; those of inputs that are no more are left out."""
+    out: dict[str, Any] = {}
+    controls: dict[str, str] = {}
+    for name in _drawn(node)[:MAX_INPUTS]:
+        if queue:
+            out[name] = wrapped(queue.pop(0))
+        if queue and queue[0] in CONTROLS and _controlled(name, {}):
+            controls[name] = queue.pop(0)
+    if queue:
+        raise InputError(
+            f"node {node['id']} ({node['type'][:60]}) was saved by another version of it, with {foreign[0]!r}, and its"
+            f" values cannot be told apart; open it in ComfyUI and save it anew"
+        )
+    kept = {name: value for name, value in out.items() if name not in foreign}
+    missing = {
+        name: default
+        for name, kind, spec in _widgets(info["input"], node, kept)
+        if name not in kept and (default := _default(kind, spec)) is not None
+    }
+    return {**missing, **kept}, controls

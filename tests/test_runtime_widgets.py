@@ -1,0 +1,135 @@
+"""Files that today's interface saves: inputs that come and go, nodes of the drawing alone, names with dates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sora_nodes.runtime.naming import fill_prefix, fill_size, prompt_values
+from sora_nodes.runtime.saved import from_saved
+from sora_nodes.sora_core.errors import InputError
+
+CODEC = [
+    "COMFY_DYNAMICCOMBO_V3",
+    {
+        "options": [
+            {"key": "auto", "inputs": {"required": {}}},
+            {"key": "h264", "inputs": {"required": {}, "optional": {"crf": ["FLOAT", {"default": 23.0}]}}},
+        ]
+    },
+]
+INFO: dict[str, Any] = {
+    "Save": {
+        "input": {
+            "required": {
+                "video": ["VIDEO", {}],
+                "filename_prefix": ["STRING", {"default": "video/x"}],
+                "format": [
+                    "COMFY_DYNAMICCOMBO_V3",
+                    {
+                        "options": [
+                            {"key": "auto", "inputs": {"required": {}}},
+                            {"key": "mp4", "inputs": {"required": {"codec": CODEC}}},
+                        ]
+                    },
+                ],
+                "rate": ["FLOAT,INT", {"default": 8, "widgetType": "FLOAT"}],
+                "sums": [
+                    "COMFY_AUTOGROW_V3",
+                    {"template": {"input": {"required": {"v": ["INT", {}]}}, "names": ["a"]}},
+                ],
+                "quality": ["INT", {"default": 5}],
+            }
+        },
+        "output": [],
+    },
+    "Seeded": {"input": {"required": {"seed": ["INT", {"default": 0, "control_after_generate": True}]}}, "output": []},
+}
+
+
+def node(number: int, kind: str, values: Any = None, inputs: Any = (), **more: Any) -> dict[str, Any]:
+    return {"id": number, "type": kind, "widgets_values": values, "inputs": list(inputs), "outputs": [], **more}
+
+
+def socket(name: str, link: int | None = None, *, widget: bool = False) -> dict[str, Any]:
+    return {"name": name, "link": link, "type": "*", **({"widget": {"name": name}} if widget else {})}
+
+
+def converted(nodes: list[Any], links: Any = (), info: Any = None) -> dict[str, Any]:
+    graph = from_saved({"nodes": nodes, "links": [list(link) for link in links]}, info or INFO)
+    return {key: found.inputs for key, found in graph.nodes.items()}
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (["a", "auto", 12.0, 7], {"format": "auto", "rate": 12.0, "quality": 7}),
+        (["a", "mp4", "auto", 12.0, 7], {"format": "mp4", "format.codec": "auto", "rate": 12.0, "quality": 7}),
+        (
+            ["a", "mp4", "h264", 18.0, 12.0, 7],
+            {"format": "mp4", "format.codec": "h264", "format.codec.crf": 18.0, "rate": 12.0, "quality": 7},
+        ),
+        (["a"], {"format": "auto", "rate": 8, "quality": 5}),
+        (
+            ["a", "mp4", "h264"],
+            {"format": "mp4", "format.codec": "h264", "format.codec.crf": 23.0, "rate": 8, "quality": 5},
+        ),
+    ],
+)
+def test_inputs_that_a_choice_brings_take_their_values_and_no_others(values: Any, found: Any) -> None:
+    assert converted([node(1, "Save", values)])["1"] == {"filename_prefix": "a", **found}
+
+
+def test_inputs_that_grow_are_linked_by_their_own_names() -> None:
+    nodes = [node(1, "Save", ["a"], [socket("sums.a", 5)]), node(2, "Seeded", [1, "fixed"])]
+    assert converted(nodes, [(5, 2, 0, 1, 0)])["1"]["sums.a"] == ("2", 0)
+
+
+def test_a_file_of_a_version_with_more_inputs_keeps_each_value_its_own() -> None:
+    names = [socket(name, widget=True) for name in ("filename_prefix", "bitrate", "format", "rate", "quality")]
+    got = converted([node(1, "Save", ["a", 900, "auto", 12.0, 7], names)])["1"]
+    assert got == {"filename_prefix": "a", "format": "auto", "rate": 12.0, "quality": 7}
+    with pytest.raises(InputError, match=r"another version of it, with 'bitrate'"):
+        converted([node(1, "Save", ["a", 900, "auto", 12.0, 7, 8, 9], names)])
+
+
+def test_nodes_of_the_drawing_alone_are_not_run() -> None:
+    kinds = ["Note", "Label (rgthree)", "Bookmark (rgthree)", "Fast Groups Bypasser (rgthree)", "Fast Muter (rgthree)"]
+    drawn = [node(i, kind, ["x"]) for i, kind in enumerate(kinds)]
+    assert list(converted([*drawn, node(99, "Seeded", [1, "fixed"])])) == ["99"]
+
+
+def test_a_get_node_stands_for_what_the_set_node_of_its_name_is_given() -> None:
+    nodes = [
+        node(1, "Seeded", [4, "fixed"]), node(2, "SetNode", ["clip"], [socket("IMAGE", 1)]),
+        node(3, "GetNode", ["clip"]), node(4, "Save", ["a"], [socket("video", 2)]),
+    ]  # fmt: skip
+    assert converted(nodes, [(1, 1, 0, 2, 0), (2, 3, 0, 4, 0)])["4"]["video"] == ("1", 0)
+    with pytest.raises(InputError, match=r"node 3 gets 'other', which no Set node"):
+        converted([*nodes[:2], node(3, "GetNode", ["other"]), nodes[3]], [(1, 1, 0, 2, 0), (2, 3, 0, 4, 0)])
+
+
+def test_what_becomes_of_a_primitive_after_a_run_becomes_of_what_it_feeds() -> None:
+    nodes = [
+        node(1, "PrimitiveNode", [100, "increment"]),
+        node(2, "Seeded", [4, "fixed"], [socket("seed", 1, widget=True)]),
+    ]
+    graph = from_saved({"nodes": nodes, "links": [[1, 1, 0, 2, 0, "INT"]]}, INFO)
+    assert [graph.advance(times).nodes["2"].inputs["seed"] for times in range(3)] == [100, 101, 102]
+
+
+def test_names_of_files_are_filled_in_as_comfyui_does() -> None:
+    now = datetime(2026, 3, 4, 15, 6, 7)
+    prompt = {"3": {"class_type": "KSampler", "inputs": {"seed": 7, "model": ["1", 0]}, "_meta": {"title": "My one"}}}
+    fill = lambda text: fill_prefix(text, prompt_values(prompt), now)  # noqa: E731
+    assert fill("%date:yyyy-MM-dd%/%date:yy_M_d_hh-mm-ss%") == "2026-03-04/26_3_4_15-06-07"
+    assert fill("%KSampler.seed% %My one.seed% %KSampler.model% %Other.seed% %width%") == (
+        "7 7 %KSampler.model% %Other.seed% %width%"
+    )
+    assert fill_size("%year%%month%%day% %hour%:%minute%:%second% %width%x%height% %odd%", 64, 48, now) == (
+        "20260304 15:06:07 64x48 %odd%"
+    )
+    saver = node(1, "Save", ["%date:yyyy%/%The seed.seed%"])
+    made = converted([saver, node(2, "Seeded", [9, "fixed"], title="The seed")])["1"]["filename_prefix"]
+    assert made == f"{datetime.now().year}/9"
