@@ -17,8 +17,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from card_sheet import Sheet
 
@@ -37,21 +40,32 @@ def set_up(wheels: Path) -> None:
         subprocess.run([*pip, "--target", str(made), *found], check=False)  # noqa: S603
         importlib.invalidate_caches()
     if not importlib.util.find_spec("av"):  # nothing here reads or writes a video file
-        for name in ("av", "av.container", "av.video", "av.video.stream"):
-            sys.modules[name] = Absent(name)
+        sys.meta_path.append(StandIn("av"))
 
 
 class Absent(ModuleType):
     """A package that is not here: anything may be imported from it, and nothing used."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.__path__ = []
-
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         return type(name, (), {})
+
+
+class StandIn(MetaPathFinder, Loader):
+    """Finds a package that is not here, and all within it."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self, is_package=True) if name.split(".")[0] == self.package else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return Absent(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
 
 
 def main() -> int:
