@@ -137,6 +137,20 @@ def test_the_fastest_attention_is_chosen_once_and_named(monkeypatch: pytest.Monk
     assert not ran, "few queries are not worth it"
 
 
+def test_a_convolution_over_pictures_is_the_one_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    conv = torch.nn.Conv3d(6, 4, 3, padding=(0, 1, 1)).requires_grad_(False)
+    conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last_3d)
+    x = torch.randn(2, 6, 5, 8, 7).contiguous(memory_format=torch.channels_last_3d)
+    made = choice.as_pictures(conv, x)
+    torch.testing.assert_close(made, conv(x), rtol=1e-5, atol=1e-5)
+    assert made.is_contiguous(memory_format=torch.channels_last_3d)
+    monkeypatch.setattr(choice, "milliseconds", lambda form, *_: float(form is choice.as_video))
+    pick = choice.ConvolutionChoice()
+    for clip in (x, x, x[:, :, :4]):
+        torch.testing.assert_close(pick(conv, clip), conv(clip), rtol=1e-5, atol=1e-5)
+    assert pick.report() == ["convolutions: 2 sizes 2-D"]
+
+
 def test_kernels_that_do_not_compile_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(CardKernels):
         def modulated(self, *_: object) -> torch.Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..packing import Layout
 from ..rotary import Rotation
 from . import parts
-from .choice import AttentionChoice
+from .choice import AttentionChoice, ConvolutionChoice
 from .plain import EightBit, Kernels
 
 __all__ = ["CardKernels", "FusedKernels", "best"]
@@ -43,6 +43,7 @@ class CardKernels(Kernels):
 
     def __init__(self, choice: AttentionChoice | None = None) -> None:
         self.choice = choice or AttentionChoice()
+        self.forms = ConvolutionChoice()
         self.eight: dict[torch.device, bool] = {}
 
     def attention(self, q: Tensor, k: Tensor, v: Tensor, known: Tensor | None, bias_S: Tensor | None) -> Tensor:
@@ -79,11 +80,15 @@ class CardKernels(Kernels):
         scale = x_LD.abs().amax(1, keepdim=True).float().clamp(min=1e-12) / 448
         return (x_LD / scale).to(torch.float8_e4m3fn), scale
 
+    def convolved(self, conv: nn.Module, x: Tensor) -> Tensor:
+        plain = type(conv) is nn.Conv3d and conv.kernel_size == (3, 3, 3) and conv.stride == (1, 1, 1)
+        return self.forms(conv, x) if plain and x.dtype != torch.float32 else conv(x)
+
     def convolutions(self) -> AbstractContextManager[None]:
         return fastest_convolutions()
 
     def notes(self) -> list[str]:
-        return [f"kernels: {self.name}", *self.choice.report()]
+        return [f"kernels: {self.name}", *self.choice.report(), *self.forms.report()]
 
 
 class FusedKernels(CardKernels):

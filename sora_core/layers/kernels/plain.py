@@ -103,6 +103,10 @@ class Kernels:
         """What was chosen, in lines for a person."""
         return [f"kernels: {self.name}"]
 
+    def convolved(self, conv: nn.Module, x: Tensor) -> Tensor:
+        """A convolution over time of x [B,C,T,H,W], which holds the frames before it."""
+        return conv(x)
+
     def convolutions(self) -> AbstractContextManager[None]:
         """Within it convolutions run as the device does them fastest."""
         return nullcontext()
