@@ -1,4 +1,4 @@
-"""`sora train CONFIG`: resumes by itself where an earlier run of the same configuration stopped.
+"""`sora train CONFIG`: by steps, resuming where an earlier run of the same configuration stopped, or by the clock.
 
 A configuration with the key `watermark` trains the watermark: it ends by the clock and does not resume. One with the
 key `prompts` trains the classifier of prompts, in a minute.
@@ -8,27 +8,41 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from pathlib import Path
 
-from .terminal import ProgressLine, note, say
+from .terminal import note, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="a configuration file")
-    parser.add_argument("--device", default="cpu", help="for the watermark: where it trains, cpu (default) or cuda")
-    parser.add_argument("--minutes", type=float, help="for the watermark: how long it trains")
-    parser.add_argument("--start", type=Path, help="for the watermark: weights to go on from")
-    parser.add_argument("--out", type=Path, help="for the watermark and the classifier: folder of the weights")
+    parser.add_argument("--device", default="cpu", help="where to train: cpu (default) or cuda")
+    parser.add_argument("--minutes", type=float, help="train for so long in all, instead of the steps of the recipes")
+    parser.add_argument("--workers", type=int, default=2, help="processes that render clips (default: 2)")
+    parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns, as `sora world` packs them")
+    parser.add_argument("--out", type=Path, help="folder of the weights (default: output/training/<configuration>)")
+    parser.add_argument("--start", type=Path, help="weights to go on from: of the codec, or of the watermark")
 
 
 def execute(args: argparse.Namespace) -> int:
-    from ..sora_core import training
-
+    began = time.monotonic()
     for key, stage in {"watermark": train_watermark, "prompts": train_prompts}.items():
         if has_key(args.config, key):
             return stage(args)
-    with ProgressLine("training") as progress:
-        training.run(args.config, progress=progress)
+    from ..sora_core import training
+
+    folder = args.out or Path("output") / "training" / args.config.stem
+    training.run(
+        args.config,
+        device=args.device,
+        folder=folder,
+        workers=args.workers,
+        seconds=None if args.minutes is None else args.minutes * 60 - (time.monotonic() - began),
+        cutouts=args.cutouts,
+        start=args.start,
+        say=lambda line: note(f"{time.monotonic() - began:6.1f} s  {line}"),
+    )
+    say(str(folder))
     return 0
 
 

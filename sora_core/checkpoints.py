@@ -9,6 +9,7 @@ checkpoints are refused: opening one runs whatever code it carries.
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,21 @@ from torch import Tensor, nn
 from .errors import CheckpointError
 from .files import beside, check_writable
 
-__all__ = ["Checkpoint", "Header", "load", "load_into", "read_header", "save"]
+__all__ = [
+    "Checkpoint",
+    "Header",
+    "load",
+    "load_into",
+    "load_sharded",
+    "read_header",
+    "save",
+    "save_sharded",
+    "shards_of",
+]
 
 CONFIG_KEY = "config"
+SHARDS_KEY = "shards"
+"""in the config of one of several files: how many they are"""
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".pkl", ".pt", ".pth"}
 PICKLE_MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 MAX_HEADER = 100_000_000
@@ -90,6 +103,58 @@ def save(
             save_file(unshared(tensors), part, metadata=header)
         except SafetensorError as error:
             raise OSError(*failed_write(error)) from error
+
+
+def save_sharded(
+    folder: Path,
+    name: str,
+    tensors: Mapping[str, Tensor],
+    *,
+    config: dict[str, Any],
+    metadata: Mapping[str, str] | None = None,
+    largest: int,
+) -> list[Path]:
+    """Write tensors as `name.safetensors`, or as name-1, name-2, ... where they are more than `largest` bytes; what was
+    there of that name before is removed. Returns the paths."""
+    shards: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for key, tensor in tensors.items():
+        bytes_ = tensor.numel() * tensor.element_size()
+        if shards[-1] and size + bytes_ > largest:
+            shards.append({})
+            size = 0
+        shards[-1][key] = tensor
+        size += bytes_
+    names = [name] if len(shards) == 1 else [f"{name}-{i + 1}" for i in range(len(shards))]
+    paths = [folder / f"{stem}.safetensors" for stem in names]
+    for path, shard in zip(paths, shards, strict=True):
+        save(path, shard, config={**config, SHARDS_KEY: len(shards)} if len(shards) > 1 else config, metadata=metadata)
+    for old in (folder / f"{name}.safetensors", *folder.glob(f"{name}-*.safetensors")):
+        if old not in paths:
+            old.unlink(missing_ok=True)
+    return paths
+
+
+def shards_of(folder: Path, name: str) -> list[Path]:
+    """The files of `name` in a folder: one, or all of its shards. Raises CheckpointError where one is missing."""
+    whole = folder / f"{name}.safetensors"
+    first = folder / f"{name}-1.safetensors"
+    if whole.exists() or not first.exists():
+        return [whole]
+    count = int(read_header(first).config.get(SHARDS_KEY, 1))
+    paths = [folder / f"{name}-{i + 1}.safetensors" for i in range(count)]
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        raise CheckpointError(f"{folder} lacks {', '.join(missing)} of the {count} files of {name}; fetch them again.")
+    return paths
+
+
+def load_sharded(folder: Path, name: str, *, device: str = "cpu") -> Checkpoint:
+    """Open what `save_sharded` wrote, as one."""
+    parts = [load(path, device=device) for path in shards_of(folder, name)]
+    config = {key: value for key, value in parts[0].config.items() if key != SHARDS_KEY}
+    tensors = ChainMap(*(dict(part.tensors) for part in parts)) if len(parts) > 1 else parts[0].tensors
+    return Checkpoint(tensors=tensors, config=config, metadata=parts[0].metadata)
 
 
 def failed_write(error: SafetensorError) -> tuple[int, str]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 from sora_nodes.sora_core.bench.bench import clip_grid, peak, transformer_work
+from sora_nodes.sora_core.data.draws import Draws
+from sora_nodes.sora_core.data.labels import UNASKED, answers_of
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.evaluation import SUITES, measures, run_suite
@@ -16,7 +18,7 @@ from sora_nodes.sora_core.evaluation.statistics import median_interval, wilson
 from sora_nodes.sora_core.evaluation.text import ask
 from sora_nodes.sora_core.grid import Geometry, VideoSize
 from sora_nodes.sora_core.perception.reader import ATTRIBUTES, Reader, ReaderConfig, to_read
-from sora_nodes.sora_core.training.reader import UNASKED, answers_of, spoilt
+from sora_nodes.sora_core.training.classifier import spoilt
 from sora_nodes.sora_core.world import describe, track_of
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -177,7 +179,7 @@ def test_a_reader_answers_every_question_and_follows_every_frame():
 
 def test_spoiling_keeps_the_range_and_the_answers_leave_out_what_no_picture_settles():
     frames = torch.rand(3, 9, 3, 16, 16) * 2 - 1
-    out = spoilt(frames, torch.Generator().manual_seed(0))
+    out = spoilt(frames, Draws(0, 0))
     assert out.shape == frames.shape and float(out.abs().max()) <= 1
     pair = next(s for s in held_out(60, family="things") if s.relation == "orbit")
     assert answers_of(pair)[0] == UNASKED != answers_of(pair)[-1]

@@ -1,8 +1,8 @@
-"""Training: a run that was stopped and taken up again is the run that never stopped; packs and masks are what they
-promise."""
+"""Training: a run that was stopped and taken up again is the run that never stopped; batches are what they promise; the
+forward passes of training are the networks' own."""
 
-import importlib
 import json
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,201 +10,94 @@ from pathlib import Path
 import pytest
 import torch
 from sora_nodes.sora_core import checkpoints, training
-from sora_nodes.sora_core.data.clips import ClipKind, Shard, scenes_of
-from sora_nodes.sora_core.data.latents import cells_with_things, encode_shard, encode_video
-from sora_nodes.sora_core.data.packs import GroupSpec, PackSource, keep_mask
-from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
-from sora_nodes.sora_core.errors import Cancelled, InputError
+from sora_nodes.sora_core.data.altered import altered
+from sora_nodes.sora_core.data.batches import Source
+from sora_nodes.sora_core.data.clips import ClipKind, make_clip, scene_of
+from sora_nodes.sora_core.data.draws import Draws
+from sora_nodes.sora_core.data.labels import UNASKED
+from sora_nodes.sora_core.data.masks import keep_mask
+from sora_nodes.sora_core.dit import ClipGrid
+from sora_nodes.sora_core.errors import InputError, ResourceError
 from sora_nodes.sora_core.grid import Geometry
-from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
+from sora_nodes.sora_core.pipeline import load_bundled
 from sora_nodes.sora_core.text.tokenizer import WordTokenizer
-from sora_nodes.sora_core.training.codec import CodecLoss
-from sora_nodes.sora_core.training.loop import Recipe, Trainer, matrices_in, step_generator
-from sora_nodes.sora_core.training.transformer import TextToVideo, TransformerLoss
-from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
-from sora_nodes.sora_core.world import ClipShape, is_held_out, render, sample_scene, truth
+from sora_nodes.sora_core.training.channels_last import FastCodec
+from sora_nodes.sora_core.training.codec import CodecLoss, cropped
+from sora_nodes.sora_core.training.forward import Places, predicted
+from sora_nodes.sora_core.training.loop import Recipe, Trainer, matrices_in
+from sora_nodes.sora_core.training.muon import Muon, orthogonal
+from sora_nodes.sora_core.training.transformer import Choice, Curriculum, TransformerLoss
+from sora_nodes.sora_core.world import is_held_out
+from training_toys import WORDS, clip_of, kind_of, store_of, tiny_codec, tiny_model
 
 CONFIG = Path(__file__).parent / "data" / "tiny_training.json"
-GEOMETRY = Geometry(time_factor=4, space_factor=8, channels=4)
-MIX = [
-    GroupSpec(kind="mix-32x32", clips=3, frames=3),
-    GroupSpec(kind="mix-64x32", clips=2, frames=2),
-    GroupSpec(kind="shots-32x32", clips=2, frames=3),
-    GroupSpec(kind="mix-32x32", clips=2, frames=1),
-]
-WORDS = ("a", "red", "ball", "rolls", "left")
-TEXT_TOKENS = 6
+BUNDLED = Path(__file__).parents[1] / "configs" / "bundled.json"
 
 
-def latents_of(width: int, frames: int, *, family: str | None = None, fps: float = 8.0, parts: int = 1) -> Shard:
-    """A shard of random latents with captions of every length."""
-    kind = ClipKind(height=32, width=width, frames=frames, fps=fps, family=family)
-    generator = step_generator(width, frames)
-    ids = torch.randint(1, len(WORDS) + 2, (4, 5, parts, TEXT_TOKENS), generator=generator)
-    lengths = torch.randint(1, TEXT_TOKENS, (4, 5, parts, 1), generator=generator)
-    tensors = {
-        "latent": torch.randn(4, 4, (frames - 1) // 4 + 1, 4, width // 8, generator=generator).half(),
-        "ids": torch.where(torch.arange(TEXT_TOKENS) < lengths, ids, 0).short(),
-        "starts": torch.tensor([0.0, 0.75][:parts]).expand(4, parts).clone(),
-        "things": (torch.rand(4, (frames - 1) // 4 + 1, 4, width // 8, generator=generator) < 0.2).byte(),
-    }
-    return Shard(path=Path(kind.name), kind=kind, first_seed=0, tensors=tensors)
+class Quadratic:
+    """The loss of a linear layer that is drawn to 3."""
 
+    def __init__(self, model: torch.nn.Linear, *, wait: float = 0.0, factor: float = 1.0) -> None:
+        self.model, self.wait, self.factor, self.seen = model, wait, factor, []
 
-@pytest.fixture(scope="module")
-def source() -> PackSource:
-    shards = [latents_of(32, 17), latents_of(64, 13, fps=12.0), latents_of(32, 17, family="shots", parts=2)]
-    return PackSource(shards=shards, mix=MIX, geometry=GEOMETRY)
-
-
-def tiny_model() -> TextToVideo:
-    torch.manual_seed(0)
-    text = TextEncoder(TextConfig(vocabulary=WORDS, width=16, depth=1, heads=2, mlp_width=32, tokens=TEXT_TOKENS))
-    dit = DiT(
-        DiTConfig(
-            width=32,
-            depth=2,
-            heads=2,
-            mlp_width=32,
-            channels=4,
-            text_width=16,
-            text_tokens=8,
-            prediction="clean",
-            per_position_time=True,
-            rope_theta=100.0,
-            grid_features=True,
-            input_gate=True,
-        )
-    )
-    for module in (text, dit):
-        module.init_weights()
-        for parameter in module.parameters():
-            torch.nn.init.normal_(parameter, std=0.2)
-    return TextToVideo(text, dit)
-
-
-def clips_of(frames: int) -> Shard:
-    kind = ClipKind(height=16, width=16, frames=frames, fps=8.0)
-    video = torch.randint(0, 256, (4, frames, 16, 16, 3), generator=step_generator(1, frames), dtype=torch.uint8)
-    return Shard(path=Path(kind.name), kind=kind, first_seed=0, tensors={"video": video})
+    def backward(self, step: int, share: float) -> torch.Tensor:
+        time.sleep(self.wait)
+        self.seen.append(self.model.weight.detach().clone())
+        loss = (self.model.weight - 3).square().sum() * self.factor
+        loss.backward()
+        return loss.detach()
 
 
 def codec_trainer(path: Path) -> tuple[Trainer, CodecLoss]:
-    torch.manual_seed(0)
-    codec = BundledCodec(CodecConfig(channels=4, widths=(8, 8), encoder_blocks=(1, 1), decoder_blocks=(1, 1)))
-    blocks = matrices_in(("encoder.fine", "encoder.down", "decoder.coarse", "decoder.up"))
-    trainer = Trainer(codec, Recipe(steps=6, muon_rate=0.002, warmup=2, save_every=3), path, matrices=blocks)
-    return trainer, CodecLoss(codec=codec, shards=[clips_of(9), clips_of(5)], pixels=5000)
+    codec = tiny_codec()
+    store = store_of(kind_of())
+    trainer = Trainer(codec, RECIPE, path, matrices=matrices_in(("encoder.fine", "encoder.down", "decoder.coarse")))
+    return trainer, CodecLoss(codec=FastCodec(codec, torch.float32), stores=[store], crop=16, clips=2)
 
 
-def transformer_trainer(path: Path, source: PackSource) -> tuple[Trainer, TransformerLoss]:
+def transformer_trainer(path: Path) -> tuple[Trainer, TransformerLoss]:
     model = tiny_model()
-    recipe = Recipe(steps=6, muon_rate=0.002, warmup=2, save_every=3)
-    trainer = Trainer(model, recipe, path, matrices=matrices_in(("dit.blocks", "text.blocks")))
-    return trainer, TransformerLoss(model=model, source=source, steps=6)
+    stores = [store_of(kind_of(21, window=4)), store_of(kind_of(13, family="storyboard"))]
+    trainer = Trainer(model, RECIPE, path, matrices=matrices_in(("dit.blocks", "text.blocks")))
+    loss = TransformerLoss(model=model, stores=stores, tokens=64, curriculum=Curriculum(least=1, stills=0.0))
+    return trainer, loss
 
 
-@pytest.mark.parametrize("stage", ["codec", "transformer"])
-def test_resumed_is_never_stopped(stage: str, source: PackSource, tmp_path: Path) -> None:
-    def make(name: str) -> tuple[Trainer, CodecLoss | TransformerLoss]:
-        return codec_trainer(tmp_path / name) if stage == "codec" else transformer_trainer(tmp_path / name, source)
+RECIPE = Recipe(steps=6, muon_rate=0.002, warmup=2, save_every=3)
 
-    whole, loss = make("whole.safetensors")
-    losses = whole.train(loss)
-    first, loss = make("parts.safetensors")
-    early = first.train(loss, until=3)
-    second, loss = make("parts.safetensors")
-    assert second.resume() and second.step == 3 and len(second.optimizers) == 2
-    assert early + second.train(loss) == losses
+
+@pytest.mark.parametrize("make", [codec_trainer, transformer_trainer])
+def test_resumed_is_never_stopped(make, tmp_path: Path) -> None:
+    whole, loss = make(tmp_path / "whole.safetensors")
+    losses: list[float] = []
+    whole.train(loss, watch=lambda step: losses.append(float(step.loss)))
+    first, loss = make(tmp_path / "parts.safetensors")
+    first.train(loss, until=3)
+    second, loss = make(tmp_path / "parts.safetensors")
+    assert second.resume() and second.step == 3
+    late: list[float] = []
+    second.train(loss, watch=lambda step: late.append(float(step.loss)))
+    assert late == losses[3:]
     for name, value in whole.averaged().items():
         assert torch.equal(value, second.averaged()[name]), name
-    a, b = (checkpoints.load(tmp_path / f"{name}.safetensors").tensors for name in ("whole", "parts"))
-    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_run_stopped_in_every_stage_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("sora_nodes.sora_core.training.run"), "VOCABULARY_SCENES", 40)
-    whole = training.run(CONFIG, folder=tmp_path / "whole", workers=0)
-
-    def stop_at_three(step: int, steps: int) -> None:
-        if (step, steps) in stops:
-            stops.remove((step, steps))
-            raise Cancelled("stopped")
-
-    stops = {(3, 4), (3, 6), (3, 5)}
-    for _ in range(3):
-        with pytest.raises(Cancelled):
-            training.run(CONFIG, folder=tmp_path / "parts", workers=0, progress=stop_at_three)
-    parts = training.run(CONFIG, folder=tmp_path / "parts", workers=0, progress=stop_at_three)
-    for name in ("codec", "text", "transformer"):
-        a, b = (checkpoints.load(folder / f"{name}.safetensors") for folder in (whole, parts))
-        assert a.config == b.config and all(torch.equal(a.tensors[key], b.tensors[key]) for key in a.tensors), name
-
-
-def test_the_last_stage_trains_the_decoder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("sora_nodes.sora_core.training.run"), "VOCABULARY_SCENES", 40)
-    folder = training.run(CONFIG, folder=tmp_path, workers=0)
-    before, after = (checkpoints.load(folder / f"{name}.safetensors").tensors for name in ("codec-first", "codec"))
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed and all(name.startswith("decoder.") for name in changed), "latents made before stay what they are"
-    training.run(CONFIG, folder=tmp_path, workers=0)
-    again = checkpoints.load(folder / "codec.safetensors").tensors
-    assert all(torch.equal(after[name], again[name]) for name in after), "a finished run stays as it is"
-
-
-def test_every_cell_with_a_thing_is_known() -> None:
-    kind = ClipKind(height=32, width=64, frames=9, fps=8.0, family="single")
-    for seed in range(3):
-        scene = sample_scene(seed, family="single")
-        cells = cells_with_things(scene, kind.shape, GEOMETRY)
-        seen = (truth(scene, kind.shape).ids >= 2).view(9, 4, 8, 8, 8).float().mean((2, 4))
-        late = torch.stack([seen[0], seen[1:5].amax(0), seen[5:].amax(0)])
-        assert cells.shape == (3, 4, 8) and bool(cells[late > 0.5].all()) and not cells[late == 0].any()
-
-
-def test_an_error_on_a_thing_counts_for_more(source: PackSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tiny_model()
-    pack = source.pack(step_generator(0, 0), 0.0)
-
-    def loss_if_wrong(where: list[torch.Tensor], emphasis: float) -> float:
-        outputs = [latent + cells for latent, cells in zip(pack.latents, where, strict=True)]
-        monkeypatch.setattr(model.dit, "forward", lambda *_: outputs)
-        return float(TransformerLoss(model=model, source=source, keep=(0.0, 0.0), emphasis=emphasis)(0))
-
-    around = [1 - things for things in pack.things]
-    assert loss_if_wrong(pack.things, 4.0) > loss_if_wrong(pack.things, 0.0)
-    assert loss_if_wrong(around, 4.0) < loss_if_wrong(around, 0.0)
-
-
-def test_kept_parts_carry_errors_and_what_is_made_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    shard = latents_of(32, 17)
-    shard.tensors["error"] = torch.full_like(shard.tensors["latent"], 9.0)
-    source = PackSource(shards=[shard], mix=[GroupSpec(kind="mix", clips=4, frames=3)], geometry=GEOMETRY)
-    model, seen = tiny_model(), []
-    monkeypatch.setattr(model.dit, "forward", lambda noisy, *_: (seen.append(noisy[0]), noisy)[1])
-    most = 0.0
-    for step in range(20):
-        for share in (0.0, 1.5):
-            TransformerLoss(model=model, source=source, keep=(1.0, 1.0), kept_error=share)(step)
-        mask = source.pack(step_generator(0, step), keep=1.0).grids[0].mask
-        error = seen[-1] - seen[-2]
-        assert not (error * mask).any(), "what is made is true"
-        most = max(most, float(error.abs().max()))
-    assert 4 < most <= 1.5 * 9, "what is kept is wrong by up to one and a half times the error"
+def test_the_clock_ends_a_run_and_keeps_no_checkpoint(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 1, bias=False)
+    trainer = Trainer(model, Recipe(steps=1), tmp_path / "run.safetensors", seconds=0.3)
+    shares: list[float] = []
+    began = time.monotonic()
+    trainer.train(Quadratic(model, wait=0.02), watch=lambda step: shares.append(step.share))
+    assert 0.3 <= time.monotonic() - began < 1.5 and len(shares) > 2
+    assert shares == sorted(shares) and shares[-1] == 1 and not list(tmp_path.iterdir())
 
 
 def test_the_moving_average_follows_every_step(tmp_path: Path) -> None:
     model = torch.nn.Linear(2, 1, bias=False)
     recipe = Recipe(steps=5, warmup=1, ema=0.5, save_every=5)
-    trainer = Trainer(model, recipe, tmp_path / "run.safetensors")
-    seen = []
-
-    def loss(step: int) -> torch.Tensor:
-        seen.append(model.weight.detach().clone())
-        return (model.weight - 3).square().sum()
-
+    trainer, loss = Trainer(model, recipe, tmp_path / "run.safetensors"), Quadratic(model)
     trainer.train(loss)
-    expected, *after = [*seen, model.weight.detach()]
+    expected, *after = [*loss.seen, model.weight.detach()]
     for step, value in enumerate(after):
         expected = expected.lerp(value, 1 - recipe.average(step))
     assert torch.allclose(trainer.averaged()["weight"], expected)
@@ -215,190 +108,302 @@ def test_divergence_is_named(tmp_path: Path) -> None:
     model = torch.nn.Linear(2, 1)
     trainer = Trainer(model, Recipe(steps=2), tmp_path / "run.safetensors")
     with pytest.raises(InputError, match="diverged at step 0"):
-        trainer.train(lambda step: model.weight.sum() * float("nan"))
+        trainer.train(Quadratic(model, factor=float("nan")))
     assert not (tmp_path / "run.safetensors").exists()
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
     recipe = Recipe(steps=1000, warmup=100)
-    rates = [recipe.rate(step) for step in range(1000)]
+    rates = [recipe.rate(step, step / 1000) for step in range(1000)]
     assert rates[0] == 0.01 and rates[99] == rates[500] == 1 and rates[-1] == 0.02
     assert all(a >= b for a, b in pairwise(rates[600:]))
 
 
+def test_muon_is_that_of_torch() -> None:
+    torch.manual_seed(0)
+    ours = [torch.randn(6, 4), torch.randn(4, 8), torch.randn(6, 4)]
+    theirs = [torch.nn.Parameter(p.clone()) for p in ours]
+    reference = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    muon = Muon(ours)
+    for step in range(3):
+        for mine, other in zip(ours, theirs, strict=True):
+            mine.grad = torch.randn(mine.shape, generator=torch.Generator().manual_seed(step))
+            other.grad = mine.grad.clone()
+        muon.step(0.02)
+        reference.step()
+    for mine, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(mine, other, atol=2e-3), float((mine - other).abs().max())
+    singular = torch.linalg.svdvals(orthogonal(torch.randn(3, 16, 8)))
+    assert float(singular.min()) > 0.5 and float(singular.max()) < 1.4
+
+
+@pytest.mark.parametrize("mid_stream", [False, True])
+def test_the_codec_of_training_is_the_codec(mid_stream: bool) -> None:
+    codec = tiny_codec()
+    codec.latent_mean.normal_()
+    codec.latent_std.uniform_(0.5, 2)
+    fast = FastCodec(codec, torch.float32)
+    video = torch.rand(2, 3, 8 + (not mid_stream), 16, 24) * 2 - 1
+    with torch.no_grad():
+        latent = codec.encode(video, mid_stream=mid_stream)
+        assert torch.allclose(fast.encode(video, mid_stream=mid_stream), latent, atol=1e-4)
+        frames = codec.decode(latent, mid_stream=mid_stream)
+        assert torch.allclose(fast.decode(latent, mid_stream=mid_stream), frames, atol=1e-4)
+
+
+def test_the_forward_pass_of_training_is_the_transformer() -> None:
+    model, store = tiny_model(), store_of(kind_of(21, family="storyboard", window=4))
+    source = Source(store, (32, 64), 4)
+    draws = Draws(0, 3)
+    batch = source.batch(4, draws, keep=1.0)
+    assert set(batch.variant.tolist()) == {0, 1} and 0 < float(batch.late.mean()) < 1
+    noisy, sigma = draws.normal(*batch.latents.shape), torch.tensor([0.2, 0.5, 0.7, 0.95])
+    grid = ClipGrid(
+        shape=(4, 4, 4, 8),
+        positions=source.positions[batch.variant],
+        spans=source.spans[batch.variant],
+        seconds_per_frame=torch.full((4,), 1 / 8),
+        mask=batch.mask,
+        text_rows=torch.arange(4)[:, None] * 2 + batch.late.long(),
+        texts=8,
+    )
+    with torch.no_grad():
+        text = model.dit.text(model.text(batch.ids.flatten(0, 1)))
+        expected = model.dit([noisy], sigma, model.dit.plan([grid]), text)[0]
+        places = Places.of(source, model.dit)
+        given = predicted(model, places, noisy, sigma, batch.mask, batch.ids, batch.late, batch.variant)
+    assert torch.allclose(given, expected, atol=1e-4), float((given - expected).abs().max())
+
+
+def test_one_compiled_block_serves_stills_and_clips_of_every_size() -> None:
+    compiled = training.compiled.compiled_blocks("eager")
+    before = training.compiled.graphs()
+    model, store = tiny_model(), store_of(kind_of(21, window=4))
+    small = store_of(kind_of(13, width=32))
+    loss = TransformerLoss(model=model, stores=[store], tokens=64, block=compiled.transformer)
+    for where, size, frames in ((store, (32, 64), 4), (store, (16, 32), 1), (small, (32, 32), 4), (store, (32, 64), 1)):
+        loss.rehearse(Choice(store=where, size=size, frames=frames, weight=1.0))
+    assert training.compiled.graphs() - before <= 1
+
+
 @pytest.mark.parametrize("shape", [(2, 2, 2), (2, 4, 8), (3, 8, 14), (5, 8, 8), (9, 14, 12)])
 def test_keep_masks_keep_a_part_in_whole_patches(shape: tuple[int, int, int]) -> None:
-    generator = step_generator(0, 0)
+    generator = torch.Generator().manual_seed(0)
     masks = torch.stack([keep_mask(shape, generator) for _ in range(200)])
     assert set(masks.unique().tolist()) == {0.0, 1.0}
     assert (masks.flatten(1).sum(1) > 0).all(), "something is always made"
     assert (masks.flatten(1).mean(1) < 1).float().mean() > 0.7, "and nearly always something is kept"
     patches = masks.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
     assert (patches == patches[:, :, :, :1, :, :1]).all(), "a patch is made or kept as a whole"
-    assert ((masks[:, 0] == 0).all((1, 2))).any() and ((masks[:, -1] == 0).all((1, 2))).any(), (
-        "beginnings and ends are kept"
+    assert ((masks[:, 0] == 0).all((1, 2))).any() and ((masks[:, -1] == 0).all((1, 2))).any()
+
+
+def test_a_batch_holds_windows_of_its_clips() -> None:
+    source = Source(store_of(kind_of(21, window=4), 6), (16, 32), 4)
+    variants = []
+    for step in range(20):
+        batch = source.batch(6, Draws(0, step), keep=0.0)
+        assert batch.latents.shape == (6, 4, 4, 2, 4) and (batch.mask == 1).all()
+        frames = batch.latents[:, 0, :, 0, 0] % 100
+        assert (frames.diff(dim=1) == 1).all() and ((frames[:, 0] > 0) == (batch.variant == 1)).all()
+        variants.append(batch.variant)
+    assert 0.3 < torch.cat(variants).float().mean() < 0.7, "half of the clips begin mid-stream"
+    assert source.spans[:, 0].tolist() == [1, 4] and (source.spans[:, 1:] == 4).all()
+    assert (source.positions[:, 0] == 0).all()
+    still = Source(source.store, (32, 64), 1).batch(6, Draws(0, 0), keep=1.0)
+    assert (still.mask == 1).all() and (still.variant == 0).all() and (still.latents % 100 == 0).all()
+
+
+def test_a_batch_follows_from_its_step() -> None:
+    source = Source(store_of(kind_of(21, window=4)), (32, 64), 4)
+    one, same, other = (source.batch(8, Draws(0, step), keep=1.0) for step in (7, 7, 8))
+    assert (
+        torch.equal(one.latents, same.latents) and torch.equal(one.mask, same.mask) and torch.equal(one.ids, same.ids)
     )
-
-
-def test_a_pack_follows_from_its_step(source: PackSource) -> None:
-    one, same, other = (source.pack(step_generator(0, step)) for step in (7, 7, 8))
-    assert all(torch.equal(a, b) for a, b in zip(one.latents, same.latents, strict=True)) and torch.equal(
-        one.ids, same.ids
-    )
-    assert all(torch.equal(a.mask, b.mask) for a, b in zip(one.grids, same.grids, strict=True))
-    assert not torch.equal(one.latents[0], other.latents[0])
-
-
-def test_every_pack_has_the_composition_of_the_mix(source: PackSource) -> None:
-    for step in range(8):
-        pack = source.pack(step_generator(0, step), keep=1.0)
-        assert [tuple(x.shape) for x in pack.latents] == [
-            (3, 4, 3, 4, 4),
-            (2, 4, 2, 4, 8),
-            (2, 4, 3, 4, 4),
-            (2, 4, 1, 4, 4),
-        ]
-        assert [grid.shape for grid in pack.grids] == [(x.shape[0], *x.shape[2:]) for x in pack.latents]
-        assert pack.ids.shape == (3 + 2 + 2 * 2 + 2, TEXT_TOKENS)
-        moving, still = pack.grids[0], pack.grids[3]
-        assert (still.mask == 1).all() and (still.spans == 1).all(), "a still is a first frame, and all of it is made"
-        assert set(moving.spans[:, 0].tolist()) <= {1, 4} and (moving.spans[:, 1:] == 4).all()
-        assert (moving.positions[:, 0] == 0).all() and (moving.mask.amin((1, 2, 3, 4)) == 0).any()
-    begun_late = [source.pack(step_generator(1, step)).grids[0].spans[:, 0] == 4 for step in range(40)]
-    assert 0.3 < torch.cat(begun_late).float().mean() < 0.7, "half of the clips begin mid-stream"
-
-
-def test_latent_frames_of_a_shot_follow_its_caption(source: PackSource) -> None:
-    for step in range(8):
-        grid = source.pack(step_generator(0, step)).grids[2]
-        assert grid.texts == 4
-        for clip, rows in enumerate(grid.text_rows.tolist()):
-            assert rows == sorted(rows) and set(rows) <= {2 * clip, 2 * clip + 1}
-
-
-def family_source(family: str, latents: int) -> PackSource:
-    """Packs of two clips of a family, each latent frame of which holds its own number."""
-    shard = latents_of(32, 4 * latents - 3, family=family)
-    shard.tensors["latent"].copy_(torch.arange(float(latents)).view(1, 1, -1, 1, 1))
-    return PackSource(shards=[shard], mix=[GroupSpec(kind=family, clips=2, frames=latents)], geometry=GEOMETRY)
+    assert not torch.equal(one.latents, other.latents)
+    kept = (one.mask.amin((1, 2, 3, 4)) == 0).float().mean()
+    assert kept > 0.6 and (one.mask.amax((1, 2, 3, 4)) == 1).all()
 
 
 def test_a_ring_begins_anywhere_and_is_made_whole() -> None:
-    source = family_source("loop", 4)
+    source = Source(store_of(kind_of(16, family="loop")), (32, 64), 4)
     begins = set()
     for step in range(20):
-        pack = source.pack(step_generator(0, step), keep=1.0)
-        grid = pack.grids[0]
-        assert (grid.spans == 4).all() and (grid.mask == 1).all() and (grid.positions[:, 0] == 0).all()
-        for clip in pack.latents[0][:, 0, :, 0, 0].long().tolist():
-            assert clip == [(clip[0] + i) % 4 for i in range(4)]
+        batch = source.batch(2, Draws(0, step), keep=1.0)
+        assert (batch.mask == 1).all()
+        for clip in (batch.latents[:, 0, :, 0, 0] % 100).long().tolist():
+            assert [(c - clip[0]) % 4 for c in clip] == [0, 1, 2, 3], "a turn without its own turn before"
             begins.add(clip[0])
-    assert begins == {0, 1, 2, 3}
+    assert len(begins) == 4 and (source.spans == 4).all()
 
 
 def test_a_bridge_is_made_mid_stream_between_two_kept_ends() -> None:
-    source = replace(family_source("bridge", 7), mix=[GroupSpec(kind="bridge", clips=2, frames=6)])
-    for step in range(20):
-        grid = source.pack(step_generator(0, step), keep=0.0).grids[0]
-        mask = grid.mask[:, 0, :, 0, 0]
-        assert (
-            (grid.spans == 4).all()
-            and (mask[:, 0] == 0).all()
-            and (mask[:, -1] == 0).all()
-            and (mask[:, 2:4] == 1).all()
-        )
+    source = Source(store_of(kind_of(25, family="bridge", window=6)), (32, 64), 6)
+    for step in range(10):
+        batch = source.batch(2, Draws(0, step), keep=0.0)
+        mask = batch.mask[:, 0, :, 0, 0]
+        assert (batch.variant == 1).all() and (mask[:, 0] == 0).all() and (mask[:, -1] == 0).all()
+        assert (mask[:, 2:4] == 1).all()
 
 
-def test_a_loop_is_encoded_behind_its_own_turn_before(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    codec = BundledCodec(CodecConfig(channels=4, widths=(16, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1))).eval()
-    scene = sample_scene(3, family="loop")
-    once = encode_shard(
-        tmp_path,
-        codec,
-        WordTokenizer(WORDS, TEXT_TOKENS),
-        ClipKind(height=16, width=16, frames=8, fps=4.0, family="loop"),
-        3,
-        1,
-    )
-    twice = encode_video(codec, render([scene], ClipShape(height=16, width=16, frames=17, fps=4.0)))
-    kept = checkpoints.load(once).tensors
-    assert kept["latent"].shape == (1, 4, 2, 2, 2) and kept["things"].shape == (1, 2, 2, 2)
-    assert torch.allclose(kept["latent"].float(), twice[:, :, 3:5], atol=1e-2)
+def test_what_looks_unlike_the_world_is_always_continued() -> None:
+    store = store_of(kind_of(21, window=4), 24, unlike=0.5)
+    assert 4 < int(store.strange.sum()) < 20
+    video = torch.rand(4, 3, 5, 16, 16) * 2 - 1
+    changed = altered(video, Draws(0, 0))
+    assert changed.shape == video.shape and changed.abs().max() <= 1 and not torch.allclose(changed, video, atol=0.1)
+    clips, still = Source(store, (32, 64), 4), Source(store, (32, 64), 1)
+    for step in range(10):
+        batch = clips.batch(24, Draws(0, step), keep=0.0)
+        strange = store.strange[(batch.latents[:, 0, 0, 0, 0] // 100).long()]
+        kept = batch.mask.amin((1, 2, 3, 4)) == 0
+        assert not (kept & ~strange).any() and kept[strange].float().mean() > 0.5
+        whole = still.batch(24, Draws(0, step), keep=0.0).latents[:, 0, 0, 0, 0]
+        assert not store.strange[(whole // 100).long()].any()
 
 
-def test_a_kind_without_shards_is_named(source: PackSource) -> None:
-    with pytest.raises(InputError, match=r"'mix-9x9'.*mix-32x32-17f-8fps"):
-        PackSource(shards=source.shards, mix=[GroupSpec(kind="mix-9x9", clips=1, frames=1)], geometry=GEOMETRY)
+def test_crops_hold_things_and_stay_inside() -> None:
+    store = store_of(kind_of(13))
+    store.things.zero_()
+    store.things[:, :, 3, 7] = 1
+    loss = CodecLoss(codec=FastCodec(tiny_codec(), torch.float32), stores=[store], crop=16, clips=4, whole=0.0)
+    seen = [loss.crops(Draws(0, step)) for step in range(20)]
+    assert {mid for _, _, mid in seen} == {False, True}
+    assert all(video.shape[2] % 4 == (not mid) for video, _, mid in seen)
+    assert torch.stack([cells.amax((1, 2, 3, 4)).mean() for _, cells, _ in seen]).mean() > 0.8
+    video = torch.arange(2 * 8 * 8.0).view(2, 1, 1, 8, 8)
+    part = cropped(video, torch.tensor([0, 3]), torch.tensor([1, 4]), 4)
+    assert torch.equal(part[0, 0, 0], video[0, 0, 0, :4, 1:5]) and torch.equal(part[1, 0, 0], video[1, 0, 0, 3:7, 4:])
+
+
+def test_a_pixel_of_a_thing_that_moves_counts_for_more() -> None:
+    loss = CodecLoss(codec=FastCodec(tiny_codec(), torch.float32), stores=[store_of(kind_of())])
+    video, seen = torch.zeros(1, 3, 3, 8, 8), torch.zeros(1, 1, 3, 8, 8)
+    seen[..., :4] = 1
+    video[:, :, 1:, :2] = 1
+    weight = loss.weight(video, seen)
+    assert weight.mean().isclose(torch.tensor(1.0)) and weight[0, 0, 2, 5, 0] > 2 * weight[0, 0, 2, 5, 7]
+    assert weight[0, 0, 1, 0, 0] > weight[0, 0, 1, 5, 0]
+
+
+def test_sizes_grow_in_the_course_of_a_run() -> None:
+    kind = ClipKind(height=144, width=256, frames=21, fps=8.0, scales=((144, 256), (112, 192), (64, 112)), window=5)
+    store = store_of(kind_of())
+    store.kind = kind
+    curriculum = Curriculum(least=1)
+
+    def share_of(share: float, wanted) -> float:
+        choices = curriculum.choices([store], share)
+        return sum(c.weight for c in choices if wanted(c)) / sum(c.weight for c in choices)
+
+    assert share_of(0.05, lambda c: c.frames == 1) == 1
+    assert share_of(0.2, lambda c: c.frames == 5 and c.size == (64, 112)) > 0.5
+    assert share_of(0.9, lambda c: c.frames == 5 and c.size == (144, 256)) > 0.4
+    with pytest.raises(InputError, match="no kind has 12 encoded clips"):
+        Curriculum().choices([replace_count(store)], 0.5)
+
+
+def replace_count(store):
+    store.encoded = 3
+    return store
 
 
 def test_training_never_sees_what_is_held_out() -> None:
     for family in (None, "single", "shots"):
         kind = ClipKind(height=16, width=16, frames=5, fps=8.0, family=family)
-        assert not any(is_held_out(scene) for scene in scenes_of(kind, 5000, 60))
+        assert not any(is_held_out(scene_of(kind, seed)) for seed in range(5000, 5060))
 
 
-def padded_loss(loss: TransformerLoss, seen: tuple, step: int) -> torch.Tensor:
-    """The loss as a batch of padded clips has it: every clip alone through the network, zeros around it up to the
-    largest."""
-    noisy, sigma, plan, _ = seen
-    pack = loss.source.pack(step_generator(loss.seed, step), loss.keep[0])
-    features = loss.model.text(pack.ids)
-    errors, counts = [], []
-    for group, latents, grid, things, inputs in zip(
-        plan.layout.groups, pack.latents, pack.grids, pack.things, noisy, strict=True
+@pytest.mark.parametrize("family", [None, "storyboard", "loop", "bridge"])
+def test_a_clip_follows_from_kind_and_seed(family: str | None) -> None:
+    kind = ClipKind(height=16, width=32, frames=8 if family == "loop" else 9, fps=8.0, family=family)
+    tokenizer, geometry = WordTokenizer(WORDS, 16), Geometry(channels=4)
+    one, same, other = (make_clip(kind, seed, tokenizer, geometry) for seed in (3, 3, 4))
+    assert (
+        torch.equal(one.video, same.video)
+        and torch.equal(one.ids, same.ids)
+        and not torch.equal(one.video, other.video)
+    )
+    assert one.video.shape == (17 if family == "loop" else 9, 16, 32, 3) and one.things.shape[1:] == (2, 4)
+    assert (one.starts[1] < 100) == (family == "storyboard")
+    assert (one.answers != UNASKED).any() == (family in (None, "loop"))
+
+
+def test_a_whole_run_by_steps(tmp_path: Path) -> None:
+    said: list[str] = []
+    folder = training.run(CONFIG, folder=tmp_path, workers=1, say=said.append)
+    model = load_bundled(folder)
+    assert model.dit.config.width == 32 and model.codec.latent_std.min() >= 0.25
+    assert any("classifier saved" in line for line in said)
+    before = checkpoints.load(folder / "transformer.safetensors").tensors["head.head.weight"].clone()
+    training.run(CONFIG, folder=tmp_path, workers=1)
+    after = checkpoints.load(folder / "transformer.safetensors").tensors["head.head.weight"]
+    assert torch.equal(before, after), "what is done is not done again"
+
+
+def test_a_run_by_the_clock_stops_itself(tmp_path: Path) -> None:
+    given = json.loads(CONFIG.read_text())
+    path = tmp_path / "config.json"
+    given["clips"] |= {"least": 64, "share": 0.02}
+    path.write_text(json.dumps(given))
+    with pytest.raises(ResourceError, match=r"\d+ clips were rendered in .*, not 64"):
+        training.run(path, folder=tmp_path, workers=1, seconds=60)
+    given["clips"] |= {"least": 12, "share": 0.2}
+    given["codec"] |= {"largest_loss": 1e-6, "share": 0.05}
+    path.write_text(json.dumps(given))
+    with pytest.raises(ResourceError, match=r"the loss of the codec is .* above 1e-06"):
+        training.run(path, folder=tmp_path, workers=1, seconds=40)
+
+
+def test_a_renderer_that_fails_ends_the_run(tmp_path: Path) -> None:
+    given = json.loads(CONFIG.read_text())
+    given["clips"]["kinds"][0]["family"] = "nothing"
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(given))
+    with pytest.raises(
+        ResourceError, match="process that renders clips has failed: ValueError: unknown family 'nothing'"
     ):
-        for i in range(group.clips):
-            rows = [group.first_text + row for row in ([i] if grid.text_rows is None else grid.text_rows[i].tolist())]
-            own = ClipGrid(
-                shape=(1, *grid.shape[1:]),
-                positions=grid.positions[i : i + 1],
-                spans=grid.spans[i : i + 1],
-                seconds_per_frame=grid.seconds_per_frame[i : i + 1],
-                mask=grid.mask[i : i + 1],
-                text_rows=None if grid.text_rows is None else torch.arange(len(rows))[None],
-                texts=len(rows),
-            )
-            at = sigma[len(errors) : len(errors) + 1]
-            (out,) = loss.model.dit(
-                [inputs[i : i + 1]], at, loss.model.dit.plan([own]), loss.model.dit.text(features[rows])
-            )
-            share = own.mask * (1 + loss.emphasis * things[i : i + 1])
-            weight = share / at.clamp(min=loss.least_sigma).square()
-            error = torch.zeros(4, 3, 4, 8)
-            _, c, t, h, w = out.shape
-            error[:c, :t, :h, :w] = (weight * (out - latents[i : i + 1]).square())[0]
-            errors.append(error)
-            counts.append(share.sum() * c)
-    return torch.stack(errors).sum() / torch.stack(counts).sum()
+        training.run(path, folder=tmp_path, workers=1)
 
 
-def test_the_loss_of_a_pack_is_that_of_padded_clips(source: PackSource) -> None:
-    model = tiny_model()
-    loss = TransformerLoss(model=model, source=source, keep=(1.0, 1.0), bfloat16=False)
-    seen: list[tuple] = []
-    model.dit.register_forward_pre_hook(lambda module, args: seen.append(args))
-    for step in range(2):
-        value = loss(step)
-        with torch.no_grad():
-            assert torch.allclose(value, padded_loss(loss, seen[-1], step), rtol=1e-4)
+def test_weights_in_several_files_are_one(tmp_path: Path) -> None:
+    tensors = {f"part{i}": torch.full((100,), float(i)) for i in range(5)}
+    assert len(checkpoints.save_sharded(tmp_path, "w", tensors, config={"a": 1}, largest=800)) == 3
+    loaded = checkpoints.load_sharded(tmp_path, "w")
+    assert loaded.config == {"a": 1} and set(loaded.tensors) == set(tensors)
+    assert all(torch.equal(loaded.tensors[k], v) for k, v in tensors.items())
+    (tmp_path / "w-2.safetensors").unlink()
+    with pytest.raises(checkpoints.CheckpointError, match=r"lacks w-2\.safetensors of the 3 files"):
+        checkpoints.load_sharded(tmp_path, "w")
+    checkpoints.save_sharded(tmp_path, "w", tensors, config={}, largest=10_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
 
 
-def test_shapes_in_training_do_not_depend_on_the_text(source: PackSource) -> None:
-    loss = TransformerLoss(model=tiny_model(), source=source)
-    seen: list[tuple] = []
-    loss.model.dit.register_forward_pre_hook(lambda module, args: seen.append(args))
-    for step in range(3):
-        loss(step)
-    for _, _, _, text in seen:
-        assert all(block.k.shape[:2] == block.v.shape[:2] == (11, 8) and block.bias is None for block in text)
+@pytest.mark.parametrize("path", [CONFIG, BUNDLED])
+def test_the_configurations_hold(path: Path) -> None:
+    plan = training.plan.read_config(path)
+    assert len({kind.name for kind in plan.clips.kinds}) == len(plan.clips.kinds)
+    assert plan.codec.share + (plan.classifier.share if plan.classifier else 0) + plan.clips.share < 1
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"), [("", "Expecting value"), (json.dumps({"steps": 3}), "unexpected keyword")]
+    ("text", "problem"),
+    [
+        ("", "Expecting value"),
+        (json.dumps({"steps": 3}), "lacks 'clips'"),
+        (json.dumps({**json.loads(CONFIG.read_text()), "speed": 3}), "unexpected keyword argument 'speed'"),
+    ],
 )
 def test_a_bad_configuration_is_named(text: str, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(text)
     with pytest.raises(InputError, match=f"config.json is not a training configuration: .*{problem}"):
         training.run(path, folder=tmp_path)
+
+
+def test_the_wrong_kind_of_clip_is_named() -> None:
+    with pytest.raises(InputError, match="window of 9 latent frames cannot come from clips of 4"):
+        replace(kind_of(13), window=9)
+    with pytest.raises(InputError, match="whole latent frames"):
+        kind_of(13, family="loop")
+    assert clip_of(kind_of(13), 0).things.shape == (4, 4, 8)

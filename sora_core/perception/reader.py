@@ -57,7 +57,6 @@ FIRST_ANSWERS: dict[str, tuple[str | int, ...]] = {
 FRAMES = 9
 STEP = 0.25
 """Seconds between read frames."""
-SHORT_SIDE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +69,14 @@ class ReaderConfig:
     """features per frame after the object and the scene have been read"""
     hidden: int = 192
     """features of the whole clip"""
+    short_side: int = 64
+    """pixels of a read frame's shorter side; the longer one is a multiple of 8, at most twice as long"""
     answers: Mapping[str, tuple[str | int, ...]] = field(default_factory=lambda: ATTRIBUTES)
     """every answer of each attribute"""
 
     def __post_init__(self) -> None:
+        if self.short_side < 16 or self.short_side % 8:
+            raise InputError(f"the reader's frames need a short side that is a multiple of 8, not {self.short_side}")
         if any(w < 8 or w % 8 for w in (*self.widths, self.tokens, self.hidden)):
             raise InputError("widths of the reader must be multiples of 8")
 
@@ -177,7 +180,7 @@ class Reader(nn.Module):
     def read(self, video: Tensor, fps: float, *, start: float = 0.0, batch: int = 16) -> Reading:
         """What clips [B,3,F,H,W] in -1..1 show in the two seconds from `start` on; a shorter clip's last frame
         stays."""
-        parts = [self(to_read(part, fps, start)) for part in video.split(batch)]
+        parts = [self(to_read(part, fps, start, self.config.short_side)) for part in video.split(batch)]
         answers, sure = {}, {}
         for name, values in self.config.answers.items():
             best = torch.cat([logits[name] for logits, _, _ in parts]).softmax(1).max(1)
@@ -190,25 +193,27 @@ class Reader(nn.Module):
         """Where the main object is in every frame of clips [B,3,F,H,W], each frame read by itself: [B,F,2] picture
         fractions."""
         frames = video.movedim(1, 2).flatten(0, 1).split(batch)
-        return torch.cat([self.look(_resized(part))[1] for part in frames]).unflatten(0, (len(video), video.shape[2]))
+        return torch.cat([self.look(_resized(part, self.config.short_side))[1] for part in frames]).unflatten(
+            0, (len(video), video.shape[2])
+        )
 
 
-def to_read(video: Tensor, fps: float, start: float = 0.0) -> Tensor:
+def to_read(video: Tensor, fps: float, start: float = 0.0, short_side: int = 64) -> Tensor:
     """The frames that are read: [B,3,F,H,W] -> [B,K,3,h,w] with a short side of 64, long side a multiple of 8 up to
     128."""
     if video.ndim != 5 or video.shape[1] != 3 or not video.shape[2]:
         raise InputError(f"the reader reads videos [B,3,F,H,W], not {list(video.shape)}")
     chosen = [min(video.shape[2] - 1, round((start + i * STEP) * fps)) for i in range(FRAMES)]
     frames = video[:, :, chosen].movedim(1, 2)
-    return _resized(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+    return _resized(frames.flatten(0, 1), short_side).unflatten(0, frames.shape[:2])
 
 
-def _resized(frames: Tensor) -> Tensor:
+def _resized(frames: Tensor, short_side: int) -> Tensor:
     """Frames [N,3,H,W] at the reader's size."""
     frames = frames.float().clamp(-1, 1)
     height, width = frames.shape[-2:]
-    scale = SHORT_SIDE / min(height, width)
-    size = [min(2 * SHORT_SIDE, 8 * round(scale * side / 8)) for side in (height, width)]
+    scale = short_side / min(height, width)
+    size = [min(2 * short_side, 8 * round(scale * side / 8)) for side in (height, width)]
     if size == [height, width]:
         return frames
     return F.interpolate(frames, size=size, mode="bilinear", antialias=True, align_corners=False)

@@ -64,11 +64,12 @@ def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cp
     """The bundled weights (or another set of the same kind in `folder`). Raises CheckpointError for a damaged file."""
     folder = folder or Path(str(files(__package__.rpartition(".")[0]) / "weights"))
     codec = load_codec(folder / "codec.safetensors", device=device)
+    words, network = (checkpoints.load_sharded(folder, name) for name in ("text", "transformer"))
     with torch.device("meta"):
-        text = TextEncoder(TextConfig(**_config(folder / "text.safetensors")))
-        dit = DiT(DiTConfig(**_config(folder / "transformer.safetensors")))
-    _fill(text, folder / "text.safetensors", device)
-    _fill(dit, folder / "transformer.safetensors", device)
+        text = TextEncoder(TextConfig(**_tuples(words.config)))
+        dit = DiT(DiTConfig(**_tuples(network.config)))
+    _fill(text, words, device)
+    _fill(dit, network, device)
     return SoraModel(
         codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, text.config.tokens), dit=dit
     )
@@ -104,20 +105,20 @@ def load_open(
 
 def load_codec(path: Path, *, device: torch.device | str = "cpu") -> BundledCodec:
     """A codec of the bundled kind."""
+    checkpoint = checkpoints.load(path)
     with torch.device("meta"):
-        codec = BundledCodec(CodecConfig(**_config(path)))
-    _fill(codec, path, device)
+        codec = BundledCodec(CodecConfig(**_tuples(checkpoint.config)))
+    _fill(codec, checkpoint, device)
     return codec
 
 
-def _config(path: Path) -> dict[str, Any]:
-    """The config in a file; JSON has lists where the dataclasses have tuples."""
-    config = checkpoints.read_header(path).config
+def _tuples(config: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists where the dataclasses have tuples."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
 
 
-def _fill(module: torch.nn.Module, path: Path, device: torch.device | str) -> None:
+def _fill(module: torch.nn.Module, checkpoint: checkpoints.Checkpoint, device: torch.device | str) -> None:
     """Weights into a module made on the meta device, float32, ready for use."""
     module.to_empty(device=device)
-    checkpoints.load_into(module, checkpoints.load(path).tensors)
+    checkpoints.load_into(module, checkpoint.tensors)
     module.eval().requires_grad_(False)

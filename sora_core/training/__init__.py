@@ -1,5 +1,6 @@
-"""Training of codec, text encoder and transformer."""
+"""Training of codec, classifier, text encoder and transformer."""
 
+from . import compiled, plan
 from .run import run
 
-__all__ = ["run"]
+__all__ = ["compiled", "plan", "run"]

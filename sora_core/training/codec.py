@@ -1,9 +1,16 @@
 """Training of the codec: pixels in, the same pixels out, through a narrow latent.
 
-Loss: squared and absolute error, and a small KL divergence to the unit Gaussian (VAE, arXiv 1312.6114) that keeps the
-latent
-smooth. Half of the clips begin mid-stream. At the end the latent's mean and deviation per channel are measured and
-stored.
+What eyes look at is a small part of a picture: things, their edges and what moves count for more than ground and
+sky. The
+error is Charbonnier's, sqrt(e^2 + eps^2), with one of the differences between neighbouring pixels (edges) beside it,
+and
+a small KL divergence to the unit Gaussian (VAE, arXiv 1312.6114) keeps the latent smooth. Crops come out of whole
+clips,
+most with a thing inside, half of them mid-stream. Two fifths of the latents carry noise: what is sampled is never
+quite a
+latent of the encoder, and the decoder has to bear it.
+
+Legend: B crops, F frames, H W pixels, T latent frames, h w latent cells.
 """
 
 from __future__ import annotations
@@ -12,72 +19,156 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as nn_f
 from torch import Tensor
 
-from ..data.clips import Shard
+from ..data.draws import Draws
+from ..data.store import ClipStore, fitted
+from ..errors import InputError
 from ..vae import BundledCodec
-from .loop import step_generator
+from .channels_last import FastCodec
 
-__all__ = ["CodecLoss", "measure_latents", "psnr", "reconstruction"]
+__all__ = ["CodecLoss", "charbonnier", "measure_latents", "psnr"]
 
 LEAST_STD = 0.25
 """a channel that carries little is not blown up"""
+FRAMES = 17
+"""frames of a crop that begins with its clip; mid-stream it has 16"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodecLoss:
     """The loss of one step, a pure function of the step."""
 
-    codec: BundledCodec
-    shards: Sequence[Shard]
-    pixels: int = 16 * 17 * 64 * 64
-    """pixels per batch: larger clips come fewer at a time"""
-    kl: float = 3e-5
+    codec: FastCodec
+    stores: Sequence[ClipStore]
+    crop: int = 128
+    """pixels of a crop's sides"""
+    clips: int = 32
+    """crops of a step"""
+    things: float = 3.0
+    """how much more a pixel counts in whose cell a thing is seen"""
+    motion: float = 3.0
+    """how much more a pixel counts at most where the picture changes"""
+    edges: float = 0.5
+    """weight of the differences between neighbours"""
+    eps: float = 0.02
+    """error below which it counts as its square"""
+    kl: float = 2e-5
     """weight of the divergence, per latent value"""
+    noise: float = 0.3
+    """largest noise on latents, in their deviations"""
+    noisy: float = 0.4
+    """share of the latents with noise"""
+    quiet: float = 0.2
+    """share of the run before there is any"""
+    whole: float = 0.5
+    """share of the steps that see the whole picture made smaller before it is cropped"""
     seed: int = 0
     """of everything random"""
-    bfloat16: bool = True
-    """compute in bfloat16; master weights stay float32"""
 
-    def __call__(self, step: int) -> Tensor:
-        generator = step_generator(self.seed, step)
-        video, mid_stream = self.batch(generator)
-        with torch.autocast(video.device.type, torch.bfloat16, enabled=self.bfloat16):
-            mean, logvar = self.codec.moments(video, mid_stream=mid_stream)
-            noise = torch.randn(mean.shape, generator=generator)
-            frames = self.codec.decoder(mean + (0.5 * logvar).exp() * noise)
-        error = (frames if mid_stream else frames[:, :, self.codec.geometry.time_factor - 1 :]).float() - video
-        mean, logvar = mean.float(), logvar.float()
+    def backward(self, step: int, share: float) -> Tensor:
+        """Add the gradients of a step; returns the mean squared error of its frames."""
+        draws = Draws(self.seed, step, self.stores[0].device)
+        return self._backward(*self.crops(draws), share, draws)
+
+    def rehearse(self) -> None:
+        """Crops of noise forward and backward, and whole clips encoded, so that all that is compiled is."""
+        draws = Draws(self.seed, 0, self.stores[0].device)
+        for mid_stream in (False, True):
+            video = draws.uniform(self.clips, 3, FRAMES - mid_stream, self.crop, self.crop)
+            self._backward(video, video[:, :1].round(), mid_stream, 1.0, draws)
+        with torch.no_grad():
+            self.codec.encode(video[:, :, :13])
+
+    def _backward(self, video: Tensor, seen: Tensor, mid_stream: bool, share: float, draws: Draws) -> Tensor:
+        mean, logvar = self.codec.moments(video, mid_stream=mid_stream)
+        latent = mean + (0.5 * logvar).exp() * draws.normal(*mean.shape)
+        if share >= self.quiet:
+            level = self.noise * draws.uniform(len(latent)) * draws.often(self.noisy, len(latent))
+            spread = mean.detach().std((0, 2, 3, 4), keepdim=True)
+            latent = latent + level.view(-1, 1, 1, 1, 1) * spread * draws.normal(*latent.shape)
+        error = self.codec.frames(latent, mid_stream=mid_stream) - video
         divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-        return reconstruction(error) + self.kl * divergence
+        weight = self.weight(video, seen)
+        (self.reconstruction(error, weight) + self.kl * divergence).backward()  # type: ignore[no-untyped-call]
+        return error.detach().square().mean()
 
-    def batch(self, generator: torch.Generator) -> tuple[Tensor, bool]:
-        """Clips [n,3,F,H,W] in -1..1 of one shard, from a random frame on."""
-        step = self.codec.geometry.time_factor
-        shard = self.shards[int(torch.randint(len(self.shards), (), generator=generator))]
-        video = shard.tensors["video"]
-        mid_stream = bool(torch.randint(2, (), generator=generator))
-        longest = (min(video.shape[1], 17) - (not mid_stream)) // step * step + (not mid_stream)
-        start = int(torch.randint(video.shape[1] - longest + 1, (), generator=generator))
-        n = max(1, round(self.pixels / (longest * video.shape[2] * video.shape[3])))
-        chosen = torch.randint(len(video), (n,), generator=generator)
-        clips = video[chosen, start : start + longest].permute(0, 4, 1, 2, 3)
-        return clips.float() / 127.5 - 1, mid_stream
+    def reconstruction(self, error: Tensor, weight: Tensor) -> Tensor:
+        """The weighed error [B,3,F,H,W] of pixels and of edges; weight [B,1,F,H,W] has a mean of about 1."""
+        loss = (weight * charbonnier(error, self.eps)).mean()
+        for axis in (3, 4):
+            across = weight.narrow(axis, 1, weight.shape[axis] - 1)
+            loss = loss + self.edges * (across * charbonnier(error.diff(dim=axis), self.eps)).mean()
+        return loss
+
+    def weight(self, video: Tensor, seen: Tensor) -> Tensor:
+        """How much each pixel counts, [B,1,F,H,W]: video [B,3,F,H,W], seen [B,1,F,H,W] 0 or 1."""
+        change = nn_f.pad(video.diff(dim=2).abs().mean(1, keepdim=True), (0, 0, 0, 0, 1, 0))
+        weight = 1 + self.things * seen + self.motion * (4 * change).clamp(max=1)
+        return weight / weight.mean()
+
+    def crops(self, draws: Draws) -> tuple[Tensor, Tensor, bool]:
+        """Crops [B,3,F,size,size] of clips of one kind, cells with things as pixels [B,1,F,size,size], and whether they
+        are mid-stream."""
+        size = self.crop
+        ready = [s for s in self.stores if s.count >= 2 and min(s.kind.height, s.kind.width) >= size]
+        if not ready:
+            raise InputError(f"there are no clips of at least {size}x{size} pixels to crop from")
+        store = draws.one_of(ready, [s.count for s in ready])
+        length, mid_stream = store.video.shape[1], draws.chance(0.5)
+        frames = (min(FRAMES, length) - 1) // 4 * 4 + (not mid_stream)
+        first = draws.below(length - frames + 1)
+        chosen = draws.integers(store.count, self.clips)
+        video, cells = store.clips(chosen, first, frames), seen_cells(store, chosen, first, frames)
+        sides = (store.kind.height, store.kind.width)
+        if draws.chance(self.whole):
+            ratio = size / min(sides)
+            sides = (max(size, round(sides[0] * ratio / 8) * 8), max(size, round(sides[1] * ratio / 8) * 8))
+            video = fitted(video, *sides)
+        y, x = self._corners(cells, sides, draws)
+        seen = nn_f.interpolate(cells, sides, mode="nearest")[:, None]
+        return cropped(video, y, x, size), cropped(seen, y, x, size), mid_stream
+
+    def _corners(self, cells: Tensor, sides: tuple[int, int], draws: Draws) -> tuple[Tensor, Tensor]:
+        """The upper left corner [B] of each crop: about a cell in which a thing is seen, if there is one."""
+        n, _, h, w = cells.shape
+        likely = (cells.mean(1) + 1e-3).flatten(1)
+        cell = torch.multinomial(likely, 1, generator=draws.tensors)[:, 0]
+        corners = []
+        for place, count, side in ((cell // w, h, sides[0]), (cell % w, w, sides[1])):
+            middle = (place + draws.uniform(n)) / count * side + (draws.uniform(n) - 0.5) * self.crop * 0.75
+            corners.append((middle - self.crop / 2).long().clamp(0, side - self.crop))
+        return corners[0], corners[1]
 
 
-def reconstruction(error: Tensor) -> Tensor:
-    """Squared and absolute error of frames in -1..1."""
-    return error.square().mean() + 0.1 * error.abs().mean()
+def seen_cells(store: ClipStore, chosen: Tensor, first: int, frames: int) -> Tensor:
+    """Cells with things [B,F,h,w] of the frames from `first` on."""
+    turn_before = store.video.shape[1] - (1 + 4 * (store.latent_frames - 1)) if store.kind.family == "loop" else 0
+    index = (torch.arange(first, first + frames, device=store.device) - turn_before + 3) // 4
+    return store.things[chosen][:, index.clamp(0, store.latent_frames - 1)].float()
+
+
+def cropped(video: Tensor, y: Tensor, x: Tensor, size: int) -> Tensor:
+    """[B,C,F,H,W] -> [B,C,F,size,size], each clip from its own corner."""
+    side = torch.arange(size, device=video.device)
+    clip = torch.arange(len(video), device=video.device)[:, None, None]
+    return video.movedim((3, 4), (1, 2))[clip, (y[:, None] + side)[:, :, None], (x[:, None] + side)[:, None]].movedim(
+        (1, 2), (3, 4)
+    )
+
+
+def charbonnier(error: Tensor, eps: float) -> Tensor:
+    """sqrt(e^2 + eps^2) - eps."""
+    return (error.square() + eps * eps).sqrt() - eps
 
 
 @torch.no_grad()
-def measure_latents(codec: BundledCodec, videos: Sequence[Tensor]) -> None:
-    """Set the codec's mean and deviation per channel from clips [B,3,F,H,W]."""
-    codec.latent_mean.zero_()
-    codec.latent_std.fill_(1)
-    latents = torch.cat([codec.encode(video).movedim(1, 0).flatten(1) for video in videos], 1)
-    codec.latent_mean.copy_(latents.mean(1))
-    codec.latent_std.copy_(latents.std(1).clamp(min=LEAST_STD))
+def measure_latents(codec: BundledCodec, latents: Sequence[Tensor]) -> None:
+    """Set the codec's mean and deviation per channel from raw latents [B,C,T,h,w]."""
+    flat = torch.cat([latent.movedim(1, 0).flatten(1) for latent in latents], 1)
+    codec.latent_mean.copy_(flat.mean(1))
+    codec.latent_std.copy_(flat.std(1).clamp(min=LEAST_STD))
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:

@@ -1,16 +1,19 @@
-"""The one training loop: a pure batch for every step, so that a resumed run is bit-identical to one that never stopped.
+"""The one training loop, by steps or by the clock.
 
-Everything random in a step comes from a generator seeded by (seed, step); what must survive a stop is the model, its
-moving
-average, the optimizers and the step, all in one safetensors file that is replaced whole.
+Everything random in a step comes from a generator seeded by (seed, step), so that a run by steps that is taken up from
+its checkpoint is bit for bit one that never stopped; what must survive a stop is the model, its moving average, the
+optimizers and the step, all in one safetensors file that is replaced whole. A run by the clock is one shot and keeps
+no checkpoint.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn as nn
@@ -18,9 +21,12 @@ from torch import Tensor
 
 from .. import checkpoints
 from ..errors import InputError
-from ..types import Progress
+from .muon import Muon
 
-__all__ = ["Recipe", "Trainer", "matrices_in", "step_generator"]
+__all__ = ["Loss", "Recipe", "Step", "Trainer", "matrices_in"]
+
+CHECKED = 20
+"""steps between two looks at the gradient's norm on a card, which waits for it"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +34,7 @@ class Recipe:
     """How long and how fast to train."""
 
     steps: int
-    """steps in all"""
+    """steps in all, where it is not the clock that ends a run"""
     learning_rate: float = 1e-3
     """of AdamW, at its peak"""
     muon_rate: float = 0.0
@@ -52,9 +58,9 @@ class Recipe:
         if self.steps < 1 or self.save_every < 1:
             raise InputError(f"steps and save_every must be at least 1, not {self.steps} and {self.save_every}")
 
-    def rate(self, step: int) -> float:
-        """Share of the peak rate at a step: linear warm-up, flat, linear decay to 0.02."""
-        left = (self.steps - step) / max(1.0, self.decay * self.steps)
+    def rate(self, step: int, share: float) -> float:
+        """Part of the peak rate at a step, `share` of the run gone: linear warm-up, flat, linear decay to 0.02."""
+        left = (1 - share) / self.decay if self.decay else 1.0
         return min(1.0, (step + 1) / self.warmup) * max(0.02, min(1.0, left))
 
     def average(self, step: int) -> float:
@@ -62,86 +68,98 @@ class Recipe:
         return min(self.ema, 1 - 1 / (step / 10 + 1.1))
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """Everything random in one step."""
-    return torch.Generator().manual_seed((seed << 32) + step)
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a watcher is told after a step; loss and norm are tensors, so that looking at them is what costs time."""
+
+    step: int
+    share: float
+    """of the run that is done"""
+    rate: float
+    loss: Tensor
+    norm: Tensor
+
+
+class Loss(Protocol):
+    """The loss of a step, a pure function of the step and of the share of the run that is done."""
+
+    def backward(self, step: int, share: float) -> Tensor:
+        """Add the gradients of a step to the parameters; returns the loss."""
+        ...
 
 
 class Trainer:
     """Model, moving average and optimizers, from step to step.
 
-    `matrices` names the parameters that Muon takes (where the recipe gives it a rate); a convolution is the matrix of
-    its
-    flattened kernels, a view of the same memory.
+    `matrices` names the parameters that Muon takes (where the recipe gives it a rate). With `seconds` the run ends
+    by the
+    clock and writes no checkpoint.
     """
 
     def __init__(
-        self, model: nn.Module, recipe: Recipe, path: Path, *, matrices: Callable[[str], bool] = lambda _: False
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        path: Path,
+        *,
+        matrices: Callable[[str], bool] = lambda _: False,
+        seconds: float | None = None,
     ) -> None:
-        self.model, self.recipe, self.path = model, recipe, path
-        self.step = 0
-        self.average = {name: p.detach().clone() for name, p in model.named_parameters()}
+        self.model, self.recipe, self.path, self.seconds = model, recipe, path, seconds
+        self.step, self.share, self.began = 0, 0.0, time.monotonic()
         named = dict(model.named_parameters())
+        self.parameters = list(named.values())
+        self.average = {name: p.detach().clone() for name, p in named.items()}
         muon = [p for name, p in named.items() if recipe.muon_rate and p.ndim >= 2 and matrices(name)]
         chosen = {id(p) for p in muon}
         decayed = [p for p in named.values() if id(p) not in chosen and p.ndim >= 2]
         plain = [p for p in named.values() if id(p) not in chosen and p.ndim < 2]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(
-                [g for g in groups if g["params"]], lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True
-            )
-        ]
-        self.flat = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in muon]
-        if muon:
-            self.optimizers.append(
-                torch.optim.Muon(
-                    [view for _, view in self.flat],
-                    lr=recipe.muon_rate,
-                    weight_decay=recipe.weight_decay,
-                    adjust_lr_fn="match_rms_adamw",
-                )
-            )
-        self.peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.adam = torch.optim.AdamW(
+            [g for g in groups if g["params"]], lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True
+        )
+        self.muon = Muon(muon, weight_decay=recipe.weight_decay)
 
-    def train(
-        self, loss_at: Callable[[int], Tensor], progress: Progress | None = None, until: int | None = None
-    ) -> list[float]:
-        """Run to the end of the recipe (or `until`); returns the losses. `progress(step, steps)` may raise
-        Cancelled."""
-        losses = []
-        while self.step < min(self.recipe.steps, until or self.recipe.steps):
-            losses.append(self._step(loss_at))
-            if self.step % self.recipe.save_every == 0 or self.step == self.recipe.steps:
+    def done(self) -> bool:
+        """Whether the run has come to its end."""
+        if self.seconds is not None:
+            return self.share >= 1
+        return self.step >= self.recipe.steps
+
+    def train(self, loss: Loss, *, watch: Callable[[Step], None] = lambda _: None, until: int | None = None) -> None:
+        """Run to the end (or to the step `until`); `watch` is called after every step and may raise."""
+        self.began = time.monotonic() - self.share * (self.seconds or 0)
+        while not self.done() and (until is None or self.step < until):
+            watch(self._step(loss))
+            if self.seconds is None and (self.step % self.recipe.save_every == 0 or self.done()):
                 self.save()
-            if progress is not None:
-                progress(self.step, self.recipe.steps)
-        return losses
 
-    def _step(self, loss_at: Callable[[int], Tensor]) -> float:
-        rate = self.recipe.rate(self.step)
-        for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * rate
-        loss = loss_at(self.step)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        if not math.isfinite(float(norm)):
+    def _step(self, loss: Loss) -> Step:
+        self.share = self._share()
+        rate = self.recipe.rate(self.step, self.share)
+        for group in self.adam.param_groups:
+            group["lr"] = self.recipe.learning_rate * rate
+        value = loss.backward(self.step, self.share)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip, foreach=True)
+        if (norm.device.type == "cpu" or self.step % CHECKED == 0) and not math.isfinite(float(norm)):
             raise InputError(
                 f"training diverged at step {self.step} (gradient norm {float(norm)}): lower the learning rate and"
                 " resume"
             )
-        for parameter, view in self.flat:
-            view.grad = parameter.grad.flatten(1) if parameter.grad is not None else None
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        self.adam.step()
+        self.muon.step(self.recipe.muon_rate * rate)
         self.model.zero_grad(set_to_none=True)
         with torch.no_grad():
-            names, parameters = zip(*self.model.named_parameters(), strict=True)
-            torch._foreach_lerp_([self.average[n] for n in names], list(parameters), 1 - self.recipe.average(self.step))
+            torch._foreach_lerp_(list(self.average.values()), self.parameters, 1 - self.recipe.average(self.step))
         self.step += 1
-        return float(loss.detach())
+        self.share = self._share()
+        return Step(step=self.step, share=self.share, rate=rate, loss=value, norm=norm)
+
+    def _share(self) -> float:
+        """How much of the run is done, 0..1."""
+        if self.seconds is not None:
+            return min(1.0, (time.monotonic() - self.began) / self.seconds)
+        return self.step / self.recipe.steps
 
     def averaged(self) -> dict[str, Tensor]:
         """The state dict with averaged parameters: what is shipped."""
@@ -151,35 +169,35 @@ class Trainer:
         """Replace the checkpoint, whole or not at all."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
-        for i, optimizer in enumerate(self.optimizers):
-            for index, state in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{i}.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
+        tensors |= {f"muon.{k}": v for k, v in self.muon.state().items()}
+        for index, state in self.adam.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
         checkpoints.save(self.path, {k: v.contiguous() for k, v in tensors.items()}, config={"step": self.step})
 
     def resume(self) -> bool:
         """Go on from the checkpoint if there is one."""
-        if not self.path.exists():
+        if self.seconds is not None or not self.path.exists():
             return False
         checkpoint = checkpoints.load(self.path)
         self.step = int(checkpoint.config["step"])
-        self.model.load_state_dict({k[6:]: v for k, v in checkpoint.tensors.items() if k.startswith("model.")})
-        self.average = {k: checkpoint.tensors[f"average.{k}"].clone() for k in self.average}
-        for i, optimizer in enumerate(self.optimizers):
-            optimizer.load_state_dict(
-                {"state": self._states(checkpoint, i), "param_groups": optimizer.state_dict()["param_groups"]}
-            )
-        return True
-
-    @staticmethod
-    def _states(checkpoint: checkpoints.Checkpoint, which: int) -> dict[int, dict[str, Tensor]]:
-        states: dict[int, dict[str, Tensor]] = {}
+        parts: dict[str, dict[str, Tensor]] = {}
         for name, value in checkpoint.tensors.items():
-            kind, *rest = name.split(".")
-            if kind == "optimizer" and int(rest[0]) == which:
-                states.setdefault(int(rest[1]), {})[rest[2]] = value
-        return states
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = value
+        self.model.load_state_dict(parts["model"])
+        for name, average in self.average.items():
+            average.copy_(parts["average"][name])
+        self.muon.restore(parts.get("muon", {}))
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, value in parts.get("adam", {}).items():
+            index, _, kind = name.partition(".")
+            states.setdefault(int(index), {})[kind] = value
+        self.adam.load_state_dict({"state": states, "param_groups": self.adam.state_dict()["param_groups"]})
+        return True
 
 
 def matrices_in(prefixes: Sequence[str]) -> Callable[[str], bool]:
-    """Names Muon takes: weights inside blocks, not tables of modulation."""
-    return lambda name: name.startswith(tuple(prefixes)) and name.endswith("weight") and "modulation" not in name
+    """Names Muon takes: weights inside blocks, not tables of modulation nor norms."""
+    return lambda name: (
+        name.startswith(tuple(prefixes)) and name.endswith("weight") and "modulation" not in name and "norm" not in name
+    )

@@ -1,246 +1,407 @@
-"""`sora train CONFIG`: from nothing to weights, stage by stage, each stage taken up where it stopped.
+"""`sora train CONFIG`: from nothing to weights, by steps or by the clock, on a processor as on a card.
 
-pixels (render clips) -> codec -> latents (encode and caption more clips) -> transformer (with its text encoder) ->
-decoder (once more, on
-what the transformer makes). Everything lies in one folder; a stage whose result is there is not run again.
+Processes render clips all the while (`data.renderers`); `Supply` brings them to the device. The codec is trained
+first and
+frozen; text encoder and transformer follow on its latents, the classifier on what there is in the end. By steps,
+each stage
+keeps a checkpoint and is taken up where it stopped; by the clock a run is one shot, which stops itself early where
+clips,
+speed or loss are not what the configuration asks for: nobody sees such a run before it has ended.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from multiprocessing import get_context
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn as nn
 from torch import Tensor
 
 from .. import checkpoints
-from ..data.clips import ClipKind, Shard, open_shards, render_shard
-from ..data.latents import encode_shard, wordings
-from ..data.packs import GroupSpec, PackSource
+from ..data.renderers import Renderers, Work
+from ..data.store import ClipStore, stores_for
 from ..dit import DiT, DiTConfig
-from ..errors import InputError
-from ..pipeline import load_bundled, load_codec
+from ..errors import ResourceError
+from ..grid import Geometry
+from ..perception.reader import Reader, ReaderConfig, save_reader
 from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
-from ..types import Progress
 from ..vae import BundledCodec, CodecConfig
-from ..world import describe, sample_scene
-from .codec import CodecLoss, measure_latents
-from .decoder import DecoderLoss, blended, made_again
-from .loop import Recipe, Trainer, matrices_in
-from .recycling import errors_of
-from .transformer import TextToVideo, TransformerLoss
+from ..world.captions import vocabulary as words_of_captions
+from .channels_last import FastCodec
+from .classifier import ClassifierLoss
+from .codec import CodecLoss, measure_latents, psnr
+from .compiled import Blocks, compiled_blocks, graphs
+from .export import save_codec, save_transformer
+from .forward import TextToVideo
+from .loop import Step, Trainer, matrices_in
+from .muon import computes_bfloat16
+from .plan import Plan, Stage, read_config, tuples
+from .transformer import Choice, TransformerLoss
 
-__all__ = ["Plan", "read_config", "run"]
+__all__ = ["run"]
 
-VOCABULARY_SCENES = 6000
+Say = Callable[[str], None]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A training configuration, as read from its file."""
-
-    pixels: dict[str, Any]
-    codec: dict[str, Any]
-    latents: dict[str, Any]
-    transformer: dict[str, Any]
-    seed: int = 0
-    decoder: dict[str, Any] = field(default_factory=dict)
-    reader: dict[str, Any] = field(default_factory=dict)
-
-
-def read_config(path: Path) -> Plan:
-    """Read a JSON configuration; raises InputError that names the file and what is wrong with it."""
-    try:
-        return Plan(**json.loads(path.read_text()))
-    except OSError as error:
-        raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path} is not a training configuration: {error}") from error
+CODEC_MATRICES = ("encoder.fine", "encoder.coarse", "encoder.down", "decoder.fine", "decoder.coarse", "decoder.up")
+TRANSFORMER_MATRICES = ("dit.blocks", "text.blocks")
+PUNCTUATION = (".", ",", ":", ";", "!", "?")
+LAST = 8.0
+"""seconds kept at the end of a run by the clock for what is saved last"""
+SAID_EVERY, SAVED_EVERY = 20.0, 100.0
+"""seconds between lines of a report, and between exports of the transformer"""
+LOOKED = 0.33
+"""share of a stage after which its loss must be as expected"""
+SETTLED = 25.0
+"""seconds of a stage after which its speed must be as expected"""
 
 
-def jobs(stage: dict[str, Any]) -> list[tuple[ClipKind, int, int]]:
-    """(kind, first seed, clips) of every shard of a stage."""
-    out, seed = [], int(stage["seed"])
-    for entry in stage["kinds"]:
-        sizes = {k: v for k, v in entry.items() if k not in ("clips", "shards")}
-        for _ in range(entry.get("shards", 1)):
-            out.append((ClipKind(**{**sizes, "fps": float(sizes["fps"])}), seed, int(entry["clips"])))
-            seed += int(entry["clips"])
-    return out
+@dataclass(kw_only=True)
+class Supply:
+    """Clips on their way from the renderers to the stores."""
+
+    renderers: Renderers
+    stores: dict[str, ClipStore]
+    codec: FastCodec | None = None
+    """which encodes what comes in, once it is trained"""
+
+    @property
+    def count(self) -> int:
+        return sum(store.count for store in self.stores.values())
+
+    def take(self, limit: float = 0.3, wait: float = 0.0) -> None:
+        """Bring what is ready, for at most `limit` seconds."""
+        for clip in self.renderers.collect(limit, wait=wait):
+            self.stores[clip.kind].add(clip)
+
+    def encode(self) -> None:
+        """Latents of all that has come in."""
+        if self.codec is not None:
+            for store in self.stores.values():
+                store.encode(self.codec.encode, self.codec.codec.geometry.channels)
 
 
-def run(config: Path, *, folder: Path | None = None, workers: int = 2, progress: Progress | None = None) -> Path:
-    """Run every stage that is not done; returns the folder, which holds codec.safetensors and
-    transformer.safetensors."""
+@dataclass(kw_only=True)
+class Session:
+    """What the stages of a run share."""
+
+    plan: Plan
+    device: torch.device
+    folder: Path
+    supply: Supply
+    tokenizer: WordTokenizer
+    blocks: Blocks
+    say: Say
+    deadline: float | None = None
+    """on the monotonic clock; None where steps end the stages"""
+    seconds: float = 0.0
+    """of the whole run, where the clock ends it"""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bfloat16(self) -> bool:
+        return computes_bfloat16(self.device)
+
+    @property
+    def stores(self) -> list[ClipStore]:
+        return list(self.supply.stores.values())
+
+    def stage_seconds(self, share: float) -> float | None:
+        """Seconds of a stage that takes a share of the run; None where steps end it."""
+        return None if self.deadline is None else self.seconds * share
+
+    def trainer(self, name: str, model: torch.nn.Module, stage: Stage, seconds: float | None, **more: Any) -> Trainer:
+        """A stage's trainer, taken up where it stopped."""
+        path = self.folder / f"{name}-run.safetensors"
+        recipe = replace(stage.recipe, seed=self.plan.seed)
+        trainer = Trainer(model, recipe, path, seconds=seconds, **more)
+        if trainer.resume():
+            self.say(f"{name}: goes on from step {trainer.step}")
+        return trainer
+
+
+class Watch:
+    """Reports a stage, brings in clips, and stops a run by the clock that is not as expected."""
+
+    def __init__(
+        self, session: Session, name: str, stage: Stage, *, save: Callable[[], None] = lambda: None, db: bool = False
+    ) -> None:
+        self.session, self.name, self.stage, self.save, self.db = session, name, stage, save, db
+        self.began = self.said = self.saved = time.monotonic()
+        self.first, self.losses, self.looked, self.settled = -1, [], False, False  # type: ignore[var-annotated]
+
+    def __call__(self, step: Step) -> None:
+        now = time.monotonic()
+        self.losses = [*self.losses[-49:], step.loss]
+        if self.first < 0:
+            self.first, self.began = step.step, now
+        if step.step % 10 == 0:
+            self.session.supply.take(0.2)
+        if step.step % 100 == 0:
+            self.session.supply.encode()
+        if step.step in (1, 5, 25) or now - self.said > SAID_EVERY:
+            self.said = now
+            self.report(step, now)
+        if now - self.saved > SAVED_EVERY:
+            self.saved = now
+            self.save()
+        if self.session.deadline is not None:
+            self.check(step, now)
+
+    def loss(self) -> float:
+        """Mean of the last losses; waits for the device."""
+        return float(torch.stack(self.losses).mean())
+
+    def report(self, step: Step, now: float) -> None:
+        """One line of how it goes."""
+        loss = self.loss()
+        shown = f"PSNR {10 * math.log10(4 / max(loss, 1e-10)):.2f}" if self.db else f"loss {loss:.4f}"
+        pace = (step.step - self.first) / max(1e-6, now - self.began)
+        self.session.say(
+            f"{self.name}: step {step.step} ({100 * step.share:.0f}%), {shown}, norm {float(step.norm):.3f}, rate"
+            f" {step.rate:.2f}, {pace:.2f} steps/s, {self.session.supply.count} clips, {graphs()} graphs"
+        )
+
+    def check(self, step: Step, now: float) -> None:
+        """Raises ResourceError where speed or loss are not as expected."""
+        if not self.settled and now - self.began > SETTLED:
+            self.settled = True
+            pace = (step.step - self.first) / (now - self.began)
+            if pace < self.stage.least_rate:
+                raise ResourceError(f"{self.name} runs at {pace:.2f} steps a second, not {self.stage.least_rate}")
+        if not self.looked and step.share > LOOKED:
+            self.looked = True
+            loss = self.loss()
+            if not loss <= self.stage.largest_loss:
+                raise ResourceError(
+                    f"the loss of the {self.name} is {loss:.4f} after {100 * step.share:.0f}% of its time, above"
+                    f" {self.stage.largest_loss}"
+                )
+
+
+def run(
+    config: Path,
+    *,
+    device: str = "cpu",
+    folder: Path | None = None,
+    workers: int = 2,
+    seconds: float | None = None,
+    cutouts: Path | None = None,
+    start: Path | None = None,
+    say: Say = lambda _: None,
+) -> Path:
+    """Run every stage; returns the folder with codec, text, transformer and reader as safetensors.
+
+    With `seconds` the clock ends the run; `cutouts` are pictures of the world's nouns, `start` weights that the codec
+    starts from. Raises InputError for a configuration that does not hold, ResourceError
+    where a
+    run by the clock is not as expected.
+    """
+    began = time.monotonic()
     plan = read_config(config)
     folder = folder or Path("output") / "training" / config.stem
-    for name in ("pixels", "latents"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    pixels = [(folder / "pixels", *job) for job in jobs(plan.pixels)]
-    if not (folder / "codec.safetensors").exists():
-        train_codec(plan, list(open_shards(_in_processes(_render, pixels, workers))), folder, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = torch.device(device)
+    if target.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every size
     tokenizer = vocabulary(plan)
-    made = [(folder / "latents", folder / "codec.safetensors", tokenizer, *job) for job in jobs(plan.latents)]
-    shards = _in_processes(_encode, made, workers)
-    train_transformer(plan, list(open_shards(shards)), tokenizer, folder, progress)
-    if plan.decoder:
-        train_decoder(plan, list(open_shards(_in_processes(_render, pixels, workers))), folder, progress)
+    geometry = Geometry(channels=CodecConfig(**tuples(plan.codec.model)).channels)
+    work = Work(
+        kinds=plan.clips.kinds,
+        vocabulary=tokenizer.vocabulary,
+        text_tokens=tokenizer.length,
+        channels=geometry.channels,
+        seed=plan.clips.seed,
+        cutouts=cutouts,
+        card_until=time.time() + (seconds or 0) * plan.clips.share,
+    )
+    on_card = round(workers * plan.clips.on_card) if target.type == "cuda" and seconds is not None else 0
+    renderers = Renderers(work, workers, on_card=on_card)
+    try:
+        stores = stores_for(
+            plan.clips.kinds, plan.clips.room, geometry, tokenizer.length, target, unlike=plan.clips.unlike
+        )
+        session = Session(
+            plan=plan,
+            device=target,
+            folder=folder,
+            supply=Supply(renderers=renderers, stores=stores),
+            tokenizer=tokenizer,
+            blocks=compiled_blocks() if target.type == "cuda" else Blocks(),
+            say=say,
+            deadline=None if seconds is None else began + seconds,
+            seconds=seconds or 0.0,
+            metadata={"licence": "GPL-3.0-only", "recipe": json.dumps(json.loads(config.read_text()))},
+        )
+        say(f"{workers} processes render, {on_card} of them on the card at first; {tokenizer.size} words")
+        stages(session, began, start)
+    finally:
+        renderers.close()
     return folder
 
 
-def _in_processes(work: Callable[..., Path], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[Path]:
-    """Run `work` for every tuple in processes of one thread each: small pictures gain nothing from more. No workers:
-    here."""
-    if not workers:
-        return [work(*one) for one in arguments]
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        return list(pool.map(work, *zip(*arguments, strict=True)))
-
-
-def _render(folder: Path, kind: ClipKind, first_seed: int, count: int) -> Path:
-    return render_shard(folder, kind, first_seed, count)
-
-
-def _encode(folder: Path, codec: Path, tokenizer: WordTokenizer, kind: ClipKind, first_seed: int, count: int) -> Path:
-    return encode_shard(folder, load_codec(codec), tokenizer, kind, first_seed, count)
-
-
-def _tuples(config: dict[str, Any]) -> dict[str, Any]:
-    """JSON has lists where the configs have tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-
-
-def train_codec(plan: Plan, shards: list[Shard], folder: Path, progress: Progress | None) -> None:
-    """The codec stage: train, measure the latents, save the average."""
-    torch.manual_seed(plan.seed)
-    codec = BundledCodec(CodecConfig(**_tuples(plan.codec["model"])))
-    loss = CodecLoss(codec=codec, shards=shards, pixels=plan.codec["pixels_per_step"], seed=plan.seed)
-    blocks = matrices_in(
-        ("encoder.fine", "encoder.coarse", "encoder.down", "decoder.fine", "decoder.coarse", "decoder.up")
-    )
-    trainer = Trainer(codec, Recipe(**plan.codec["recipe"]), folder / "codec-run.safetensors", matrices=blocks)
-    trainer.resume()
-    trainer.train(loss, progress)
-    codec.load_state_dict(trainer.averaged())
-    sample = [shard.tensors["video"][:16].permute(0, 4, 1, 2, 3).float() / 127.5 - 1 for shard in shards[:8]]
-    step = codec.geometry.time_factor
-    measure_latents(codec, [video[:, :, : (video.shape[2] - 1) // step * step + 1] for video in sample])
-    save_model(folder / "codec.safetensors", codec, asdict(codec.config))
+def stages(session: Session, began: float, start: Path | None) -> None:
+    """All stages of a session that began at `began`."""
+    plan = session.plan
+    codec = build_codec(plan, start).to(session.device)
+    model = build_transformer(plan, session.tokenizer).to(session.device)
+    counts = {name: sum(p.numel() for p in m.parameters()) for name, m in (("codec", codec), ("transformer", model))}
+    session.say("parameters: " + ", ".join(f"{name} {count / 1e6:.1f} M" for name, count in counts.items()))
+    fast = FastCodec(codec, torch.bfloat16 if session.bfloat16 else torch.float32, session.blocks.residual)
+    if session.device.type == "cuda":
+        session = warmed_up(session, fast, model)
+        fast.block = session.blocks.residual
+    first_clips(session, began)
+    train_codec(session, fast)
+    session.supply.codec = fast
+    session.supply.encode()
+    train_transformer(session, model)
+    if plan.classifier is not None:
+        train_classifier(session, plan.classifier, fast)
 
 
 def vocabulary(plan: Plan) -> WordTokenizer:
     """The words of the world's captions."""
-    scenes = [sample_scene(seed, held_out=None) for seed in range(VOCABULARY_SCENES)]
-    captions = (describe(scene, level, seed) for scene in scenes for level, seed in wordings(scene))
-    return WordTokenizer.train(captions, plan.transformer["text"]["tokens"])
+    return WordTokenizer((*PUNCTUATION, *sorted(words_of_captions())), plan.transformer.text["tokens"])
 
 
-def build(plan: Plan, tokenizer: WordTokenizer) -> TextToVideo:
+def build_codec(plan: Plan, start: Path | None = None) -> BundledCodec:
+    """The codec as the plan sizes it, from given weights or from scratch."""
+    torch.manual_seed(plan.seed)
+    codec = BundledCodec(CodecConfig(**tuples(plan.codec.model)))
+    if start is not None:
+        checkpoints.load_into(codec, checkpoints.load(start).tensors)
+    return codec
+
+
+def build_transformer(plan: Plan, tokenizer: WordTokenizer) -> TextToVideo:
     """Text encoder and transformer as the plan sizes them, at the start of training."""
     torch.manual_seed(plan.seed)
-    text = TextEncoder(TextConfig(vocabulary=tokenizer.vocabulary, **plan.transformer["text"]))
-    model = TextToVideo(text, DiT(DiTConfig(**_tuples({"patch": (1, 2, 2), **plan.transformer["model"]}))))
+    stage = plan.transformer
+    text = TextEncoder(TextConfig(vocabulary=tokenizer.vocabulary, **tuples(stage.text)))
+    model = TextToVideo(text, DiT(DiTConfig(**tuples({"patch": (1, 2, 2), **stage.model}))))
     model.text.init_weights()
     model.dit.init_weights()
     return model
 
 
-def train_transformer(
-    plan: Plan, shards: list[Shard], tokenizer: WordTokenizer, folder: Path, progress: Progress | None
-) -> None:
-    """The transformer stage: phases of one run, each with its own mix of sizes."""
-    model = build(plan, tokenizer)
-    geometry = load_codec(folder / "codec.safetensors").geometry
-    recipe = Recipe(**plan.transformer["recipe"])
-    trainer = Trainer(
-        model, recipe, folder / "transformer-run.safetensors", matrices=matrices_in(("dit.blocks", "text.blocks"))
-    )
-    trainer.resume()
-    if plan.transformer.get("compile", True):
-        for block in (*model.dit.blocks, *model.text.blocks):
-            block.compile(dynamic=False)
-    for phase in plan.transformer["phases"]:
-        if trainer.step < phase["until"] and "errors" in phase:
-            export(trainer, model, folder)
-            shards = _with_errors(shards, phase["errors"], folder)
-        source = PackSource(shards=shards, mix=[GroupSpec(**group) for group in phase["mix"]], geometry=geometry)
-        loss = TransformerLoss(
-            model=model, source=source, steps=recipe.steps, seed=plan.seed, **_tuples(phase.get("loss", {}))
+def warmed_up(session: Session, fast: FastCodec, model: TextToVideo) -> Session:
+    """The session with its blocks compiled while the first clips are rendered; or, where that fails, with plain
+    ones."""
+    try:
+        largest = max(session.stores, key=lambda s: s.kind.height * s.kind.width)
+        loss = transformer_loss(session, model)
+        frames = largest.kind.window or largest.latent_frames
+        for size, count in ((largest.kind.sizes[0], frames), (largest.kind.sizes[-1], 1)):
+            loss.rehearse(Choice(store=largest, size=size, frames=count, weight=1.0))
+        session.say(f"transformer's block compiled: {graphs()} graphs")
+        CodecLoss(codec=fast, stores=session.stores, **tuples(session.plan.codec.loss)).rehearse()
+        session.say(f"codec's block compiled: {graphs()} graphs")
+    except Exception as error:  # whatever a compiler may raise
+        session.say(f"blocks are not compiled, all runs slower: {type(error).__name__}: {str(error)[:400]}")
+        session = replace(session, blocks=Blocks())
+    model.zero_grad(set_to_none=True)
+    fast.codec.zero_grad(set_to_none=True)
+    return session
+
+
+def first_clips(session: Session, began: float) -> None:
+    """Wait for the clips that training begins with."""
+    clips, supply = session.plan.clips, session.supply
+    until = None if session.deadline is None else began + session.seconds * clips.share
+    said = time.monotonic()
+    while supply.count < clips.least if until is None else time.monotonic() < until:
+        supply.take(2.0, wait=1.0)
+        if time.monotonic() - said > SAID_EVERY:
+            said = time.monotonic()
+            session.say(f"{supply.count} clips")
+    if supply.count < clips.least:
+        raise ResourceError(
+            f"{supply.count} clips were rendered in {time.monotonic() - began:.0f} s, not {clips.least}: give more"
+            " time or processes, or ask for fewer"
         )
-        trainer.train(loss, progress, until=phase["until"])
-    export(trainer, model, folder)
+    session.say(f"{supply.count} clips: " + ", ".join(f"{n} {s.count}" for n, s in supply.stores.items()))
 
 
-def _with_errors(shards: Sequence[Shard], wanted: dict[str, int], folder: Path) -> list[Shard]:
-    """The shards; those whose kind begins as one that is wanted, with the transformer's errors on so many clips,
-    measured once."""
-    model, out = load_bundled(folder), []
-    for shard in shards:
-        count = next((count for kind, count in wanted.items() if shard.kind.name.startswith(kind)), 0)
-        if count:
-            errors = _once(folder / "errors" / shard.path.name, partial(errors_of, model, shard, count))
-            shard = replace(shard, tensors=shard.tensors | errors)
-        out.append(shard)
-    return out
-
-
-def train_decoder(plan: Plan, shards: list[Shard], folder: Path, progress: Progress | None) -> None:
-    """The last stage: the decoder learns what the transformer makes; the codec as it was first trained stays beside
-    it."""
-    first = folder / "codec-first.safetensors"
-    if not first.exists():
-        save_model(first, codec := load_codec(folder / "codec.safetensors"), asdict(codec.config))
-    codec, start = load_codec(first), load_codec(first)
-    codec.decoder.requires_grad_(True)
-    blocks = matrices_in(("fine", "coarse", "up"))
-    trainer = Trainer(
-        codec.decoder, Recipe(**plan.decoder["recipe"]), folder / "decoder-run.safetensors", matrices=blocks
+def train_codec(session: Session, fast: FastCodec) -> None:
+    """The codec stage: train, measure the latents, save the average."""
+    stage, codec = session.plan.codec, fast.codec
+    loss = CodecLoss(codec=fast, stores=session.stores, seed=session.plan.seed, **tuples(stage.loss))
+    trainer = session.trainer(
+        "codec", codec, stage, session.stage_seconds(stage.share), matrices=matrices_in(CODEC_MATRICES)
     )
-    trainer.resume()
-    clips = CodecLoss(codec=codec, shards=shards, pixels=plan.decoder["pixels_per_step"], seed=plan.seed)
-    trainer.train(DecoderLoss(clips=clips, made=_made_again(plan, shards, folder)), progress)
-    blended(start, trainer.averaged())
-    save_model(folder / "codec.safetensors", start, asdict(start.config))
+    with torch.backends.cudnn.flags(enabled=True, benchmark=session.device.type == "cuda"):
+        trainer.train(loss, watch=Watch(session, "codec", stage, db=True))
+    codec.load_state_dict(trainer.averaged())
+    codec.requires_grad_(False)
+    measured = [store for store in session.stores if store.count >= 2]
+    with torch.no_grad():
+        videos = [whole_clips(store, slice(0, 8)) for store in measured]
+        measure_latents(codec, [fast.moments(video, mid_stream=False)[0] for video in videos])
+        for store in measured:
+            video = whole_clips(store, slice(store.count - 2, store.count))
+            quality = psnr(fast.decode(fast.encode(video)), video).mean()
+            session.say(f"codec on {store.kind.name}: {float(quality):.2f} dB")
+    save_codec(session.folder, codec, session.metadata)
 
 
-def _made_again(plan: Plan, shards: list[Shard], folder: Path) -> list[dict[str, Tensor]]:
-    """Some clips of every shard of pixels as the transformer makes them, made once."""
-    model, count = load_bundled(folder), plan.decoder["clips"]
-    return [_once(folder / "made" / shard.path.name, partial(made_again, model, shard, count)) for shard in shards]
+def whole_clips(store: ClipStore, which: slice) -> Tensor:
+    """Some clips of a store [B,3,F,H,W] with a number of frames that the codec takes."""
+    chosen = torch.arange(store.count, device=store.device)[which]
+    return store.clips(chosen, 0, (store.video.shape[1] - 1) // 4 * 4 + 1)
 
 
-def _once(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What is in the file, made if it is not there."""
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        checkpoints.save(path, make(), config={})
-    return dict(checkpoints.load(path).tensors)
+def transformer_loss(session: Session, model: TextToVideo) -> TransformerLoss:
+    """The loss of the transformer stage."""
+    stage = session.plan.transformer
+    return TransformerLoss(
+        model=model,
+        stores=session.stores,
+        curriculum=stage.curriculum,
+        seed=session.plan.seed,
+        bfloat16=session.bfloat16,
+        block=session.blocks.transformer,
+        **tuples(stage.loss),
+    )
 
 
-def export(trainer: Trainer, model: TextToVideo, folder: Path) -> None:
-    """Save the averaged text encoder and transformer as they are shipped."""
-    averaged: dict[str, Tensor] = trainer.averaged()
-    text = {k.removeprefix("text."): v for k, v in averaged.items() if k.startswith("text.")}
-    dit = {k.removeprefix("dit."): v for k, v in averaged.items() if k.startswith("dit.")}
-    checkpoints.save(folder / "text.safetensors", halved(text), config=asdict(model.text.config))
-    checkpoints.save(folder / "transformer.safetensors", halved(dit), config=asdict(model.dit.config))
+def train_transformer(session: Session, model: TextToVideo) -> None:
+    """The transformer stage, with what it has so far saved now and then."""
+    stage, after = session.plan.transformer, session.plan.classifier
+    seconds = None
+    if session.deadline is not None:
+        kept = LAST + (session.seconds * after.share if after else 0.0)
+        seconds = max(1.0, session.deadline - kept - time.monotonic())
+    trainer = session.trainer("transformer", model, stage, seconds, matrices=matrices_in(TRANSFORMER_MATRICES))
+
+    def save() -> None:
+        save_transformer(session.folder, model, trainer.averaged(), session.metadata)
+        session.say(f"transformer saved at step {trainer.step}")
+
+    trainer.train(transformer_loss(session, model), watch=Watch(session, "transformer", stage, save=save))
+    save()
 
 
-def save_model(path: Path, model: nn.Module, config: dict[str, Any]) -> None:
-    """Save weights in bfloat16 with their config."""
-    checkpoints.save(path, halved(model.state_dict()), config=config)
-
-
-def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices in bfloat16; vectors and tables stay float32."""
-    return {k: v.detach().to(torch.bfloat16 if v.ndim > 1 else torch.float32).contiguous() for k, v in tensors.items()}
+def train_classifier(session: Session, stage: Stage, fast: FastCodec) -> None:
+    """The classifier stage, on the clips that are there in the end."""
+    torch.manual_seed(session.plan.seed)
+    reader = Reader(ReaderConfig(**tuples(stage.model))).to(session.device)
+    loss = ClassifierLoss(
+        reader=reader,
+        stores=session.stores,
+        codec=fast,
+        seed=session.plan.seed,
+        bfloat16=session.bfloat16,
+        **tuples(stage.loss),
+    )
+    seconds = None if session.deadline is None else max(1.0, session.deadline - LAST / 2 - time.monotonic())
+    trainer = session.trainer("reader", reader, stage, seconds)
+    trainer.train(loss, watch=Watch(session, "classifier", stage))
+    save_reader(session.folder / "reader.safetensors", reader, trainer.averaged(), session.metadata)
+    session.say(f"classifier saved at step {trainer.step}")

@@ -1,0 +1,115 @@
+"""Processes that render clips while training goes on, on the processor's cores and for the first while on the card too.
+
+A clip of 256x144 is thousands of small operations, so one process a core is what makes many of them. A process that
+fails says why and ends; `Renderers.collect` then raises.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import queue
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import ResourceError
+from ..grid import Geometry
+from ..text.tokenizer import WordTokenizer
+from ..world import load_cutouts
+from .clips import Clip, ClipKind, make_clip
+
+__all__ = ["Renderers", "Work"]
+
+WAITING = 80
+"""clips of each process that wait to be collected, at most"""
+ON_CARD, ON_CPU = 1 << 23, 1 << 17
+"""pixels rendered at once"""
+SEEDS = 10_000_019
+"""seeds of each process"""
+ARRAYS = [field.name for field in fields(Clip) if field.name != "kind"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What every process is told."""
+
+    kinds: tuple[ClipKind, ...]
+    vocabulary: tuple[str, ...]
+    text_tokens: int
+    channels: int
+    seed: int
+    cutouts: Path | None = None
+    """pictures of the world's nouns, as `sora world` packs them; None for a world of solids"""
+    card_until: float = 0.0
+    """seconds since 1970 until which processes that may use the card do so"""
+
+
+class Renderers:
+    """`workers` processes that render clips of the kinds, by their weights; to be closed."""
+
+    def __init__(self, work: Work, workers: int, *, on_card: int = 0) -> None:
+        context = mp.get_context("spawn")
+        self.made: Any = context.Queue(maxsize=WAITING * workers)
+        self.processes = [
+            context.Process(target=render_on, args=(work, rank, rank < on_card, self.made), daemon=True)
+            for rank in range(workers)
+        ]
+        for process in self.processes:
+            process.start()
+
+    def collect(self, limit: float, *, wait: float = 0.0) -> Iterator[Clip]:
+        """Clips that are ready, for at most `limit` seconds; waits `wait` seconds for the next one."""
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            try:
+                name, *arrays = self.made.get(timeout=wait) if wait else self.made.get_nowait()
+            except queue.Empty:
+                self.check()
+                return
+            if name == "error":
+                raise ResourceError(f"a process that renders clips has failed: {arrays[0]}")
+            yield Clip(kind=name, **{k: torch.from_numpy(v) for k, v in zip(ARRAYS, arrays, strict=True)})
+
+    def check(self) -> None:
+        """Raises ResourceError where a process has ended."""
+        dead = sum(not process.is_alive() for process in self.processes)
+        if dead:
+            raise ResourceError(
+                f"{dead} of {len(self.processes)} processes that render clips have ended without a word"
+            )
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in self.processes:
+            process.terminate()
+
+
+def render_on(work: Work, rank: int, may_use_card: bool, made: Any) -> None:
+    """What a process does until it is ended."""
+    torch.set_num_threads(1)
+    try:
+        tokenizer = WordTokenizer(work.vocabulary, work.text_tokens)
+        draws = random.Random(f"kinds/{work.seed}/{rank}")  # noqa: S311
+        weights = [kind.weight for kind in work.kinds]
+        make = partial(make_clip, tokenizer=tokenizer, geometry=Geometry(channels=work.channels))
+        device, cutouts = "", None
+        for serial in range(SEEDS):
+            on_card = may_use_card and time.time() < work.card_until
+            if device != (device := "cuda" if on_card else "cpu"):
+                cutouts = load_cutouts(work.cutouts, device=device) if work.cutouts else None
+                if may_use_card and not on_card:
+                    torch.cuda.empty_cache()
+            kind = draws.choices(work.kinds, weights)[0]
+            seed = work.seed + rank * SEEDS + serial
+            clip = make(kind, seed, cutouts=cutouts, device=device, part=ON_CARD if on_card else ON_CPU)
+            made.put((clip.kind, *(getattr(clip, name).numpy() for name in ARRAYS)))
+            if not mp.parent_process().is_alive():  # type: ignore[union-attr]
+                return
+    except Exception as error:
+        made.put(("error", f"{type(error).__name__}: {error}"[:500]))
