@@ -108,7 +108,7 @@ class Trainer:
         self.model, self.recipe, self.path, self.seconds = model, recipe, path, seconds
         self.step, self.share, self.began = 0, 0.0, time.monotonic()
         named = dict(model.named_parameters())
-        self.parameters = list(named.values())
+        self.parameters: list[Tensor] = list(named.values())
         self.average = {name: p.detach().clone() for name, p in named.items()}
         muon = [p for name, p in named.items() if recipe.muon_rate and p.ndim >= 2 and matrices(name)]
         chosen = {id(p) for p in muon}

@@ -82,7 +82,7 @@ def read_config(path: Path) -> Plan:
         stages = {name: stage_of(given.pop(name)) for name in ("codec", "transformer", "classifier") if name in given}
         if "classifier" in stages:
             made(ReaderConfig, stages["classifier"].model)
-        return Plan(clips=Clips(kinds=kinds, **clips), **stages, **given)
+        return Plan(clips=Clips(kinds=kinds, **clips), **stages, **given)  # type: ignore[arg-type]
     except OSError as error:
         raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
     except KeyError as error:
