@@ -129,7 +129,7 @@ def save_sharded(
     paths = [folder / f"{stem}.safetensors" for stem in names]
     for path, shard in zip(paths, shards, strict=True):
         save(path, shard, config={**config, SHARDS_KEY: len(shards)} if len(shards) > 1 else config, metadata=metadata)
-    for old in (folder / f"{name}.safetensors", *folder.glob(f"{name}-*.safetensors")):
+    for old in (folder / f"{name}.safetensors", *folder.glob(f"{name}-[0-9]*.safetensors")):
         if old not in paths:
             old.unlink(missing_ok=True)
     return paths

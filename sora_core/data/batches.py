@@ -57,6 +57,7 @@ class Source:
         self.positions = torch.stack([seconds[window] - seconds[window[0]] for window in windows])
         self.spans = torch.stack([every[window] for window in windows])
         self.height, self.width = (side // store.geometry.space_factor for side in size)
+        self.wordings = torch.tensor(WORDING_WEIGHTS, device=store.device)
         self.masks = self._masks().to(store.device)[:, None]
 
     def _masks(self) -> Tensor:
@@ -80,7 +81,7 @@ class Source:
         mask = self.masks[draws.integers(len(self.masks), count)]
         if store.kind.family != "bridge":
             mask = torch.where((draws.often(keep, count) | strange).view(-1, 1, 1, 1, 1), mask, 1.0)
-        ids = store.ids[chosen, draws.weighted(WORDING_WEIGHTS, count)]
+        ids = store.ids[chosen, draws.weighted(self.wordings, count)]
         untold = draws.often(drop, count) | (strange & draws.often(STRANGE_UNTOLD, count))
         second = store.starts[chosen][:, 1:2]
         return Batch(
@@ -95,7 +96,7 @@ class Source:
     def _usual(self, chosen: Tensor, strange: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """The same clips, those that look unlike the world replaced: what is made whole looks as the caption says."""
         like = (~self.store.strange[: self.store.encoded]).float() + 1e-9
-        other = torch.multinomial(like, len(chosen), replacement=True, generator=draws.tensors)
+        other = draws.weighted(like, len(chosen))
         chosen = torch.where(strange, other, chosen)
         return chosen, torch.zeros_like(strange)
 

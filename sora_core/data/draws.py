@@ -51,7 +51,6 @@ class Draws:
         """[count] bool, True in `share` of the cases."""
         return self.uniform(count) < share
 
-    def weighted(self, weights: Sequence[float], count: int) -> Tensor:
-        """[count] int64 indices drawn by weight."""
-        given = torch.tensor(weights, device=self.device)
-        return torch.multinomial(given, count, replacement=True, generator=self.tensors)
+    def weighted(self, weights: Tensor, count: int) -> Tensor:
+        """[count] int64 indices drawn by weights [n] that are on the device."""
+        return torch.multinomial(weights, count, replacement=True, generator=self.tensors)

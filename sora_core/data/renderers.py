@@ -7,6 +7,7 @@ fails says why and ends; `Renderers.collect` then raises.
 from __future__ import annotations
 
 import multiprocessing as mp
+import os
 import queue
 import random
 import time
@@ -26,8 +27,10 @@ from .clips import Clip, ClipKind, make_clip
 
 __all__ = ["Renderers", "Work"]
 
-WAITING = 80
+WAITING = 200
 """clips of each process that wait to be collected, at most"""
+NICE = 10
+"""how far a process stands back behind the one that trains"""
 ON_CARD, ON_CPU = 1 << 23, 1 << 17
 """pixels rendered at once"""
 SEEDS = 10_000_019
@@ -93,6 +96,7 @@ class Renderers:
 def render_on(work: Work, rank: int, may_use_card: bool, made: Any) -> None:
     """What a process does until it is ended."""
     torch.set_num_threads(1)
+    os.nice(NICE)
     try:
         tokenizer = WordTokenizer(work.vocabulary, work.text_tokens)
         draws = random.Random(f"kinds/{work.seed}/{rank}")  # noqa: S311

@@ -96,8 +96,8 @@ def track_loss(found: Tensor, map_: Tensor, track: Tensor) -> Tensor:
     the picture."""
     inside = ((track > 0) & (track < 1)).all(-1).float()
     height, width = map_.shape[-2:]
-    place = track.nan_to_num().clamp(0, 0.999) * torch.tensor([width, height], device=track.device)
-    index = place[..., 1].long() * width + place[..., 0].long()
+    x, y = track.nan_to_num().clamp(0, 0.999).unbind(-1)
+    index = (y * height).long() * width + (x * width).long()
     entropy = nn_f.cross_entropy(map_.flatten(0, 1).flatten(1), index.flatten(), reduction="none").view_as(inside)
     distance = (found - track.nan_to_num()).abs().mean(-1)
     return ((TRACK_WEIGHT * distance + 0.1 * entropy) * inside).sum() / inside.sum().clamp(min=1)

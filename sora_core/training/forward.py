@@ -111,7 +111,7 @@ def followed(late: Tensor, per_frame: int, tokens: int) -> Tensor:
     """What is added to the scores of each token's words: 0 for those of the part of the text that its latent frame
     follows, -inf for the other's; late [n,T] -> [n,1,T*per_frame,2*tokens]."""
     second = late.bool().repeat_interleave(per_frame, 1)[:, None, :, None]
-    parts = torch.tensor([False, True], device=late.device).repeat_interleave(tokens)
+    parts = torch.arange(2 * tokens, device=late.device) >= tokens
     return torch.where(second == parts, 0.0, float("-inf"))
 
 

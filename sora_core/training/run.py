@@ -57,7 +57,7 @@ SAID_EVERY, SAVED_EVERY = 20.0, 100.0
 """seconds between lines of a report, and between exports of the transformer"""
 LOOKED = 0.33
 """share of a stage after which its loss must be as expected"""
-SETTLED = 25.0
+SETTLED = 60.0
 """seconds of a stage after which its speed must be as expected"""
 
 
@@ -316,6 +316,7 @@ def first_clips(session: Session, began: float) -> None:
     clips, supply = session.plan.clips, session.supply
     until = None if session.deadline is None else began + session.seconds * clips.share
     said = time.monotonic()
+    supply.take(20.0)
     while supply.count < clips.least if until is None else time.monotonic() < until:
         supply.take(2.0, wait=1.0)
         if time.monotonic() - said > SAID_EVERY:
