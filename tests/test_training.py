@@ -348,11 +348,11 @@ def test_a_run_by_the_clock_stops_itself(tmp_path: Path) -> None:
     path.write_text(json.dumps(given))
     with pytest.raises(ResourceError, match=r"\d+ clips were rendered in .*, not 64"):
         training.run(path, folder=tmp_path, workers=1, seconds=60)
-    given["clips"] |= {"least": 12, "share": 0.2}
+    given["clips"] |= {"least": 2, "share": 0.4}
     given["codec"] |= {"largest_loss": 1e-6, "share": 0.05}
     path.write_text(json.dumps(given))
     with pytest.raises(ResourceError, match=r"the loss of the codec is .* above 1e-06"):
-        training.run(path, folder=tmp_path, workers=1, seconds=40)
+        training.run(path, folder=tmp_path, workers=1, seconds=50)
 
 
 def test_a_renderer_that_fails_ends_the_run(tmp_path: Path) -> None:
