@@ -183,8 +183,10 @@ def codec(sheet: Sheet) -> None:
         latent = torch.randn(1, config.channels, 1 + frames // 4, side // 8, side // 8, device=sheet.device).to(dtype)
         for what, given in (("decode", latent), ("encode", clip)):
             name = f"codec {what}, {frames} frames of {side}x{side}"
+            getattr(ours, what)(given)  # forms of convolutions are chosen
             mine, floor = with_floor(partial(getattr(ours, what), given), sheet.device)
             mine()  # notes its convolutions
+            sheet.shared.setdefault("codec", partial(getattr(ours, what), given))
             runs: dict[str, Run] = {"ours": mine, "floor": floor}
             if peer is not None:
                 runs["peer"] = partial(getattr(peer, what), given, return_dict=False)
@@ -303,7 +305,7 @@ def parity(sheet: Sheet) -> None:
 
 
 def parts(sheet: Sheet) -> None:
-    """Each fused part: how near it comes to the rate of a copy; and the forms a convolution of the codec may take."""
+    """Each fused part: how near it comes to the rate of a copy."""
     length, width, heads = (64, 256, 2) if sheet.small else (32768, 1536, 12)
     dtype = torch.float32 if sheet.small else torch.bfloat16
     x, u = (torch.randn(length, width, device=sheet.device).to(dtype) for _ in range(2))
@@ -324,6 +326,11 @@ def parts(sheet: Sheet) -> None:
         }
         for name, value in paired(sheet, {n: r for n, (r, _) in runs.items()}, warm=2, limit=3).items():
             sheet.row(f"part, {name}, {kind}", value, "ms", gb_s=runs[name][1] * size / value / 1e6)
+
+
+def convolutions(sheet: Sheet) -> None:
+    """The forms that a convolution of the codec may take, by cuDNN's guess and by its trials; the codec with trials."""
+    dtype = torch.float32 if sheet.small else torch.bfloat16
     for channels, side in ((8, 16),) if sheet.small else ((96, 256), (192, 128), (384, 64)):
         weight = torch.randn(channels, channels, 3, 3, 3, device=sheet.device).to(dtype)
         clip = torch.randn(1, channels, 6, side, side, device=sheet.device).to(dtype)
@@ -358,6 +365,12 @@ def parts(sheet: Sheet) -> None:
                     algorithms_tried=tried,
                 )
         torch.backends.cudnn.benchmark = False
+    if sheet.left() > 30 and "codec" in sheet.shared:
+        decode = sheet.shared["codec"]
+        sheet.row("codec decode, 17 frames, cuDNN's guess", paired(sheet, {"run": decode}, warm=2)["run"], "ms")
+        torch.backends.cudnn.benchmark = True
+        sheet.row("codec decode, 17 frames, cuDNN's trials", paired(sheet, {"run": decode}, warm=2)["run"], "ms")
+        torch.backends.cudnn.benchmark = False
 
 
 def bundled(sheet: Sheet) -> None:
@@ -383,5 +396,5 @@ def bundled(sheet: Sheet) -> None:
 
 
 SECTIONS: tuple[Callable[[Sheet], None], ...] = (
-    machine, forward, codec, sampling, eight_bit, parity, attention, parts, bundled,
+    machine, forward, codec, sampling, eight_bit, parity, attention, parts, bundled, convolutions,
 )  # fmt: skip

@@ -160,7 +160,7 @@ def test_kernels_that_do_not_compile_are_told_of_once(caplog: pytest.LogCaptureF
         def modulated(self, x_LD: torch.Tensor, *_: object) -> torch.Tensor:
             return x_LD
 
-    for kind, words in ((Broken, "OSError: no compiler)"), (Wrong, "its first kernel is wrong")):
+    for kind, words in ((Broken, "OSError: no compiler)"), (Wrong, "modulated came out wrong")):
         caplog.clear()
         assert not works(lambda kind=kind: kind(AttentionChoice({})), torch.device("cpu"))
         assert words in caplog.text and "plain formulas run instead" in caplog.text

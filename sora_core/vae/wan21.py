@@ -346,10 +346,6 @@ class Wan21Codec(CausalCodec):
 
     def _encode_chunk(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
         """One latent frame at a time: memory does not grow with the clip."""
-        with kernels.of(video).convolutions():
-            return self._encoded(video, cache, first)
-
-    def _encoded(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
         head, rest = video[:, :, :first], video[:, :, first:]
         pieces = [head] * first + list(rest.split(self.geometry.time_factor, 2)) * bool(rest.shape[2])
         dtype = self.conv1.weight.dtype
@@ -358,8 +354,7 @@ class Wan21Codec(CausalCodec):
 
     def _decode_chunk(self, latent: Tensor, cache: StreamCache, first: bool) -> Tensor:
         pieces = channels_last(self.conv2(latent.to(self.conv2.weight.dtype))).split(1, 2)
-        with kernels.of(latent).convolutions():
-            return torch.cat([self.decoder(p, cache, first and i == 0) for i, p in enumerate(pieces)], 2).float()
+        return torch.cat([self.decoder(p, cache, first and i == 0) for i, p in enumerate(pieces)], 2).float()
 
 
 def channels_last(x: Tensor) -> Tensor:

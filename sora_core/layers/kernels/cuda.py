@@ -9,8 +9,8 @@ Legend: L tokens, D width, N heads, K head dim, R rows of modulation, O outputs 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -83,9 +83,6 @@ class CardKernels(Kernels):
     def convolved(self, conv: nn.Module, x: Tensor) -> Tensor:
         plain = type(conv) is nn.Conv3d and conv.kernel_size == (3, 3, 3) and conv.stride == (1, 1, 1)
         return self.forms(conv, x) if plain and x.dtype != torch.float32 else conv(x)
-
-    def convolutions(self) -> AbstractContextManager[None]:
-        return fastest_convolutions()
 
     def notes(self) -> list[str]:
         return [f"kernels: {self.name}", *self.choice.report(), *self.forms.report()]
@@ -183,17 +180,6 @@ def eight_bit_works(device: torch.device) -> bool:
         return False
 
 
-@contextmanager
-def fastest_convolutions() -> Iterator[None]:
-    """cuDNN tries its algorithms once per size instead of guessing."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
-
-
 def best() -> Kernels:
     """The fused kernels where they compile and give what the formulas give, else the plain ones, said once."""
     return FusedKernels() if works(FusedKernels, torch.device("cuda")) else CardKernels()
@@ -201,17 +187,34 @@ def best() -> Kernels:
 
 def works(make: Callable[[], Kernels], device: torch.device) -> bool:
     """Whether kernels run on a device and agree with the plain formulas on a few tokens."""
-    log, fused = logging.getLogger("sora_nodes"), make()
     try:
         with torch.no_grad():
-            x = torch.randn(4, 48, device=device)
-            layout = Layout(groups=(), levels=x[0, :1], rows=torch.tensor([0, 1], device=device), run=2)
-            shift, scale = torch.randn(2, 2, 48, device=device).unbind(0)
-            made = fused.modulated(x, shift, scale, layout, 1e-6)
-            if torch.allclose(made, Kernels().modulated(x, shift, scale, layout, 1e-6), atol=1e-4):
-                return True
-            reason = "its first kernel is wrong"
+            expected, made = (on_a_few_tokens(kernels, device) for kernels in (Kernels(), make()))
+        wrong = [name for name, x in made.items() if not torch.allclose(x, expected[name], atol=1e-4)]
+        reason = f"{', '.join(wrong)} came out wrong" if wrong else ""
     except Exception as error:  # Triton raises what its compiler, the driver or the system raises
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    log.warning("no fused kernels on this card (%s): the plain formulas run instead, slower", reason)
-    return False
+    if reason:
+        logging.getLogger("sora_nodes").warning(
+            "no fused kernels on this card (%s): the plain formulas run instead, slower", reason
+        )
+    return not reason
+
+
+def on_a_few_tokens(kernels: Kernels, device: torch.device) -> dict[str, Tensor]:
+    """Each part of some kernels, on the same numbers at every call."""
+    draw = torch.Generator().manual_seed(0)
+    x, shift, scale, turn = (torch.randn(4, 48, generator=draw).to(device) for _ in range(4))
+    layout = Layout(groups=(), levels=x[0, :1], rows=torch.tensor([0, 1], device=device), run=2)
+    rotation = Rotation(cos=turn[:, None, :12].cos().contiguous(), sin=turn[:, None, :12].sin().contiguous())
+    made = {
+        "modulated": kernels.modulated(x, shift, scale, layout, 1e-6),
+        "gated": kernels.gated(x.clone(), shift, scale, layout),
+        "normed": kernels.normed(nn.RMSNorm(48, eps=1e-6, device=device), x.clone(), 2, rotation),
+    }
+    video = x.view(1, 2, 2, 4, 12).movedim(-1, 1)
+    made["norm_silu"] = F.silu(F.normalize(video, dim=1) * shift[0, :12].view(-1, 1, 1, 1) * 12**0.5)
+    if kernels.writes_norms:
+        made["norm_silu"] = torch.empty_like(video)
+        kernels.norm_silu(video, shift[0, :12].contiguous(), made["norm_silu"])
+    return made

@@ -7,7 +7,6 @@ Legend: L tokens, D width, N heads, K head dim, R rows of modulation, n clips, S
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -106,10 +105,6 @@ class Kernels:
     def convolved(self, conv: nn.Module, x: Tensor) -> Tensor:
         """A convolution over time of x [B,C,T,H,W], which holds the frames before it."""
         return conv(x)
-
-    def convolutions(self) -> AbstractContextManager[None]:
-        """Within it convolutions run as the device does them fastest."""
-        return nullcontext()
 
 
 def formula(q: Tensor, k: Tensor, v: Tensor, known: Tensor | None) -> Tensor:
