@@ -11,6 +11,7 @@ from ..files import check_writable
 from .convert import frames_to_video, image_to_video, video_to_frames, video_to_image
 from .images import Pictures, read_image, read_pictures, write_image, write_webp
 from .metadata import read_metadata
+from .publish import Guards, publish
 from .read import MediaInfo, Video, iter_frames, probe, read_video
 from .sheet import contact_sheet
 from .sound import Sound, read_sound
@@ -20,6 +21,7 @@ from .write import VideoWriter, check_output, estimated_bytes, write_video
 __all__ = [
     "FileSource",
     "FrameSource",
+    "Guards",
     "MediaInfo",
     "Pictures",
     "Sound",
@@ -36,6 +38,7 @@ __all__ = [
     "image_to_video",
     "iter_frames",
     "probe",
+    "publish",
     "read_image",
     "read_metadata",
     "read_pictures",

@@ -1,8 +1,8 @@
 """What is allowed, warned of or refused: a file that a user can read and change.
 
 A policy is JSON: `actions` (per category allow, warn or refuse), `threshold` of the classifier, `allowed` (phrases that
-are never objected to), `rules` (the lexicon) and `extends` (true: the rules of the bundled policy come first). Sexual
-content with minors is refused whatever the file says.
+are never objected to), `rules` (the lexicon), `frames` (what follows from their review) and `extends` (true: the rules
+of the bundled policy come first). Sexual content with minors is refused whatever the file says.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +24,7 @@ MINORS = "minors"
 """sexual content with minors: always refused"""
 CATEGORIES = ("violence", "sexual", "hate", "likeness", "ip", MINORS)
 ACTIONS = ("allow", "warn", "refuse")
+FRAME_ACTIONS = ("stop", "blur", "mark", "off")
 LARGEST = 4 << 20
 """bytes of a policy file"""
 
@@ -44,6 +45,30 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FramePolicy:
+    """What follows from the review of frames."""
+
+    action: str = "stop"
+    """`stop` (no file), `blur` (the frames), `mark` (in the report alone) or `off`"""
+    threshold: float = 0.8
+    """score from which a frame is objected to"""
+    missing: str = "allow"
+    """where no reviewer is installed: `allow` or `stop`"""
+    every: int = 1
+    """1 looks at every frame"""
+
+    def __post_init__(self) -> None:
+        if self.action not in FRAME_ACTIONS or self.missing not in ("allow", "stop"):
+            raise InputError(
+                f"frames: action is one of {', '.join(FRAME_ACTIONS)} and missing is allow or stop, not"
+                f" {self.action!r} and {self.missing!r}"
+            )
+        number = isinstance(self.threshold, int | float) and isinstance(self.every, int)
+        if not number or not 0 < self.threshold <= 1 or self.every < 1:
+            raise InputError("frames: threshold is above 0 and at most 1, every is a whole number from 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """Actions, lists and rules of one policy."""
 
@@ -53,6 +78,7 @@ class Policy:
     allowed: tuple[str, ...] = ()
     """phrases taken out of the prompt before it is reviewed; no effect on the rules about minors"""
     rules: tuple[Rule, ...] = ()
+    frames: FramePolicy = field(default_factory=FramePolicy)
 
     def __post_init__(self) -> None:
         for category, action in self.actions.items():
@@ -112,7 +138,7 @@ def parse_policy(text: str, name: str) -> Policy:
         raise InputError(f"{name} is not JSON: {error}") from error
     if not isinstance(given, dict):
         raise InputError(f"{name} must be an object with 'actions' and 'rules', not {type(given).__name__}")
-    if unknown := given.keys() - {"actions", "threshold", "allowed", "rules", "extends"}:
+    if unknown := given.keys() - {"actions", "threshold", "allowed", "rules", "frames", "extends"}:
         key = sorted(unknown)[0]
         raise InputError(f"{name}, line {line_of(text, key)}: there is no setting {key!r}")
     try:
@@ -123,7 +149,8 @@ def parse_policy(text: str, name: str) -> Policy:
         threshold = given.get("threshold", 0.5)
         if not isinstance(threshold, int | float):
             raise InputError(f"the threshold is a number, not {threshold!r}")
-        return Policy(actions=actions, threshold=threshold, allowed=words_of(given.get("allowed", [])), rules=rules)
+        allowed, frames = words_of(given.get("allowed", [])), frames_of(given.get("frames", {}))
+        return Policy(actions=actions, threshold=threshold, allowed=allowed, rules=rules, frames=frames)
     except InputError as error:
         quoted = re.search(r"'([^']*)'", str(error))
         where = f", line {line_of(text, quoted[1])}" if quoted else ""
@@ -152,6 +179,16 @@ def words_of(value: Any) -> tuple[str, ...]:
     if not all(isinstance(word, str) for word in list_of(value)):
         raise InputError(f"a list of words was expected, not {str(value)[:80]!r}")
     return tuple(value)
+
+
+def frames_of(value: Any) -> FramePolicy:
+    """The settings of frame review, checked."""
+    names = {f.name for f in fields(FramePolicy)}
+    if not isinstance(value, dict):
+        raise InputError(f"frames are an object with {', '.join(sorted(names))}, not {str(value)[:80]!r}")
+    if unknown := value.keys() - names:
+        raise InputError(f"frames have no {sorted(unknown)[0]!r}; they have {', '.join(sorted(names))}")
+    return FramePolicy(**value)
 
 
 def rule_of(value: Any) -> Rule:

@@ -124,18 +124,27 @@ def manifest(origin: Origin, title: str) -> dict[str, Any]:
     }
 
 
-def sign(source: Path, target: Path, origin: Origin, credentials: Credentials | None = None) -> None:
+def sign(
+    source: Path,
+    target: Path,
+    origin: Origin,
+    credentials: Credentials | None = None,
+    *,
+    name: str = "",
+) -> None:
     """Write `target`, the file `source` with a signed manifest, whole or not at all; `source` may be `target`.
 
     A manifest that `source` itself has becomes an ingredient unless the origin names parents. credentials: None takes
-    the development certificate. Raises InputError without the extra, MediaError for a file that cannot be signed.
+    the development certificate. name: the file's own, where `target` is a passing one. Raises InputError without the
+    extra, MediaError for a file that cannot be signed.
     """
     c2pa = need_c2pa()
-    kind = format_of(target)
+    name = name or target.name
+    kind = format_of(Path(name))
     credentials = credentials or development_credentials()
     if origin.parent is None and not origin.parts and has_manifest(source):
         origin = replace(origin, parent=source)
-    title = origin.title or target.name
+    title = origin.title or name
     context = c2pa.Context(settings_of())
     try:
         builder = c2pa.Builder(manifest(origin, title), context)

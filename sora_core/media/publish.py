@@ -1,0 +1,133 @@
+"""The door of every file: what is made gets its name here, after it was reviewed, marked, written and signed.
+
+    publish(path, chunks, fps=8.0, guards=guards)      # frames: reviewed, marked, encoded, signed
+    publish(path, Path("made.mp4"), guards=guards)     # a file that is copied: reviewed and signed
+
+The order is fixed, everything is streamed, and the name appears when all of it is done or not at all. What the guards
+do is decided by `safety`; without guards a file is only written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import MediaError
+from ..files import beside
+from .convert import as_frames
+from .images import write_image
+from .metadata import PICTURES
+from .read import iter_frames
+from .remux import remux
+from .sound import Sound
+from .write import write_video
+
+__all__ = ["Guards", "publish"]
+
+CHUNK = 16
+"""frames that are reviewed at once of a file that is copied"""
+FrameFilter = Callable[[Iterable[Tensor]], Iterator[Tensor]]
+"""chunks of frames uint8 [F,H,W,3] in, chunks of as many frames out; it may raise to stop the file"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guards:
+    """What stands at the door. Each may be missing."""
+
+    review: FrameFilter | None = None
+    """sees every frame before it is written: passes it, changes it, or raises PolicyError"""
+    mark: FrameFilter | None = None
+    """hides the watermark in the frames"""
+    sign: Callable[[Path, Path, str], None] | None = None
+    """called as sign(written, signed, name): the last thing done to a file"""
+
+
+def publish(
+    path: str | Path,
+    content: Tensor | Iterable[Tensor] | Path | BytesIO,
+    *,
+    fps: float = 0.0,
+    metadata: dict[str, str] | None = None,
+    guards: Guards | None = None,
+    lossless: bool = False,
+    sound: Sound | None = None,
+) -> int:
+    """Give a file its name; returns the frames written (0 for a copy whose frames nobody looked at).
+
+    content: frames uint8 [F,H,W,3] or video [1,3,F,H,W] in -1..1, one tensor or chunks; or a video file, whose streams
+    are copied and cannot be marked. An ending of .png or .webp takes one frame. Raises what the guards and writers do.
+    """
+    path, guards = Path(path), guards or Guards()
+    with beside(path) as part:
+        written = part.with_name(part.name + path.suffix.lower())
+        try:
+            if isinstance(content, Path | BytesIO):
+                count = copied(content, written, metadata or {}, guards)
+            else:
+                count = made(guarded(content, guards), written, fps, metadata, lossless=lossless, sound=sound)
+            if guards.sign is not None:
+                guards.sign(written, part, path.name)
+            else:
+                os.replace(written, part)
+        finally:
+            with suppress(OSError):
+                written.unlink(missing_ok=True)
+    return count
+
+
+def guarded(content: Tensor | Iterable[Tensor], guards: Guards) -> Iterator[Tensor]:
+    """Frames as they pass review and mark, chunk by chunk."""
+    parts = [content] if isinstance(content, Tensor) else content
+    frames: Iterator[Tensor] = (as_frames(part) for part in parts)
+    for guard in (guards.review, guards.mark):
+        if guard is not None:
+            frames = guard(frames)
+    return frames
+
+
+def made(
+    frames: Iterator[Tensor],
+    path: Path,
+    fps: float,
+    metadata: dict[str, str] | None,
+    *,
+    lossless: bool,
+    sound: Sound | None,
+) -> int:
+    """Write frames as a video or a still; the number of frames."""
+    if path.suffix in PICTURES:
+        write_image(path, next(frames)[:1], metadata=metadata)
+        return 1
+    first = next(frames, None)
+    if first is None:
+        raise MediaError(f"{path} was given no frames.")
+    return write_video(path, chain([first], frames), fps, metadata=metadata, lossless=lossless, sound=sound)
+
+
+def copied(source: Path | BytesIO, path: Path, metadata: dict[str, str], guards: Guards) -> int:
+    """Copy a video's streams. A reviewer that changes frames cannot: then the file is stopped."""
+    remux(source, path, metadata)
+    if guards.review is None:
+        return 0
+    count = 0
+    given = list[Tensor]()
+
+    def seen() -> Iterator[Tensor]:
+        for chunk in iter_frames(path, CHUNK):
+            given.append(chunk)
+            yield chunk
+
+    for passed in guards.review(seen()):
+        count += len(passed)
+        if given and passed is not given.pop(0):
+            raise MediaError(
+                f"{path.name} has frames that the policy wants changed, and a copied video cannot be: save its frames."
+            )
+    return count

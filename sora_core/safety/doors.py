@@ -1,0 +1,72 @@
+"""The guards of `media.publish`, as the user's policy and what is installed make them.
+
+publish(path, chunks, fps=8.0, guards=guards_for(Protection(), fps=8.0, origin=Origin(...)))
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..media.publish import Guards
+from .certificates import Credentials
+from .codeword import MESSAGE_BITS
+from .frames import FrameReview
+from .marking import Marker, bundled_watermark
+from .policy import Policy, load_policy
+from .provenance import Origin, can_sign, sign
+
+__all__ = ["Protection", "guards_for"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """What is done to a file on its way out."""
+
+    review: bool = True
+    """look at frames, where the policy and the extra allow it"""
+    watermark: bool = True
+    message: int | None = None
+    """the watermark's number; None draws one"""
+    sign: bool = True
+    """sign, where the extra is installed"""
+    credentials: Credentials | None = None
+    """None: the development certificate"""
+    policy: Policy | None = None
+    """None: the user's own or the bundled one"""
+
+
+def guards_for(
+    protection: Protection,
+    *,
+    fps: float,
+    origin: Origin | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> Guards:
+    """The guards of one file. Raises InputError where the policy stops what cannot be reviewed."""
+    review = FrameReview((protection.policy or load_policy()).frames, fps) if protection.review else None
+    return Guards(
+        review=review if review is not None and review.judges and review.policy.action != "off" else None,
+        mark=Marker(bundled_watermark(), number(protection.message)) if protection.watermark else None,
+        sign=signer(protection, origin or Origin(), warn) if protection.sign and can_sign() else None,
+    )
+
+
+def number(message: int | None) -> int:
+    """The number that is hidden."""
+    return secrets.randbits(MESSAGE_BITS) if message is None else message
+
+
+def signer(
+    protection: Protection, origin: Origin, warn: Callable[[str], None] | None
+) -> Callable[[Path, Path, str], None]:
+    """Signs what was written into what gets the name."""
+
+    def finish(written: Path, signed: Path, name: str) -> None:
+        sign(written, signed, origin, protection.credentials, name=name)
+        if warn is not None and protection.credentials is None:
+            warn("signed with this machine's development certificate, which nobody else knows")
+
+    return finish

@@ -1,0 +1,185 @@
+"""Marking clips and reading their mark, streamed.
+
+    mark = Marker(load_watermark(), message=7)
+    for chunk in mark(chunks): ...                 # uint8 [F,H,W,3], as many frames as came in
+    found = read_mark(iter_frames(path, 16))       # MarkFound(score, message, ...) or one with found = False
+
+The pattern's strength is worked out at key frames and held between them, so that marking costs little more than an
+addition. Reading adds up the votes of frames spread over the clip; where the whole frame shows no pilot, windows of it
+are tried (a crop), found by correlating with the pilot at all places and many scales at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import MediaError
+from .codeword import decode, encode
+from .watermark import LEAST_SIDE, PILOT, WHOLE, Watermark, Window, cosines, load_watermark
+
+__all__ = ["MarkFound", "Marker", "bundled_watermark", "read_mark"]
+
+KEY_EVERY = 8
+"""frames for which the strength worked out at a key frame is held"""
+CUT = 24.0
+"""mean difference of levels from the key frame, beyond which a new one is taken"""
+ROUND, MOST_FRAMES = 12, 120
+"""frames after which every second one of the rest votes, and that vote in all"""
+SURE, SURE_AFTER_SEARCH = 5.5, 7.0
+"""deviations of the pilot that count as found: about one in 50 million by chance, and after trying all windows"""
+SMALLEST = 0.8
+"""the smallest window that is tried, of each side"""
+STEPS = 20
+"""sizes of window that are tried, per side"""
+
+
+@cache
+def bundled_watermark() -> Watermark:
+    """The watermark of this project, loaded once."""
+    return load_watermark()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkFound:
+    """What was read from a clip."""
+
+    found: bool
+    score: float
+    """deviations of the pilot: noise is near 0"""
+    message: int | None = None
+    """the number, where a mark was found"""
+    agreement: float = 0.0
+    """of the received bits with the number's, 0.5 to 1"""
+    window: Window = WHOLE
+    frames: int = 0
+    """that voted"""
+
+
+class Marker:
+    """Hides one number in the frames of a clip."""
+
+    def __init__(
+        self, model: Watermark, message: int, *, psnr: float | None = None, key_every: int = KEY_EVERY
+    ) -> None:
+        self.model, self.psnr, self.key_every = model, psnr, key_every
+        self.bits = encode(message)[None]
+        self.pattern: Tensor | None = None
+        self.key: Tensor | None = None
+        self.residual = torch.empty(0)
+        self.held = 0
+
+    def __call__(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The same frames, marked; frames smaller than 16 pixels pass as they are."""
+        for chunk in chunks:
+            small = min(chunk.shape[1:3]) < LEAST_SIDE
+            yield chunk if small or not len(chunk) else torch.stack([self.frame(frame) for frame in chunk])
+
+    def frame(self, frame: Tensor) -> Tensor:
+        """One marked frame, uint8 [H,W,3]."""
+        thumb = frame[::8, ::8].float()
+        if self.held <= 0 or self.key is None or self.key.shape != thumb.shape or far(thumb, self.key):
+            self.look(frame)
+            self.key, self.held = thumb, self.key_every
+        self.held -= 1
+        return (frame.to(torch.int16) + self.residual).clamp_(0, 255).to(torch.uint8)
+
+    @torch.no_grad()
+    def look(self, frame: Tensor) -> None:
+        """Work out what is added until the next key frame, int16 [H,W,1]."""
+        if self.pattern is None or self.pattern.shape[-2:] != frame.shape[:2]:
+            self.pattern = self.model.pattern(self.bits, *frame.shape[:2])
+        picture = frame.permute(2, 0, 1)[None].float() / 255
+        residual = self.model.residual(self.model.hiding(picture), self.pattern, self.psnr)
+        self.residual = (residual[0, 0] * 255).round().to(torch.int16)[..., None]
+
+
+def far(a: Tensor, b: Tensor) -> bool:
+    return float((a - b).abs().mean()) > CUT
+
+
+@torch.no_grad()
+def read_mark(chunks: Iterable[Tensor], *, model: Watermark | None = None, search: bool = True) -> MarkFound:
+    """Read the mark of frames uint8 [F,H,W,3], in chunks. search: try windows where the whole frame shows nothing.
+
+    Raises MediaError where there are no frames.
+    """
+    model = model or bundled_watermark()
+    votes, count, size = torch.zeros(1, 1, 1, 1), 0, (0, 0)
+    for frame in spread(chunks):
+        size = (frame.shape[0], frame.shape[1])
+        if min(size) < LEAST_SIDE:
+            return MarkFound(found=False, score=0.0, frames=1)
+        votes = votes + model.cleaned(frame.permute(2, 0, 1)[None].float() / 255)
+        count += 1
+    if not count:
+        raise MediaError("a video without frames has no mark to read.")
+    window, soft = WHOLE, model.votes(model.correlations(votes, *size))[0]
+    if search and float(soft[PILOT]) < SURE:
+        window = find_window(model, votes, *size)
+        other = model.votes(model.correlations(votes, *size, window))[0]
+        if float(other[PILOT]) >= SURE_AFTER_SEARCH:
+            soft = other
+        else:
+            window = WHOLE
+    return reading(soft, window, count)
+
+
+def reading(soft: Tensor, window: Window, frames: int) -> MarkFound:
+    """What soft values [65] say."""
+    score = round(float(soft[PILOT]), 2)
+    found = score >= (SURE if window == WHOLE else SURE_AFTER_SEARCH)
+    message, agreement = decode(soft[:PILOT])
+    return MarkFound(
+        found=found, score=score, message=message if found else None, agreement=round(agreement, 3), window=window,
+        frames=frames,
+    )  # fmt: skip
+
+
+def spread(chunks: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Frames of a clip whose length is not known: a round of every one, then of every second, every fourth, ...
+
+    So a clip of any length is read in bounded time.
+    """
+    step, taken, number = 1, 0, 0
+    for chunk in chunks:
+        for frame in chunk:
+            if number % step == 0:
+                yield frame
+                taken += 1
+                if taken % ROUND == 0:
+                    step *= 2
+                if taken >= MOST_FRAMES:
+                    return
+            number += 1
+
+
+def find_window(model: Watermark, votes: Tensor, height: int, width: int) -> Window:
+    """The window [votes 1,1,S,S] most likely shows: the best place of the pilot over sizes and shifts."""
+    side = model.config.canvas
+    rows = cosines(model.config.band, side).to(votes)
+    table = model.signs * model.table(model.weight, height, width) * (model.places == PILOT)
+    pilot = torch.fft.rfft2(torch.einsum("ij,ih,jw->hw", table, rows, rows))
+    sizes = [round(side * (1 - (1 - SMALLEST) * i / STEPS)) for i in range(STEPS + 1)]
+    best, window = -math.inf, WHOLE
+    for high in sizes:
+        tall = F.interpolate(votes, (high, side), mode="bilinear", antialias=True)
+        shown = torch.zeros(len(sizes), side, side)
+        for i, wide in enumerate(sizes):
+            shown[i, :high, :wide] = F.interpolate(tall, (high, wide), mode="bilinear", antialias=True)[0, 0]
+        match = torch.fft.irfft2(torch.fft.rfft2(shown).conj() * pilot, s=(side, side))
+        match = match / match.flatten(1).std(1)[:, None, None].clamp(min=1e-9)
+        for i, wide in enumerate(sizes):
+            places = match[i, : side - high + 1, : side - wide + 1]
+            score = float(places.max())
+            if score > best:
+                top, left = divmod(int(places.argmax()), places.shape[1])
+                best = score
+                window = (top / side, (top + high) / side, left / side, (left + wide) / side)
+    return window
