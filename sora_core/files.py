@@ -10,13 +10,15 @@ import errno
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from .errors import ResourceError
 
-__all__ = ["beside", "check_folder", "check_writable", "size_text", "write_text"]
+__all__ = ["beside", "check_folder", "check_writable", "scratch_file", "size_text", "write_text"]
 
 PART = ".part"
 """ending of a file that is still being written"""
@@ -121,3 +123,30 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     with beside(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def scratch_file() -> Iterator[IO[bytes]]:
+    """A file without a name, for what memory cannot hold: it is gone with the block, or with the process.
+
+    It lies where the system keeps temporary files, on a disk rather than in memory if there is one. A disk that fills
+    up inside the block becomes a ResourceError.
+    """
+    folders = [Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108
+    folder = next((f for f in folders if f.is_dir() and not _in_memory(f)), folders[0])
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            yield file
+    except OSError as error:
+        if error.errno in REASONS:
+            raise write_error(folder, error) from error
+        raise
+
+
+def _in_memory(folder: Path) -> bool:
+    """Whether a folder lies on a disk that is really memory."""
+    with suppress(OSError, ValueError):
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+        around = [(len(where), kind) for where, kind in mounts if folder.resolve().is_relative_to(where)]
+        return max(around)[1] in ("tmpfs", "ramfs")
+    return False

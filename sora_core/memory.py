@@ -16,9 +16,15 @@ UNLIMITED = 1 << 60
 """bytes; what a container without a limit states is above"""
 
 
-def free_memory() -> int | None:
-    """Bytes that this process can still allocate: the least that the machine, its control groups (containers) and its
-    limit on address space (`ulimit -v`) leave. None where the system does not say."""
+def free_memory(device: str = "cpu") -> int | None:
+    """Bytes that this process can still allocate on a device: of a card, what it reports, and what torch holds in
+    reserve; else the least that the machine, its control groups (containers) and its limit on address space
+    (`ulimit -v`) leave. None where the system does not say."""
+    if device.startswith("cuda"):
+        import torch
+
+        reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + reserve
     known: list[int] = []
     for ask in (machine_memory, address_space, lambda: min(cgroup_memory(), default=None)):
         with suppress(OSError, KeyError, ValueError, IndexError):

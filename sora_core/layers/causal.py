@@ -8,7 +8,7 @@ cache kept.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any
 
 import torch
 import torch.nn as nn
@@ -22,6 +22,7 @@ class StreamCache:
 
     def __init__(self) -> None:
         self._kept: dict[int, Tensor] = {}
+        self._away: list[tuple[int, torch.Size, tuple[int, ...], torch.dtype, torch.device]] = []
 
     def extend(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
         """Put the last `frames` inputs of `layer` (zeros at the start) before x [B,C,T,H,W], and remember the new
@@ -59,6 +60,21 @@ class StreamCache:
     def remember(self, layer: nn.Module, x: Tensor) -> None:
         """Let x be what comes before the next input of `layer`: frames [B,C,T,H,W], or what they add to it."""
         self._kept[id(layer)] = x.clone()
+
+    def unload(self, file: IO[bytes]) -> None:
+        """Write to a file what is remembered, and let it go; `load` from the same place brings it back, bit for bit."""
+        for key in list(self._kept):
+            x = self._kept.pop(key)
+            self._away.append((key, x.shape, x.stride(), x.dtype, x.device))
+            file.write(x.as_strided((x.numel(),), (1,)).view(torch.uint8).cpu().numpy().data)
+
+    def load(self, file: IO[bytes]) -> None:
+        """Read back what `unload` wrote."""
+        for key, shape, stride, dtype, device in self._away:
+            flat = torch.empty(shape.numel(), dtype=dtype)
+            file.readinto(flat.view(torch.uint8).numpy().data)  # type: ignore[attr-defined]
+            self._kept[key] = flat.to(device).as_strided(shape, stride)
+        self._away.clear()
 
 
 def causal_conv(conv: nn.Module, x: Tensor, cache: StreamCache) -> Tensor:

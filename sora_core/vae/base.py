@@ -1,15 +1,16 @@
 """What every causal codec does alike: whole clips, streams, normalised latents.
 
 Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width.
-A codec is this class with `geometry`, two chunk functions and two buffers. The first latent frame of a clip stands
-for one
-pixel frame; a mid-stream clip begins with a full span. Streamed = one-shot, since both run the same chunks through
-one cache.
+A codec is this class with `geometry`, its chunk functions and two buffers. The first latent frame of a clip stands for
+one pixel frame; a mid-stream clip begins with a full span. Streamed = one-shot, since both run the same chunks through
+one cache. Each direction has a part that sees no further than its convolutions reach, which can run in tiles, and a
+part on the latent's grid that sees the whole picture (`tiling`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 
 import torch
 import torch.nn as nn
@@ -18,6 +19,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..grid import Geometry
 from ..layers.causal import StreamCache
+from .tiling import Need, Part, Tiled, Tiles
 
 __all__ = ["CausalCodec"]
 
@@ -29,12 +31,24 @@ class CausalCodec(nn.Module):
     latent_mean: Tensor
     latent_std: Tensor
 
-    def _encode_chunk(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        """Raw latent of one chunk; `first`: its first frame fills a latent frame alone."""
+    def encode_tile(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        """Features [B,D,T,h,w] of a chunk of a tile of a video; `first`: its first frame fills a latent frame alone."""
         raise NotImplementedError
 
-    def _decode_chunk(self, latent: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        """Pixels of one chunk of raw latents; `first`: its first latent frame stands for one pixel frame."""
+    def encode_whole(self, features: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        """Raw latent [B,C,T,h,w] of the features of a chunk of whole pictures."""
+        return features
+
+    def decode_whole(self, latent: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        """Features [B,D,T,h,w] of a chunk of raw latents of whole pictures."""
+        return latent
+
+    def decode_tile(self, features: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        """Pixels of a chunk of features of a tile; `first`: its first latent frame stands for one pixel frame."""
+        raise NotImplementedError
+
+    def need(self, *, encode: bool) -> Need:
+        """What encoding or decoding takes in memory."""
         raise NotImplementedError
 
     def encode(self, video: Tensor, *, mid_stream: bool = False) -> Tensor:
@@ -46,17 +60,23 @@ class CausalCodec(nn.Module):
         """[B,C,T,h,w] -> [B,3,F,H,W] in about -1..1 (clamp on save)."""
         return next(self.decode_stream([latent], mid_stream=mid_stream))
 
-    def encode_stream(self, chunks: Iterable[Tensor], *, mid_stream: bool = False) -> Iterator[Tensor]:
-        """Latent chunks of a stream of pixel chunks of any lengths; memory holds one chunk."""
+    def encode_stream(
+        self, chunks: Iterable[Tensor], *, mid_stream: bool = False, tiles: Tiles | None = None
+    ) -> Iterator[Tensor]:
+        """Latent chunks of a stream of pixel chunks of any lengths; memory holds one chunk, or less in `tiles`."""
         cache, first, step = StreamCache(), not mid_stream, self.geometry.time_factor
         waiting: Tensor | None = None
-        for chunk in chunks:
-            self._check_video(chunk)
-            waiting = chunk if waiting is None else torch.cat([waiting, chunk], 2)
-            usable = (waiting.shape[2] - first) // step * step + first
-            if usable > 0:
-                yield self._normalise(self._encode_chunk(waiting[:, :, :usable], cache, first))
-                waiting, first = waiting[:, :, usable:], False
+        with self._tiled(self.encode_tile, cache, tiles, given=self.geometry.space_factor, made=1) as part:
+            for chunk in chunks:
+                self._check_video(chunk)
+                waiting = chunk if waiting is None else torch.cat([waiting, chunk], 2)
+                del chunk
+                usable = (waiting.shape[2] - first) // step * step + first
+                if usable > 0:
+                    features = part(waiting[:, :, :usable], first)
+                    waiting = waiting[:, :, usable:].clone()  # the rest of it is freed
+                    yield self._normalise(self.encode_whole(features, cache, first))
+                    first = False
         if waiting is not None and waiting.shape[2]:
             form = f"{step}n" if mid_stream else f"{step}n+1"
             raise InputError(
@@ -64,16 +84,31 @@ class CausalCodec(nn.Module):
                 " clip"
             )
 
-    def decode_stream(self, latents: Iterable[Tensor], *, mid_stream: bool = False) -> Iterator[Tensor]:
-        """Pixel chunks of a stream of latent chunks of any lengths."""
+    def decode_stream(
+        self, latents: Iterable[Tensor], *, mid_stream: bool = False, tiles: Tiles | None = None
+    ) -> Iterator[Tensor]:
+        """Pixel chunks of a stream of latent chunks of any lengths; in `tiles`, in less memory."""
         cache, first = StreamCache(), not mid_stream
-        for latent in latents:
-            if latent.ndim != 5 or latent.shape[1] != self.geometry.channels:
-                raise InputError(
-                    f"this codec decodes latents [B,{self.geometry.channels},T,H,W], not {list(latent.shape)}"
-                )
-            yield self._decode_chunk(self._denormalise(latent), cache, first)
-            first = False
+        with self._tiled(self.decode_tile, cache, tiles, given=1, made=self.geometry.space_factor) as part:
+            for latent in latents:
+                if latent.ndim != 5 or latent.shape[1] != self.geometry.channels:
+                    raise InputError(
+                        f"this codec decodes latents [B,{self.geometry.channels},T,H,W], not {list(latent.shape)}"
+                    )
+                yield part(self.decode_whole(self._denormalise(latent), cache, first), first)
+                first = False
+
+    @staticmethod
+    @contextmanager
+    def _tiled(
+        part: Part, cache: StreamCache, tiles: Tiles | None, *, given: int, made: int
+    ) -> Iterator[Callable[[Tensor, bool], Tensor]]:
+        """A part of the codec over the chunks of one stream: on whole pictures, or in tiles."""
+        if tiles is None or tiles.size is None:
+            yield lambda x, first: part(x, cache, first)
+            return
+        with closing(Tiled(part, tiles, given=given, made=made)) as run:
+            yield run
 
     def _check_video(self, video: Tensor) -> None:
         factor = self.geometry.space_factor

@@ -27,11 +27,14 @@ from ..errors import InputError
 from ..grid import Geometry
 from ..layers.causal import CausalConv3d, StreamCache
 from .base import CausalCodec
+from .tiling import Need
 
 __all__ = ["BundledCodec", "CodecConfig"]
 
 PATCH = 4
 TIME = 4
+WORK = 9
+"""feature maps of the quarter grid that are in memory at once at most, with the frames before those of a convolution"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +151,18 @@ class BundledCodec(CausalCodec):
         mean, logvar = self.encoder(self.group(video, not mid_stream)).chunk(2, 1)
         return mean, logvar.clamp(-20, 4)
 
-    def _encode_chunk(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
+    def encode_tile(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
         return self.encoder(self.group(video, first), cache).chunk(2, 1)[0]
 
-    def _decode_chunk(self, latent: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        frames = self.decoder(latent, cache)
+    def decode_tile(self, features: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        frames = self.decoder(features, cache)
         return frames[:, :, TIME - 1 :] if first else frames
+
+    def need(self, *, encode: bool) -> Need:
+        fine, coarse = (width * places for width, places in zip(self.config.widths, (4, 1), strict=True))
+        blocks = self.config.encoder_blocks if encode else self.config.decoder_blocks
+        kept = 2 * (blocks[0] * fine + blocks[1] * coarse)
+        pixels = 3 * TIME * (2 * PATCH) ** 2
+        return Need(
+            kept=4 * kept, work=4 * WORK * fine, whole=4 * self.config.channels, frame=4 * 2 * pixels, work_grows=True
+        )

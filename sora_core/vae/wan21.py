@@ -14,7 +14,7 @@ Legend: B batch, C channels, F pixel frames, T frames of a layer, H W height and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ from ..grid import Geometry
 from ..layers import kernels
 from ..layers.causal import StreamCache, causal_conv
 from .base import CausalCodec
+from .tiling import Need
 
 __all__ = [
     "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final",
@@ -46,6 +47,7 @@ STD = (
     *(3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160),
 )
 """of every latent channel, as published"""
+Part = Callable[[Tensor, StreamCache, bool], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +271,7 @@ def run(layers: Any, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """Pixels [B,3,F,H,W] -> moments [B,2C,T,H/8,W/8] (before `conv1`)."""
+    """Pixels [B,3,F,H,W] -> moments [B,2C,T,H/8,W/8] (before `conv1`): `tile`, then `whole`."""
 
     def __init__(self, config: Wan21Config, ops: Any) -> None:
         super().__init__()
@@ -285,15 +287,17 @@ class Encoder(nn.Module):
         self.middle = middle(widths[-1], ops)
         self.head = final(widths[-1], 2 * config.channels, ops)
 
-    def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+    def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         fine, coarse = self.downsamples[: self.fine], self.downsamples[self.fine :]
         x = by_frame(lambda frame, begins: run(fine, causal_conv(self.conv1, frame, cache), cache, begins), x, first)
-        x = run(self.middle, run(coarse, x, cache, first), cache, first)
-        return norm_conv(self.head["0"], self.head["2"], x, cache)
+        return run(coarse, x, cache, first)
+
+    def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        return norm_conv(self.head["0"], self.head["2"], run(self.middle, x, cache, first), cache)
 
 
 class Decoder(nn.Module):
-    """Raw latents [B,C,T,h,w] (after `conv2`) -> pixels [B,3,F,8h,8w]."""
+    """Raw latents [B,C,T,h,w] (after `conv2`) -> pixels [B,3,F,8h,8w]: `whole`, then `tile`."""
 
     def __init__(self, config: Wan21Config, ops: Any) -> None:
         super().__init__()
@@ -310,10 +314,12 @@ class Decoder(nn.Module):
         self.coarse = max([i + 1 for i, layer in enumerate(layers) if changes_rate(layer)], default=0)
         self.head = final(widths[-1], 3, ops)
 
-    def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        coarse, fine = self.upsamples[: self.coarse], self.upsamples[self.coarse :]
-        x = run(coarse, run(self.middle, causal_conv(self.conv1, x, cache), cache, first), cache, first)
-        last = self.head
+    def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        return run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
+
+    def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        coarse, fine, last = self.upsamples[: self.coarse], self.upsamples[self.coarse :], self.head
+        x = run(coarse, x, cache, first)
         return by_frame(
             lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first
         )
@@ -344,17 +350,64 @@ class Wan21Codec(CausalCodec):
                 conv.weight.data = conv.weight.data.contiguous(memory_format=form)
         return self
 
-    def _encode_chunk(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
+    def encode_tile(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
         """One latent frame at a time: memory does not grow with the clip."""
         head, rest = video[:, :, :first], video[:, :, first:]
         pieces = [head] * first + list(rest.split(self.geometry.time_factor, 2)) * bool(rest.shape[2])
-        dtype = self.conv1.weight.dtype
-        out = [self.encoder(channels_last(p.to(dtype)), cache, first and i == 0) for i, p in enumerate(pieces)]
-        return self.conv1(torch.cat(out, 2)).chunk(2, 1)[0].float()
+        return self._by_piece(self.encoder.tile, pieces, cache, first)
 
-    def _decode_chunk(self, latent: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        pieces = channels_last(self.conv2(latent.to(self.conv2.weight.dtype))).split(1, 2)
-        return torch.cat([self.decoder(p, cache, first and i == 0) for i, p in enumerate(pieces)], 2).float()
+    def encode_whole(self, features: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        moments = self._by_piece(self.encoder.whole, features.split(1, 2), cache, first)
+        return self.conv1(moments).chunk(2, 1)[0].float()
+
+    def decode_whole(self, latent: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        raw = self.conv2(latent.to(self.conv2.weight.dtype))
+        return self._by_piece(self.decoder.whole, raw.split(1, 2), cache, first)
+
+    def decode_tile(self, features: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        return self._by_piece(self.decoder.tile, features.split(1, 2), cache, first).float()
+
+    def need(self, *, encode: bool) -> Need:
+        half, unit = self.encoder if encode else self.decoder, self.conv1.weight.element_size()
+        kept, work = numbers(half)
+        middle = 24 * half.middle[0].residual["2"].in_channels
+        pixels = 3 * self.geometry.time_factor * self.geometry.space_factor**2
+        return Need(kept=unit * kept, work=unit * work, whole=unit * middle, frame=4 * pixels)
+
+    def _by_piece(self, part: Part, pieces: Sequence[Tensor], cache: StreamCache, first: bool) -> Tensor:
+        """One part of the codec on one latent frame after the other."""
+        dtype = self.conv1.weight.dtype
+        out = [part(channels_last(p.to(dtype)), cache, first and i == 0) for i, p in enumerate(pieces)]
+        return out[0] if len(out) == 1 else torch.cat(out, 2)
+
+
+def numbers(half: nn.Module) -> tuple[int, int]:
+    """Per latent cell, numbers that the tiled part of an encoder or decoder keeps of the frames before, and numbers
+    in use at most.
+
+    A block holds its input, the room of its convolution with two frames before it, and two results of them; a change
+    of the grid four of its results. Where the frame rate does not change any more, frames go one by one.
+    """
+    tiled: nn.ModuleList = getattr(half, "upsamples", None) or half.downsamples  # type: ignore[assignment]
+    layers = [layer for layer in tiled.modules() if isinstance(layer, ResidualBlock | Resample)]
+    rates = [i for i, layer in enumerate(layers) if changes_rate(layer)]
+    up = any(layer.up for layer in layers if isinstance(layer, Resample))
+    places = 1 if up else 4 ** sum(isinstance(layer, Resample) for layer in layers)
+    kept, most, frames = 0, 0, 1
+    for i, layer in enumerate(layers):
+        if isinstance(layer, ResidualBlock):
+            sizes = [layer.residual[name].in_channels * places for name in ("2", "6")]
+            kept += 2 * sum(sizes)
+            most = max(most, (4 * frames + 4) * max(sizes))
+            continue
+        places = places * 4 if up else places // 4
+        if layer.time_conv is not None:
+            kept += layer.time_conv.in_channels * (places // 2 if up else places)
+            frames = 2 ** (1 + rates.index(i) if up else len(rates) - rates.index(i))
+        most = max(most, 4 * frames * layer.resample["1"].out_channels * places)
+        if layer.time_conv is not None:
+            frames = (1 if i == rates[-1] else frames) if up else frames // 2
+    return kept, most
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ class Up(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Pixels [B,3,F,H,W] -> moments [B,2C,T,H/16,W/16] (before `conv1`)."""
+    """Pixels [B,3,F,H,W] -> moments [B,2C,T,H/16,W/16] (before `conv1`): `tile`, then `whole`."""
 
     def __init__(self, config: Wan22Config, ops: Any) -> None:
         super().__init__()
@@ -132,16 +132,18 @@ class Encoder(nn.Module):
         self.middle = middle(widths[-1], ops)
         self.head = final(widths[-1], 2 * config.channels, ops)
 
-    def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+    def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = rearrange(x, "b c f (h q) (w r) -> b (c r q) f h w", q=PATCH, r=PATCH)
         fine, coarse = self.downsamples[: self.fine], self.downsamples[self.fine :]
         x = by_frame(lambda frame, begins: run(fine, causal_conv(self.conv1, frame, cache), cache, begins), x, first)
-        x = run(self.middle, run(coarse, x, cache, first), cache, first)
-        return norm_conv(self.head["0"], self.head["2"], x, cache)
+        return run(coarse, x, cache, first)
+
+    def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        return norm_conv(self.head["0"], self.head["2"], run(self.middle, x, cache, first), cache)
 
 
 class Decoder(nn.Module):
-    """Raw latents [B,C,T,h,w] (after `conv2`) -> pixels [B,3,F,16h,16w]."""
+    """Raw latents [B,C,T,h,w] (after `conv2`) -> pixels [B,3,F,16h,16w]: `whole`, then `tile`."""
 
     def __init__(self, config: Wan22Config, ops: Any) -> None:
         super().__init__()
@@ -156,8 +158,10 @@ class Decoder(nn.Module):
         self.coarse = max([i + 1 for i, time in enumerate(times) if time], default=0)
         self.head = final(widths[-1], 3 * PATCH**2, ops)
 
-    def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        x = run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
+    def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        return run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
+
+    def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         coarse, fine, last = self.upsamples[: self.coarse], self.upsamples[self.coarse :], self.head
         x = run(coarse, x, cache, first)
         x = by_frame(
