@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..grid import Geometry
 from ..media import image_to_video, video_to_image
+from ..vae import decode_bounded, encode_bounded
 from .edit import Clip, Codec
 
 __all__ = [
@@ -36,8 +37,6 @@ HISTORY = 8
 """latent frames that decoder and encoder hear before what counts"""
 PREROLL = 4
 """latent frames of mirrored preroll, after the first"""
-CHUNK = 4
-"""latent frames decoded at once"""
 
 
 @torch.no_grad()
@@ -46,7 +45,8 @@ def encode_clip(image: Tensor, codec: Codec) -> Tensor:
     cell = codec.geometry.space_factor * codec.geometry.patch
     video = image_to_video(image)
     below, right = (-side % cell for side in video.shape[3:])
-    return codec.encode(_on(F.pad(video, (0, right, 0, below, 0, 0), mode="replicate"), codec)).cpu()
+    padded = F.pad(video, (0, right, 0, below, 0, 0), mode="replicate")
+    return torch.cat([latent.cpu() for latent in encode_bounded(codec, [_on(padded, codec)])], 2)
 
 
 def encode_tail(image: Tensor, codec: Codec, count: int) -> tuple[Tensor, Tensor]:
@@ -77,12 +77,7 @@ def encode_mid_stream(image: Tensor, codec: Codec, count: int) -> Tensor:
 @torch.no_grad()
 def decode_frames(latent: Tensor, spans: Tensor, codec: Codec) -> Tensor:
     """Latents [1,C,T,h,w] with their spans to frames [F,H,W,3] in 0..1, on the CPU; streamed where the codec can."""
-    mid_stream = bool(spans[0] > 1)
-    stream = getattr(codec, "decode_stream", None)
-    latent = _on(latent, codec)
-    if stream is None:
-        return video_to_image(codec.decode(latent, mid_stream=mid_stream)).cpu()
-    chunks = stream(latent.split(CHUNK, 2), mid_stream=mid_stream)
+    chunks = decode_bounded(codec, _on(latent, codec), mid_stream=bool(spans[0] > 1))
     return torch.cat([video_to_image(chunk).cpu() for chunk in chunks])
 
 

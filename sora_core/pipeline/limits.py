@@ -12,11 +12,14 @@ from ..files import size_text
 from ..grid import LatentGrid
 from ..memory import free_memory
 from ..settings import DEFAULTS
+from ..vae import tiles_for
 from .model import SoraModel
-from .sampling import CHUNK, denoiser, empty_state
+from .sampling import denoiser, empty_state
 
 __all__ = ["check_device", "check_memory", "memory_estimate", "time_estimate"]
 
+LATENTS = 8
+"""latents that lie in memory at once while sampling"""
 TIMED = 1024
 """tokens at most of the step that is run to say how long sampling takes"""
 TIMED_WORK = 5 * 10**11
@@ -31,9 +34,9 @@ def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
         2 * grid.tokens * (config.width * 12 + config.mlp_width * 2) * model.dit.patch_embedding.weight.element_size()
     )
     channels, t, h, w = grid.shape
-    factor = model.geometry.space_factor
-    decode = min(t, CHUNK) * h * w * factor * factor // 16 * 192 * 4 * 6
-    return step + decode + channels * t * h * w * 4 * 8
+    latents = channels * t * h * w * 4 * LATENTS
+    tiles = tiles_for(model.codec, h, w, encode=False)
+    return latents + max(step, model.codec.need(encode=False).bytes(h, w, tiles))
 
 
 @torch.no_grad()
@@ -62,7 +65,7 @@ def time_estimate(model: SoraModel, grid: LatentGrid, *, steps: int = DEFAULTS.s
 def check_memory(model: SoraModel, grid: LatentGrid) -> None:
     """Raises ResourceError, with the estimate, where a grid is beyond the machine; nothing has been allocated yet."""
     need = memory_estimate(model, grid)
-    free = _free_memory(model.device)
+    free = free_memory(str(model.device))
     if free is not None and need > free:
         raise ResourceError(
             f"{grid.asked} needs about {size_text(need)} of memory ({grid.tokens:,} tokens) and {size_text(free)} is"
@@ -77,10 +80,3 @@ def check_device(name: str) -> torch.device:
     except (AssertionError, RuntimeError) as error:  # torch has no error of its own for it
         here = "cpu and cuda" if torch.cuda.is_available() else "cpu"
         raise InputError(f"there is no device {name!r} here; this torch can use {here}") from error
-
-
-def _free_memory(device: torch.device) -> int | None:
-    """Free bytes where the model runs, or None where the system does not say."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return free_memory()

@@ -28,13 +28,10 @@ from ..dit.denoiser import DiTDenoiser, experts
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Denoiser, LatentState, Progress, PromptSchedule
-from ..vae import CausalCodec
+from ..vae import CausalCodec, decode_bounded
 from .model import SoraModel
 
-__all__ = ["CHUNK", "decode_stream", "denoiser", "empty_state", "encode_text", "sample", "sample_video", "sigmas_of"]
-
-CHUNK = 4
-"""latent frames decoded at once: memory stays the same for a clip of any length"""
+__all__ = ["decode_stream", "denoiser", "empty_state", "encode_text", "sample", "sample_video", "sigmas_of"]
 
 
 @torch.no_grad()
@@ -145,8 +142,7 @@ def guided_denoiser(
 @torch.no_grad()
 def decode_stream(codec: CausalCodec, latent: Tensor, *, mid_stream: bool = False) -> Iterator[Tensor]:
     """Chunks [B,3,F,H,W] in -1..1 of a latent, in bounded memory."""
-    for chunk in codec.decode_stream(latent.to(codec.latent_mean.device).split(CHUNK, 2), mid_stream=mid_stream):
-        yield chunk.clamp(-1, 1)
+    yield from decode_bounded(codec, latent.to(codec.latent_mean.device), mid_stream=mid_stream)
 
 
 def sample_video(

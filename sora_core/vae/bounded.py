@@ -7,6 +7,7 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,16 +36,20 @@ def tiles_for(codec: CausalCodec, height: int, width: int, *, encode: bool, budg
 
 @torch.no_grad()
 def decode_bounded(
-    codec: CausalCodec, latent: Tensor, *, mid_stream: bool = False, budget: int | None = None
+    codec: CausalCodec | Any, latent: Tensor, *, mid_stream: bool = False, budget: int | None = None
 ) -> Iterator[Tensor]:
     """Chunks [B,3,F,H,W] in -1..1 of a latent [B,C,T,h,w], within `budget` bytes (by default most of what is free).
 
     Where memory runs short all the same, decoding begins again in smaller pieces behind the frames already given.
-    Raises ResourceError where the smallest are too large.
+    Raises ResourceError where the smallest are too large. A codec of another kind decodes in its own way, at once.
     """
-    tiles, given = tiles_for(codec, *latent.shape[3:], encode=False, budget=budget), 0
+    if not isinstance(codec, CausalCodec):
+        yield codec.decode(latent, mid_stream=mid_stream).clamp(-1, 1)
+        return
+    height, width = latent.shape[3:]
+    tiles, given = tiles_for(codec, height, width, encode=False, budget=budget), 0
     weights = next(codec.parameters())
-    for attempt in range(TRIES):
+    for _ in range(TRIES):
         skip = given
         try:
             pieces = (piece.to(weights.device) for piece in latent.split(tiles.chunk, 2))
@@ -60,21 +65,27 @@ def decode_bounded(
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-        spent = codec.need(encode=False).bytes(*latent.shape[3:], tiles)
-        tiles = tiles_for(codec, *latent.shape[3:], encode=False, budget=spent // 2)
-    needed = codec.need(encode=False).bytes(*latent.shape[3:], tiles)
+        spent = codec.need(encode=False).bytes(height, width, tiles)
+        tiles = tiles_for(codec, height, width, encode=False, budget=spent // 2)
+    needed = codec.need(encode=False).bytes(height, width, tiles)
     raise ResourceError(
-        f"decoding frames of {codec.geometry.space_factor * latent.shape[4]}x"
-        f"{codec.geometry.space_factor * latent.shape[3]} in the smallest pieces takes {size_text(needed)} of memory,"
+        f"decoding frames of {codec.geometry.space_factor * width}x"
+        f"{codec.geometry.space_factor * height} in the smallest pieces takes {size_text(needed)} of memory,"
         " and there is less; close other programs, or decode on a larger machine."
     )
 
 
 @torch.no_grad()
 def encode_bounded(
-    codec: CausalCodec, chunks: Iterable[Tensor], *, mid_stream: bool = False, budget: int | None = None
+    codec: CausalCodec | Any, chunks: Iterable[Tensor], *, mid_stream: bool = False, budget: int | None = None
 ) -> Iterator[Tensor]:
-    """Latent chunks of a stream of chunks [B,3,F,H,W] of any lengths, within `budget` bytes beside a chunk."""
+    """Latent chunks of a stream of chunks [B,3,F,H,W] of any lengths, within `budget` bytes beside a chunk.
+
+    A codec of another kind encodes in its own way, all at once.
+    """
+    if not isinstance(codec, CausalCodec):
+        yield codec.encode(torch.cat(list(chunks), 2), mid_stream=mid_stream)
+        return
     source = iter(chunks)
     first = next(source, None)
     if first is None:

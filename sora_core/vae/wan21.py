@@ -31,6 +31,7 @@ from ..layers import kernels
 from ..layers.causal import StreamCache, causal_conv
 from .base import CausalCodec
 from .tiling import Need
+from .wan_need import numbers
 
 __all__ = [
     "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final",
@@ -379,35 +380,6 @@ class Wan21Codec(CausalCodec):
         dtype = self.conv1.weight.dtype
         out = [part(channels_last(p.to(dtype)), cache, first and i == 0) for i, p in enumerate(pieces)]
         return out[0] if len(out) == 1 else torch.cat(out, 2)
-
-
-def numbers(half: nn.Module) -> tuple[int, int]:
-    """Per latent cell, numbers that the tiled part of an encoder or decoder keeps of the frames before, and numbers
-    in use at most.
-
-    A block holds its input, the room of its convolution with two frames before it, and two results of them; a change
-    of the grid four of its results. Where the frame rate does not change any more, frames go one by one.
-    """
-    tiled: nn.ModuleList = getattr(half, "upsamples", None) or half.downsamples  # type: ignore[assignment]
-    layers = [layer for layer in tiled.modules() if isinstance(layer, ResidualBlock | Resample)]
-    rates = [i for i, layer in enumerate(layers) if changes_rate(layer)]
-    up = any(layer.up for layer in layers if isinstance(layer, Resample))
-    places = 1 if up else 4 ** sum(isinstance(layer, Resample) for layer in layers)
-    kept, most, frames = 0, 0, 1
-    for i, layer in enumerate(layers):
-        if isinstance(layer, ResidualBlock):
-            sizes = [layer.residual[name].in_channels * places for name in ("2", "6")]
-            kept += 2 * sum(sizes)
-            most = max(most, (4 * frames + 4) * max(sizes))
-            continue
-        places = places * 4 if up else places // 4
-        if layer.time_conv is not None:
-            kept += layer.time_conv.in_channels * (places // 2 if up else places)
-            frames = 2 ** (1 + rates.index(i) if up else len(rates) - rates.index(i))
-        most = max(most, 4 * frames * layer.resample["1"].out_channels * places)
-        if layer.time_conv is not None:
-            frames = (1 if i == rates[-1] else frames) if up else frames // 2
-    return kept, most
 
 
 def channels_last(x: Tensor) -> Tensor:
