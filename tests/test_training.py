@@ -16,6 +16,7 @@ from sora_nodes.sora_core.data.clips import ClipKind, make_clip, scene_of
 from sora_nodes.sora_core.data.draws import Draws
 from sora_nodes.sora_core.data.labels import UNASKED
 from sora_nodes.sora_core.data.masks import keep_mask
+from sora_nodes.sora_core.data.renderers import Renderers, Work
 from sora_nodes.sora_core.dit import ClipGrid
 from sora_nodes.sora_core.errors import InputError, ResourceError
 from sora_nodes.sora_core.grid import Geometry
@@ -364,6 +365,18 @@ def test_a_renderer_that_fails_ends_the_run(tmp_path: Path) -> None:
         ResourceError, match="process that renders clips has failed: ValueError: unknown family 'nothing'"
     ):
         training.run(path, folder=tmp_path, workers=1)
+
+
+def test_a_process_that_cannot_use_the_card_says_so_and_goes_on() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("a card is here")
+    work = Work(kinds=(kind_of(5),), vocabulary=WORDS, text_tokens=8, channels=4, seed=0, card_until=time.time() + 600)
+    renderers = Renderers(work, 1, on_card=1)
+    try:
+        clip = next(renderers.collect(300, wait=300))
+        assert clip.video.shape == (5, 32, 64, 3) and "renders on the CPU alone" in renderers.notes[0]
+    finally:
+        renderers.close()
 
 
 def test_weights_in_several_files_are_one(tmp_path: Path) -> None:

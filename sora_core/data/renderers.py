@@ -29,6 +29,8 @@ __all__ = ["Renderers", "Work"]
 
 WAITING = 200
 """clips of each process that wait to be collected, at most"""
+NOTE, FAULT = "note", "fault"
+"""what comes in the place of a clip's kind: something to tell, or why a process has ended"""
 NICE = 10
 """how far a process stands back behind the one that trains"""
 ON_CARD, ON_CPU = 1 << 23, 1 << 17
@@ -58,6 +60,7 @@ class Renderers:
 
     def __init__(self, work: Work, workers: int, *, on_card: int = 0) -> None:
         context = mp.get_context("spawn")
+        self.notes: list[str] = []
         self.made: Any = context.Queue(maxsize=WAITING * workers)
         self.processes = [
             context.Process(target=render_on, args=(work, rank, rank < on_card, self.made), daemon=True)
@@ -75,7 +78,10 @@ class Renderers:
             except queue.Empty:
                 self.check()
                 return
-            if name == "error":
+            if name == NOTE:
+                self.notes.append(arrays[0])
+                continue
+            if name == FAULT:
                 raise ResourceError(f"a process that renders clips has failed: {arrays[0]}")
             yield Clip(kind=name, **{k: torch.from_numpy(v) for k, v in zip(ARRAYS, arrays, strict=True)})
 
@@ -105,15 +111,22 @@ def render_on(work: Work, rank: int, may_use_card: bool, made: Any) -> None:
         device, cutouts = "", None
         for serial in range(SEEDS):
             on_card = may_use_card and time.time() < work.card_until
-            if device != (device := "cuda" if on_card else "cpu"):
-                cutouts = load_cutouts(work.cutouts, device=device) if work.cutouts else None
-                if may_use_card and not on_card:
-                    torch.cuda.empty_cache()
             kind = draws.choices(work.kinds, weights)[0]
-            seed = work.seed + rank * SEEDS + serial
-            clip = make(kind, seed, cutouts=cutouts, device=device, part=ON_CARD if on_card else ON_CPU)
+            try:
+                if device != (device := "cuda" if on_card else "cpu"):
+                    cutouts = load_cutouts(work.cutouts, device=device) if work.cutouts else None
+                    if may_use_card and not on_card:
+                        torch.cuda.empty_cache()
+                seed, part = work.seed + rank * SEEDS + serial, ON_CARD if on_card else ON_CPU
+                clip = make(kind, seed, cutouts=cutouts, device=device, part=part)
+            except (AssertionError, RuntimeError) as error:  # the former where torch has no CUDA at all
+                if not on_card:
+                    raise
+                may_use_card = False
+                made.put((NOTE, f"a process renders on the CPU alone, since on the card: {error}"[:300]))
+                continue
             made.put((clip.kind, *(getattr(clip, name).numpy() for name in ARRAYS)))
             if not mp.parent_process().is_alive():  # type: ignore[union-attr]
                 return
     except Exception as error:
-        made.put(("error", f"{type(error).__name__}: {error}"[:500]))
+        made.put((FAULT, f"{type(error).__name__}: {error}"[:500]))

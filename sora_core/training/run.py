@@ -67,6 +67,7 @@ class Supply:
 
     renderers: Renderers
     stores: dict[str, ClipStore]
+    say: Say = lambda _: None
     codec: FastCodec | None = None
     """which encodes what comes in, once it is trained"""
 
@@ -78,6 +79,8 @@ class Supply:
         """Bring what is ready, for at most `limit` seconds."""
         for clip in self.renderers.collect(limit, wait=wait):
             self.stores[clip.kind].add(clip)
+        while self.renderers.notes:
+            self.say(self.renderers.notes.pop())
 
     def encode(self) -> None:
         """Latents of all that has come in."""
@@ -231,7 +234,7 @@ def run(
             plan=plan,
             device=target,
             folder=folder,
-            supply=Supply(renderers=renderers, stores=stores),
+            supply=Supply(renderers=renderers, stores=stores, say=say),
             tokenizer=tokenizer,
             blocks=compiled_blocks() if target.type == "cuda" else Blocks(),
             say=say,
@@ -337,8 +340,9 @@ def train_codec(session: Session, fast: FastCodec) -> None:
     trainer = session.trainer(
         "codec", codec, stage, session.stage_seconds(stage.share), matrices=matrices_in(CODEC_MATRICES)
     )
-    with torch.backends.cudnn.flags(enabled=True, benchmark=session.device.type == "cuda"):
-        trainer.train(loss, watch=Watch(session, "codec", stage, db=True))
+    torch.backends.cudnn.benchmark = session.device.type == "cuda"  # crops are all of one size
+    trainer.train(loss, watch=Watch(session, "codec", stage, db=True))
+    torch.backends.cudnn.benchmark = False
     codec.load_state_dict(trainer.averaged())
     codec.requires_grad_(False)
     measured = [store for store in session.stores if store.count >= 2]
