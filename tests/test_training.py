@@ -358,7 +358,7 @@ def test_a_run_by_the_clock_stops_itself(tmp_path: Path) -> None:
 
 def test_a_renderer_that_fails_ends_the_run(tmp_path: Path) -> None:
     given = json.loads(CONFIG.read_text())
-    given["clips"]["kinds"][0]["family"] = "nothing"
+    given["clips"]["kinds"][3]["family"] = "nothing"
     path = tmp_path / "config.json"
     path.write_text(json.dumps(given))
     with pytest.raises(
