@@ -130,7 +130,7 @@ class _Wording:
 
 def fill(phrase: str, thing: ThingFacts, form: str, other: str = "") -> str:
     """A phrase of MOTION_PHRASES with its verbs inflected and its blanks filled."""
-    phrase = phrase.replace("<other>", other).replace("<side>", thing.side).replace("<paint>", thing.paint)
+    phrase = phrase.replace("<other>", other).replace("<side>", thing.side).replace("a <paint>", _article(thing.paint))
     if thing.shape in NOUNS:
         return re.sub(r"\{(\w+)\}", lambda m: inflect(_gait(thing) if m[1] == "go" else m[1], form), phrase)
     go = (
@@ -146,7 +146,7 @@ def _gait(thing: ThingFacts) -> str:
 
 
 def _article(phrase: str) -> str:
-    return ("an " if phrase[0] in "aeiou" else "a ") + phrase
+    return ("an " if phrase.startswith(tuple("aeiou")) else "a ") + phrase
 
 
 def _event(facts: Facts, w: _Wording) -> str:
