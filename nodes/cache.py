@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import adapters
+from . import models
 from .host import io
 
 __all__ = ["NODES"]
@@ -39,7 +39,7 @@ class SoraFeatureCache(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, threshold: float) -> io.NodeOutput:
-        return io.NodeOutput(adapters.feature_cache(model, threshold))
+        return io.NodeOutput(models.current().feature_cache(model, threshold))
 
 
 NODES: list[type[io.ComfyNode]] = [SoraFeatureCache]

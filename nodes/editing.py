@@ -5,13 +5,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import adapters, edit_adapters
+from . import calls, models
 from .host import io, ui
+from .inputs import shots_of
+from .layouts.edits import begins, clip_of, edit_latent, second_begins
+from .layouts.latents import size_of
+from .layouts.pictures import keyframes_of, missing_mask
 
 __all__ = ["NODES"]
 
 CATEGORY = "Sora/editing"
 FITS = {"crop": "crop", "fit": "fit"}
+
+
+def codec_of(vae: Any) -> Any:
+    """The codec of a VAE."""
+    return models.current().codec_of(vae)
 
 
 def vae_input() -> Any:
@@ -47,7 +56,7 @@ def notes_output() -> Any:
 
 def shown(edit: Any, *sounds: tuple[Any, float]) -> tuple[Any, str, Any]:
     """LATENT and notes of an edit, and the notes as the node shows them."""
-    latent, notes = edit_adapters.edit_latent(edit, *sounds)
+    latent, notes = edit_latent(edit, *sounds)
     return latent, notes, ui.PreviewText(notes)
 
 
@@ -102,8 +111,8 @@ class SoraAnimateImage(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..sora_core.editing import animate
 
-        keys = edit_adapters.keyframes_of(image, strength, end_image, keyframes, frame_idx)
-        edit = animate(keys, adapters.codec_of(vae), size=edit_adapters.size_of(latent), how=fit)
+        keys = keyframes_of(image, strength, end_image, keyframes, frame_idx)
+        edit = animate(keys, codec_of(vae), size=size_of(latent), how=fit)
         made, notes, preview = shown(edit)
         return io.NodeOutput(made, notes, ui=preview)
 
@@ -153,12 +162,10 @@ class SoraExtendVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..sora_core.editing import extend
 
-        clip, sound = edit_adapters.clip_of(vae, video, samples)
-        told = edit_adapters.told_spans(vae)
-        edit = extend(
-            clip, adapters.codec_of(vae), seconds=seconds, direction=direction, overlap=overlap, mid_stream=told
-        )
-        made, notes, preview = shown(edit, (sound, edit_adapters.begins(edit)))
+        clip, sound = clip_of(vae, video, samples)
+        codec = codec_of(vae)
+        edit = extend(clip, codec, seconds=seconds, direction=direction, overlap=overlap, mid_stream=codec.takes_spans)
+        made, notes, preview = shown(edit, (sound, begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
 
 
@@ -203,12 +210,12 @@ class SoraLoopVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..sora_core.editing import loop_clip, loop_new
 
-        codec, sound = adapters.codec_of(vae), None
+        codec, sound = codec_of(vae), None
         if latent is not None:
-            edit = loop_new(codec, size=edit_adapters.size_of(latent))
+            edit = loop_new(codec, size=size_of(latent))
         else:
-            clip, sound = edit_adapters.clip_of(vae, video, samples, what="clip or grid")
-            edit = loop_clip(clip, codec, seconds=seconds, overlap=overlap, mid_stream=edit_adapters.told_spans(vae))
+            clip, sound = clip_of(vae, video, samples, what="clip or grid")
+            edit = loop_clip(clip, codec, seconds=seconds, overlap=overlap, mid_stream=codec.takes_spans)
         made, notes, preview = shown(edit, (sound, 0.0))
         return io.NodeOutput(made, notes, ui=preview)
 
@@ -247,10 +254,10 @@ class SoraConnectVideos(io.ComfyNode):
     def execute(cls, vae: Any, first: Any, second: Any, seconds: float, overlap: int, fit: Any) -> io.NodeOutput:
         from ..sora_core.editing import connect
 
-        (a, sound), (b, other) = (edit_adapters.clip_of(vae, video) for video in (first, second))
-        told = edit_adapters.told_spans(vae)
-        edit = connect(a, b, adapters.codec_of(vae), seconds=seconds, overlap=overlap, how=fit, mid_stream=told)
-        made, notes, preview = shown(edit, (sound, 0.0), (other, edit_adapters.second_begins(edit)))
+        (a, sound), (b, other) = (clip_of(vae, video) for video in (first, second))
+        codec = codec_of(vae)
+        edit = connect(a, b, codec, seconds=seconds, overlap=overlap, how=fit, mid_stream=codec.takes_spans)
+        made, notes, preview = shown(edit, (sound, 0.0), (other, second_begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
 
 
@@ -287,9 +294,12 @@ class SoraFillFrames(io.ComfyNode):
     @classmethod
     def execute(cls, vae: Any, video: Any, frames: str, mask: Any = None) -> io.NodeOutput:
         from ..sora_core.editing import fill
+        from ..sora_core.editing.coding import pixels_of
 
-        clip, sound = edit_adapters.clip_of(vae, video)
-        edit = fill(clip, adapters.codec_of(vae), missing=edit_adapters.mask_of(clip, vae, frames, mask))
+        clip, sound = clip_of(vae, video)
+        codec = codec_of(vae)
+        shape = pixels_of(clip, codec).shape[:3]
+        edit = fill(clip, codec, missing=missing_mask(shape, frames, mask))
         made, notes, preview = shown(edit, (sound, 0.0))
         return io.NodeOutput(made, notes, ui=preview)
 
@@ -339,12 +349,11 @@ class SoraRestyleVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..sora_core.editing import restyle
 
-        clip, sound = edit_adapters.clip_of(vae, video, samples)
-        wanted = edit_adapters.size_of(latent) if latent is not None else None
+        clip, sound = clip_of(vae, video, samples)
+        wanted = size_of(latent) if latent is not None else None
         size = (wanted.height, wanted.width) if wanted else None
-        edit = restyle(
-            clip, adapters.codec_of(vae), denoise=denoise, size=size, how=fit, flow_edit=edit_adapters.told_spans(vae)
-        )
+        codec = codec_of(vae)
+        edit = restyle(clip, codec, denoise=denoise, size=size, how=fit, flow_edit=codec.takes_spans)
         made, notes, preview = shown(edit, (sound, 0.0))
         return io.NodeOutput(made, edit.denoise, notes, ui=preview)
 
@@ -399,11 +408,9 @@ class SoraStoryboard(io.ComfyNode):
         from ..sora_core.editing import storyboard
 
         fade = blend_seconds if transition == "blend" else 0.0
-        board = storyboard(
-            edit_adapters.shots_of(shots), adapters.codec_of(vae), size=edit_adapters.size_of(latent), fade=fade
-        )
+        board = storyboard(shots_of(shots), codec_of(vae), size=size_of(latent), fade=fade)
         made, notes, preview = shown(board.edit)
-        return io.NodeOutput(edit_adapters.encode_shots(clip, board), made, notes, ui=preview)
+        return io.NodeOutput(calls.encode_shots(clip, board), made, notes, ui=preview)
 
 
 class SoraStitchVideo(io.ComfyNode):
@@ -440,7 +447,7 @@ class SoraStitchVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, samples: Any, vae: Any, colour_match: bool) -> io.NodeOutput:
-        return io.NodeOutput(*edit_adapters.stitched(vae, samples, colour_match=colour_match))
+        return io.NodeOutput(*calls.stitched(vae, samples, colour_match=colour_match))
 
 
 NODES: list[type[io.ComfyNode]] = [

@@ -1,56 +1,19 @@
 """The program our nodes run in: ComfyUI where it is installed, else our own runtime. The one place that decides."""
 
+import json
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or find_spec("comfy_api") is None:
-    from ..runtime.host import (
-        ComfyExtension,
-        VideoComponents,
-        VideoFromComponents,
-        VideoFromFile,
-        device,
-        input_files,
-        input_path,
-        io,
-        model_files,
-        model_path,
-        models,
-        output_path,
-        owned_video,
-        progress,
-        stream_source,
-        temp_path,
-        ui,
-        video_window,
-        writes_metadata,
-    )
+    from ..runtime.host import *  # noqa: F403
+    from ..runtime.host import writes_metadata
 else:
-    from .comfy.host import (
-        ComfyExtension,
-        VideoComponents,
-        VideoFromComponents,
-        VideoFromFile,
-        device,
-        input_files,
-        input_path,
-        io,
-        model_files,
-        model_path,
-        models,
-        output_path,
-        owned_video,
-        progress,
-        stream_source,
-        temp_path,
-        ui,
-        video_window,
-        writes_metadata,
-    )
+    from .comfy.host import *  # noqa: F403
+    from .comfy.host import writes_metadata
 
-__all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
-    "input_path", "io", "model_files",
-    "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
-    "video_window", "writes_metadata",
-]  # fmt: skip
+
+def saved_metadata(hidden: Any) -> dict[str, str]:
+    """What travels inside a file: `prompt`, what ran, and `workflow`, what the interface showed; nothing where the
+    user wants no metadata."""
+    found = {"prompt": hidden.prompt, **(hidden.extra_pnginfo or {})} if writes_metadata() else {}
+    return {key: json.dumps(value) for key, value in found.items() if value is not None}

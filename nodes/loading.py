@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from . import adapters, host
+from . import calls, host
 from .host import io
+from .inputs import checked
 
 __all__ = ["NODES"]
 
@@ -21,8 +22,8 @@ class SoraLoadModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model",
-                    options=[adapters.BUNDLED, *host.model_files()],
-                    default=adapters.BUNDLED,
+                    options=[calls.BUNDLED, *host.model_files()],
+                    default=calls.BUNDLED,
                     tooltip=(
                         "The weights. The bundled ones need no download; others are what CheckpointSave wrote of a"
                         " model of ours."
@@ -38,7 +39,7 @@ class SoraLoadModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: str) -> io.NodeOutput:
-        return io.NodeOutput(*adapters.load_model(model))
+        return io.NodeOutput(*calls.load_model(model))
 
 
 class SoraLoadVideo(io.ComfyNode):
@@ -72,7 +73,7 @@ class SoraLoadVideo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
-        return adapters.said(lambda: host.input_path(file).is_file())
+        return checked(lambda: host.input_path(file).is_file())
 
     @classmethod
     def fingerprint_inputs(cls, file: str) -> int:

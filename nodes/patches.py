@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import adapters
+from . import models
 from .host import io
 
 __all__ = ["NODES"]
@@ -31,7 +31,7 @@ class SoraRingTime(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any) -> io.NodeOutput:
-        return io.NodeOutput(adapters.ring_time(model))
+        return io.NodeOutput(models.current().ring_time(model))
 
 
 class SoraModelForLatent(io.ComfyNode):
@@ -59,7 +59,7 @@ class SoraModelForLatent(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, latent: Any) -> io.NodeOutput:
-        return io.NodeOutput(adapters.model_for(model, latent))
+        return io.NodeOutput(models.current().for_latent(model, latent))
 
 
 NODES: list[type[io.ComfyNode]] = [SoraRingTime, SoraModelForLatent]

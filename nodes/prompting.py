@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import adapters
+from . import models
 from .host import io, ui
 
 __all__ = ["NODES"]
@@ -66,9 +66,9 @@ class SoraTextEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip: Any, text: str) -> io.NodeOutput:
-        unknown = adapters.unknown_words(clip, text)
+        unknown = models.current().unknown_words(clip, text)
         note = ui.PreviewText(f"this text encoder does not know: {', '.join(unknown)}") if unknown else None
-        return io.NodeOutput(adapters.encode_text(clip, text), ui=note)
+        return io.NodeOutput(models.current().encode(clip, text), ui=note)
 
 
 NODES: list[type[io.ComfyNode]] = [SoraExpandPrompt, SoraTextEncode]

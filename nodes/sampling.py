@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..sora_core.settings import DEFAULTS
-from . import adapters, host
+from . import calls
 from .host import io, ui
+from .inputs import SAMPLERS, SCHEDULERS
 
 __all__ = ["NODES"]
 
@@ -88,12 +89,13 @@ class SoraNoiseGrid(io.ComfyNode):
         draft: Any = None,
         model: Any = None,
     ) -> io.NodeOutput:
+        from ..sora_core.grid import VideoSize, frames_for
+
         if aspect != FREE:
             width, height = sides(ASPECTS[aspect], short_side)
-        latent, frames, summary = adapters.empty_latent(
-            vae, width=width, height=height, seconds=seconds, fps=fps, draft=draft, model=model
-        )
-        return io.NodeOutput(latent, frames, fps, summary, ui=ui.PreviewText(summary))
+        size = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
+        latent, summary = calls.empty_latent(vae, size, draft=draft, model=model)
+        return io.NodeOutput(latent, size.frames, fps, summary, ui=ui.PreviewText(summary))
 
 
 def sides(ratio: tuple[int, int], short: int) -> tuple[int, int]:
@@ -143,13 +145,13 @@ class SoraSampler(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "sampler_name",
-                    options=adapters.SAMPLERS,
+                    options=SAMPLERS,
                     default=DEFAULTS.sampling.solver,
                     tooltip="The solver of each step.",
                 ),
                 io.Combo.Input(
                     "scheduler",
-                    options=adapters.SCHEDULERS,
+                    options=SCHEDULERS,
                     default=DEFAULTS.sampling.scheduler,
                     tooltip="How noise levels are spaced.",
                 ),
@@ -176,15 +178,14 @@ class SoraSampler(io.ComfyNode):
         negative: Any = None,
         **widgets: Any,
     ) -> io.NodeOutput:
-        settings = adapters.settings_for(model, latent, solver=sampler_name, **widgets)
+        settings = calls.settings_for(model, latent, solver=sampler_name, **widgets)
         changed = [
             f"{name} is {getattr(settings, name):g}"
             for name in ("cfg", "denoise")
             if getattr(settings, name) != widgets[name]
         ]
-        made = adapters.sample(
-            model=model, positive=positive, negative=negative, latent=latent, seed=seed, settings=settings,
-            progress=host.progress(),
+        made = calls.sample(
+            model=model, positive=positive, negative=negative, latent=latent, seed=seed, settings=settings
         )  # fmt: skip
         return io.NodeOutput(made, ui=ui.PreviewText(f"as this edit suits: {', '.join(changed)}") if changed else None)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ..runtime.naming import fill_prefix, prompt_values
 from ..sora_core.settings import DEFAULTS
-from . import adapters, host
+from . import calls, host
 from .host import io, ui
+from .layouts.latents import info_of
+from .layouts.pictures import save_video
 
 __all__ = ["NODES"]
 
@@ -50,7 +51,7 @@ class SoraDecodeVideo(io.ComfyNode):
     def execute(cls, samples: Any, vae: Any, fps: float) -> io.NodeOutput:
         path = host.temp_path(".mp4")
         rate, note = rate_of(samples, fps)
-        first = adapters.decode_to_file(vae, samples, path, fps=rate, progress=host.progress())
+        first = calls.decode_to_file(vae, samples, path, fps=rate, progress=host.progress())
         return io.NodeOutput(host.owned_video(path), first, ui=ui.PreviewText(note) if note else None)
 
 
@@ -86,16 +87,13 @@ class SoraSaveVideo(io.ComfyNode):
     def execute(cls, video: Any, filename_prefix: str) -> io.NodeOutput:
         prefix = fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt))
         path, result = host.output_path(prefix, ".mp4", *video.get_dimensions())
-        carried = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})} if host.writes_metadata() else {}
-        adapters.save_video(
-            video, path, {key: json.dumps(value) for key, value in carried.items() if value is not None}
-        )
+        save_video(video, path, host.saved_metadata(cls.hidden))
         return io.NodeOutput(ui=ui.PreviewVideo([result]))
 
 
 def rate_of(latent: dict[str, Any], fps: float) -> tuple[float, str]:
     """(frames per second to write, what is to be said of it) for a LATENT and the rate asked for, 0 as sampled."""
-    sampled_at = latent.get("sora", {}).get("fps")
+    sampled_at = info_of(latent).fps
     if not fps:
         return (
             sampled_at or DEFAULTS.fps,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
     "input_path", "io", "model_files",
-    "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "model_path", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
 
@@ -88,7 +88,3 @@ def progress() -> Progress:
     """Tells the person how far this node is; raises Cancelled when they stop it."""
     session = current()
     return lambda done, total: session.report(session.node, done, total)
-
-
-def models() -> Any:
-    """What knows ComfyUI's own MODEL, CLIP and VAE: nothing here, where all are the core's own."""

@@ -8,19 +8,22 @@ from typing import Any
 
 import torch
 from inside_toys import (
-    PROMPT, Our, adapters, objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny_ltx,
+    PROMPT, Our, objects, differ, grid, natively, ours, pipeline, refused, run, stock, theirs, tiny_ltx,
     tiny_wan, vae_like,
 )  # fmt: skip
 import comfy.sd
-from sora_pack.nodes import editing, patches, preview  # type: ignore[import-not-found]
+from sora_pack.nodes import calls, editing, inputs, patches, preview, sampling  # type: ignore[import-not-found]
+from sora_pack.sora_core import Clip, extend, loop_clip, loop_new, restyle  # type: ignore[import-not-found]
+from sora_pack.nodes.layouts.latents import size_of  # type: ignore[import-not-found]
+from sora_pack.nodes.comfy.sampling import patched  # type: ignore[import-not-found]
 
 
 def check_samplers(our: Our) -> None:
     differ("text features", our.said[0][0], our.text[0][0])
     latent = grid(our.vae)
     told = objects.for_latent(our.model, latent)
-    for solver in adapters.SAMPLERS:
-        for scheduler in adapters.SCHEDULERS:
+    for solver in inputs.SAMPLERS:
+        for scheduler in inputs.SCHEDULERS:
             same = ours(our.core, our.text, latent, sampler_name=solver, scheduler=scheduler)
             differ(f"KSampler {solver} {scheduler}", theirs(told, our.said, our.empty, latent, solver, scheduler), same)
     wide = grid(our.vae, 128, 64)
@@ -88,17 +91,44 @@ def check_verbs(our: Our) -> None:
     for transition in ("cut", "blend"):
         shots = f"0.5: {PROMPT}\n0.5: a blue cone on grass at noon"
         there, latent = editing.SoraStoryboard.execute(our.clip, our.vae, shots, transition, 0.25, empty).result[:2]
-        here, other = editing.SoraStoryboard.execute(our.core, our.core, shots, transition, 0.25, empty).result[:2]
+        with natively():
+            here, other = editing.SoraStoryboard.execute(our.core, our.core, shots, transition, 0.25, empty).result[:2]
         same = ours(our.core, here, other)
         differ(f"shots, {transition}", ours(our.model, there, latent), same)
         told = objects.for_latent(our.model, latent)
         differ(f"shots, {transition}, by KSampler", theirs(told, there, our.empty, latent), same)
 
 
+def check_one_way(our: Our) -> None:
+    """An edit's node and Sora Sampler at their defaults give the latent of the library's one call."""
+    empty = grid(our.vae, 128, 64, seconds=1.0, fps=12.0)
+    image = torch.rand(9, 64, 128, 3, generator=torch.Generator().manual_seed(1))
+    clip, video = Clip(image=image, fps=12.0), calls.video_of(image, 12.0, None)
+    codec, size = our.core.codec, size_of(empty)
+    cases = {
+        "extend": (extend(clip, codec, seconds=1.0), editing.SoraExtendVideo, {"video": video}),
+        "loop": (loop_clip(clip, codec, seconds=1.0), editing.SoraLoopVideo, {"video": video}),
+        "loop from text": (loop_new(codec, size=size), editing.SoraLoopVideo, {"latent": empty}),
+        "restyle": (restyle(clip, codec), editing.SoraRestyleVideo, {"video": video}),
+    }
+    for name, (edit, node, given) in cases.items():
+        latent = node.execute(vae=our.vae, **defaults(node), **given).result[0]
+        widgets = {**defaults(sampling.SoraSampler), "steps": 4, "seed": 7}
+        made = sampling.SoraSampler.execute(model=our.model, positive=our.said, latent=latent, **widgets)
+        same = pipeline.sample_edit(our.core, edit, PROMPT, our.core.settings.with_(steps=4), 7)
+        differ(f"one way: {name}", made.result[0]["samples"], same)
+
+
+def defaults(node: Any) -> dict[str, Any]:
+    """The values of a node's fields as they are when it is new."""
+    found = {field.id: getattr(field, "default", None) for field in node.GET_SCHEMA().inputs}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def check_ring(our: Our) -> None:
     """Ring time is the same on both sides, on any grid; twice is once."""
     latent = grid(our.vae, 64, 64, 1.0)
-    there, here = (patches.SoraRingTime.execute(model).result[0] for model in (our.model, our.core))
+    there, here = patches.SoraRingTime.execute(our.model).result[0], our.core.with_settings(ring=True)
     same = ours(here, our.text, latent)
     differ("ring time", ours(there, our.said, latent), same)
     differ("ring time, by KSampler", theirs(there, our.said, our.empty, latent), same)
@@ -195,7 +225,7 @@ def check_theirs(name: str, model: Any, latent: Any) -> None:
     given = {**latent, "samples": plain, "noise_mask": mask}
     kept = ours(model, said, given, negative=none)
     differ(f"{name} keeps what is kept", kept[:, :, 0], plain[:, :, 0])
-    still = objects.patched(model, "nothing", lambda denoiser, options: denoiser)
+    still = patched(model, "nothing", lambda denoiser, options: denoiser)
     differ(f"{name} under an empty patch", ours(still, said, given, negative=none), kept)
     shares = torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]]).view(2, 1, 3, 1, 1).expand(-1, -1, -1, *plain.shape[3:])
     shots = [
@@ -207,4 +237,14 @@ def check_theirs(name: str, model: Any, latent: Any) -> None:
 
 
 if __name__ == "__main__":
-    run(check_samplers, check_kept, check_codec, check_verbs, check_ring, check_stock_features, check_wan, check_ltx)
+    run(
+        check_samplers,
+        check_kept,
+        check_codec,
+        check_verbs,
+        check_one_way,
+        check_ring,
+        check_stock_features,
+        check_wan,
+        check_ltx,
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inside_toys import (
-    LAYERS, PROMPT, Our, adapters, objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny,
+    LAYERS, PROMPT, Our, objects, differ, grid, ours, pipeline, refused, run, stock, theirs, tiny,
     tiny_wan, vae_like,
 )  # fmt: skip
 
@@ -27,9 +27,10 @@ from comfy_extras import (
 )
 from safetensors.torch import save_file
 from sora_pack.nodes import (  # type: ignore[import-not-found]
-    cache, edit_adapters, editing, loading, patches, sampling, video,
+    cache, calls, editing, loading, patches, sampling, video,
 )  # fmt: skip
 from sora_pack.nodes.comfy import model as comfy_model  # type: ignore[import-not-found]
+from sora_pack.nodes.layouts import edits  # type: ignore[import-not-found]
 from sora_pack.nodes.comfy import text as comfy_text  # type: ignore[import-not-found]
 from sora_pack.sora_core.dit import DiT  # type: ignore[import-not-found]
 
@@ -187,9 +188,9 @@ def check_saved(our: Our) -> None:
     save_file({"x": torch.zeros(1)}, Path(folder_paths.get_output_directory()) / "checkpoints" / "foreign.safetensors")
     options = loading.SoraLoadModel.define_schema().inputs[0].options
     assert options == ["bundled", "sora_00001_.safetensors"], options
-    model, clip, vae = adapters.load_model(options[1])
+    model, clip, vae = calls.load_model(options[1])
     differ("a saved checkpoint", ours(model, stock.CLIPTextEncode().encode(clip, PROMPT)[0], latent), made)
-    refused("choose one of: bundled, sora_00001_.safetensors", lambda: adapters.load_model("foreign.safetensors"))
+    refused("choose one of: bundled, sora_00001_.safetensors", lambda: calls.load_model("foreign.safetensors"))
     differ("its VAE", vae.decode(made), our.vae.decode(made))
 
 
@@ -258,10 +259,10 @@ def check_refusals(our: Our) -> None:
         "the mask has 4 frames and the clip 9": lambda: editing.SoraFillFrames.execute(
             our.vae, clip, "", torch.ones(4, 64, 64)
         ),
-        "samples is a batch of 2 and an edit": lambda: edit_adapters.latent_clip(
+        "samples is a batch of 2 and an edit": lambda: edits.latent_clip(
             our.vae, {"samples": torch.zeros(2, our.core.geometry.channels, 2, 8, 8)}
         ),
-        "clip must be a CLIP, not NoneType": lambda: adapters.encode_text(None, PROMPT),
+        "clip must be a CLIP, not NoneType": lambda: objects.encode(None, PROMPT),
     }.items():
         refused(part, call)
     wide = grid(vae_like(16, 4, 8), 64, 64, 1.1)

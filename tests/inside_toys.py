@@ -12,7 +12,8 @@ import importlib.util
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ pack = importlib.util.module_from_spec(SPEC)
 sys.modules["sora_pack"] = pack
 SPEC.loader.exec_module(pack)
 
-from sora_pack.nodes import adapters, sampling  # type: ignore[import-not-found]  # noqa: E402
-from sora_pack.nodes.comfy import objects  # type: ignore[import-not-found]  # noqa: E402
+from sora_pack.nodes import models, sampling  # type: ignore[import-not-found]  # noqa: E402
+from sora_pack.nodes.comfy import models as objects  # type: ignore[import-not-found]  # noqa: E402
+from sora_pack.nodes.native import models as native_models  # type: ignore[import-not-found]  # noqa: E402
 from sora_pack.sora_core import pipeline  # type: ignore[import-not-found]  # noqa: E402
 
 LAYERS = {"operations": comfy.ops.disable_weight_init, "dtype": torch.float32, "device": "cpu"}
@@ -65,10 +67,21 @@ def refused(part: str, call: Callable[[], Any]) -> None:
 
 
 def ours(model: Any, context: Any, latent: Any, **settings: Any) -> torch.Tensor:
-    """By Sora Sampler."""
+    """By Sora Sampler: in ComfyUI, or as without it where the model is the core's own."""
     widgets: dict[str, Any] = {"seed": 5, "steps": 3, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple"}
     given = {**widgets, "denoise": 1.0, **settings}
-    return sampling.SoraSampler.execute(model=model, positive=context, latent=latent, **given).result[0]["samples"]
+    with natively() if isinstance(model, pipeline.SoraModel) else nullcontext():
+        return sampling.SoraSampler.execute(model=model, positive=context, latent=latent, **given).result[0]["samples"]
+
+
+@contextmanager
+def natively() -> Iterator[None]:
+    """Our nodes as they are without ComfyUI, where MODEL, CLIP and VAE are the core's own."""
+    chosen, models.current = models.current, lambda: native_models
+    try:
+        yield
+    finally:
+        models.current = chosen
 
 
 def theirs(
@@ -94,8 +107,8 @@ class Our:
 
     def __init__(self) -> None:
         self.core = pipeline.load_bundled()
-        self.model, self.clip, self.vae = objects.native(self.core)
-        self.said, self.text = self.encoded(PROMPT), adapters.encode_text(self.core, PROMPT)
+        self.model, self.clip, self.vae = objects.load(self.core)
+        self.said, self.text = self.encoded(PROMPT), native_models.encode(self.core, PROMPT)
         self.empty = self.encoded("")
 
     def encoded(self, text: str) -> Any:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from inside_toys import Our, adapters, differ, refused, run
-from sora_pack.nodes import edit_adapters, host  # type: ignore[import-not-found]
+from inside_toys import Our, differ, refused, run
+from sora_pack.nodes import host  # type: ignore[import-not-found]
+from sora_pack.nodes.layouts import edits, pictures  # type: ignore[import-not-found]
 from sora_pack.sora_core.media.read import probe, read_video  # type: ignore[import-not-found]
 
 RATE, FPS, FRAMES = 16000, 8, 24
@@ -27,7 +28,7 @@ def moving(*, sound: bool) -> Any:
 def saved(video: Any, name: str) -> Path:
     path = Path.cwd() / f"{name}.mp4"
     path.unlink(missing_ok=True)
-    adapters.save_video(video, path, {"prompt": "{}"})
+    pictures.save_video(video, path, {"prompt": "{}"})
     return path
 
 
@@ -45,13 +46,13 @@ def check_sound_is_saved(our: Our) -> None:
 def check_a_trimmed_video_is_taken_as_trimmed(our: Our) -> None:
     whole = host.VideoFromFile(str(saved(moving(sound=True), "whole")))
     assert host.video_window(whole) == (0.0, 0.0) and host.stream_source(whole) == whole.get_stream_source()
-    clip, _ = edit_adapters.clip_of(our.vae, whole)
+    clip, _ = edits.clip_of(our.vae, whole)
     differ("a whole file", greys(clip.image), torch.arange(FRAMES).float())
     if not hasattr(whole, "as_trimmed"):
         return
     for start, length, first, last in ((1.0, 1.0, 8, 16), (0.0, 0.5, 0, 4), (2.5, 0.0, 20, 24), (-1.0, 0.0, 16, 24)):
         cut = whole.as_trimmed(start, length, strict_duration=False)
-        clip, sound = edit_adapters.clip_of(our.vae, cut)
+        clip, sound = edits.clip_of(our.vae, cut)
         right, name = torch.arange(first, last).float(), f"{length:g} seconds from {start:g}"
         differ(f"{name}: the clip", greys(clip.image), right)
         differ(f"{name}: as ComfyUI cuts it", greys(cut.get_components().images), right)
@@ -59,7 +60,7 @@ def check_a_trimmed_video_is_taken_as_trimmed(our: Our) -> None:
         heard = sound["waveform"].shape[-1] / sound["sample_rate"]
         assert abs(heard - (last - first) / FPS) < 0.15, (name, heard)
     nothing = whole.as_trimmed(2.95, 0.01, strict_duration=False)
-    refused("there is no frame", lambda: edit_adapters.clip_of(our.vae, nothing))
+    refused("there is no frame", lambda: edits.clip_of(our.vae, nothing))
 
 
 def check_metadata_is_left_out_when_asked(our: Our) -> None:

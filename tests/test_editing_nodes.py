@@ -12,10 +12,10 @@ import pytest
 import torch
 from device_toys import moved, second_device
 from editing_toys import FPS, H, W, frames, tiny_model
-from sora_nodes.nodes import adapters, host
+from sora_nodes.nodes import calls, host, models
 from sora_nodes.nodes.editing import NODES
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
-from sora_nodes.nodes.stock import KSampler
+from sora_nodes.nodes.stock.sampling import KSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.editing.restyle import DENOISE
 from sora_nodes.sora_core.errors import InputError
@@ -51,7 +51,7 @@ def video(image: torch.Tensor, fps: float = FPS, audio: Any = None) -> Any:
 
 
 def sampled(latent: Any, positive: Any = None, **settings: Any) -> Any:
-    positive = positive or adapters.encode_text(MODEL, "a red ball")
+    positive = positive or models.current().encode(MODEL, "a red ball")
     settings = {
         "seed": 1,
         "steps": 2,
@@ -188,7 +188,7 @@ def test_storyboard(transition: str) -> None:
 def test_a_stock_sampler_keeps_what_is_kept() -> None:
     given = frames(17)
     latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=video(given))
-    words = adapters.encode_text(MODEL, "a red ball")
+    words = models.current().encode(MODEL, "a red ball")
     settings = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple"}
     done = KSampler.execute(latent_image=latent, model=MODEL, positive=words, negative=words, **settings).result[0]
     assert torch.equal(done["samples"][:, :, :2], latent["samples"][:, :, :2])
@@ -197,7 +197,7 @@ def test_a_stock_sampler_keeps_what_is_kept() -> None:
 
 def test_decode_video_gives_the_same_clip(tmp_path: Any) -> None:
     latent = sampled(run("SoraLoopVideo", vae=MODEL, seconds=1.0, overlap=8, latent=grid())[0])
-    assert torch.allclose(adapters.decode_image(MODEL, latent), stitched(latent), atol=1e-5)
+    assert torch.allclose(calls.decode_image(MODEL, latent), stitched(latent), atol=1e-5)
 
 
 BAD = {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from editing_toys import FPS, H, W, frames, tiny_model
-from sora_nodes.nodes import adapters, editing, host
+from sora_nodes.nodes import editing, host, models
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.editing import (
@@ -113,7 +113,7 @@ def test_library_and_node_give_the_same_latent(operation: str) -> None:
     library, nodes = OPERATIONS[operation]
     edit, prompts = library()
     outputs = nodes()
-    positive = outputs[0] if isinstance(prompts, list) else adapters.encode_text(MODEL, PROMPT)
+    positive = outputs[0] if isinstance(prompts, list) else models.current().encode(MODEL, PROMPT)
     latent = next(output for output in outputs if isinstance(output, dict))
     by_node = node("SoraSampler", model=MODEL, positive=positive, latent=latent, seed=SEED, steps=STEPS)[0]["samples"]
     made = sample_edit(MODEL, edit, prompts, MODEL.settings.with_(steps=STEPS), SEED)

@@ -93,11 +93,11 @@ def test_every_node_has_a_help_page_that_names_every_input() -> None:
 
 
 def test_names_that_nodes_offer_are_those_of_the_core() -> None:
-    from sora_nodes.nodes import adapters
+    from sora_nodes.nodes import inputs
     from sora_nodes.sora_core.diffusion.schedule import SCHEDULES
     from sora_nodes.sora_core.diffusion.solvers import SOLVERS
 
-    assert set(adapters.SAMPLERS) == set(SOLVERS) and set(adapters.SCHEDULERS) == set(SCHEDULES)
+    assert set(inputs.SAMPLERS) == set(SOLVERS) and set(inputs.SCHEDULERS) == set(SCHEDULES)
 
 
 def test_stock_nodes_do_not_take_our_prefix() -> None:

@@ -13,7 +13,8 @@ import pytest
 import torch
 from device_toys import moved, second_device
 from sora_nodes import cli
-from sora_nodes.nodes import adapters, host
+from sora_nodes.nodes import calls, host, models
+from sora_nodes.nodes.layouts.latents import LatentInfo
 from sora_nodes.nodes.sampling import SoraSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
@@ -27,6 +28,7 @@ from sora_nodes.sora_core.text.tokenizer import WordTokenizer
 from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
 
 EXAMPLES = Path(__file__).parent.parent / "example_workflows"
+SECOND = VideoSize(frames=8, height=32, width=32, fps=8.0)
 QUICK = ["--set", "SoraSampler.steps=2"]
 
 
@@ -195,22 +197,22 @@ def test_a_grid_beyond_the_machine_is_refused_before_anything_is_made(capsys: py
 
 
 def test_the_grid_says_what_sampling_will_take(tiny: pipeline.SoraModel) -> None:
-    *_, summary = adapters.empty_latent(tiny, width=32, height=32, seconds=1, fps=8)
+    _, summary = calls.empty_latent(tiny, SECOND)
     told = r"tokens; about [\d.]+ [kM]B of memory and [\d.]+ s for 25 steps$"
     assert re.search(told, summary)
     apart = replace(tiny, dit=None)
     for model, known in ((None, False), (object(), False), (tiny, True)):
-        *_, summary = adapters.empty_latent(apart, width=32, height=32, seconds=1, fps=8, model=model)
+        _, summary = calls.empty_latent(apart, SECOND, model=model)
         assert bool(re.search(told, summary)) is known, "what came from a file of its own must be linked"
     size = [VideoSize(frames=frames, height=side, width=side, fps=8.0) for frames, side in ((9, 32), (900, 1024))]
     short, long = (pipeline.time_estimate(tiny, plan(one, tiny.geometry)) for one in size)
     assert long > 1000 * short
-    assert [adapters.time_text(seconds) for seconds in (0.84, 12.3, 200, 9000)] == ["0.8 s", "12 s", "3.3 min", "2.5 h"]
+    assert [calls.time_text(seconds) for seconds in (0.84, 12.3, 200, 9000)] == ["0.8 s", "12 s", "3.3 min", "2.5 h"]
 
 
 def test_latents_of_image_models_and_masks_of_another_size_are_named(tiny: pipeline.SoraModel) -> None:
-    latent, _, _ = adapters.empty_latent(tiny, width=32, height=32, seconds=1, fps=8)
-    text = adapters.encode_text(tiny, "a red ball")
+    latent, _ = calls.empty_latent(tiny, SECOND)
+    text = models.current().encode(tiny, "a red ball")
     settings = {
         "model": tiny,
         "positive": text,
@@ -231,12 +233,12 @@ def test_latents_of_image_models_and_masks_of_another_size_are_named(tiny: pipel
 
 
 def test_kept_latents_stay_and_the_given_latent_is_not_touched(tiny: pipeline.SoraModel) -> None:
-    latent, _, _ = adapters.empty_latent(tiny, width=32, height=32, seconds=1, fps=8)
+    latent, _ = calls.empty_latent(tiny, SECOND)
     latent["samples"] = torch.randn(latent["samples"].shape)
     latent["noise_mask"] = torch.ones_like(latent["samples"][:, :1])
     latent["noise_mask"][:, :, 0] = 0
     before = latent["samples"].clone()
-    text = adapters.encode_text(tiny, "a red ball")
+    text = models.current().encode(tiny, "a red ball")
     made = SoraSampler.execute(
         model=tiny, positive=text, latent=latent, seed=0, steps=2, cfg=3.0, sampler_name="dpmpp_2m", scheduler="simple",
         denoise=1.0,
@@ -268,7 +270,7 @@ def test_a_decoded_video_goes_away_with_the_last_that_needs_it(tmp_path: Path) -
 def test_a_latent_is_written_at_the_rate_it_was_sampled_for() -> None:
     from sora_nodes.nodes.video import rate_of
 
-    latent = {"samples": None, "sora": {"fps": 12.0}}
+    latent = {"samples": None, "sora": LatentInfo(size=replace(SECOND, fps=12.0))}
     assert rate_of(latent, 0) == (12.0, "") and rate_of(latent, 12.0) == (12.0, "")
     rate, note = rate_of(latent, 24.0)
     assert rate == 24.0 and "12" in note and "2 times" in note

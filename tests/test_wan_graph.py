@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from sora_nodes.commands.run import local_registry
-from sora_nodes.nodes.adapters import feature_cache
-from sora_nodes.nodes.stock_models import part_of
+from sora_nodes.nodes.native.models import feature_cache
+from sora_nodes.nodes.native.parts import part_of
 from sora_nodes.runtime.command import Order, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph

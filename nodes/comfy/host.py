@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from io import BytesIO
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import folder_paths
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
     "input_path", "io", "model_files",
-    "model_path", "models", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "model_path", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
 
@@ -121,13 +120,6 @@ def writes_metadata() -> bool:
 
 def progress() -> Progress:
     """Tells the person how far this node is; raises the host's own exception when they stop it."""
-    from .objects import progress_bar
+    from .sampling import progress_bar
 
     return progress_bar()
-
-
-def models() -> ModuleType:
-    """What knows ComfyUI's own MODEL, CLIP and VAE."""
-    from . import objects
-
-    return objects

@@ -22,6 +22,7 @@ from ...sora_core.diffusion import flow_edit, ring, shift_for_grid
 from ...sora_core.errors import InputError
 from ...sora_core.settings import DEFAULTS, SamplingSettings
 from ...sora_core.types import Denoiser, Progress
+from ..layouts.latents import Latent, info_of, noise_for
 from ..preview import moving_preview
 from .model import TIME, LatentTime, SoraBase
 from .text import MARK
@@ -48,8 +49,8 @@ def progress_bar() -> Progress:
 
 
 def sample(
-    model: ModelPatcher, positive: Any, negative: Any, latent: dict[str, Any], noise: Tensor, *,
-    seed: int, settings: SamplingSettings,
+    model: ModelPatcher, positive: Any, negative: Any, latent: Latent, *,
+    seed: int, settings: SamplingSettings, progress: Progress | None = None,
 ) -> Tensor:  # fmt: skip
     """Samples a LATENT with any video MODEL through ComfyUI's own samplers: progress, preview and cancel are theirs."""
     model = for_latent(model, latent)
@@ -58,7 +59,8 @@ def sample(
         negative = _without_text(model, positive, settings.cfg)
     samples, mask = latent["samples"], latent.get("noise_mask")
     made = comfy.sample.sample_custom(
-        model, noise, settings.cfg, comfy.samplers.sampler_object(settings.solver), _sigmas(model, settings),
+        model, noise_for(latent, seed), settings.cfg, comfy.samplers.sampler_object(settings.solver),
+        _sigmas(model, settings),
         _with_picture(model, positive, latent), _with_picture(model, negative, latent), samples,
         noise_mask=mask, callback=_callback(model, latent), disable_pbar=True, seed=seed,
     )  # fmt: skip
@@ -70,22 +72,22 @@ def sample(
 # --- MODEL to MODEL
 
 
-def for_latent(model: ModelPatcher, latent: dict[str, Any]) -> ModelPatcher:
+def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:
     """The MODEL that samples this LATENT: told of its time, with the schedule's shift by its size, on a ring where it
     is one.
 
     All of it is the MODEL's, so any sampler has it. Raises InputError where MODEL and LATENT do not fit.
     """
-    samples, about = latent["samples"], latent.get("sora", {})
+    samples, info = latent["samples"], info_of(latent)
     _check_grid(model, samples)
-    edit = about.get("edit")
+    edit = info.edit
     settings = DEFAULTS.sampling if edit is None else edit.settings(DEFAULTS.sampling, DEFAULTS.sampling)
     turned = ring_time(model) if settings.ring else model.clone()
-    if settings.flow_edit:
+    if edit is not None and settings.flow_edit:
         turned = patched(turned, FLOW_EDIT, _corrected(model.model.process_latent_in(edit.state.latent)))
     if isinstance(model.model, SoraBase):
         spans = None if edit is None else tuple(edit.state.spans.tolist())
-        _tell(turned, spans=spans, fps=about.get("fps", DEFAULTS.fps))
+        _tell(turned, spans=spans, fps=info.fps or DEFAULTS.fps)
         if "model_sampling" not in model.object_patches:
             turned.add_object_patch("model_sampling", _schedule_for(model.model, samples))
     return turned
@@ -224,7 +226,7 @@ def _without_text(model: ModelPatcher, positive: Any, cfg: float) -> Any:
 # --- what ComfyUI's samplers are given
 
 
-def _with_picture(model: ModelPatcher, conditioning: Any, latent: dict[str, Any]) -> Any:
+def _with_picture(model: ModelPatcher, conditioning: Any, latent: Latent) -> Any:
     """CONDITIONING that tells an image-to-video Wan what is kept, where no node has told it of an image."""
     mask = latent.get("noise_mask")
     if mask is None or not isinstance(model.model, comfy.model_base.WAN21):
@@ -242,10 +244,10 @@ def _sigmas(model: ModelPatcher, settings: SamplingSettings) -> Tensor:
     return comfy.samplers.calculate_sigmas(levels, settings.scheduler, total)[-(steps + 1) :]
 
 
-def _callback(model: ModelPatcher, latent: dict[str, Any]) -> Callable[..., None]:
+def _callback(model: ModelPatcher, latent: Latent) -> Callable[..., None]:
     """Called by ComfyUI's samplers after each step: the bar, and what is made so far."""
     layout, bars = model.get_model_object("latent_format"), SimpleNamespace(bar=None)
-    fps = latent.get("sora", {}).get("fps", DEFAULTS.fps)
+    fps = info_of(latent).fps or DEFAULTS.fps
 
     def step(done: int, clean: Tensor, x: Tensor, total: int) -> None:
         bars.bar = bars.bar or comfy.utils.ProgressBar(total)

@@ -112,6 +112,8 @@ class HostCodec:
     each frame.
     """
 
+    takes_spans = False
+
     def __init__(self, vae: Any) -> None:
         self.vae, self.geometry = vae, geometry_of(vae)
         self.latent_mean = torch.zeros(self.geometry.channels)

@@ -130,6 +130,8 @@ class Decoder(nn.Module):
 class BundledCodec(CausalCodec):
     """The codec of the bundled weights; see the module's docstring."""
 
+    takes_spans = True
+
     def __init__(self, config: CodecConfig, *, ops: Any = nn) -> None:
         super().__init__()
         self.config = config

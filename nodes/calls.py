@@ -1,0 +1,180 @@
+"""What nodes do with models and LATENTs, each a call or two into the core; `layouts/` knows what goes in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..runtime.video import sound_of
+from ..sora_core.errors import InputError
+from ..sora_core.settings import DEFAULTS
+from . import host, models
+from .layouts.conditioning import Conditioning, joined_shots, masked_shots
+from .layouts.latents import KEY, Latent, LatentInfo, edit_of, info_of, samples_of, single
+from .layouts.pictures import video_of
+from .saved_models import load_saved
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..sora_core.editing import Storyboard
+    from ..sora_core.grid import LatentGrid, VideoSize
+    from ..sora_core.settings import SamplingSettings
+    from ..sora_core.types import Progress
+
+__all__ = [
+    "BUNDLED", "decode_image", "decode_to_file", "empty_latent", "encode_image", "encode_shots", "load_model", "sample",
+    "settings_for", "stitched", "time_text",
+]  # fmt: skip
+
+BUNDLED = "bundled"
+
+
+def load_model(name: str) -> tuple[Any, Any, Any]:
+    """MODEL, CLIP and VAE of the weights of that name."""
+    from ..sora_core import pipeline
+
+    known = [BUNDLED, *host.model_files()]
+    if name not in known:
+        raise InputError(f"there are no weights {name!r}; choose one of: {', '.join(known)}")
+    model = pipeline.load_bundled(device=host.device()) if name == BUNDLED else load_saved(host.model_path(name))
+    return models.current().load(model)
+
+
+def encode_shots(clip: Any, board: Storyboard) -> Conditioning:
+    """CONDITIONING of the prompts of a storyboard, in the form that the model of this CLIP follows."""
+    parts = [models.current().encode(clip, prompt) for prompt in board.prompts]
+    return joined_shots(parts, board) if models.current().follows_schedules(clip) else masked_shots(parts, board)
+
+
+def empty_latent(vae: Any, size: VideoSize, *, draft: Latent | None = None, model: Any = None) -> tuple[Latent, str]:
+    """(LATENT of zeros, summary) for a video of that size, on the grid that the VAE and the model can have.
+
+    model: what will sample it, where the VAE does not tell; a MODEL of ComfyUI's own tells nothing.
+    """
+    import torch
+
+    from ..sora_core.grid import plan
+
+    grid = plan(size, models.current().geometry_of(vae))
+    smaller = None if draft is None else tuple(samples_of(draft).shape[1:])
+    summary = grid.summary() + cost_text(vae, model, grid)
+    return {"samples": torch.zeros(1, *grid.shape), KEY: LatentInfo(size=size, draft=smaller)}, summary
+
+
+def cost_text(vae: Any, model: Any, grid: LatentGrid) -> str:
+    """What sampling a grid takes, as the end of a sentence; empty where it cannot be told. Raises ResourceError for a
+    grid beyond this machine."""
+    from ..sora_core import pipeline
+    from ..sora_core.files import size_text
+
+    known = models.current().measurable(vae, model)
+    if known is None:
+        return ""
+    pipeline.check_memory(known, grid)
+    seconds, memory = pipeline.time_estimate(known, grid), size_text(pipeline.memory_estimate(known, grid))
+    return f"; about {memory} of memory and {time_text(seconds)} for {DEFAULTS.sampling.steps} steps"
+
+
+def time_text(seconds: float) -> str:
+    """Seconds for a person: `0.8 s`, `12 s`, `3.5 min`, `20 h`."""
+    count, unit = (
+        (seconds, "s") if seconds < 100 else (seconds / 60, "min") if seconds < 6000 else (seconds / 3600, "h")
+    )
+    return f"{count:.{int(count < 10)}f} {unit}"
+
+
+def settings_for(model: Any, latent: Latent, **widgets: Any) -> SamplingSettings:
+    """The settings of a run: the model's own under those of a sampler's widgets, and what the LATENT's edit needs.
+
+    An edit's cfg and denoise replace widgets that are left at their defaults.
+    """
+    asked, edit = models.current().base_settings(model).with_(**widgets), info_of(latent).edit
+    return asked if edit is None else edit.settings(asked, DEFAULTS.sampling)
+
+
+def sample(
+    *,
+    model: Any,
+    positive: Conditioning,
+    latent: Latent,
+    seed: int,
+    settings: SamplingSettings,
+    negative: Conditioning | None = None,
+) -> Latent:
+    """Samples a LATENT; the one given stays as it was."""
+    samples_of(latent)
+    made = models.current().sample(
+        model, positive, negative, latent, seed=seed, settings=settings, progress=host.progress()
+    )
+    return {**latent, "samples": made}
+
+
+def decoded(vae: Any, latent: Latent) -> Iterator[Tensor]:
+    """Chunks [1,3,F,H,W] in -1..1 of a LATENT, cut to the size that was asked for; of an edit, the finished clip."""
+    from ..sora_core import pipeline
+    from ..sora_core.editing import stitch
+    from ..sora_core.media.convert import image_to_video
+
+    info, codec = info_of(latent), models.current().codec_of(vae)
+    samples = single(latent, models.current().geometry_of(vae).channels)
+    if info.edit is not None:
+        yield image_to_video(stitch(info.edit, samples, codec))
+        return
+    chunks = pipeline.decode_stream(codec, samples)
+    yield from chunks if info.size is None else trimmed(chunks, info.size)
+
+
+def trimmed(chunks: Iterator[Tensor], size: VideoSize) -> Iterator[Tensor]:
+    """Chunks [1,3,F,H,W] cut to a size and a number of frames."""
+    left = size.frames
+    for chunk in chunks:
+        if left:
+            yield chunk[:, :, :left, : size.height, : size.width]
+        left -= min(left, chunk.shape[2])
+
+
+def decode_to_file(vae: Any, latent: Latent, path: Path, *, fps: float, progress: Progress) -> Tensor:
+    """Streams a LATENT into an mp4. Returns its first frame as IMAGE."""
+    from ..sora_core.media.convert import video_to_image
+    from ..sora_core.media.write import VideoWriter
+
+    chunks, info = decoded(vae, latent), info_of(latent)
+    begin = next(chunks)
+    first = video_to_image(begin[:, :, :1])
+    with VideoWriter(path, begin.shape[3], begin.shape[4], fps, sound=sound_of(info.sound)) as writer:
+        for chunk in chain([begin], chunks):
+            writer.write(chunk.cpu())
+            progress(writer.frames, max(writer.frames, info.frames))
+    return first.cpu()
+
+
+def decode_image(vae: Any, latent: Latent) -> Tensor:
+    """IMAGE of a LATENT, all frames in memory."""
+    import torch
+
+    from ..sora_core.media.convert import video_to_image
+
+    return torch.cat([video_to_image(chunk).cpu() for chunk in decoded(vae, latent)])
+
+
+def encode_image(vae: Any, pixels: Tensor) -> Latent:
+    """LATENT of an IMAGE, its frames as one video; raises InputError for a size or length that the VAE cannot have."""
+    import torch
+
+    from ..sora_core.media.convert import image_to_video
+
+    with torch.no_grad():
+        return {"samples": models.current().codec_of(vae).encode(image_to_video(pixels)).cpu()}
+
+
+def stitched(vae: Any, samples: Latent, *, colour_match: bool) -> tuple[Any, Tensor, float]:
+    """(VIDEO, IMAGE, fps) of a sampled edit, with its sound; kept frames as they were given."""
+    from ..sora_core.editing import stitch
+
+    edit, found = edit_of(samples), models.current()
+    made = single(samples, found.geometry_of(vae).channels)
+    image = stitch(edit, made, found.codec_of(vae), colour_match=colour_match)
+    return video_of(image, edit.fps, info_of(samples).sound), image, edit.fps

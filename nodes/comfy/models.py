@@ -1,0 +1,58 @@
+"""ComfyUI's MODEL, CLIP and VAE, ours and its own. The names are those of `nodes.models.Models`."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from comfy.model_patcher import ModelPatcher
+
+from ...sora_core.diffusion import CachePerCall
+from ...sora_core.settings import DEFAULTS
+from ..layouts.latents import Latent, samples_of
+from . import sampling
+from .model import sora_patcher
+from .sampling import patched, ring_time, sample
+from .text import encode, is_sora_clip, sora_clip, unknown_words
+from .vae import SoraVAE, checked, codec_of, geometry_of
+
+if TYPE_CHECKING:
+    from ...sora_core.pipeline import SoraModel
+    from ...sora_core.settings import SamplingSettings
+
+__all__ = [
+    "base_settings", "codec_of", "encode", "feature_cache", "follows_schedules", "for_latent", "geometry_of", "load",
+    "measurable", "ring_time", "sample", "unknown_words",
+]  # fmt: skip
+
+CACHE = "sora_feature_cache"
+"""the key of the feature cache among a MODEL's wrappers"""
+follows_schedules = is_sora_clip
+
+
+def load(model: SoraModel) -> tuple[Any, Any, Any]:
+    return sora_patcher(model), sora_clip(model), checked(SoraVAE(model))
+
+
+def measurable(vae: Any, model: Any) -> SoraModel | None:
+    """Of a VAE of ours, with its transformer where ComfyUI samples; a MODEL of ComfyUI's tells nothing."""
+    if not isinstance(vae, SoraVAE):
+        return None
+    ours = vae.sora
+    return ours if ours.device == vae.device else replace(ours, dit=deepcopy(ours.dit).to(vae.device))
+
+
+def base_settings(model: ModelPatcher) -> SamplingSettings:
+    """The shared defaults: shift and the interval of guidance are the MODEL's own."""
+    return DEFAULTS.sampling
+
+
+def feature_cache(model: ModelPatcher, threshold: float) -> ModelPatcher:
+    cache = CachePerCall(threshold)
+    return patched(model, CACHE, lambda network, options: cache(network, options["sample_sigmas"]))
+
+
+def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:
+    samples_of(latent)
+    return sampling.for_latent(model, latent)

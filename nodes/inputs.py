@@ -1,0 +1,53 @@
+"""What a person types or chooses in a node's fields, read and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..sora_core.errors import InputError, SoraError
+
+if TYPE_CHECKING:
+    from ..sora_core.editing import Shot
+
+__all__ = ["SAMPLERS", "SCHEDULERS", "checked", "ranges", "shots_of"]
+
+SAMPLERS = ["euler", "dpmpp_2m", "heun"]
+SCHEDULERS = ["simple", "normal", "sgm_uniform", "beta"]
+
+
+def checked(check: Callable[[], bool]) -> bool | str:
+    """The answer of a check in the form that `validate_inputs` gives: True, or what is wrong."""
+    try:
+        return check()
+    except SoraError as error:
+        return str(error)
+
+
+def ranges(text: str) -> list[tuple[int, int]]:
+    """`5, 12-20, -1` as (first, last) places; raises InputError for anything else."""
+    out = []
+    for part in filter(None, re.split(r"[,\s]+", text.strip())):
+        match = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", part)
+        if match is None:
+            raise InputError(f"frames are numbers and ranges such as '5, 12-20, -1', not {part!r}")
+        first = int(match[1])
+        out.append((first, int(match[2]) if match[2] is not None else first))
+    return out
+
+
+def shots_of(text: str) -> list[Shot]:
+    """One shot a line, `seconds: prompt`; raises InputError that names the line."""
+    from ..sora_core.editing import Shot
+
+    shots = []
+    for number, line in enumerate(filter(None, map(str.strip, text.splitlines())), 1):
+        seconds, _, prompt = line.partition(":")
+        try:
+            shots.append(Shot(prompt=prompt.strip(), seconds=float(seconds.strip().removesuffix("s"))))
+        except ValueError:
+            raise InputError(
+                f"shot {number} is written 'seconds: prompt', such as '2.5: a red ball rolls', not {line!r}"
+            ) from None
+    return shots

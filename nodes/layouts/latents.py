@@ -1,0 +1,142 @@
+"""LATENT: its numbers, its mask, and what our nodes know of it besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...sora_core.errors import InputError
+from ...sora_core.settings import DEFAULTS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...sora_core.editing import Edit
+    from ...sora_core.grid import Geometry, VideoSize
+    from ...sora_core.types import LatentState
+
+__all__ = ["Latent", "LatentInfo", "edit_of", "info_of", "noise_for", "samples_of", "single", "size_of", "state_of"]
+
+Latent = dict[str, Any]
+"""ComfyUI's LATENT"""
+KEY = "sora"
+"""of the LatentInfo in a LATENT; ComfyUI's nodes hand it on"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentInfo:
+    """What our nodes know of a LATENT beside its numbers."""
+
+    size: VideoSize | None = None
+    """what Sora Noise Grid was asked for"""
+    draft: tuple[int, ...] | None = None
+    """(C,T,H,W) of the smaller draft whose noise this one enlarges"""
+    edit: Edit | None = None
+    """the edit that it is the grid of"""
+    sound: dict[str, Any] | None = None
+    """AUDIO on the finished clip's time"""
+
+    @property
+    def fps(self) -> float | None:
+        """Frames per second that it is sampled for, where it says."""
+        return self.edit.fps if self.edit is not None else self.size.fps if self.size is not None else None
+
+    @property
+    def frames(self) -> int:
+        """Frames of the finished clip, 0 where it does not say."""
+        return self.edit.frames if self.edit is not None else self.size.frames if self.size is not None else 0
+
+
+def info_of(latent: Latent) -> LatentInfo:
+    """What our nodes know of a LATENT: nothing of one from elsewhere, or of one that was saved and loaded."""
+    return latent.get(KEY) or LatentInfo()
+
+
+def edit_of(samples: Latent) -> Edit:
+    """The edit that a LATENT carries; raises InputError for a LATENT without one."""
+    edit = info_of(samples).edit
+    if edit is None:
+        raise InputError(
+            "this latent is not of an edit (or was saved and loaded since); decode it with Sora Decode Video"
+        )
+    return edit
+
+
+def size_of(latent: Latent) -> VideoSize:
+    """The size that Sora Noise Grid was asked for; raises InputError for another LATENT."""
+    size = info_of(latent).size
+    if size is None:
+        raise InputError("this latent does not say its size; link the one of Sora Noise Grid")
+    return size
+
+
+def samples_of(latent: Latent, name: str = "latent") -> Tensor:
+    """[B,C,T,H,W] of a LATENT; raises InputError for the latents of image models."""
+    samples = latent["samples"]
+    if samples.ndim != 5:
+        raise InputError(
+            f"{name} is {list(samples.shape)}, as image models make them; a video's has five dimensions [B,C,T,H,W]"
+        )
+    return samples
+
+
+def single(samples: Latent, channels: int) -> Tensor:
+    """[1,C,T,H,W] of a LATENT to decode; raises InputError for one of another model or of several clips."""
+    found = samples_of(samples, "samples")
+    if found.shape[1] != channels:
+        raise InputError(
+            f"samples has {found.shape[1]} channels and the VAE {channels}; take the VAE of the model that sampled it"
+        )
+    if len(found) != 1:
+        raise InputError(f"samples is a batch of {len(found)} and a video is one; choose one with Latent From Batch")
+    return found
+
+
+def state_of(latent: Latent, geometry: Geometry, *, ring: bool = False) -> LatentState:
+    """A LATENT as the state that is sampled; on a ring every latent frame is from the middle of a stream."""
+    from ...sora_core.grid import positions, spans
+    from ...sora_core.types import LatentState
+
+    samples, info = samples_of(latent).float(), info_of(latent)
+    if samples.shape[1] != geometry.channels:
+        raise InputError(
+            f"latent has {samples.shape[1]} channels and the model {geometry.channels}; size it with the VAE of the"
+            " same model"
+        )
+    grid_spans = spans(samples.shape[2], geometry, mid_stream=ring)
+    if info.edit is not None and not ring and len(info.edit.state.spans) == samples.shape[2]:
+        grid_spans = info.edit.state.spans
+    return LatentState(
+        latent=samples,
+        clean=samples,
+        mask=mask_of(latent.get("noise_mask"), samples),
+        positions=positions(grid_spans, info.fps or DEFAULTS.fps),
+        spans=grid_spans,
+    )
+
+
+def mask_of(given: Tensor | None, samples: Tensor) -> Tensor:
+    """[B,1,T,H,W] of a noise_mask, all ones where there is none; raises InputError for one of another size."""
+    import torch
+
+    b, _, t, h, w = samples.shape
+    if given is None:
+        return torch.ones_like(samples[:, :1])
+    mask = given.float()
+    mask = mask[:, None] if mask.ndim == 4 else mask
+    if mask.ndim != 5 or mask.shape[2:] != (t, h, w):
+        raise InputError(
+            f"the mask of this LATENT is {list(given.shape)}; for {list(samples.shape)} it must be {[b, 1, t, h, w]}"
+        )
+    return mask[:, :1].expand(b, 1, t, h, w)
+
+
+def noise_for(latent: Latent, seed: int) -> Tensor:
+    """The noise of a seed for a LATENT; where it has a smaller draft, with the coarse structure of that one's noise."""
+    from ...sora_core.diffusion.noise import draw_noise, enlarge_noise
+
+    count, *shape = samples_of(latent).shape
+    draft = info_of(latent).draft
+    if draft is None:
+        return draw_noise(shape, seed, count=count)
+    return enlarge_noise(draw_noise(draft, seed, count=count), shape, seed)

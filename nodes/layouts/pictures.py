@@ -1,0 +1,96 @@
+"""IMAGE, MASK and VIDEO: read, made and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...sora_core.errors import InputError
+from .. import host
+from ..inputs import ranges
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...sora_core.editing import Keyframe
+
+__all__ = ["keyframes_of", "load_image", "missing_mask", "rgb", "save_image", "save_video", "video_of"]
+
+
+def rgb(image: Tensor) -> Tensor:
+    """IMAGE [F,H,W,3]: grey becomes RGB, transparency is dropped."""
+    return image[..., :3] if image.shape[-1] >= 3 else image[..., :1].expand(-1, -1, -1, 3)
+
+
+def load_image(path: Path) -> tuple[Tensor, Tensor]:
+    """IMAGE and MASK (1 = transparent) of a picture, all frames of an animation; colours under transparency stay."""
+    from ...sora_core.media.images import read_pictures
+
+    found = read_pictures(path)
+    return found.frames.float() / 255, 1 - found.alpha.float() / 255
+
+
+def save_image(image: Tensor, path: Path, metadata: dict[str, str]) -> None:
+    """One frame [H,W,C] in 0..1 as png."""
+    from ...sora_core.media.convert import image_to_video
+    from ...sora_core.media.images import write_image
+
+    write_image(path, image_to_video(image[None]), metadata=metadata)
+
+
+def save_video(video: Any, path: Path, metadata: dict[str, str]) -> None:
+    """A VIDEO as mp4 with its streams copied, so that nothing is encoded twice."""
+    from ...sora_core.media.remux import remux
+
+    source = host.stream_source(video)
+    remux(source if isinstance(source, BytesIO) else Path(source), path, metadata)
+
+
+def video_of(images: Tensor, fps: float, audio: Any) -> Any:
+    """A VIDEO of frames in memory."""
+    rate = Fraction(fps).limit_denominator(100_000)
+    return host.VideoFromComponents(host.VideoComponents(images=images, audio=audio, frame_rate=rate))
+
+
+def keyframes_of(
+    image: Tensor, strength: float, end_image: Tensor | None, keyframes: Tensor | None, frame_idx: str
+) -> list[Keyframe]:
+    """The pictures of an animation with their places; raises InputError where pictures and places differ in number."""
+    from ...sora_core.editing import Keyframe
+
+    keys = [Keyframe(image=rgb(image), frame_idx=0, strength=strength)]
+    places = [first for first, _ in ranges(frame_idx)]
+    pictures = [] if keyframes is None else list(rgb(keyframes).split(1))
+    if len(places) != len(pictures):
+        raise InputError(f"{len(pictures)} keyframes need as many frame_idx, such as '8, 16', not {frame_idx!r}")
+    keys += [Keyframe(image=picture, frame_idx=place) for picture, place in zip(pictures, places, strict=True)]
+    return keys if end_image is None else [*keys, Keyframe(image=rgb(end_image), frame_idx=-1)]
+
+
+def missing_mask(shape: Sequence[int], frames: str, mask: Tensor | None) -> Tensor:
+    """What is missing of a clip of (frames, height, width), [F] or [F,H,W], 1 = missing: the frames named, and where
+    the MASK [F,H,W] (or one picture of it, for all frames) is white."""
+    import torch
+    import torch.nn.functional as F
+
+    count, height, width = shape
+    missing = torch.zeros(count)
+    for first, last in ranges(frames):
+        if not (-count <= first < count and -count <= last < count and first % count <= last % count):
+            raise InputError(
+                f"frames {first} to {last} are not in this clip of {count} frames; use 0 to {count - 1}, or -{count}"
+                " to -1"
+            )
+        missing[first % count : last % count + 1] = 1
+    if mask is None:
+        return missing
+    if mask.ndim != 3 or len(mask) not in (1, count):
+        raise InputError(
+            f"the mask has {len(mask)} frames and the clip {count}; give one for all frames or one for each"
+        )
+    if mask.shape[1:] != (height, width):
+        mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest")[:, 0]
+    return torch.maximum(mask.cpu().float().expand(count, -1, -1), missing[:, None, None])

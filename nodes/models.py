@@ -1,0 +1,79 @@
+"""MODEL, CLIP and VAE as the program that the nodes run in has them: `native/models.py` without ComfyUI, where each is
+a `SoraModel`, and `comfy/models.py` within it. Both have the names of `Models`; which it is, is decided once."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..sora_core.grid import Geometry
+    from ..sora_core.pipeline import SoraModel
+    from ..sora_core.settings import SamplingSettings
+    from ..sora_core.types import Progress
+    from .layouts.conditioning import Conditioning
+    from .layouts.latents import Latent
+
+__all__ = ["Models", "current"]
+
+
+@cache
+def current() -> Models:
+    """The one of the two modules that belongs here, loaded when it is first asked for: listing nodes costs nothing."""
+    name = ".native.models" if find_spec("comfy_api") is None else ".comfy.models"
+    return cast(Models, import_module(name, __package__))
+
+
+class Models(Protocol):
+    """What nodes ask of MODEL, CLIP and VAE. Each raises InputError for an object of another kind than it takes."""
+
+    def load(self, model: SoraModel) -> tuple[Any, Any, Any]:
+        """MODEL, CLIP and VAE of a model of ours."""
+
+    def encode(self, clip: Any, text: str) -> Conditioning:
+        """CONDITIONING of a prompt."""
+
+    def follows_schedules(self, clip: Any) -> bool:
+        """Whether the model of this CLIP takes several prompts with their schedule over time, as ours does."""
+
+    def unknown_words(self, clip: Any, text: str) -> list[str]:
+        """The words of a prompt that mean nothing to this CLIP; an encoder of word pieces reads any word."""
+
+    def geometry_of(self, vae: Any) -> Geometry:
+        """How a VAE divides a video."""
+
+    def codec_of(self, vae: Any) -> Any:
+        """The codec of a VAE, ready to run."""
+
+    def measurable(self, vae: Any, model: Any) -> SoraModel | None:
+        """The model of ours whose time and memory can be told before sampling, of a VAE or a MODEL, where there is
+        one."""
+
+    def base_settings(self, model: Any) -> SamplingSettings:
+        """The settings that a MODEL brings."""
+
+    def sample(
+        self,
+        model: Any,
+        positive: Conditioning,
+        negative: Conditioning | None,
+        latent: Latent,
+        *,
+        seed: int,
+        settings: SamplingSettings,
+        progress: Progress | None,
+    ) -> Tensor:
+        """The sampled [B,C,T,H,W] of a LATENT."""
+
+    def ring_time(self, model: Any) -> Any:
+        """The MODEL that samples loops."""
+
+    def feature_cache(self, model: Any, threshold: float) -> Any:
+        """The MODEL that leaves out steps in which its output would move by less than `threshold`."""
+
+    def for_latent(self, model: Any, latent: Latent) -> Any:
+        """The MODEL informed of what a LATENT of ours says, for samplers that do not read it."""

@@ -1,0 +1,1 @@
+"""The nodes without ComfyUI."""

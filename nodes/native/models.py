@@ -1,0 +1,110 @@
+"""MODEL, CLIP and VAE without ComfyUI: each is a `SoraModel`. The names are those of `nodes.models.Models`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...sora_core.errors import InputError
+from ...sora_core.settings import DEFAULTS
+from ..layouts.conditioning import Conditioning, features_of, schedule_of
+from ..layouts.latents import Latent, info_of, noise_for, samples_of, state_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...sora_core.grid import Geometry
+    from ...sora_core.pipeline import SoraModel
+    from ...sora_core.settings import SamplingSettings
+    from ...sora_core.types import Progress
+    from ...sora_core.vae import CausalCodec
+
+__all__ = [
+    "base_settings", "codec_of", "encode", "feature_cache", "follows_schedules", "for_latent", "geometry_of", "load",
+    "measurable", "ring_time", "sample", "unknown_words",
+]  # fmt: skip
+
+
+def _ours(thing: Any, socket: str) -> SoraModel:
+    from ...sora_core.pipeline import SoraModel
+
+    if not isinstance(thing, SoraModel):
+        raise InputError(f"this node needs the {socket} of Sora Load Model, not {type(thing).__name__}")
+    return thing
+
+
+def load(model: SoraModel) -> tuple[SoraModel, SoraModel, SoraModel]:
+    return model, model, model
+
+
+def encode(clip: Any, text: str) -> Conditioning:
+    from ...sora_core import pipeline
+
+    return [[pipeline.encode_text(_ours(clip, "CLIP"), [text]), {}]]
+
+
+def follows_schedules(clip: Any) -> bool:
+    return True
+
+
+def unknown_words(clip: Any, text: str) -> list[str]:
+    return _ours(clip, "CLIP").unknown_words(text)
+
+
+def geometry_of(vae: Any) -> Geometry:
+    return _ours(vae, "VAE").geometry
+
+
+def codec_of(vae: Any) -> CausalCodec:
+    return _ours(vae, "VAE").codec
+
+
+def measurable(vae: Any, model: Any) -> SoraModel | None:
+    from ...sora_core.pipeline import SoraModel
+    from .parts import is_loaded
+
+    known = model if isinstance(model, SoraModel) else vae
+    return known if isinstance(known, SoraModel) and is_loaded(known.dit) else None
+
+
+def base_settings(model: Any) -> SamplingSettings:
+    return _ours(model, "MODEL").settings
+
+
+def sample(
+    model: Any,
+    positive: Conditioning,
+    negative: Conditioning | None,
+    latent: Latent,
+    *,
+    seed: int,
+    settings: SamplingSettings,
+    progress: Progress | None,
+) -> Tensor:
+    from ...sora_core import pipeline
+
+    ours = _ours(model, "MODEL")
+    return pipeline.sample(
+        ours,
+        state_of(latent, ours.geometry, ring=ours.settings.ring),
+        features_of(positive),
+        negative=None if negative is None else features_of(negative),
+        noise=noise_for(latent, seed),
+        fps=info_of(latent).fps or DEFAULTS.fps,
+        settings=settings,
+        prompt_schedule=schedule_of(positive),
+        progress=progress,
+    ).cpu()
+
+
+def ring_time(model: Any) -> SoraModel:
+    return _ours(model, "MODEL").with_settings(ring=True)
+
+
+def feature_cache(model: Any, threshold: float) -> SoraModel:
+    return _ours(model, "MODEL").with_settings(cache=threshold)
+
+
+def for_latent(model: Any, latent: Latent) -> SoraModel:
+    """The same model: our sampler reads all from the LATENT itself."""
+    samples_of(latent)
+    return _ours(model, "MODEL")
