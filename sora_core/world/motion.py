@@ -173,7 +173,7 @@ def _gesture(scene: Scene, index: int, t: Tensor) -> Gesture:
         angle = angle + math.radians(gait.rock) * (1.0 if going else 0.5) * torch.sin(math.pi * beat + 0.6)
     pivot = zero + (0.5 if noun.tilt or thing.lift > 0 else 0.0)
     squash, breadth = zero, zero + 1
-    if thing.gait == "roll" and going:
+    if thing.gait == "roll" and going and noun.group != "vehicle":
         angle, pivot = -(_path(scene, index, t)[0] - thing.x) / thing.radius, zero + 0.5
     if gait.hop > 0.2 and going:
         squash = SQUASH * torch.cos(math.tau * beat).clamp(min=-0.5)
