@@ -9,6 +9,7 @@ renames of jobs that are done, throws away what unfinished ones left, and goes o
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -64,12 +65,14 @@ class Journal:
         none."""
         make_folder(self.path.parent)
         try:
-            self._file = self.path.open("a+b")
+            self._file = self.path.open("a+b", buffering=0)
         except OSError as error:
             raise write_error(self.path, error) from error
         with self._file:
             _lock(self._file.fileno(), self.path)
             self._read()
+            with suppress(OSError):
+                sync_folder(self.path.parent)
             yield self
 
     def _read(self) -> None:
@@ -87,15 +90,21 @@ class Journal:
             self.outcomes[outcome.key] = outcome
         if whole < len(data):
             self._file.truncate(whole)
+        self._end = whole
 
     def add(self, outcome: Outcome) -> None:
-        """Writes one line; when this returns, it is on the disk."""
+        """Writes one line, whole or not at all; when this returns, it is on the disk."""
+        line = json.dumps(asdict(outcome)).encode() + b"\n"
         try:
-            self._file.write(json.dumps(asdict(outcome)).encode() + b"\n")
-            self._file.flush()
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
+            with suppress(OSError):  # a line that nothing was built on must not appear later
+                self._file.truncate(self._end)
+                os.fsync(self._file.fileno())
             raise write_error(self.path, error) from error
+        self._end += len(line)
         self.outcomes[outcome.key] = outcome
 
 
@@ -121,10 +130,13 @@ def run_jobs(
         try:
             for job in jobs:
                 known = journal.outcomes.get(job.key)
-                fresh = known is None or known.status != "done"
+                fresh = known is None or known.status != "done" or not _there(known, session.output)
                 if fresh:
-                    journal.add(_run_job(job, runner, session, home))
-                    _deliver(journal.outcomes[job.key], home, session.output)
+                    try:
+                        journal.add(_run_job(job, runner, session, home))
+                        _deliver(journal.outcomes[job.key], home, session.output)
+                    finally:
+                        session.release()
                     shutil.rmtree(home / _folder(job.key), ignore_errors=True)
                 on_outcome(journal.outcomes[job.key], fresh)
         finally:
@@ -173,6 +185,11 @@ def _deliver(outcome: Outcome, home: Path, output: Path) -> None:
                 raise write_error(target, error) from error
             with suppress(OSError):
                 sync_folder(target.parent)
+
+
+def _there(outcome: Outcome, output: Path) -> bool:
+    """Whether the files of a job that is done still are where they were delivered."""
+    return all(inside(output, name, what="output").is_file() for name in outcome.files)
 
 
 def _folder(key: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..sora_core.claims import sweep, working_folder
 from ..sora_core.errors import InputError
 from ..sora_core.files import check_folder
 from .batch import Outcome, run_jobs
@@ -109,7 +109,7 @@ def validate(order: Order) -> int:
 def _check_rows(table: Path, graph: Graph, registry: Registry) -> None:
     """Raises InputError that names the rows of a table which would fail, and why."""
     wrong = []
-    for job in read_jobs(table, graph):
+    for job in read_jobs(table, graph, None):
         try:
             if job.graph is None:
                 raise InputError(job.error)
@@ -127,15 +127,21 @@ def run(order: Order, told: Told) -> dict[str, Any]:
     if order.server is not None:
         server = Server(order.server)
         _check_output(order.output)  # before the work there begins
-        files = server(load_graph(order, server.object_info(), None), session)
+        try:
+            files = server(load_graph(order, server.object_info(), None), session)
+        finally:
+            session.release()
         return {"files": [str(order.output / name) for name in files]}
     with session.active():
         registry = order.nodes()
         graph = load_graph(order, None, registry)
         plan(graph, registry)  # a mistake is told before any folder is made
     _check_output(order.output)
-    with TemporaryDirectory(prefix=".sora-temp-", dir=order.output) as temp:
-        result = Executor(registry, keep=False).run(graph, replace(session, temp=Path(temp)), on_text=told.text)
+    with working_folder(order.output) as temp:
+        try:
+            result = Executor(registry, keep=False).run(graph, replace(session, temp=temp), on_text=told.text)
+        finally:
+            session.release()
     files = [str(order.output / name) for name in result.files()]
     return {"files": files, "seconds": round(result.seconds, 3), "shown": result.texts(), "ran": result.ran}
 
@@ -155,7 +161,7 @@ def run_batch(order: Order, told: Told) -> list[Outcome]:
             graph = load_graph(order, None, registry)
         executor = Executor(registry)
         runner = lambda graph, session: executor.run(graph, session).files()  # noqa: E731
-    jobs = read_jobs(order.each, graph)
+    jobs = read_jobs(order.each, graph, session)
     _check_output(order.output)
     outcomes = run_jobs(jobs, runner, session, on_outcome=told.outcome)
     write_table(order.output / "results.csv", jobs, outcomes)
@@ -167,4 +173,5 @@ def _check_output(folder: Path) -> None:
     """Makes the folder for results. Raises ResourceError where nothing can be written there, before anything is
     made."""
     make_folder(folder)
+    sweep(folder)
     check_folder(folder, ROOM)

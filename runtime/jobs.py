@@ -20,11 +20,12 @@ from typing import Any
 
 from ..sora_core.errors import InputError
 from .graph import Graph
-from .session import NAME_INPUT
+from .session import KINDS, NAME_INPUT, Session
 
 __all__ = ["Job", "read_jobs"]
 
 MAX_BYTES, MAX_ROWS = 256 * 2**20, 100_000
+ENDINGS = frozenset().union(*KINDS.values())
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -42,31 +43,52 @@ class Job:
     error: str = ""
 
 
-def read_jobs(path: Path, graph: Graph) -> list[Job]:
+def read_jobs(path: Path, graph: Graph, session: Session | None = None) -> list[Job]:
     """The jobs of a table. Raises InputError where the table itself is unusable; a bad row becomes a job with an
-    error."""
+    error.
+
+    session: where the files are that jobs read; one that has changed makes another job
+    """
     rows = list(_rows(path))
     if not rows:
         raise InputError(f"{path} has no rows; give one row per video")
     _check_columns(path, rows, graph)
     seen: Counter[str] = Counter()
-    return [_job(index, row, error, graph, seen) for index, (row, error) in enumerate(rows)]
+    return [_job(index, row, error, graph, seen, session) for index, (row, error) in enumerate(rows)]
 
 
-def _job(index: int, row: dict[str, Any], error: str, graph: Graph, seen: Counter[str]) -> Job:
+def _job(index: int, row: dict[str, Any], error: str, graph: Graph, seen: Counter[str], session: Session | None) -> Job:
     applied: Graph | None = None
     if not error:
         try:
             applied = _applied(graph.advance(index), row, index + 1)
         except InputError as mistake:
             error = str(mistake)
-    what = (
-        applied.key()
-        if applied
-        else hashlib.sha256(json.dumps([row, error], sort_keys=True, default=str).encode()).hexdigest()
-    )
+    if applied is None:
+        what = _digest([row, error])
+    else:
+        files = _files(applied, session) if session else {}
+        what = _digest([applied.key(), files]) if files else applied.key()
     seen[what] += 1
     return Job(number=index + 1, row=row, key=f"{what[:32]}-{seen[what]}", graph=applied, error=error)
+
+
+def _digest(what: Any) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _files(graph: Graph, session: Session) -> dict[str, list[int]]:
+    """Size and time of every input file that a workflow names."""
+    found = {}
+    for node in graph.nodes.values():
+        for value in node.inputs.values():
+            if isinstance(value, str) and Path(value.partition(" [")[0]).suffix.lower() in ENDINGS:
+                try:
+                    about = session.input_path(value).stat()
+                except (InputError, OSError):
+                    continue
+                found[value] = [about.st_size, about.st_mtime_ns]
+    return found
 
 
 def _applied(graph: Graph, row: dict[str, Any], number: int) -> Graph:

@@ -6,14 +6,18 @@ ComfyUI's folders there. No name from a workflow leads outside the input and out
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
+from ..sora_core.claims import Claim, claim_first, sweep
 from ..sora_core.errors import InputError, ResourceError
+from ..sora_core.files import check_name
 
 __all__ = ["KINDS", "NAME_INPUT", "Report", "Session", "current", "inside", "make_folder"]
 
@@ -30,18 +34,31 @@ NAME_INPUT = "filename_prefix"
 """What every node that saves calls the name of its file."""
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*]')
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _MAX_NAME = 200
+SPARE = 24
+"""bytes that are added to the name of a result: its number, ending, and the folder it waits in"""
 _MAX_LISTED = 10_000
 
 
-def inside(root: Path, name: str, *, what: str) -> Path:
-    """The path of `name` under `root`. Raises InputError for anything that leads elsewhere."""
-    if not name or name.strip() != name or _FORBIDDEN.search(name) or len(name) > 4 * _MAX_NAME:
+def inside(root: Path, name: str, *, what: str, there: bool = False, spare: int = 0) -> Path:
+    """The path of `name` under `root`. Raises InputError for anything that leads elsewhere.
+
+    there: the file exists, so that its name may have what a new one may not, such as `?` and `:`
+    spare: bytes that will still be added to the name
+    """
+    odd = _CONTROL if there else _FORBIDDEN
+    if not name.strip() or (name.strip() != name and not there) or odd.search(name) or len(name) > 4 * _MAX_NAME:
         raise InputError(f"{name[:80]!r} is no usable {what} name; give a plain name such as clips/mine.mp4")
     parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\", "~")) or any(part in ("", ".", "..") or len(part) > _MAX_NAME for part in parts):
+    if name.startswith(("/", "\\", "~")) or any(part in ("", ".", "..") for part in parts):
         raise InputError(f"the {what} name {name[:80]!r} would leave its folder; give a name inside {root}")
     path = root.joinpath(*parts)
+    if not there:
+        try:
+            check_name(path, spare)
+        except ResourceError as error:
+            raise InputError(str(error)) from error
     try:
         real, base = path.resolve(), root.resolve()
     except (OSError, RuntimeError) as error:
@@ -69,6 +86,8 @@ class Session:
     report: Report = lambda node, done, total: None
     node: str = ""
     """the title of the node that runs now"""
+    chosen: list[Claim] = field(default_factory=list)
+    """claims to the names of results, so that another run does not choose them too"""
 
     def input_files(self, kind: str) -> list[str]:
         """Names of the input folder's files of a kind, subfolders included, sorted."""
@@ -88,9 +107,9 @@ class Session:
         for label, folder in (("input", self.input), ("output", self.output), ("temp", self.temp)):
             if name.endswith(f" [{label}]"):
                 name, root = name[: -len(label) - 3], folder
-        path = inside(root, name, what="file")
-        if not path.is_file():
-            raise InputError(f"there is no file {name!r} in {root}")
+        path = inside(root, name, what="file", there=True)
+        if not os.path.isfile(path):  # which is False, too, for what the system cannot name
+            raise InputError(f"there is no file {name[:200]!r} in {root}")
         return path
 
     def model_files(self, kind: str) -> list[str]:
@@ -110,17 +129,26 @@ class Session:
         return path
 
     def output_path(self, prefix: str, suffix: str) -> tuple[Path, str]:
-        """The next free `prefix_00001_.suffix`: where to write it now, and its final name below the output folder."""
-        base = inside(self.output, prefix, what="output")
+        """The next free `prefix_00001_.suffix`: where to write it now, and its final name below the output folder.
+
+        No other run chooses that name until `release`.
+        """
+        base = inside(self.output, prefix, what="output", spare=SPARE)
         folder = base.parent.relative_to(self.output)
         homes = [root / folder for root in (self.output, self.staging) if root is not None]
-        number = 1 + max(
-            (_number(path.name, base.name) for home in homes if home.is_dir() for path in home.iterdir()), default=0
-        )
-        name = (folder / f"{base.name}_{number:05}_{suffix}").as_posix()
-        target = (self.staging or self.output) / name
-        make_folder(target.parent)
-        return target, name
+        for home in homes:
+            make_folder(home)
+        sweep(base.parent)
+        number = 1 + max((_number(path.name, base.name) for home in homes for path in home.iterdir()), default=0)
+        final, claim = claim_first(base.parent / f"{base.name}_{n:05}_{suffix}" for n in count(number))
+        self.chosen.append(claim)
+        name = (folder / final.name).as_posix()
+        return (self.staging or self.output) / name, name
+
+    def release(self) -> None:
+        """Let other runs choose names again: the files are there, or never will be."""
+        while self.chosen:
+            self.chosen.pop().release()
 
     def temp_path(self, suffix: str) -> Path:
         """A fresh file name in the folder for what is thrown away after the run."""

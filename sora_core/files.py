@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,12 +15,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from .claims import Claim, part_of
 from .errors import ResourceError
 
-__all__ = ["beside", "check_folder", "check_writable", "scratch_file", "size_text", "write_text"]
+__all__ = ["beside", "check_folder", "check_name", "check_writable", "scratch_file", "size_text", "write_text"]
 
-PART = ".part"
-"""ending of a file that is still being written"""
+LONGEST_NAME, LONGEST_PATH = 255, 4096 if os.name != "nt" else 260
+"""bytes, where the system does not say"""
 MARGIN = 16 << 20
 """bytes left free on the disk beyond what a file is estimated to need"""
 REASONS = {
@@ -55,6 +55,7 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
     begins."""
     path = Path(path)
     folder = path.absolute().parent
+    check_name(path)
     if not folder.is_dir():
         raise ResourceError(f"cannot write {path}: there is no folder {folder}; make it or name another.")
     try:
@@ -66,11 +67,33 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
     check_folder(folder, estimated_bytes, what=path)
 
 
+def check_name(path: Path, spare: int = 0) -> None:
+    """Raise ResourceError where a name is too long for the system, in bytes, with `spare` bytes still to be added."""
+    whole = path.absolute()
+    for part in whole.parts:
+        size = len(os.fsencode(part)) + (spare if part == whole.name else 0)
+        if size > LONGEST_NAME:
+            raise ResourceError(
+                f"cannot write {shortened(part)}: the name takes {size} bytes and {LONGEST_NAME} are possible (letters"
+                " beyond ASCII take two to four each); choose a shorter one."
+            )
+    size = len(os.fsencode(whole)) + spare
+    if size >= LONGEST_PATH:
+        raise ResourceError(
+            f"cannot write {shortened(path.name)}: with its folders the name takes {size} bytes and fewer than"
+            f" {LONGEST_PATH} are possible; choose a shorter one."
+        )
+
+
+def shortened(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:57]}..."
+
+
 def check_folder(folder: Path, estimated_bytes: int, *, what: Path | None = None) -> None:
     """Raise ResourceError, naming `what` or the folder, unless files of `estimated_bytes` together can be made in a
     folder."""
     what = what or folder
-    probe = folder / f".{secrets.token_hex(4)}{PART}"
+    probe = part_of(folder / "probe")
     try:
         probe.touch()
         probe.unlink()
@@ -90,22 +113,26 @@ def beside(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     final = path.resolve()
     check_writable(path)
-    part = final.with_name(f".{final.stem[:32]}-{secrets.token_hex(4)}{PART}")
+    claim = None
     try:
-        part.touch()
+        while claim is None:
+            claim = Claim.take(part_of(final))
+        part = claim.path
         mode = part.stat().st_mode
         yield part
         part.chmod(mode)  # of a new file here: a library that writes may be stricter than the user
         with part.open("rb+") as file:
             os.fsync(file.fileno())
+        if os.name == "nt":
+            claim.unlock()  # nothing can be renamed there that is open
         os.replace(part, final)
     except OSError as error:
         if error.errno in REASONS:
             raise write_error(path, error) from error
         raise
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        if claim is not None:
+            claim.release()
     with suppress(OSError):
         sync_folder(final.parent)
 
