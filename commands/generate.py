@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import re
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ..sora_core.claims import claim_first, sweep
 from ..sora_core.errors import InputError
 from ..sora_core.files import check_writable
 from .terminal import ProgressLine, duration, note, say, warn
@@ -71,11 +73,15 @@ def given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
 
 
 def free_name(prompt: str, ending: str) -> Path:
-    """A name made of the prompt's first words that no file has yet, in the folder for output."""
+    """A name made of the prompt's first words that no file has yet, in the folder for output; no other run chooses it
+    until this process ends."""
     words = "-".join(re.findall(r"\w+", prompt.lower())[:8])[:60] or "untitled"
     try:
         OUTPUT.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder {OUTPUT} cannot be made here ({error.strerror}); name a file with -o.") from error
     names = (OUTPUT / f"{words}{'' if i == 1 else f'-{i}'}{ending}" for i in count(1))
-    return next(name for name in names if not name.exists())
+    sweep(OUTPUT)
+    name, claim = claim_first(names)
+    atexit.register(claim.release)
+    return name

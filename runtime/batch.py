@@ -9,7 +9,6 @@ renames of jobs that are done, throws away what unfinished ones left, and goes o
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -96,8 +95,9 @@ class Journal:
         """Writes one line, whole or not at all; when this returns, it is on the disk."""
         line = json.dumps(asdict(outcome)).encode() + b"\n"
         try:
-            if self._file.write(line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            rest = line
+            while rest:  # a disk that fills up takes a part first
+                rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
         except OSError as error:
             with suppress(OSError):  # a line that nothing was built on must not appear later

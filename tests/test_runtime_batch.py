@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from runtime_toys import registry, session, sum_workflow
-from sora_nodes.runtime.batch import Outcome, run_jobs
+from sora_nodes.runtime.batch import Journal, Outcome, run_jobs
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.jobs import read_jobs
@@ -104,6 +105,47 @@ def test_a_file_that_is_no_journal_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not of a batch"):
         run_jobs(read_jobs(table(tmp_path, "1.value\n1\n"), graph()), Counting(), where)
     assert (where.output / "journal.jsonl").read_text() == "my diary\n"
+
+
+def test_a_line_that_could_not_be_written_whole_never_appears(tmp_path: Path) -> None:
+    """The disk is full at the moment of journalling (a limit on the file's size stands in for it)."""
+    where = session(tmp_path)
+    where.output.mkdir()
+    journal = Journal(where.output / "journal.jsonl")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with journal.opened():
+        journal.add(Outcome(key="a", job=1, status="done"))
+        whole = journal.path.read_bytes()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 20, limits[1]))
+        try:
+            with pytest.raises(ResourceError, match="larger than"):
+                journal.add(Outcome(key="b", job=2, status="done"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert journal.path.read_bytes() == whole and "b" not in journal.outcomes
+        journal.add(Outcome(key="c", job=3, status="done"))
+    assert [json.loads(line)["key"] for line in journal.path.read_text().splitlines()] == ["a", "c"]
+
+
+def test_a_job_whose_file_is_gone_is_done_again(tmp_path: Path) -> None:
+    jobs = read_jobs(table(tmp_path, "1.value\n1\n2\n"), graph())
+    first = run_jobs(jobs, Counting(), session(tmp_path))
+    (tmp_path / "output" / first[0].files[0]).unlink()
+    runner = Counting()
+    outcomes = run_jobs(jobs, runner, session(tmp_path))
+    assert runner.ran == 1 and all((tmp_path / "output" / o.files[0]).is_file() for o in outcomes)
+
+
+def test_a_changed_input_file_makes_another_job(tmp_path: Path) -> None:
+    where = session(tmp_path)
+    where.input.mkdir(exist_ok=True)
+    (where.input / "a.png").write_bytes(b"1")
+    names = graph().set("1.note", "a.png")
+    rows = table(tmp_path, "1.value\n1\n")
+    keys = [read_jobs(rows, names, where)[0].key for _ in range(2)]
+    (where.input / "a.png").write_bytes(b"22")
+    assert keys[0] == keys[1] != read_jobs(rows, names, where)[0].key
+    assert read_jobs(rows, graph(), where)[0].key == read_jobs(rows, graph())[0].key
 
 
 def test_two_batches_do_not_write_one_journal(tmp_path: Path) -> None:
