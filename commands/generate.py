@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..sora_core.claims import claim_first, sweep
+from ..sora_core.claims import Claim, claim_first, sweep
 from ..sora_core.errors import InputError
 from ..sora_core.files import check_writable
 from .terminal import ProgressLine, duration, note, say, warn
 
 OUTPUT = Path("output")
 """where files without a name of their own go"""
+CHOSEN: list[Claim] = []
+"""claims to the names that were chosen for this run"""
 ASKED = ("negative", "seconds", "size", "fps", "seed")
 SAMPLING = ("steps", "cfg")
 
@@ -48,6 +50,17 @@ def size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+@contextmanager
+def names_released() -> Iterator[None]:
+    """Lets other runs choose names again when the work is over."""
+    try:
+        yield
+    finally:
+        while CHOSEN:
+            CHOSEN.pop().release()
+
+
+@names_released()
 def execute(args: argparse.Namespace) -> int:
     asked, sampling = given(args, ASKED), given(args, SAMPLING)
     if args.out is not None and args.out.suffix.lower() == ".png":
@@ -74,7 +87,7 @@ def given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
 
 def free_name(prompt: str, ending: str) -> Path:
     """A name made of the prompt's first words that no file has yet, in the folder for output; no other run chooses it
-    until this process ends."""
+    until this one is over."""
     words = "-".join(re.findall(r"\w+", prompt.lower())[:8])[:60] or "untitled"
     try:
         OUTPUT.mkdir(exist_ok=True)
@@ -83,5 +96,5 @@ def free_name(prompt: str, ending: str) -> Path:
     names = (OUTPUT / f"{words}{'' if i == 1 else f'-{i}'}{ending}" for i in count(1))
     sweep(OUTPUT)
     name, claim = claim_first(names)
-    atexit.register(claim.release)
+    CHOSEN.append(claim)
     return name
