@@ -74,13 +74,13 @@ def check_name(path: Path, spare: int = 0) -> None:
         size = len(os.fsencode(part)) + (spare if part == whole.name else 0)
         if size > LONGEST_NAME:
             raise ResourceError(
-                f"cannot write {shortened(part)}: the name takes {size} bytes and {LONGEST_NAME} are possible (letters"
-                " beyond ASCII take two to four each); choose a shorter one."
+                f"cannot write {shortened(part)}: the name is too long, {size} bytes where {LONGEST_NAME} are possible"
+                " (letters beyond ASCII take two to four each); choose a shorter one."
             )
     size = len(os.fsencode(whole)) + spare
     if size >= LONGEST_PATH:
         raise ResourceError(
-            f"cannot write {shortened(path.name)}: with its folders the name takes {size} bytes and fewer than"
+            f"cannot write {shortened(path.name)}: with its folders the name is too long, {size} bytes where fewer than"
             f" {LONGEST_PATH} are possible; choose a shorter one."
         )
 
