@@ -215,9 +215,9 @@ def parse_header(path: Path) -> tuple[dict[str, Any], int]:
     try:
         with path.open("rb") as file:
             start = file.read(8)
-            refuse_pickle(path, start)
             length = int.from_bytes(start, "little")
             text = file.read(length) if length <= MAX_HEADER else b""
+            refuse_pickle(path, b"" if text.startswith(b"{") else start)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no weights file {path}.") from error
     except OSError as error:
@@ -235,6 +235,8 @@ def parse_header(path: Path) -> tuple[dict[str, Any], int]:
 
 
 def refuse_pickle(path: Path, start: bytes) -> None:
+    """Raises CheckpointError by the ending, or by the first bytes: those of a file whose header is no JSON, for a
+    header of 640 bytes begins as a pickle does."""
     if path.suffix.lower() in PICKLE_SUFFIXES or start.startswith(PICKLE_MAGIC):
         raise CheckpointError(
             f"{path} is a pickle checkpoint, which can run any code when opened; convert it to .safetensors."

@@ -7,6 +7,8 @@ used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -24,6 +26,9 @@ class Linear(nn.Linear):
         super().__init__(inputs, outputs, bias)
         self.scale = nn.Parameter(torch.ones((), dtype=torch.float32), requires_grad=False)
 
+        self.beside: tuple[Callable[[Tensor], Tensor], ...] = ()
+        """what is added to the output, as functions of x"""
+
     def take_scales(self, count: int) -> bool:
         """Make room for so many scales; tells whether a layer can have that number."""
         if count not in (1, self.out_features):
@@ -34,7 +39,11 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         out = kernels.of(x).eight_bit(self, x)
-        return F.linear(x, widened(self.weight, self.scale.to(x.dtype)), self.bias) if out is None else out
+        if out is None:
+            out = F.linear(x, widened(self.weight, self.scale.to(x.dtype)), self.bias)
+        for added in self.beside:
+            out = out + added(x)
+        return out
 
 
 def widened(weight: Tensor, scale: Tensor) -> Tensor:

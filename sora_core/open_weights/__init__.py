@@ -6,11 +6,13 @@ codec = load_codec("wan_2.1_vae.safetensors")
 """
 
 from .load import OpenModel, check_fits, load_codec, load_open, load_part, load_text_encoder, load_transformer
+from .lora import LoraUse, with_loras
 from .settings import PUBLISHED, Published, geometry_of, published
 from .text import OpenText, OpenTokens
 
 __all__ = [
     "PUBLISHED",
+    "LoraUse",
     "OpenModel",
     "OpenText",
     "OpenTokens",
@@ -23,4 +25,5 @@ __all__ = [
     "load_text_encoder",
     "load_transformer",
     "published",
+    "with_loras",
 ]

@@ -10,13 +10,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["LAYOUTS", "PREFIXES", "REFUSED", "SCALES", "SPARE", "Layout", "renamed"]
+__all__ = ["LAYOUTS", "LORA_PREFIXES", "PREFIXES", "REFUSED", "SCALES", "SPARE", "Layout", "renamed"]
 
 PREFIXES = (
     *("model.diffusion_model.", "diffusion_model.", "first_stage_model.", "text_encoders.umt5xxl.transformer."),
     *("umt5xxl.transformer.", "transformer.", "text_encoder.", "vae.", "model."),
 )
 """what repackaged files put before every name"""
+LORA_PREFIXES = (
+    *("base_model.model.", "lora_unet__", "lora_unet_", "lora_transformer_", "model.", "diffusion_model."),
+    *("transformer.", "unet.", "dit."),
+)
+"""what LoRA files put before every name, in this order"""
 SPARE = re.compile(
     r"(^|\.)(scaled_fp8|spiece_model|comfy_quant|scale_input|input_scale)$|^encoder\.embed_tokens\.weight$|norm_added_q"
 )
@@ -116,7 +121,7 @@ CONTROL = "a control model (VACE, camera, speech, ...): text to video (T2V) and 
 REFUSED = (
     (
         r"lora_(up|down|A|B|a|b)\b|\.lora\.|lokr_|hada_w|\.diff(_b)?$",
-        "a LoRA, not a model: load a model and put the LoRA on it in ComfyUI",
+        "a LoRA, not a model: load a model and put the LoRA on it with Sora Load LoRA",
     ),
     (r"^(vace_blocks|vace_patch_embedding)", CONTROL),
     (

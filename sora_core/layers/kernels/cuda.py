@@ -59,10 +59,11 @@ class CardKernels(Kernels):
         return mlp[2](torch._addmm_activation(first.bias, x_LD, first.weight.t(), use_gelu=True))  # gelu-tanh
 
     def linears(self, layers: Sequence[nn.Module], x: Tensor) -> list[Tensor]:
-        if not all(isinstance(layer, EightBit) for layer in layers) or not self.multiplies_eight(x, layers[0].weight):  # type: ignore[arg-type]
+        eight: list[Any] = [layer for layer in layers if isinstance(layer, EightBit) and not layer.beside]
+        if len(eight) < len(layers) or not all(self.multiplies_eight(x, layer.weight) for layer in eight):
             return super().linears(layers, x)
         small, scale = self.quantised(x.flatten(0, -2))
-        return [eight_bit_product(layer, small, scale, x) for layer in layers]  # type: ignore[arg-type]
+        return [eight_bit_product(layer, small, scale, x) for layer in eight]
 
     def eight_bit(self, layer: EightBit, x: Tensor) -> Tensor | None:
         if not self.multiplies_eight(x, layer.weight):

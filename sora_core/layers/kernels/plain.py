@@ -31,6 +31,8 @@ class EightBit(Protocol):
     weight: Any
     scale: Any
     bias: Any
+    beside: tuple[Any, ...]
+    """what is added to its output"""
 
 
 class Kernels:
