@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sora_nodes.nodes import adapters
+from sora_nodes.nodes.layouts import pictures
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError, ResourceError, SoraError
 
@@ -47,7 +47,7 @@ def test_an_animation_gives_all_its_frames(tmp_path: Path, name: str) -> None:
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (9, 9, 9)]
     first, *rest = [Image.new("RGB", (20, 10), colour) for colour in colours]
     first.save(tmp_path / name, save_all=True, append_images=rest, duration=50, lossless=True)
-    image, mask = adapters.load_image(tmp_path / name)
+    image, mask = pictures.load_image(tmp_path / name)
     assert image.shape == (5, 10, 20, 3) and mask.shape == (5, 10, 20) and not mask.any()
     assert torch.allclose(image[:, 5, 5] * 255, torch.tensor(colours).float(), atol=3)
     assert media.read_image(tmp_path / name).shape == (1, 10, 20, 3)
@@ -58,7 +58,7 @@ def test_colours_under_transparency_are_kept(tmp_path: Path, name: str) -> None:
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[..., 0], pixels[:4, :, 3] = 255, 255
     Image.fromarray(pixels).save(tmp_path / name, lossless=True, exact=True)
-    image, mask = adapters.load_image(tmp_path / name)
+    image, mask = pictures.load_image(tmp_path / name)
     assert torch.equal(image, torch.tensor([1.0, 0, 0]).expand(1, 8, 8, 3))
     assert mask[0, :4].max() == 0 and mask[0, 4:].min() == 1
 
