@@ -37,7 +37,7 @@ def altered(video: Tensor, draws: Draws) -> Tensor:
 def recoloured(video: Tensor, draws: Draws) -> Tensor:
     """A random mixture of the channels, and another tone curve for each."""
     n = len(video)
-    mix = torch.eye(3, device=video.device) + 0.45 * draws.normal(n, 3, 3)
+    mix = torch.eye(3, device=video.device) + 0.35 * draws.normal(n, 3, 3)
     mix = mix / mix.sum(2, keepdim=True).clamp(min=0.4)
     mixed = torch.einsum("nij,njfhw->nifhw", mix, video)
     power = (0.5 * draws.normal(n, 3)).clamp(-0.9, 0.9).exp().view(n, 3, 1, 1, 1)

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as nn_f
 from torch import Tensor
 
+from ..data.altered import altered
 from ..data.draws import Draws
 from ..data.store import ClipStore, fitted
 from ..errors import InputError
@@ -64,6 +65,8 @@ class CodecLoss:
     """share of the run before there is any"""
     whole: float = 0.5
     """share of the steps that see the whole picture made smaller before it is cropped"""
+    unlike: float = 0.2
+    """share of the crops that look unlike the world: what a person brings goes through the codec too"""
     seed: int = 0
     """of everything random"""
 
@@ -128,7 +131,9 @@ class CodecLoss:
             video = fitted(video, *sides)
         y, x = self._corners(cells, sides, draws)
         seen = nn_f.interpolate(cells, sides, mode="nearest")[:, None]
-        return cropped(video, y, x, size), cropped(seen, y, x, size), mid_stream
+        video, other = cropped(video, y, x, size), round(self.unlike * self.clips)
+        video = torch.cat([altered(video[:other], draws), video[other:]]) if other else video
+        return video, cropped(seen, y, x, size), mid_stream
 
     def _corners(self, cells: Tensor, sides: tuple[int, int], draws: Draws) -> tuple[Tensor, Tensor]:
         """The upper left corner [B] of each crop: about a cell in which a thing is seen, if there is one."""
