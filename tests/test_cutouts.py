@@ -128,6 +128,13 @@ def test_joined_clips_hold_pictures(family: str, toys: Cutouts) -> None:
         assert clip.shape == (1, 5, 48, 64, 3) and things_joined(pair, SHAPE, toys).any()
 
 
+def test_a_loop_is_as_it_was(toys: Cutouts) -> None:
+    nouns = [s for i in range(40) if (s := sample_scene(i, family="loop", nouns=toys.nouns)).things[0].shape in NOUNS]
+    for scene in nouns[:6]:
+        clip = render([scene], replace(SHAPE, frames=9), cutouts=toys)[0].int()
+        assert (clip[8] - clip[0]).abs().float().mean() < 0.5 and (clip[3] - clip[1]).abs().max() > 5
+
+
 def test_captions_of_all_nouns_are_known() -> None:
     known = vocabulary()
     for seed in range(300):

@@ -13,27 +13,30 @@ GRAVITY = 6.0
 
 
 class Gait(NamedTuple):
-    """How a picture goes: steps a second; what it rises with each, in its own heights (a hop) or as a wave; how far it
-    rocks, in degrees; how fast its pictures follow each other."""
+    """How a picture goes.
+
+    Steps a second; what it rises with each (a hop) or as a wave, in its own heights; how far it rocks, in degrees; how
+    often a second its pictures have all been shown. What waves is after two seconds as it was.
+    """
 
     beats: float
     hop: float = 0.0
     wave: float = 0.0
     rock: float = 0.0
-    pictures: float = 7.0
+    pictures: float = 1.0
 
 
 GAITS: dict[str, Gait] = {
-    "walk": Gait(2.2, hop=0.05, rock=3.5, pictures=8),
-    "run": Gait(3.2, hop=0.14, rock=6, pictures=12),
+    "walk": Gait(2.2, hop=0.05, rock=3.5, pictures=1.2),
+    "run": Gait(3.2, hop=0.14, rock=6, pictures=1.7),
     "hop": Gait(1.7, hop=0.42, rock=4),
-    "crawl": Gait(1.2, rock=2, pictures=4),
-    "swim": Gait(0.7, wave=0.10, rock=6),
-    "fly": Gait(0.8, wave=0.12, rock=5, pictures=10),
-    "drive": Gait(5.0, hop=0.015, pictures=10),
+    "crawl": Gait(1.2, rock=2, pictures=0.6),
+    "swim": Gait(0.5, wave=0.10, rock=6),
+    "fly": Gait(1.0, wave=0.10, rock=4, pictures=1.5),
+    "drive": Gait(5.0, hop=0.015, pictures=1.5),
     "sail": Gait(0.5, wave=0.03, rock=5),
     "float": Gait(0.5, wave=0.07, rock=4),
-    "glide": Gait(0.6, wave=0.02, rock=7),
+    "glide": Gait(0.5, wave=0.02, rock=7),
     "roll": Gait(0.0),
     "slide": Gait(0.0),
 }
@@ -143,8 +146,8 @@ def _bob(thing: Thing, t: Tensor) -> Tensor:
 
 class Gesture(NamedTuple):
     """What the pictures of N nouns do besides going, each [F,N]: the angle (radians, counterclockwise) around a point
-    at `pivot` of their height, stretch in height and breadth, mirror (1 as drawn, -1 mirrored), and the number of the
-    picture."""
+    at `pivot` of their height, stretch in height and breadth, mirror (1 as drawn, -1 mirrored), and how often all
+    pictures have been shown."""
 
     angle: Tensor
     pivot: Tensor
@@ -170,7 +173,9 @@ def _gesture(scene: Scene, index: int, t: Tensor) -> Gesture:
     angle = math.radians(noun.tilt * upward) * mirror
     beat = t * gait.beats + thing.phase
     if going or gait.wave:
-        angle = angle + math.radians(gait.rock) * (1.0 if going else 0.5) * torch.sin(math.pi * beat + 0.6)
+        angle = angle + math.radians(gait.rock) * (1.0 if going else 0.5) * torch.sin(
+            (math.tau if gait.wave else math.pi) * beat + 0.6
+        )
     pivot = zero + (0.5 if noun.tilt or thing.lift > 0 else 0.0)
     squash, breadth = zero, zero + 1
     if thing.gait == "roll" and going and noun.group != "vehicle":
@@ -185,7 +190,7 @@ def _gesture(scene: Scene, index: int, t: Tensor) -> Gesture:
         breadth = torch.cos(_path(scene, index, t)[3])
         breadth = torch.where(breadth.abs() < 0.06, 0.06, breadth)
     moves = going or noun.idle
-    picture = t * (gait.pictures if going else 6.0) + 6 * thing.phase if moves else zero
+    picture = t * (gait.pictures if going else 1.0) + thing.phase if moves else zero
     return Gesture(angle, pivot, 1 - squash, breadth * (1 + 0.6 * squash), mirror, picture)
 
 

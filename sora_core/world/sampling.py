@@ -370,7 +370,7 @@ def _loop(rng: Draw) -> Scene:
     """Something that is after two seconds as it was before, on a ground and in a light that do not move."""
     kind = rng.choice(("bounce", "spin", "bounce", "spin", "orbit"))
     setting, view = _setting(rng), _view(rng)
-    while setting.ground == "water" or setting.light == "underwater":
+    while setting.ground == "water" or setting.light in ("underwater", "storm"):
         setting = _setting(rng)
     if kind == "orbit":
         return _scene(tuple(replace(thing, travel=2.5) for thing in _two(rng, kind)), setting, view, relation=kind)

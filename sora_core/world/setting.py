@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -89,7 +90,13 @@ BACKDROPS: dict[str, tuple[RGB, RGB]] = {
 
 def planes(colour: RGB, like: Tensor) -> Tensor:
     """A colour as [3,1,...] planes that broadcast over `like`."""
-    return torch.tensor(colour, dtype=like.dtype, device=like.device).view(3, *[1] * like.ndim)
+    return _constant(colour, like.dtype, like.device).view(3, *[1] * like.ndim)
+
+
+@lru_cache(maxsize=512)
+def _constant(colour: RGB, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A colour [3] on a device, made once."""
+    return torch.tensor(colour, dtype=dtype, device=device)
 
 
 def sky(light: Light, d: Vec, bands: int = 0) -> Tensor:

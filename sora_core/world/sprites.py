@@ -159,7 +159,8 @@ def sprites_of(scene: Scene, times: Tensor, camera: Camera, cutouts: Cutouts | N
     up = torch.sin(lean)[:, None] * flat
     up = torch.cat([up[:, :1], torch.cos(lean)[:, None], up[:, 2:]], 1)
     foot = middle - torch.tensor([0.0, 1.0, 0.0], device=device) * radius.to(device).view(-1, 1, 1)
-    shown = torch.remainder(gesture.picture[:, which].mT.floor().long(), frames[:, None]).to(device)
+    shown = (torch.remainder(gesture.picture[:, which].mT, 1.0) * frames[:, None]).floor().long()
+    shown = torch.minimum(shown, frames[:, None] - 1).to(device)
     offsets = torch.tensor([sheet.offsets for sheet in sheets], device=device)
     sides = torch.tensor([list(zip(s.widths, s.heights, strict=True)) for s in sheets], device=device)
     bites = [bite_share(scene, i, times) for i in which]
