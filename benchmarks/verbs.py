@@ -1,11 +1,9 @@
 """Every verb's suite at every size and rate, as the tables of RESULTS.md: `python benchmarks/verbs.py --out
 verbs.jsonl`.
 
-A run that was stopped goes on where it was: what stands in the file is not measured again. The first size at the
-first rate is
-measured on --n clips, the others on --few; `drift`, ten samples a clip, on a third. Two processes may share a file,
-each with suites
-of its own.
+A run that was stopped goes on where it was: what stands in the file is not measured again. The first size at the first
+rate is measured on --n clips, the others on --few; `drift`, ten samples a clip, on a third. Two processes may share a
+file, each with suites of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from typing import Any
 
 import torch
 from sora_nodes.sora_core import pipeline
-from sora_nodes.sora_core.evaluation import SUITES, BundledMaker, run_suite, two_seconds
+from sora_nodes.sora_core.evaluation import SUITES, BundledGenerator, run_suite, two_seconds
 
 Report = dict[str, Any]
 VERBS = tuple(name for name in SUITES if name != "text")
@@ -57,11 +55,11 @@ def tables(reports: Sequence[Report]) -> str:
 
 
 def cell(report: Report, name: str) -> str:
-    """A figure and, in brackets, its floor."""
+    """A figure and, in brackets, its ceiling."""
     if name not in report["figures"]:
         return ""
-    floor = report["floor"].get(name)
-    return f"{report['figures'][name]:.3g}" + ("" if floor is None else f" ({floor:.3g})")
+    ceiling = report["ceiling"].get(name)
+    return f"{report['figures'][name]:.3g}" + ("" if ceiling is None else f" ({ceiling:.3g})")
 
 
 def main() -> None:
@@ -78,13 +76,13 @@ def main() -> None:
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    maker = BundledMaker(model=pipeline.load_bundled(args.weights))
+    generator = BundledGenerator(model=pipeline.load_bundled(args.weights))
     if args.sheet:
-        run_suite("restyle", 2, model=maker, sheet=args.sheet)
+        run_suite("restyle", 2, model=generator, sheet=args.sheet)
     for item in missing(args):
         size, fps = item["where"].removesuffix(" fps").split(", ")
         width, height = (int(side) for side in size.split("x"))
-        report = run_suite(item["suite"], item["n"], model=maker, size=two_seconds((width, height), float(fps)))
+        report = run_suite(item["suite"], item["n"], model=generator, size=two_seconds((width, height), float(fps)))
         with args.out.open("a") as file:
             file.write(json.dumps(item | report) + "\n")
         sys.stderr.write(f"{item['suite']}, {item['where']}: {report['figures']}\n")

@@ -1,5 +1,5 @@
-"""`sora eval --suite NAME`: figures of the weights, beside the floor that the reader of the videos reaches on true
-ones."""
+"""`sora eval --suite NAME`: figures of the weights, beside the ceiling that the classifier of the videos reaches on
+true ones."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Figure by figure: the weights, the floor, and their ratio."""
-    floor = report["floor"]
-    lines = [f"{report['suite']}, n = {report['n']}", f"{'':16}{'figure':>8}{'floor':>8}{'ratio':>8}"]
+    """Figure by figure: the weights, the ceiling, and their ratio."""
+    ceiling = report["ceiling"]
+    lines = [f"{report['suite']}, n = {report['n']}", f"{'':16}{'figure':>8}{'ceiling':>8}{'ratio':>8}"]
     for name, value in report["figures"].items():
-        base = floor.get(name)
+        base = ceiling.get(name)
         beside = f"{base:8.3f}{value / base:8.3f}" if base else f"{'-':>8}{'-':>8}"
         lines.append(f"{name:16}{value:8.3f}{beside}")
     return "\n".join(lines)

@@ -96,8 +96,8 @@ def test_info_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert report["versions"]["torch"] == torch.__version__ and "red" in report["knows"]["colours"]
 
 
-def test_figures_stand_beside_their_floor() -> None:
-    report = {"suite": "text", "n": 2, "figures": {"colour": 0.9, "all": 0.5}, "floor": {"colour": 1.0}}
+def test_figures_stand_beside_their_ceiling() -> None:
+    report = {"suite": "text", "n": 2, "figures": {"colour": 0.9, "all": 0.5}, "ceiling": {"colour": 1.0}}
     assert re.search(r"colour +0\.900 +1\.000 +0\.900\n", eval_command.table(report))
 
 

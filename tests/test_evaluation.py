@@ -1,4 +1,4 @@
-"""The instrument: its measures say what they are meant to, its reader reads, and every suite has the same form."""
+"""The instrument: its measures say what they are meant to, its classifier reads, and every suite has the same form."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sora_nodes.sora_core.evaluation.making import held_out, shape_of, true_clip
 from sora_nodes.sora_core.evaluation.statistics import median_interval, wilson
 from sora_nodes.sora_core.evaluation.text import ask
 from sora_nodes.sora_core.grid import Geometry, VideoSize
-from sora_nodes.sora_core.perception.reader import ATTRIBUTES, Reader, ReaderConfig, to_read
-from sora_nodes.sora_core.training.classifier import spoilt
+from sora_nodes.sora_core.perception.classifier import ATTRIBUTES, AttributeClassifier, ClassifierConfig, to_read
+from sora_nodes.sora_core.training.classifier import corrupted
 from sora_nodes.sora_core.world import describe, track_of
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -46,7 +46,7 @@ class ExactCodec:
         return video if mid_stream else video[:, :, 3:]
 
 
-class FrozenMaker:
+class FrozenGenerator:
     """Makes nothing happen: what is asked of it stands still."""
 
     def __init__(self):
@@ -69,7 +69,7 @@ class FrozenMaker:
         return self.edit([board.edit for board in boards], [], seeds)
 
 
-class PerfectMaker(FrozenMaker):
+class PerfectGenerator(FrozenGenerator):
     """Renders the very scene that a prompt was made from."""
 
     def __init__(self, n):
@@ -86,9 +86,9 @@ class PerfectMaker(FrozenMaker):
         return true_clips([self.scenes[prompt] for prompt in prompts], size)
 
 
-def tiny_reader() -> Reader:
+def tiny_classifier() -> AttributeClassifier:
     """Untrained: it answers, no matter what."""
-    return Reader(ReaderConfig(widths=(8, 8, 8), tokens=8, hidden=8)).eval()
+    return AttributeClassifier(ClassifierConfig(widths=(8, 8, 8), tokens=8, hidden=8)).eval()
 
 
 def sliding(frames: int, jump_at: int = 0, jump: int = 0) -> torch.Tensor:
@@ -166,20 +166,20 @@ def test_any_size_and_rate_is_brought_to_the_same_frames(height, width, frames, 
 
 
 def test_a_reader_answers_every_question_and_follows_every_frame():
-    reader = tiny_reader()
+    classifier = tiny_classifier()
     video = torch.rand(2, 3, 5, 64, 96) * 2 - 1
-    reading = reader.read(video, 8)
+    reading = classifier.read(video, 8)
     assert reading.answers.keys() == ATTRIBUTES.keys() and len(reading) == 2
     assert reading.matches("colour", reading.answers["colour"]) == [True, True]
-    track = reader.follow(video)
+    track = classifier.follow(video)
     assert track.shape == (2, 5, 2) and bool(((track > 0) & (track < 1)).all())
     with pytest.raises(InputError, match=r"\[B,3,F,H,W\]"):
-        reader.read(video[0], 8)
+        classifier.read(video[0], 8)
 
 
 def test_spoiling_keeps_the_range_and_the_answers_leave_out_what_no_picture_settles():
     frames = torch.rand(3, 9, 3, 16, 16) * 2 - 1
-    out = spoilt(frames, Draws(0, 0))
+    out = corrupted(frames, Draws(0, 0))
     assert out.shape == frames.shape and float(out.abs().max()) <= 1
     pair = next(s for s in held_out(60, family="things") if s.relation == "orbit")
     assert answers_of(pair)[0] == UNASKED != answers_of(pair)[-1]
@@ -187,9 +187,9 @@ def test_spoiling_keeps_the_range_and_the_answers_leave_out_what_no_picture_sett
 
 
 def test_a_perfect_model_reaches_the_floor():
-    report = run_suite("text", 4, model=PerfectMaker(4), reader=tiny_reader(), size=SMALL)
-    assert set(report) == {"suite", "n", "figures", "floor", "intervals"} and report["n"] == 4
-    assert report["figures"] == report["floor"]
+    report = run_suite("text", 4, model=PerfectGenerator(4), classifier=tiny_classifier(), size=SMALL)
+    assert set(report) == {"suite", "n", "figures", "ceiling", "intervals"} and report["n"] == 4
+    assert report["figures"] == report["ceiling"]
     assert set(report["figures"]) == {"colour", "shape", "motion", "setting", "all", "camera", "count"}
 
 
@@ -204,17 +204,23 @@ def test_prompts_ask_for_what_they_say():
 
 @pytest.mark.parametrize("suite", sorted(set(SUITES) - {"text"}))
 def test_every_suite_has_the_same_form_and_a_frozen_clip_fails(suite):
-    reader = tiny_reader()
+    classifier = tiny_classifier()
     more = {"times": 2} if suite == "drift" else {}
     calls = []
     report = run_suite(
-        suite, 2, model=FrozenMaker(), reader=reader, size=SMALL, progress=lambda *at: calls.append(at), **more
+        suite,
+        2,
+        model=FrozenGenerator(),
+        classifier=classifier,
+        size=SMALL,
+        progress=lambda *at: calls.append(at),
+        **more,
     )
-    assert set(report) == {"suite", "n", "figures", "floor", "intervals"} and calls[-1] == (2, 2)
+    assert set(report) == {"suite", "n", "figures", "ceiling", "intervals"} and calls[-1] == (2, 2)
     assert report["figures"].keys() == report["intervals"].keys()
     assert report["figures"].get("kept", 1.0) == 1.0
-    for name in report["floor"].keys() & {"movement", "movement_forward", "movement_backward", "movement_text"}:
-        assert report["figures"][name] <= 0.5 * report["floor"][name]
+    for name in report["ceiling"].keys() & {"movement", "movement_forward", "movement_backward", "movement_text"}:
+        assert report["figures"][name] <= 0.5 * report["ceiling"][name]
 
 
 def test_an_unknown_suite_is_answered_with_the_list():

@@ -5,7 +5,7 @@ from sora_nodes.sora_core.data.clips import LEVELS, PARTS, Clip, ClipKind
 from sora_nodes.sora_core.data.store import ClipStore
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.grid import Geometry
-from sora_nodes.sora_core.perception.reader import ATTRIBUTES
+from sora_nodes.sora_core.perception.classifier import ATTRIBUTES
 from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
 from sora_nodes.sora_core.training.forward import TextToVideo
 from sora_nodes.sora_core.vae import BundledCodec, CodecConfig

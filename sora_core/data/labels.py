@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..perception.reader import ATTRIBUTES
+from ..perception.classifier import ATTRIBUTES
 from ..world import Scene, attributes
 
 __all__ = ["UNASKED", "answers_of"]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..grid import Geometry
-from ..perception.reader import ATTRIBUTES
+from ..perception.classifier import ATTRIBUTES
 from .altered import altered
 from .clips import LEVELS, PARTS, Clip, ClipKind
 from .draws import Draws

@@ -1,6 +1,6 @@
-"""The instrument: suites that measure a model on held-out scenes, beside the floor that true clips reach.
+"""The instrument: suites that measure a model on held-out scenes, beside the ceiling that true clips reach.
 
-report = run_suite("text", 200)      # {"suite", "n", "figures", "floor", "intervals"}
+report = run_suite("text", 200)      # {"suite", "n", "figures", "ceiling", "intervals"}
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import InputError
-from ..perception.reader import Reader, load_reader
+from ..perception.classifier import AttributeClassifier, load_classifier
 from ..pipeline import load_bundled
 from ..types import Progress
 from . import animate, connect, drift, extend, fill, loop, restyle, shots, text
-from .bundled import BundledMaker
-from .making import Maker, two_seconds
+from .bundled import BundledGenerator
+from .making import Generator, two_seconds
 
-__all__ = ["SUITES", "BundledMaker", "Maker", "run_suite", "two_seconds"]
+__all__ = ["SUITES", "BundledGenerator", "Generator", "run_suite", "two_seconds"]
 
 SUITES: dict[str, Callable[..., dict[str, Any]]] = {
     "text": text.run,
@@ -29,7 +29,7 @@ SUITES: dict[str, Callable[..., dict[str, Any]]] = {
     "shots": shots.run,
     "drift": drift.run,
 }
-"""What can be measured: name -> suite(n, maker=, reader=, seed=, progress=, **options)."""
+"""What can be measured: name -> suite(n, generator=, classifier=, seed=, progress=, **options)."""
 USUAL = 100
 """clips of a suite unless told otherwise (`text`: twice as many)"""
 
@@ -38,18 +38,17 @@ def run_suite(
     name: str,
     n: int | None = None,
     *,
-    model: Maker | None = None,
-    reader: Reader | None = None,
+    model: Generator | None = None,
+    classifier: AttributeClassifier | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Measure a model (None: the bundled one): {"suite", "n", "figures", "floor", "intervals"}.
+    """Measure a model (None: the bundled one): {"suite", "n", "figures", "ceiling", "intervals"}.
 
-    Shares and medians over n held-out scenes; `floor` has the same figures for true clips sent through the codec,
-    `intervals`
-    the 95% interval of each figure. options: see the suite's `run`. Raises InputError for an unknown suite or an n
-    below 1.
+    Shares and medians over n held-out scenes; `ceiling` has the same figures for true clips sent through the codec,
+    `intervals` the 95% interval of each figure. options: see the suite's `run`. Raises InputError for an unknown suite
+    or an n below 1.
     """
     if name not in SUITES:
         raise InputError(f"there is no suite {name!r}; the suites are {', '.join(SUITES)}")
@@ -57,5 +56,7 @@ def run_suite(
     if n < 1:
         raise InputError(f"a suite needs at least one clip, not {n}")
     if model is None:
-        model = BundledMaker(model=load_bundled())
-    return SUITES[name](n, maker=model, reader=reader or load_reader(), seed=seed, progress=progress, **options)
+        model = BundledGenerator(model=load_bundled())
+    return SUITES[name](
+        n, generator=model, classifier=classifier or load_classifier(), seed=seed, progress=progress, **options
+    )

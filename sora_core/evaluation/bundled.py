@@ -1,4 +1,4 @@
-"""A model as the suites' `Maker`: the pipeline's sampling at its settings."""
+"""A model as the suites' `Generator`: the pipeline's sampling at its settings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..editing import Codec, Edit, Storyboard
 from ..grid import VideoSize
 from ..pipeline import SamplingSettings, SoraModel, sample_edits, sample_video
 
-__all__ = ["BundledMaker"]
+__all__ = ["BundledGenerator"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BundledMaker:
+class BundledGenerator:
     """A loaded model with the settings that are measured; None: its own."""
 
     model: SoraModel

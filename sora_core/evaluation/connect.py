@@ -9,13 +9,13 @@ from torch import Tensor
 
 from ..editing import Clip, connect
 from ..grid import VideoSize
-from ..perception.reader import Reader
+from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Joined, Scene, render_joined
 from . import measures
 from .joins import Join, coded_frames, edited, measure_join, prompt_of, second
-from .making import SIZE, Maker, batches, clip_of, held_out, shape_of
-from .statistics import Tally, report
+from .making import SIZE, Generator, batches, clip_of, held_out, shape_of
+from .statistics import MetricAccumulator, report
 
 __all__ = ["run"]
 
@@ -24,15 +24,21 @@ MIXED = 0.1
 
 
 def run(
-    n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE
+    n: int,
+    *,
+    generator: Generator,
+    classifier: AttributeClassifier,
+    seed: int = 0,
+    progress: Progress | None = None,
+    size: VideoSize = SIZE,
 ) -> dict[str, Any]:
     """n pairs of clips with a second between them.
 
-    The floor is the world's own: of the seams a front that leaves the first clip for the second within the second
-    between them, through
-    the codec (something new comes into the picture from its first frame on), of the residual its transitions.
+    The ceiling is the world's own: of the seams a front that leaves the first clip for the second within the second
+    between them, through the codec (something new comes into the picture from its first frame on), of the residual its
+    transitions.
     """
-    figures, floor = Tally(), Tally()
+    figures, ceiling = MetricAccumulator(), MetricAccumulator()
     given, new = size.frames, second(size)
     firsts, others = (held_out(n, family="single", seed=seed + k) for k in (0, 1))
     changes = held_out(n, family="transition", seed=seed)
@@ -40,38 +46,40 @@ def run(
         nexts = [others[i] for i in numbers]
         a, b = ([clip_of(scene, size) for scene in group] for group in (scenes, nexts))
         edits = [
-            connect(Clip(image=x, fps=size.fps), Clip(image=y, fps=size.fps), maker.codec, seconds=new / size.fps)
+            connect(Clip(image=x, fps=size.fps), Clip(image=y, fps=size.fps), generator.codec, seconds=new / size.fps)
             for x, y in zip(a, b, strict=True)
         ]
         prompts = [f"{prompt_of(x).rstrip('.')}, then {prompt_of(y)}" for x, y in zip(scenes, nexts, strict=True)]
-        for k, frames in enumerate(edited(maker, edits, prompts, [seed + i for i in numbers])):
+        for k, frames in enumerate(edited(generator, edits, prompts, [seed + i for i in numbers])):
             figures.right("kept", torch.equal(frames[:given], a[k]), torch.equal(frames[-given:], b[k]))
-            measure_join(figures, reader, frames, Join(start=given, end=given + new))
+            measure_join(figures, classifier, frames, Join(start=given, end=given + new))
             tell_middle(figures, frames[given - 1 : given + new + 1])
             best = coded_frames(
-                maker, bridge(scenes[k], nexts[k], given, new, size), [slice(given), slice(given + new, None)]
+                generator,
+                true_transition(scenes[k], nexts[k], given, new, size),
+                [slice(given), slice(given + new, None)],
             )
-            measure_join(floor, reader, best, Join(start=given, end=given + new))
-            tell_middle(floor, transition(maker, changes[numbers[k]], size))
-    return report("connect", n, figures, floor)
+            measure_join(ceiling, classifier, best, Join(start=given, end=given + new))
+            tell_middle(ceiling, transition(generator, changes[numbers[k]], size))
+    return report("connect", n, figures, ceiling)
 
 
-def tell_middle(tally: Tally, frames: Tensor) -> None:
+def tell_middle(metrics: MetricAccumulator, frames: Tensor) -> None:
     """How much of the frames between the first and the last is no mix of these two."""
     rest = measures.crossfade_residual(frames[1:-1], frames[0], frames[-1])
-    tally.value("residual", float(rest.median()))
-    tally.right("no_crossfade", *(rest > MIXED).tolist())
+    metrics.value("residual", float(rest.median()))
+    metrics.right("no_crossfade", *(rest > MIXED).tolist())
 
 
-def bridge(first: Scene, second: Scene, given: int, new: int, size: VideoSize) -> Tensor:
+def true_transition(first: Scene, second: Scene, given: int, new: int, size: VideoSize) -> Tensor:
     """The true frames of a clip of `given` frames that turns into another one within `new` frames, and `given` frames
     of that."""
     joined = Joined(family="bridge", first=first, second=second, change=(given + new / 2) / size.fps)
     return render_joined(joined, shape_of(size, 2 * given + new))[0].float() / 255
 
 
-def transition(maker: Maker, scene: Scene, size: VideoSize) -> Tensor:
+def transition(generator: Generator, scene: Scene, size: VideoSize) -> Tensor:
     """The frames of a true transition and one on either side, through the codec."""
-    frames = coded_frames(maker, clip_of(scene, size))
+    frames = coded_frames(generator, clip_of(scene, size))
     middle, half = round(scene.change * size.fps), second(size) // 2
     return frames[max(0, middle - half - 1) : middle + half + 1]

@@ -10,13 +10,13 @@ from torch import Tensor
 from ..editing import Clip, continued, extend
 from ..editing.coding import pixels_of
 from ..grid import VideoSize
-from ..perception.reader import Reader
+from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Scene
 from . import measures
 from .joins import coded_frames, prompt_of, same_subject, second, sized
-from .making import SIZE, Maker, batches, clip_of, held_out
-from .statistics import Tally, report
+from .making import SIZE, Generator, batches, clip_of, held_out
+from .statistics import MetricAccumulator, report
 
 __all__ = ["run"]
 
@@ -28,43 +28,48 @@ MOTIONS = ("bounce", "spin", "still")
 def run(
     n: int,
     *,
-    maker: Maker,
-    reader: Reader,
+    generator: Generator,
+    classifier: AttributeClassifier,
     seed: int = 0,
     progress: Progress | None = None,
     size: VideoSize = SIZE,
     times: int = TIMES,
 ) -> dict[str, Any]:
-    """n clips of bounded motion, extended `times` by a second; the floor is as long a true clip through the codec."""
-    figures, floor = Tally(), Tally()
+    """n clips of bounded motion, extended `times` by a second; the ceiling is as long a true clip through the codec."""
+    figures, ceiling = MetricAccumulator(), MetricAccumulator()
     chosen = held_out(n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS)
     for numbers, scenes in batches(chosen, progress):
         truths = [clip_of(scene, sized(size, size.frames + times * second(size))) for scene in scenes]
         given = [Clip(image=truth[: size.frames], fps=size.fps) for truth in truths]
         for scene, truth, clip in zip(
-            scenes, truths, extended(maker, given, scenes, size, times, seed + numbers[0]), strict=True
+            scenes, truths, extended(generator, given, scenes, size, times, seed + numbers[0]), strict=True
         ):
-            for tally, shown in ((figures, pixels_of(clip, maker.codec)), (floor, coded_frames(maker, truth))):
-                tell(tally, reader, shown, scene, size)
-    return report("drift", n, figures, floor)
+            for metrics, shown in (
+                (figures, pixels_of(clip, generator.codec)),
+                (ceiling, coded_frames(generator, truth)),
+            ):
+                score(metrics, classifier, shown, scene, size)
+    return report("drift", n, figures, ceiling)
 
 
 def extended(
-    maker: Maker, clips: list[Clip], scenes: Sequence[Scene], size: VideoSize, times: int, seed: int
+    generator: Generator, clips: list[Clip], scenes: Sequence[Scene], size: VideoSize, times: int, seed: int
 ) -> list[Clip]:
     """The clips after `times` extensions by a second; latents are kept, no pixel is encoded again."""
     prompts = [prompt_of(scene) for scene in scenes]
     for i in range(times):
-        edits = [extend(clip, maker.codec, seconds=second(size) / size.fps) for clip in clips]
-        latents = maker.edit(edits, prompts, [seed + 1000 * i + k for k in range(len(clips))])
-        clips = [continued(edit, latent, maker.codec) for edit, latent in zip(edits, latents[:, None], strict=True)]
+        edits = [extend(clip, generator.codec, seconds=second(size) / size.fps) for clip in clips]
+        latents = generator.edit(edits, prompts, [seed + 1000 * i + k for k in range(len(clips))])
+        clips = [continued(edit, latent, generator.codec) for edit, latent in zip(edits, latents[:, None], strict=True)]
     return clips
 
 
-def tell(tally: Tally, reader: Reader, frames: Tensor, scene: Scene, size: VideoSize) -> None:
+def score(
+    metrics: MetricAccumulator, classifier: AttributeClassifier, frames: Tensor, scene: Scene, size: VideoSize
+) -> None:
     """Drift of the picture, whether the subject is still right, and that it still moves."""
     for name, value in zip(("brightness", "contrast", "saturation"), measures.drift(frames).tolist(), strict=True):
-        tally.value(name, value)
-    tally.right("subject", same_subject(reader, frames, size.fps, scene))
+        metrics.value(name, value)
+    metrics.right("subject", same_subject(classifier, frames, size.fps, scene))
     if scene.things[0].motion != "still":
-        tally.value("movement", measures.motion(frames[-2 * second(size) :]))
+        metrics.value("movement", measures.motion(frames[-2 * second(size) :]))

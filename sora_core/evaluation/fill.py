@@ -9,12 +9,12 @@ from torch import Tensor
 
 from ..editing import Clip, fill
 from ..grid import VideoSize
-from ..perception.reader import Reader
+from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from . import measures
 from .joins import Join, coded_frames, edited, measure_join, prompt_of, second, sized, true_track
-from .making import SIZE, Maker, batches, clip_of, held_out, video_of
-from .statistics import Tally, report
+from .making import SIZE, Generator, batches, clip_of, held_out, video_of
+from .statistics import MetricAccumulator, report
 
 __all__ = ["run"]
 
@@ -25,10 +25,16 @@ NEAR = 0.05
 
 
 def run(
-    n: int, *, maker: Maker, reader: Reader, seed: int = 0, progress: Progress | None = None, size: VideoSize = SIZE
+    n: int,
+    *,
+    generator: Generator,
+    classifier: AttributeClassifier,
+    seed: int = 0,
+    progress: Progress | None = None,
+    size: VideoSize = SIZE,
 ) -> dict[str, Any]:
-    """n clips of which a second after the first half is made anew; the floor is the true second through the codec."""
-    figures, floor = Tally(), Tally()
+    """n clips of which a second after the first half is made anew; the ceiling is the true second through the codec."""
+    figures, ceiling = MetricAccumulator(), MetricAccumulator()
     start, new = size.frames // 2 + 1, second(size)
     total, hole = start + 2 * new, slice(start, start + new)
     missing = torch.zeros(total)
@@ -39,20 +45,22 @@ def run(
     for numbers, scenes in batches(chosen, progress):
         truths = [clip_of(scene, sized(size, total)) for scene in scenes]
         gaps = [truth.index_fill(0, torch.arange(hole.start, hole.stop), 0.5) for truth in truths]
-        edits = [fill(Clip(image=gap, fps=size.fps), maker.codec, missing=missing) for gap in gaps]
-        made = edited(maker, edits, [prompt_of(scene) for scene in scenes], [seed + i for i in numbers])
+        edits = [fill(Clip(image=gap, fps=size.fps), generator.codec, missing=missing) for gap in gaps]
+        made = edited(generator, edits, [prompt_of(scene) for scene in scenes], [seed + i for i in numbers])
         for scene, truth, frames in zip(scenes, truths, made, strict=True):
             figures.right("kept", torch.equal(frames[missing == 0], truth[missing == 0]))
-            best = coded_frames(maker, truth, [slice(0, hole.start), slice(hole.stop, total)])
+            best = coded_frames(generator, truth, [slice(0, hole.start), slice(hole.stop, total)])
             path = true_track(scene, size, total)[hole]
-            for tally, shown in ((figures, frames), (floor, best)):
-                measure_join(tally, reader, shown, Join(start=hole.start, end=hole.stop))
-                tell_path(tally, reader, shown[hole], path, size.width / size.height)
-    return report("fill", n, figures, floor)
+            for metrics, shown in ((figures, frames), (ceiling, best)):
+                measure_join(metrics, classifier, shown, Join(start=hole.start, end=hole.stop))
+                tell_path(metrics, classifier, shown[hole], path, size.width / size.height)
+    return report("fill", n, figures, ceiling)
 
 
-def tell_path(tally: Tally, reader: Reader, frames: Tensor, path: Tensor, aspect: float) -> None:
+def tell_path(
+    metrics: MetricAccumulator, classifier: AttributeClassifier, frames: Tensor, path: Tensor, aspect: float
+) -> None:
     """How far the object is from its true path, and whether that is near."""
-    error = measures.track_error(reader.follow(video_of(frames))[0], path, aspect)
-    tally.value("path_error", error)
-    tally.right("path", error < NEAR)
+    error = measures.track_error(classifier.follow(video_of(frames))[0], path, aspect)
+    metrics.value("path_error", error)
+    metrics.right("path", error < NEAR)

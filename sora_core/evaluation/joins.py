@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ..editing import Edit, stitch
 from ..grid import VideoSize
-from ..perception.reader import Reader
+from ..perception.classifier import AttributeClassifier
 from ..world import Scene, describe, track_of
 from . import measures
-from .making import Maker, coded, video_of
-from .statistics import Tally
+from .making import Generator, coded, video_of
+from .statistics import MetricAccumulator
 
 __all__ = [
     "Join",
@@ -51,33 +51,35 @@ def second(size: VideoSize, factor: int = 4) -> int:
     return max(1, round(size.fps / factor)) * factor
 
 
-def edited(maker: Maker, edits: Sequence[Edit], prompts: Sequence[str], seeds: Sequence[int]) -> list[Tensor]:
+def edited(generator: Generator, edits: Sequence[Edit], prompts: Sequence[str], seeds: Sequence[int]) -> list[Tensor]:
     """The frames [F,H,W,3] that a user sees of each edit."""
-    latents = maker.edit(edits, prompts, seeds)
-    return [stitch(edit, latent[None], maker.codec) for edit, latent in zip(edits, latents, strict=True)]
+    latents = generator.edit(edits, prompts, seeds)
+    return [stitch(edit, latent[None], generator.codec) for edit, latent in zip(edits, latents, strict=True)]
 
 
-def coded_frames(maker: Maker, frames: Tensor, kept: Sequence[slice] = ()) -> Tensor:
+def coded_frames(generator: Generator, frames: Tensor, kept: Sequence[slice] = ()) -> Tensor:
     """True frames [F,H,W,3] as the codec gives them back, those of `kept` as they were: what a perfect model would
     make."""
-    out = (coded(maker.codec, video_of(frames))[0].permute(1, 2, 3, 0) + 1) / 2
+    out = (coded(generator.codec, video_of(frames))[0].permute(1, 2, 3, 0) + 1) / 2
     for part in kept:
         out[part] = frames[part]
     return out
 
 
-def measure_join(tally: Tally, reader: Reader, frames: Tensor, join: Join, name: str = "") -> None:
+def measure_join(
+    metrics: MetricAccumulator, classifier: AttributeClassifier, frames: Tensor, join: Join, name: str = ""
+) -> None:
     """Seams in picture and in speed, and the motion of what was made; `name` tells directions apart."""
-    track = reader.follow(video_of(frames))[0]
+    track = classifier.follow(video_of(frames))[0]
     for seam in join.seams(len(frames)):
-        tally.value(f"seam{name}", measures.seam_ratio(frames, seam))
-        tally.value(f"speed{name}", measures.speed_seam(track, seam))
-    tally.value(f"movement{name}", measures.motion(frames[join.start : join.end]))
+        metrics.value(f"seam{name}", measures.seam_ratio(frames, seam))
+        metrics.value(f"speed{name}", measures.speed_seam(track, seam))
+    metrics.value(f"movement{name}", measures.motion(frames[join.start : join.end]))
 
 
-def same_subject(reader: Reader, frames: Tensor, fps: float, scene: Scene) -> bool:
+def same_subject(classifier: AttributeClassifier, frames: Tensor, fps: float, scene: Scene) -> bool:
     """Whether the last two seconds (or all of a shorter clip) show the colour and shape of the scene's object."""
-    reading = reader.read(video_of(frames), fps, start=max(0.0, len(frames) / fps - 2))
+    reading = classifier.read(video_of(frames), fps, start=max(0.0, len(frames) / fps - 2))
     thing = scene.things[0]
     return reading.answers["colour"] == [thing.colour] and reading.answers["shape"] == [thing.shape]
 

@@ -1,6 +1,7 @@
-"""What the suites need of a model, and how they come by scenes, true clips and the floor.
+"""What the suites need of a model, and how they come by scenes, true clips and the ceiling.
 
-Frames are an IMAGE [F,H,W,3] in 0..1, as the verbs have them; a video is [B,3,F,H,W] in -1..1, as the reader has it.
+Frames are an IMAGE [F,H,W,3] in 0..1, as the verbs have them; a video is [B,3,F,H,W] in -1..1, as the classifier has
+it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..settings import DEFAULTS
 from ..types import Progress
 from ..world import ClipShape, Scene, render, sample_scene
 
-__all__ = ["Maker", "batches", "clip_of", "coded", "held_out", "shape_of", "true_clips", "two_seconds", "video_of"]
+__all__ = ["Generator", "batches", "clip_of", "coded", "held_out", "shape_of", "true_clips", "two_seconds", "video_of"]
 
 FIRST_SEED = 900_000_000
 """held-out scenes are drawn from here on; no training comes this far"""
@@ -35,7 +36,7 @@ BATCH = 16
 """scenes whose clips are sampled at once"""
 
 
-class Maker(Protocol):
+class Generator(Protocol):
     """What makes clips: the bundled model, or a stand-in."""
 
     @property

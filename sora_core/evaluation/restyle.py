@@ -13,13 +13,13 @@ from ..editing import Clip, restyle
 from ..editing.restyle import DENOISE
 from ..grid import VideoSize
 from ..media import contact_sheet
-from ..perception.reader import Reader
+from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Scene, elsewhere, words
 from . import measures
 from .joins import coded_frames, edited, prompt_of, true_track
-from .making import SIZE, Maker, batches, clip_of, held_out, video_of
-from .statistics import Tally, report
+from .making import SIZE, Generator, batches, clip_of, held_out, video_of
+from .statistics import MetricAccumulator, report
 
 __all__ = ["run"]
 
@@ -31,8 +31,8 @@ SWEEP = (0.3, 0.6, 0.8, 0.9, 1.0)
 def run(
     n: int,
     *,
-    maker: Maker,
-    reader: Reader,
+    generator: Generator,
+    classifier: AttributeClassifier,
     seed: int = 0,
     progress: Progress | None = None,
     size: VideoSize = SIZE,
@@ -41,24 +41,25 @@ def run(
 ) -> dict[str, Any]:
     """n clips, every other one put into a new setting, the rest into a new style.
 
-    sheet: where a picture goes that shows a clip over `denoise`. The floor is the true clip in the new setting or
+    sheet: where a picture goes that shows a clip over `denoise`. The ceiling is the true clip in the new setting or
     style.
     """
-    figures, floor = Tally(), Tally()
+    figures, ceiling = MetricAccumulator(), MetricAccumulator()
     chosen = held_out(n, family="single", seed=seed)
     if sheet is not None:
-        draw_sweep(sheet, maker, chosen[:2], size, seed)
+        draw_sweep(sheet, generator, chosen[:2], size, seed)
     for numbers, scenes in batches(chosen, progress):
         wanted = [other(scene, style=i % 2 == 1) for i, scene in zip(numbers, scenes, strict=True)]
         edits = [
-            restyle(Clip(image=clip_of(scene, size), fps=size.fps), maker.codec, denoise=denoise) for scene in scenes
+            restyle(Clip(image=clip_of(scene, size), fps=size.fps), generator.codec, denoise=denoise)
+            for scene in scenes
         ]
-        made = edited(maker, edits, [prompt_of(after) for after in wanted], [seed + i for i in numbers])
+        made = edited(generator, edits, [prompt_of(after) for after in wanted], [seed + i for i in numbers])
         for scene, after, frames in zip(scenes, wanted, made, strict=True):
             track = true_track(scene, size, size.frames)
-            for tally, shown in ((figures, frames), (floor, coded_frames(maker, clip_of(after, size)))):
-                tell(tally, reader, shown, after, size, track)
-    return report("restyle", n, figures, floor)
+            for metrics, shown in ((figures, frames), (ceiling, coded_frames(generator, clip_of(after, size)))):
+                score(metrics, classifier, shown, after, size, track)
+    return report("restyle", n, figures, ceiling)
 
 
 def other(scene: Scene, *, style: bool) -> Scene:
@@ -72,23 +73,30 @@ def other(scene: Scene, *, style: bool) -> Scene:
     return replace(scene, setting=elsewhere(was, rng))
 
 
-def tell(tally: Tally, reader: Reader, frames: Tensor, wanted: Scene, size: VideoSize, track: Tensor) -> None:
+def score(
+    metrics: MetricAccumulator,
+    classifier: AttributeClassifier,
+    frames: Tensor,
+    wanted: Scene,
+    size: VideoSize,
+    track: Tensor,
+) -> None:
     """Whether what was asked for is there, and the track is still the same."""
-    answers = reader.read(video_of(frames), size.fps).answers
+    answers = classifier.read(video_of(frames), size.fps).answers
     setting = wanted.setting
     if setting.style != "natural":
         right = answers["style"] == [setting.style]
-        tally.right("style", right)
+        metrics.right("style", right)
     else:
         right = answers["ground"] == [setting.ground] and answers["light"] == [setting.light]
-        tally.right("setting", right)
-    tally.right("asked", right)
-    error = measures.track_error(reader.follow(video_of(frames))[0], track, size.width / size.height)
-    tally.value("track_error", error)
-    tally.right("track", error < NEAR)
+        metrics.right("setting", right)
+    metrics.right("asked", right)
+    error = measures.track_error(classifier.follow(video_of(frames))[0], track, size.width / size.height)
+    metrics.value("track_error", error)
+    metrics.right("track", error < NEAR)
 
 
-def draw_sweep(path: Path, maker: Maker, scenes: list[Scene], size: VideoSize, seed: int) -> None:
+def draw_sweep(path: Path, generator: Generator, scenes: list[Scene], size: VideoSize, seed: int) -> None:
     """A contact sheet: each clip, then made anew with more and more `denoise`."""
     rows, captions = [], []
     for i, scene in enumerate(scenes):
@@ -96,8 +104,8 @@ def draw_sweep(path: Path, maker: Maker, scenes: list[Scene], size: VideoSize, s
         rows.append(video_of(source))
         captions.append(f"given: {prompt_of(scene)}")
         for denoise in SWEEP:
-            edit = restyle(Clip(image=source, fps=size.fps), maker.codec, denoise=denoise)
-            rows.append(video_of(edited(maker, [edit], [prompt], [seed])[0]))
+            edit = restyle(Clip(image=source, fps=size.fps), generator.codec, denoise=denoise)
+            rows.append(video_of(edited(generator, [edit], [prompt], [seed])[0]))
             captions.append(f"denoise {denoise:g}: {prompt}")
     path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(rows, 8, captions=captions).save(path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-__all__ = ["Tally", "median_interval", "report", "wilson"]
+__all__ = ["MetricAccumulator", "median_interval", "report", "wilson"]
 
 Z = 1.959963984540054
 """a 95% interval's half width in deviations"""
@@ -32,7 +32,7 @@ def median_interval(values: list[float]) -> tuple[float, float]:
 
 
 @dataclass
-class Tally:
+class MetricAccumulator:
     """Gathers what each clip shows: shares from `right`, medians from `value`."""
 
     shares: dict[str, list[bool]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Tally:
         return shares | {name: median_interval(values) for name, values in self.values.items() if values}
 
 
-def report(suite: str, n: int, figures: Tally, floor: Tally) -> dict[str, Any]:
+def report(suite: str, n: int, figures: MetricAccumulator, ceiling: MetricAccumulator) -> dict[str, Any]:
     """The form that every suite's result has."""
 
     def rounded(table: dict[str, float]) -> dict[str, float]:
@@ -68,6 +68,6 @@ def report(suite: str, n: int, figures: Tally, floor: Tally) -> dict[str, Any]:
         "suite": suite,
         "n": n,
         "figures": rounded(figures.figures()),
-        "floor": rounded(floor.figures()),
+        "ceiling": rounded(ceiling.figures()),
         "intervals": intervals,
     }

@@ -1,8 +1,7 @@
 """Training of the classifier: rendered clips in, what their scenes say out.
 
-Half of the clips are sent through the codec on the way, and all are spoilt a little (blur, noise, blocks, light), so
-that
-the classifier bears what a codec and a generator do.
+Half of the clips are sent through the codec on the way, and all are corrupted a little (blur, noise, blocks, light), so
+that the classifier bears what a codec and a generator do.
 
 Legend: B batch, K read frames, A attributes.
 """
@@ -19,11 +18,11 @@ from torch import Tensor
 from ..data.draws import Draws
 from ..data.labels import UNASKED
 from ..data.store import ClipStore, fitted
-from ..perception.reader import ATTRIBUTES, FRAMES, STEP, Reader, to_read
+from ..perception.classifier import ATTRIBUTES, FRAMES, STEP, AttributeClassifier, to_read
 from ..world import JOINED
 from .channels_last import FastCodec
 
-__all__ = ["ClassifierLoss", "spoilt", "track_loss"]
+__all__ = ["ClassifierLoss", "corrupted", "track_loss"]
 
 TRACK_WEIGHT = 4.0
 
@@ -32,7 +31,7 @@ TRACK_WEIGHT = 4.0
 class ClassifierLoss:
     """The loss of one step, a pure function of the step."""
 
-    reader: Reader
+    classifier: AttributeClassifier
     stores: Sequence[ClipStore]
     codec: FastCodec | None = None
     """what half of the clips are sent through"""
@@ -60,7 +59,7 @@ class ClassifierLoss:
     def loss(self, frames: Tensor, answers: Tensor, track: Tensor) -> Tensor:
         """Cross entropy of every question that is asked, and the distance of the tracks."""
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.bfloat16):
-            logits, found, map_ = self.reader(frames)
+            logits, found, map_ = self.classifier(frames)
         loss = track_loss(found, map_, track)
         for i, name in enumerate(ATTRIBUTES):
             asked = (answers[:, i] != UNASKED).sum().clamp(min=1)
@@ -79,7 +78,7 @@ class ClassifierLoss:
             whole = (length - 1) // 4 * 4 + 1
             video = self.codec.decode(self.codec.encode(video[:, :, :whole])).clamp(-1, 1)
         late = draws.below(max(0, video.shape[2] - 1 - round((FRAMES - 1) * STEP * kind.fps)) + 1)
-        frames = to_read(video, kind.fps, late / kind.fps, self.reader.config.short_side)
+        frames = to_read(video, kind.fps, late / kind.fps, self.classifier.config.short_side)
         seen = [min(video.shape[2] - 1, late + round(i * STEP * kind.fps)) for i in range(FRAMES)]
         track, answers = store.track[chosen][:, seen], store.answers[chosen].long()
         stop = draws.below(10)
@@ -87,13 +86,12 @@ class ClassifierLoss:
             frames, track = stopped(frames, track, (0, FRAMES // 2)[stop])
             for name in ("motion", "camera"):
                 answers[:, list(ATTRIBUTES).index(name)] = UNASKED
-        return spoilt(frames, draws), answers, track
+        return corrupted(frames, draws), answers, track
 
 
 def track_loss(found: Tensor, map_: Tensor, track: Tensor) -> Tensor:
-    """Distance of the tracks [B,K,2], and cross entropy of the map [B,K,h,w] against the true cell, where the object
-    is in
-    the picture."""
+    """Distance of the tracks [B,K,2], and cross entropy of the map [B,K,h,w] against the true cell, where the object is
+    in the picture."""
     inside = ((track > 0) & (track < 1)).all(-1).float()
     height, width = map_.shape[-2:]
     x, y = track.nan_to_num().clamp(0, 0.999).unbind(-1)
@@ -109,7 +107,7 @@ def stopped(frames: Tensor, track: Tensor, last: int) -> tuple[Tensor, Tensor]:
     return frames[:, order], track[:, order]
 
 
-def spoilt(frames: Tensor, draws: Draws) -> Tensor:
+def corrupted(frames: Tensor, draws: Draws) -> Tensor:
     """Frames [B,K,3,H,W], a little blurred, blocky, noisy and off in light; each clip in its own measure."""
     batch = len(frames)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..data.clips import ClipKind
 from ..errors import InputError
-from ..perception.reader import ReaderConfig
+from ..perception.classifier import ClassifierConfig
 from .loop import Recipe
 from .transformer import Curriculum
 
@@ -81,7 +81,7 @@ def read_config(path: Path) -> Plan:
         kinds = tuple(made(ClipKind, {**kind, "fps": float(kind["fps"])}) for kind in clips.pop("kinds"))
         stages = {name: stage_of(given.pop(name)) for name in ("codec", "transformer", "classifier") if name in given}
         if "classifier" in stages:
-            made(ReaderConfig, stages["classifier"].model)
+            made(ClassifierConfig, stages["classifier"].model)
         return Plan(clips=Clips(kinds=kinds, **clips), **stages, **given)  # type: ignore[arg-type]
     except OSError as error:
         raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error

@@ -1,12 +1,9 @@
 """`sora train CONFIG`: from nothing to weights, by steps or by the clock, on a processor as on a card.
 
-Processes render clips all the while (`data.renderers`); `Supply` brings them to the device. The codec is trained
-first and
-frozen; text encoder and transformer follow on its latents, the classifier on what there is in the end. By steps,
-each stage
-keeps a checkpoint and is taken up where it stopped; by the clock a run is one shot, which stops itself early where
-clips,
-speed or loss are not what the configuration asks for: nobody sees such a run before it has ended.
+Processes render clips all the while (`data.renderers`); `Supply` brings them to the device. The codec is trained first
+and frozen; text encoder and transformer follow on its latents, the classifier on what there is in the end. By steps,
+each stage keeps a checkpoint and is taken up where it stopped; by the clock a run is one shot, which stops itself early
+where clips, speed or loss are not what the configuration asks for: nobody sees such a run before it has ended.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ from ..data.store import ClipStore, stores_for
 from ..dit import DiT, DiTConfig
 from ..errors import ResourceError
 from ..grid import Geometry
-from ..perception.reader import Reader, ReaderConfig, save_reader
+from ..perception.classifier import AttributeClassifier, ClassifierConfig, save_classifier
 from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
 from ..vae import BundledCodec, CodecConfig
@@ -198,12 +195,11 @@ def run(
     start: Path | None = None,
     say: Say = lambda _: None,
 ) -> Path:
-    """Run every stage; returns the folder with codec, text, transformer and reader as safetensors.
+    """Run every stage; returns the folder with codec, text, transformer and classifier as safetensors.
 
     With `seconds` the clock ends the run; `cutouts` are pictures of the world's nouns, `start` weights that the codec
-    starts from. Raises InputError for a configuration that does not hold, ResourceError
-    where a
-    run by the clock is not as expected.
+    starts from. Raises InputError for a configuration that does not hold, ResourceError where a run by the clock is not
+    as expected.
     """
     began = time.monotonic()
     plan = read_config(config)
@@ -396,9 +392,9 @@ def train_transformer(session: Session, model: TextToVideo) -> None:
 def train_classifier(session: Session, stage: Stage, fast: FastCodec) -> None:
     """The classifier stage, on the clips that are there in the end."""
     torch.manual_seed(session.plan.seed)
-    reader = Reader(ReaderConfig(**tuples(stage.model))).to(session.device)
+    classifier = AttributeClassifier(ClassifierConfig(**tuples(stage.model))).to(session.device)
     loss = ClassifierLoss(
-        reader=reader,
+        classifier=classifier,
         stores=session.stores,
         codec=fast,
         seed=session.plan.seed,
@@ -406,7 +402,7 @@ def train_classifier(session: Session, stage: Stage, fast: FastCodec) -> None:
         **tuples(stage.loss),
     )
     seconds = None if session.deadline is None else max(1.0, session.deadline - LAST / 2 - time.monotonic())
-    trainer = session.trainer("reader", reader, stage, seconds)
+    trainer = session.trainer("reader", classifier, stage, seconds)
     trainer.train(loss, watch=Watch(session, "classifier", stage))
-    save_reader(session.folder / "reader.safetensors", reader, trainer.averaged(), session.metadata)
+    save_classifier(session.folder / "reader.safetensors", classifier, trainer.averaged(), session.metadata)
     session.say(f"classifier saved at step {trainer.step}")

@@ -1,11 +1,10 @@
-"""The scene reader: the inverse of the renderer. A clip of the world in, what it shows out; it measures the generated
-clips.
+"""The scene classifier: the inverse of the renderer. A clip of the world in, what it shows out; it measures the
+generated clips.
 
 Choices: nine frames over two seconds, the short side brought to 64 pixels, so that any size and fps reads alike. A
-small
-convolutional network looks at each frame; a map over its cells says where the main object is, which gives both its
-track
-(the map's mean place) and its features; convolutions over time then see how it moves. One linear head per attribute.
+small convolutional network looks at each frame; a map over its cells says where the main object is, which gives both
+its track (the map's mean place) and its features; convolutions over time then see how it moves. One linear head per
+attribute.
 
 Legend: B batch, F pixel frames, K read frames, H W height and width, h w cells of the map.
 """
@@ -28,7 +27,15 @@ from ..errors import InputError
 from ..world import words
 from ..world.nouns import NOUNS
 
-__all__ = ["ATTRIBUTES", "Reader", "ReaderConfig", "Reading", "load_reader", "save_reader", "to_read"]
+__all__ = [
+    "ATTRIBUTES",
+    "AttributeClassifier",
+    "ClassifierConfig",
+    "Reading",
+    "load_classifier",
+    "save_classifier",
+    "to_read",
+]
 
 ATTRIBUTES: dict[str, tuple[str | int, ...]] = {
     "colour": tuple(words.COLOURS),
@@ -41,7 +48,7 @@ ATTRIBUTES: dict[str, tuple[str | int, ...]] = {
     "camera": tuple(words.CAMERA_PHRASES),
     "count": tuple(words.COUNT_WORDS),
 }
-"""What is read, and every answer it can have; the answers a reader was trained with travel in its config."""
+"""What is read, and every answer it can have; the answers a classifier was trained with travel in its config."""
 _FIRST_MOTIONS = "left right closer away bounce spin fall still orbit collide behind return paint bite"
 FIRST_ANSWERS: dict[str, tuple[str | int, ...]] = {
     "colour": tuple(words.COLOURS),
@@ -53,15 +60,15 @@ FIRST_ANSWERS: dict[str, tuple[str | int, ...]] = {
     "camera": tuple(words.CAMERA_PHRASES),
     "count": tuple(words.COUNT_WORDS),
 }
-"""The answers of a reader whose config names none: those of the world of solids."""
+"""The answers of a classifier whose config names none: those of the world of solids."""
 FRAMES = 9
 STEP = 0.25
 """Seconds between read frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReaderConfig:
-    """Sizes of the reader; all widths are multiples of eight."""
+class ClassifierConfig:
+    """Sizes of the classifier; all widths are multiples of eight."""
 
     widths: tuple[int, int, int] = (32, 64, 128)
     """features on the half, the quarter and the eighth grid"""
@@ -76,14 +83,16 @@ class ReaderConfig:
 
     def __post_init__(self) -> None:
         if self.short_side < 16 or self.short_side % 8:
-            raise InputError(f"the reader's frames need a short side that is a multiple of 8, not {self.short_side}")
+            raise InputError(
+                f"the classifier's frames need a short side that is a multiple of 8, not {self.short_side}"
+            )
         if any(w < 8 or w % 8 for w in (*self.widths, self.tokens, self.hidden)):
-            raise InputError("widths of the reader must be multiples of 8")
+            raise InputError("widths of the classifier must be multiples of 8")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What the reader says of B clips: an answer per attribute, how sure it is, and where the main object is.
+    """What the classifier says of B clips: an answer per attribute, how sure it is, and where the main object is.
 
     answers, sure: attribute -> B values; track [B,K,2] picture fractions (x right, y down) at seconds 0, 0.25, ... 2.
     """
@@ -130,10 +139,10 @@ class TimeBlock(nn.Module):
         return x + h
 
 
-class Reader(nn.Module):
+class AttributeClassifier(nn.Module):
     """Clips to answers; see the module's docstring."""
 
-    def __init__(self, config: ReaderConfig = ReaderConfig()) -> None:
+    def __init__(self, config: ClassifierConfig = ClassifierConfig()) -> None:
         super().__init__()
         self.config = config
         half, quarter, eighth = config.widths
@@ -202,14 +211,14 @@ def to_read(video: Tensor, fps: float, start: float = 0.0, short_side: int = 64)
     """The frames that are read: [B,3,F,H,W] -> [B,K,3,h,w] with a short side of 64, long side a multiple of 8 up to
     128."""
     if video.ndim != 5 or video.shape[1] != 3 or not video.shape[2]:
-        raise InputError(f"the reader reads videos [B,3,F,H,W], not {list(video.shape)}")
+        raise InputError(f"the classifier reads videos [B,3,F,H,W], not {list(video.shape)}")
     chosen = [min(video.shape[2] - 1, round((start + i * STEP) * fps)) for i in range(FRAMES)]
     frames = video[:, :, chosen].movedim(1, 2)
     return _resized(frames.flatten(0, 1), short_side).unflatten(0, frames.shape[:2])
 
 
 def _resized(frames: Tensor, short_side: int) -> Tensor:
-    """Frames [N,3,H,W] at the reader's size."""
+    """Frames [N,3,H,W] at the classifier's size."""
     frames = frames.float().clamp(-1, 1)
     height, width = frames.shape[-2:]
     scale = short_side / min(height, width)
@@ -236,18 +245,22 @@ def _mean_place(weights: Tensor) -> Tensor:
     return torch.stack([weights.sum(1) @ x, weights.sum(2) @ y], 1)
 
 
-def save_reader(path: Path, reader: Reader, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a reader's weights in half precision with its config and where they came from."""
+def save_classifier(
+    path: Path, classifier: AttributeClassifier, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+) -> None:
+    """Write a classifier's weights in half precision with its config and where they came from."""
     half = {name: tensor.half() for name, tensor in tensors.items()}
-    checkpoints.save(path, half, config=asdict(reader.config), metadata=metadata)
+    checkpoints.save(path, half, config=asdict(classifier.config), metadata=metadata)
 
 
-def load_reader(path: Path | None = None) -> Reader:
-    """The reader with the bundled weights (or those of `path`), ready to read."""
+def load_classifier(path: Path | None = None) -> AttributeClassifier:
+    """The classifier with the bundled weights (or those of `path`), ready to read."""
     path = path or Path(str(resources.files(__package__.rpartition(".")[0]) / "weights" / "reader.safetensors"))
     checkpoint = checkpoints.load(path)
     config: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in checkpoint.config.items()}
     answers = config.pop("answers", FIRST_ANSWERS)
-    reader = Reader(ReaderConfig(**config, answers={name: tuple(values) for name, values in answers.items()}))
-    checkpoints.load_into(reader, {name: tensor.float() for name, tensor in checkpoint.tensors.items()})
-    return reader.eval()
+    classifier = AttributeClassifier(
+        ClassifierConfig(**config, answers={name: tuple(values) for name, values in answers.items()})
+    )
+    checkpoints.load_into(classifier, {name: tensor.float() for name, tensor in checkpoint.tensors.items()})
+    return classifier.eval()
