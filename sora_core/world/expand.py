@@ -4,55 +4,77 @@ expand("red ball rolling left")
 -> "a red ball rolls left on a meadow at noon. the camera does not move. natural style."
 """
 
+import difflib
 import random
 import re
-from collections.abc import Collection, Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from . import words
-from .captions import Facts, caption, vocabulary
-from .nouns import GAIT_VERBS, GROUP_MOTIONS, NOUNS
-from .understand import COLOUR_OF, COUNT_OF, SHAPE_OF, SIZE_OF, Understood, understand
+from .captions import Facts, ThingFacts, caption
+from .nouns import GAIT_VERBS, NOUNS, plural
+from .rewrite import Rewritten, content_words, rewrite, unknown_words
+from .understand import Understood, understand
+
+__all__ = ["Expansion", "expand", "expanded", "known_summary", "unknown_note", "unknown_words"]
 
 GOING = ("roll", "slid", *(verb.removesuffix("e")[:4] for verb in GAIT_VERBS), "flie", "runn", "swim", "fly")
 """Beginnings of the verbs that a caption says with a thing's own verb of going."""
+MOST_PLACES = 3
+"""things that a caption tells one by one"""
+_CHANGES = re.compile(
+    r"[,.;]?\s*(?:\band\s+)?\b(?:then|turns? into|turning into|becomes?|changes? (?:into|to)|followed by)\b[,:]?\s*"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expansion:
+    """What was made of a prompt: the caption, what must not be seen, and a sentence for each word that was changed."""
+
+    caption: str
+    negative: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def expand(prompt: str, seed: int = 0) -> str:
+    """The caption alone of `expanded`."""
+    return expanded(prompt, seed).caption
+
+
+def expanded(prompt: str, seed: int = 0) -> Expansion:
     """A descriptive caption that keeps what the prompt says and fills in what it leaves out; the seed chooses what is
-    filled in.
+    filled in. What is not said to move stands still.
 
-    Prompts whose words are not all known keep their own words; only what they leave out is added.
+    What the bundled model does not know stays in the caption, in the prompt's own words. What the prompt refuses ("not
+    red", "no snow") becomes the negative prompt. What changes in time follows after a "then".
     """
-    first, *later = re.split(r"[,.;]?\s*\bthen\b", prompt.strip(), maxsplit=1, flags=re.IGNORECASE)
-    understood = understand(first)
+    first, *later = _CHANGES.split(prompt.strip().lower(), maxsplit=1)
+    plain = rewrite(first, seed)
     rng = random.Random(f"expand/{seed}")  # noqa: S311
-    if understood.things and len(understood.things) <= 3 and not unknown_words(first):
-        said = frozenset(re.findall(r"[a-z]+", first.lower()))
-        said |= {one for one, many in words.PLURALS.items() if many in said}
-        text = caption(_facts(understood, rng), "descriptive", seed, prefer=said | _verbs(said))
+    understood = _counted_out(understand(plain.text))
+    if later and not understood.things:  # "day turns into night over a yellow cube"
+        told = understand(rewrite(later[0], seed).text)
+        understood = replace(understood, things=told.things, stated=told.stated, relation=told.relation)
+    unknown = unknown_words(plain.text)
+    if understood.things and _tellable(understood) and not _somewhere_unknown(plain.text, unknown):
+        text = caption(_facts(understood, rng), "descriptive", seed, prefer=_said(plain.text))
+        text = f"{text.rstrip('.')}. {', '.join(unknown)}." if unknown else text
     else:
-        text = _appended(first, understood, rng)
-    return text.rstrip(".") + f", then {later[0].strip(' ,.').lower()}." if later else text
-
-
-def unknown_words(prompt: str, also_known: Collection[str] = ()) -> list[str]:
-    """The words of a prompt that neither this grammar nor `also_known` has, in their order, each once."""
-    known = (
-        frozenset(also_known)
-        | vocabulary()
-        | {part for name in SHAPE_OF for part in name.split()}
-        | words.FILLERS
-        | words.KNOWN_ALSO
-        | COLOUR_OF.keys()
-        | SIZE_OF.keys()
-        | SHAPE_OF.keys()
-        | COUNT_OF.keys()
+        text = _appended(plain.text, understood, unknown, rng)
+    after, notes = _after(later[0], understood) if later else ("", ())
+    return Expansion(
+        caption=text.rstrip(".") + after + ".", negative=plain.negative, notes=(*plain.notes, *notes)
     )
-    for also in (words.ALSO_GROUNDS, words.ALSO_LIGHTS, words.ALSO_STYLES):
-        known = known | also.keys()
-    found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt.lower())
-    return list(dict.fromkeys(w for w in found if w not in known and not w.isdigit() and not _is_motion(w)))
+
+
+def unknown_note(unknown: Sequence[str]) -> str:
+    """One line that names words the model does not know, each with the nearest that it does; empty where there are
+    none."""
+    named = []
+    for word in unknown:
+        near = difflib.get_close_matches(word, content_words(), n=2, cutoff=0.6)
+        named.append(repr(word) + (f" (nearest: {', '.join(near)})" if near else ""))
+    return f"the model does not know {', '.join(named)}; `sora info` lists what it knows" if named else ""
 
 
 def known_summary() -> str:
@@ -61,7 +83,8 @@ def known_summary() -> str:
         f"The bundled model knows {_listed(NOUNS)}, and {_listed(words.COLOUR_WORDS)}"
         f" {_listed(w + 's' for w in words.SHAPE_WORDS)}, one to"
         " four of them, that roll or slide left or right, come closer, move away, bounce, spin, fall, stand still,"
-        " circle each other, bump into each other, pass behind a wall, leave and return, paint a stroke or lose a"
+        " circle each other, bump into each other, chase and follow each other, stand behind, before and beside each"
+        " other, pass behind a wall, leave and return, paint a stroke or lose a"
         f" bite; the grounds {_listed(words.GROUND_PHRASES)}; the lights {_listed(words.LIGHT_PHRASES)}; the styles"
         f" {_listed(words.STYLE_PHRASES)}; the cameras {_listed(words.CAMERA_PHRASES)}."
     )
@@ -72,57 +95,95 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}"
 
 
-def _is_motion(word: str) -> bool:
-    return any(re.fullmatch(rf"{stem}\w?(?:e?s|ing|ed|e|y|ies|ying|en)?", word) for stem in words.MOTION_STEMS)
-
-
-def _verbs(said: frozenset[str]) -> frozenset[str]:
-    """Plain forms of the verbs that were said, as they stand in the phrases."""
+def _said(text: str) -> frozenset[str]:
+    """The words that were said, as captions have them: singular nouns, plain verbs."""
+    said = frozenset(re.findall(r"[a-z]+", text))
+    said |= {one for one, many in words.PLURALS.items() if many in said}
+    said |= {name for noun in NOUNS.values() for name in noun.names if plural(name) in said}
     stems = {stem for stem in words.MOTION_STEMS if any(word.startswith(stem) for word in said)}
-    inner = {
-        verb
-        for phrases in words.MOTION_PHRASES.values()
-        for phrase in phrases
-        for verb in re.findall(r"\{(\w+)\}", phrase)
-    }
+    phrases = [phrase for choices in words.MOTION_PHRASES.values() for phrase in choices]
+    inner = {verb for phrase in phrases for verb in re.findall(r"\{(\w+)\}", phrase)}
     go = {"go"} if any(word.startswith(GOING) for word in said) else set()
-    return frozenset(verb for verb in inner if any(verb.startswith(stem) for stem in stems - {"go"})) | go
+    return said | {verb for verb in inner if any(verb.startswith(stem) for stem in stems - {"go"})} | go
+
+
+def _counted_out(understood: Understood) -> Understood:
+    """Several kinds of which one counts more than one ("two white balls and a black cube"), told one by one: captions
+    count only things that are alike."""
+    counts = [thing.count for thing in understood.things]
+    if understood.relation != "beside" or max(counts, default=1) == 1 or sum(counts) > MOST_PLACES:
+        return understood
+    single = [(replace(thing, count=1), said) for thing, said in zip(understood.things, understood.stated, strict=True)]
+    told = [pair for pair, count in zip(single, counts, strict=True) for _ in range(count)]
+    return replace(understood, things=tuple(t for t, _ in told), stated=tuple(s for _, s in told))
+
+
+def _tellable(understood: Understood) -> bool:
+    """Whether a caption can say it all."""
+    return len(understood.things) == 1 or (
+        len(understood.things) <= MOST_PLACES and all(thing.count == 1 for thing in understood.things)
+    )
+
+
+def _somewhere_unknown(text: str, unknown: list[str]) -> bool:
+    """Whether the place is a word of no meaning here: no second ground is put beside it."""
+    places = "|".join(map(re.escape, unknown))
+    return bool(unknown) and bool(re.search(rf"\b(?:on|in|at|over|inside|through) (?:the |an? )?(?:{places})\b", text))
 
 
 def _facts(understood: Understood, rng: random.Random) -> Facts:
     """The stated facts, and a choice where nothing was stated."""
-    things = []
-    for thing, (colour, motion) in zip(understood.things, understood.stated, strict=True):
-        new_colour = rng.choice(list(words.COLOURS))
-        usual: tuple[str, ...] = ("left", "right", "bounce", "spin")
-        if thing.shape in NOUNS:
-            usual = tuple(m for m in GROUP_MOTIONS[NOUNS[thing.shape].group] if m in ("left", "right", "still"))
-        new_motion = rng.choice(usual if len(understood.things) == 1 else ("still", "bounce", "spin"))
-        if understood.relation in words.RELATION_PHRASES:
-            new_motion = "still"
-        thing = thing if colour else replace(thing, colour=new_colour)
-        things.append(thing if motion else replace(thing, motion=new_motion))
-    light = understood.light or rng.choice(("noon", "noon", "noon", "sunset"))
-    ground = understood.ground or rng.choice(("grass", "sand", "wood") if light != "underwater" else ("sand",))
-    if understood.relation:
-        things = [replace(thing, count=1) for thing in things]
+    things = [
+        thing if colour or thing.shape in NOUNS else replace(thing, colour=rng.choice(list(words.COLOURS)))
+        for thing, (colour, _) in zip(understood.things, understood.stated, strict=True)
+    ]
+    ground, light = _place(things[0], understood, rng)
     return Facts(
         things=tuple(things), relation=understood.relation, ground=ground, light=light,
         style=understood.style or "natural", camera=understood.camera or "static", shot=understood.shot or "",
     )  # fmt: skip
 
 
-def _appended(prompt: str, understood: Understood, rng: random.Random) -> str:
+def _place(thing: ThingFacts, understood: Understood, rng: random.Random) -> tuple[str, str]:
+    """Ground and light: what is said, else where such a thing belongs."""
+    noun = NOUNS.get(thing.shape)
+    ground, light = understood.ground, understood.light
+    if light is None:
+        belongs = noun.lights if noun is not None and ground in (None, *noun.grounds) else ()
+        light = {"seabed": "underwater", "moon": "space"}.get(ground or "") or (
+            belongs[0] if belongs else rng.choice(("noon", "noon", "noon", "sunset"))
+        )
+    if ground is None:
+        fixed = {"underwater": "seabed", "space": "moon"}.get(light)
+        usual = noun.grounds if noun is not None and noun.grounds else ("grass", "sand", "wood")
+        ground = fixed or rng.choice([g for g in usual if g not in ("seabed", "moon")] or ["grass"])
+    return ground, light
+
+
+def _appended(text: str, understood: Understood, unknown: list[str], rng: random.Random) -> str:
     """The prompt in its own words, and after them what it leaves out."""
-    text = re.sub(r"\s+", " ", prompt.lower()).strip(" ,.")
-    light = understood.light or "noon"
-    if understood.ground is None:
+    if understood.ground is None and not _somewhere_unknown(text, unknown):
         text += " " + words.GROUND_PHRASES[rng.choice(("grass", "sand"))][0]
     if understood.light is None:
-        text += " " + words.LIGHT_PHRASES[light][0]
-    parts = [text]
+        text += " " + words.LIGHT_PHRASES["noon"][0]
+    parts = [text.strip()]
     if understood.camera is None:
         parts.append(words.CAMERA_PHRASES["static"][0])
     if understood.style is None:
         parts.append(words.STYLE_PHRASES["natural"][0])
     return ". ".join(parts) + "."
+
+
+def _after(text: str, before: Understood) -> tuple[str, tuple[str, ...]]:
+    """What a caption says of the time after a change, and the notes of its words."""
+    plain: Rewritten = rewrite(text)
+    after = understand(plain.text)
+    if after.shot and after.shot != before.shot:
+        return f", then a cut to a new view: {words.SHOT_PHRASES[after.shot][0]}", plain.notes
+    parts = [
+        words.GROUND_PHRASES[after.ground][0] if after.ground and after.ground != before.ground else "",
+        words.LIGHT_PHRASES[after.light][0] if after.light and after.light != before.light else "",
+        f"in {words.STYLE_PHRASES[after.style][0]}" if after.style and after.style != before.style else "",
+    ]
+    told = " ".join(filter(None, parts))
+    return (f", then the place changes and it is {told}" if told else f", then {plain.text.strip(' ,.')}"), plain.notes

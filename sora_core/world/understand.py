@@ -138,10 +138,10 @@ STYLES: tuple[tuple[str, str], ...] = (
 LIGHTS: tuple[tuple[str, str], ...] = (
     ("storm", r"(?:in )?(?:an? |the )?(?:snow ?storm|blizzard|heavy snow(?:fall)?|snow ?fall)"),
     ("space", r"(?:in )?(?:outer )?space|among the stars"),
-    ("underwater", r"(?:deep )?under ?(?:the )?(?:water|sea|ocean|waves)|below (?:the )?(?:waves|water|sea)"),
+    ("underwater", r"(?:in )?(?:the )?deep (?:blue )?(?:sea|ocean)|(?:deep )?under ?(?:the )?(?:water|sea|ocean|waves)|below (?:the )?(?:waves|water|sea)"),
     ("noon", r"under a blue sky|blue sky|(?:in )?(?:the )?bright (?:daylight|day|sun|light)|daylight|(?:at )?noon"),
     ("sunset", r"(?:in )?(?:the )?(?:warm )?evening(?: light)?|golden hour|(?:at )?(?:sunset|dusk)"),
-    ("night", r"under (?:a|the) (?:starry sky|stars)|starry(?: sky| night)?|(?:in )?(?:the )?moonlight|(?:at )?night"),
+    ("night", r"under (?:a|the) (?:full )?moon|under (?:a|the) (?:starry sky|stars)|starry(?: sky| night)?|(?:in )?(?:the )?moonlight|(?:at )?night"),
     ("fog", r"(?:in )?(?:the )?(?:thick |dense )?(?:fog|mist)|(?:on )?(?:a )?foggy(?: day)?"),
 )
 GROUNDS: tuple[tuple[str, str], ...] = (
@@ -201,7 +201,7 @@ MOTIONS: tuple[tuple[str, str], ...] = (
         "still",
         (
             rf"(?:{_verb('stand', 'stay', 'rest', 'lie', 'sit')})(?: still| in place| motionless|"
-            r" there)?|motionless|(?:does not|doesn't) move"
+            r" there)?|motionless|(?:does not|doesn't) move|(?:is not|isn't|not) moving"
         ),
     ),
     ("right", rf"(?:{GO})? ?from (?:the )?left to (?:the )?right"),
@@ -260,7 +260,7 @@ def understand(prompt: str) -> Understood:
     ground = text.take(GROUNDS, words.ALSO_GROUNDS)
     text.text = re.sub(r"\b(?:the )?(?:camera|shot)\b(?: while)?", " ", text.text)
     if not re.search(r"\b(?:leav|exit|wall\b|paint)", text.text):
-        text.text = re.sub(PLACE, " ", re.sub(r" on the (?:left|right) and ", " and ", text.text))
+        text.text = _without_places(re.sub(r" on the (?:left|right) and ", " and ", text.text))
     relation = ""
     if len(_nouns(text.text)) > 1:
         relation = text.take(RELATIONS) or ""
@@ -271,6 +271,12 @@ def understand(prompt: str) -> Understood:
         things=things, stated=stated, relation=relation, ground=ground, light=light, style=style, camera=camera,
         shot=shot
     )  # fmt: skip
+
+
+def _without_places(text: str) -> str:
+    """The text without `on the left` and the like where it says where a thing is, not where it goes."""
+    goes = re.compile(rf"(?:{GO})\s*$")
+    return re.sub(PLACE, lambda m: m[0] if goes.search(text[: m.start()]) else " ", text)
 
 
 def _keep_motion(text: _Text, patterns: tuple[tuple[str, str], ...]) -> dict[str, str]:

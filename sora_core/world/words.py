@@ -130,13 +130,13 @@ ALSO_SHAPES: dict[str, str] = {
     "marble": "ball", "globe": "ball", "dice": "cube", "brick": "cube", "crate": "cube", "tube": "cylinder",
     "barrel": "cylinder",
     "can": "cylinder", "pillar": "cylinder", "column": "cylinder", "spike": "cone", "pyramid": "cone",
-    "tori": "ring", "wheel": "ring", "tyre": "ring", "tire": "ring",
+    "pine": "pine tree", "fir": "pine tree", "tori": "ring", "wheel": "ring", "tyre": "ring", "tire": "ring",
 }  # fmt: skip
 ALSO_SIZES: dict[str, str] = {
     "tiny": "small", "mini": "small", "miniature": "small", "giant": "large", "enormous": "large", "massive": "large",
 }  # fmt: skip
 ALSO_COUNTS: dict[str, int] = {
-    "1": 1, "2": 2, "3": 3, "4": 4, "couple": 2, "pair": 2, "several": 3, "few": 3, "some": 3, "many": 4,
+    "1": 1, "2": 2, "3": 3, "4": 4, "couple": 2, "pair": 2, "several": 3, "five": 4, "six": 4, "seven": 4, "eight": 4, "nine": 4, "ten": 4, "dozen": 4, "few": 3, "some": 3, "many": 4,
 }  # fmt: skip
 ALSO_GROUNDS: dict[str, str] = {
     "grassy": "grass", "field": "grass", "garden": "grass", "park": "grass", "dunes": "sand", "dune": "sand",
@@ -148,7 +148,7 @@ ALSO_GROUNDS: dict[str, str] = {
 ALSO_LIGHTS: dict[str, str] = {
     "day": "noon", "daytime": "noon", "sunny": "noon", "midday": "noon", "sunshine": "noon", "sunlight": "noon",
     "sunrise": "sunset",
-    "dawn": "sunset", "sundown": "sunset", "midnight": "night", "moon": "night", "moonlit": "night",
+    "dawn": "sunset", "sundown": "sunset", "midnight": "night", "moonlit": "night",
     "stars": "night", "misty": "fog",
     "haze": "fog", "hazy": "fog", "underwater": "underwater", "submerged": "underwater",
     "blizzard": "storm", "snowfall": "storm",
@@ -170,7 +170,7 @@ things shape shapes
 coloured colored color colour colours colors style art along against near toward towards under below above me us
 viewer which who they
 their them each other another again around place side ground light sky warm bright thick calm dense made taken does
-not doesn't don't
+not doesn't don't isn't
 no gray grey wall slightly i we you want make create generate just only
 """
 FILLERS: frozenset[str] = frozenset(_FILLERS.split())

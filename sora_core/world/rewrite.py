@@ -1,0 +1,183 @@
+"""A prompt as people type it, made ready to be understood: slips mended, refusals taken out, loose wordings made plain.
+
+rewrite("two balls, a red one and a blue one, no snow")
+-> text "a red ball and a blue ball", negative "snow", notes ()
+"""
+
+import random
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from . import words
+from .captions import vocabulary
+from .understand import COLOUR_OF, COUNT_OF, GO, PLURAL_WORDS, SHAPE_OF, SIZE_OF
+
+__all__ = ["Rewritten", "rewrite", "unknown_words"]
+
+MOST = 4
+"""things of one kind that the world shows at most"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewritten:
+    """A prompt in plain words. negative: what it says must not be there. notes: what was changed, a sentence each."""
+
+    text: str
+    negative: str = ""
+    notes: tuple[str, ...] = ()
+
+
+_REFUSED = re.compile(
+    r"(?:,\s*|\s+and\s+|\s+but\s+|\s+)?(?:\b(?:that|which)\s+(?:is|are)\s+)?"
+    r"\b(?:not(?!\s+mov)|no(?!\s+camera)|without|nothing|never)\b\s+(?:(?:any|an?|the|at|in)\s+)?"
+    r"(?P<what>(?!mov)[a-z][a-z' -]*?)(?=\s*[,.;!]|\s*$|\s+(?:and|but|on|in|at|with|under|while)\b)"
+)
+_COLOUR = "|".join(sorted(COLOUR_OF, key=len, reverse=True))
+_NAME = "|".join(sorted(map(re.escape, SHAPE_OF), key=len, reverse=True))
+_ONES = re.compile(rf"\b(?:\w+ )?(?P<noun>{_NAME})\s*[,:]\s*(?P<ones>(?:one|an?)?\s*(?:{_COLOUR})\s+(?:one\b.*|and\s.*))")
+_SHARED = re.compile(rf"\b(?:an? |the )?(?P<one>{_COLOUR}) and (?:an? |the )?(?P<two>{_COLOUR}) (?P<noun>{_NAME})\b")
+_SIDE = re.compile(r"\s*(?:\b(?:is|are|stands?|sits?)\s+)?\b(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? of\s+")
+_ORBIT = re.compile(r"\b(?<!camera )(?:circl(?:es|ing|e)|orbit(?:s|ing)?)(?: around)?\s+(?=(?:an?|the|one)\s)(?!the (?:scene|camera))")
+_DIRECTED = re.compile(
+    r"\b(?:left|right|leftwards?|rightwards?|closer|nearer|near|towards?|away|forwards?|backwards?|back|around|into|behind"
+    r"|(?:not|n't) mov\w+|up|down|follow\w*|chas\w+|in place|camera|distance|out|through the wall)\b"
+)
+_COUNTS = {"five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12, "hundred": 100}
+_SHADES = {
+    "grey": "white", "gray": "white", "silver": "white", "brown": "orange", "bronze": "orange", "copper": "orange",
+    "turquoise": "blue", "teal": "blue", "beige": "yellow", "pink": "purple", "magenta": "purple", "lilac": "purple",
+    "maroon": "red", "cyan": "blue", "lime": "green", "navy": "blue", "olive": "green",
+}  # fmt: skip
+"""Colours that the world lacks, and the nearest that it has."""
+
+
+def rewrite(prompt: str, seed: int = 0) -> Rewritten:
+    """The prompt in plain words; the seed chooses a direction where something goes and none is said."""
+    text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]]", " ", prompt.lower().replace("’", "'"))).strip(" ,.;!")
+    text = re.sub(r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known() else m[0].replace("-", " "), text)
+    text, refused = _without_refusals(text)
+    notes: list[str] = []
+    text = _mended(text, notes)
+    text = _shaded(text, notes)
+    text = re.sub(r"\s*(?:\+|&|\bplus\b)\s*", " and ", text)
+    text = _ONES.sub(lambda m: re.sub(rf"\b({_COLOUR}) one\b", rf"\1 {_one(m['noun'])}", m["ones"]), text)
+    text = _SHARED.sub(lambda m: f"a {m['one']} {_one(m['noun'])} and a {m['two']} {_one(m['noun'])}", text)
+    text = _ORBIT.sub("and ", text) + " circle around each other" if _ORBIT.search(text) else text
+    text = _placed(text)
+    _count_notes(text, notes)
+    return Rewritten(text=_directed(text, seed), negative=", ".join(refused), notes=tuple(notes))
+
+
+def _without_refusals(text: str) -> tuple[str, list[str]]:
+    """The text without what it says must not be there, and that. `not moving` stays: it is a way to stand."""
+    refused = [found["what"].strip() for found in _REFUSED.finditer(text)]
+    return re.sub(r"\s+", " ", _REFUSED.sub("", text)).strip(" ,.;"), refused
+
+
+def unknown_words(prompt: str, also_known: Collection[str] = ()) -> list[str]:
+    """The words of a prompt that neither this grammar nor `also_known` has, in their order, each once."""
+    known = _known() | frozenset(also_known)
+    found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt.lower())
+    parts = (part for word in found for part in ([word] if word in known else word.split("-")))
+    return list(dict.fromkeys(w for w in parts if w and w not in known and not w.isdigit() and not _is_motion(w)))
+
+
+def _known() -> frozenset[str]:
+    """Every word that has a meaning here, or none in any sentence."""
+    tables = (COLOUR_OF, SIZE_OF, COUNT_OF, words.ALSO_GROUNDS, words.ALSO_LIGHTS, words.ALSO_STYLES, _SHADES, _COUNTS)
+    parts = {part for name in SHAPE_OF for part in name.split()}
+    return frozenset(vocabulary() | parts | words.FILLERS | words.KNOWN_ALSO | {word for t in tables for word in t})
+
+
+def content_words() -> list[str]:
+    """The words that name something to see: what a slip may have meant."""
+    tables = (COLOUR_OF, words.ALSO_GROUNDS, words.ALSO_LIGHTS, words.ALSO_STYLES)
+    phrases = [p for t in (words.GROUND_PHRASES, words.LIGHT_PHRASES) for choices in t.values() for p in choices]
+    single = {name for name in SHAPE_OF if " " not in name} | {word for table in tables for word in table}
+    return sorted(single | {w for phrase in phrases for w in phrase.split() if len(w) > 3 and w not in words.FILLERS})
+
+
+def _is_motion(word: str) -> bool:
+    return any(re.fullmatch(rf"{stem}\w?(?:e?s|ing|ed|e|y|ies|ying|en)?", word) for stem in words.MOTION_STEMS)
+
+
+def _mended(text: str, notes: list[str]) -> str:
+    """The text with slips of the keyboard put right, each with a note."""
+    known = content_words()
+    for word in unknown_words(text):
+        meant = next((other for other in known if _slip(word, other)), None)
+        if meant is not None:
+            notes.append(f"{word!r} is read as {meant!r}.")
+            text = re.sub(rf"\b{re.escape(word)}\b", meant, text)
+    return text
+
+
+def _slip(typed: str, meant: str) -> bool:
+    """Whether two letters changed places, one was doubled or not, or (in longer words) one is missing."""
+    if len(typed) < 3 or not typed.isalpha():
+        return False
+    if len(typed) == len(meant):
+        differ = [i for i, (a, b) in enumerate(zip(typed, meant, strict=True)) if a != b]
+        return (
+            len(differ) == 2
+            and differ[1] == differ[0] + 1
+            and typed[differ[0]] == meant[differ[1]]
+            and typed[differ[1]] == meant[differ[0]]
+        )
+    long, short = (typed, meant) if len(typed) > len(meant) else (meant, typed)
+    if len(long) != len(short) + 1:
+        return False
+    at = next((i for i, letter in enumerate(short) if letter != long[i]), len(short))
+    doubled = at > 0 and long[at] == long[at - 1]
+    return long[:at] + long[at + 1 :] == short and (doubled or (long is meant and len(typed) > 3))
+
+
+def _shaded(text: str, notes: list[str]) -> str:
+    """Colours that the world lacks become the nearest that it has, with a note; the grey wall stays."""
+    for shade, near in _SHADES.items():
+        pattern = rf"\b{shade}\b(?! wall)(?! ground of the moon)"
+        if re.search(pattern, text):
+            text = re.sub(pattern, near, text)
+            notes.append(f"{shade!r} is not among the colours of the bundled model; {near} is nearest.")
+    return text
+
+
+def _one(noun: str) -> str:
+    """The singular of a noun's name."""
+    if noun not in PLURAL_WORDS:
+        return noun
+    key = SHAPE_OF[noun]
+    same = [name for name in SHAPE_OF if name not in PLURAL_WORDS and SHAPE_OF[name] == key]
+    return min(same, key=lambda name: (not noun.startswith(name), abs(len(noun) - len(name))))
+
+
+def _placed(text: str) -> str:
+    """`A to the left of B` as `on the left A, on the right B`."""
+    found = _SIDE.search(text)
+    if found is None or not text[: found.start()].strip():
+        return text
+    one, two = (_with_article(part.strip(" ,")) for part in (text[: found.start()], text[found.end() :]))
+    left, right = (one, two) if found["side"] == "left" else (two, one)
+    return f"on the left {left}, on the right {right}"
+
+
+def _with_article(clause: str) -> str:
+    first = clause.split(" ", 1)[0]
+    return clause if first in {"a", "an", "the", "one"} or first in COUNT_OF else f"a {clause}"
+
+
+def _directed(text: str, seed: int) -> str:
+    """Something goes, and the text does not say where to: left or right."""
+    found = re.search(GO, text)
+    if found is None or _DIRECTED.search(text) or re.match(r"hop|jump", found[0]):
+        return text
+    side = random.Random(f"side/{seed}").choice(("left", "right"))  # noqa: S311
+    return f"{text[: found.end()]} to the {side}{text[found.end() :]}"
+
+
+def _count_notes(text: str, notes: list[str]) -> None:
+    for word in re.findall(r"[a-z]+|\d+", text):
+        count = int(word) if word.isdigit() and len(word) < 4 else _COUNTS.get(word, 0)
+        if count > MOST:
+            notes.append(f"{word!r}: the bundled model shows at most {MOST} things of a kind.")
