@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -15,6 +17,7 @@ from ..sora_core.errors import InputError
 from ..sora_core.files import check_writable
 from .terminal import ProgressLine, duration, note, say, warn
 
+STILLS = (".png", ".jpg", ".jpeg", ".webp")
 OUTPUT = Path("output")
 """where files without a name of their own go"""
 CHOSEN: list[Claim] = []
@@ -24,13 +27,17 @@ SAMPLING = ("steps", "cfg")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("prompt", help="what to show, in your words")
+    parser.add_argument("prompt", nargs="+", help="what to show, in your words and in quotes")
     parser.add_argument("--seconds", type=float, help="length of the video; 0 makes a still")
     parser.add_argument("--size", type=size, metavar="WxH", help="width and height in pixels, any")
     parser.add_argument("--fps", type=float, help="frames per second, any")
     parser.add_argument("--steps", type=int, help="sampling steps: more are slower and finer")
     parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same video")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same video (default: a new one each time)")
+    parser.add_argument(
+        "--no-expand", action="store_true", help="sample the prompt as it stands, not a long caption of it"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the file's name")
     parser.add_argument("--negative", help="what not to show")
     parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
     parser.add_argument(
@@ -63,9 +70,15 @@ def names_released() -> Iterator[None]:
 @names_released()
 def execute(args: argparse.Namespace) -> int:
     asked, sampling = given(args, ASKED), given(args, SAMPLING)
-    if args.out is not None and args.out.suffix.lower() == ".png":
+    if len(args.prompt) > 1:
+        raise InputError(f'put the prompt in quotes: sora generate "{" ".join(args.prompt)}"')
+    prompt = args.prompt[0]
+    if args.out is not None and args.out.suffix.lower() in STILLS:
+        if asked.get("seconds"):
+            raise InputError(f"{args.out} is a picture and --seconds {asked['seconds']:g} asks for a video; give .mp4")
         asked["seconds"] = 0.0
-    out = args.out or free_name(args.prompt, ".png" if asked.get("seconds") == 0 else ".mp4")
+    asked.setdefault("seed", secrets.randbelow(2**32))
+    out = args.out or free_name(prompt, ".png" if asked.get("seconds") == 0 else ".mp4")
     check_writable(out)
 
     from ..sora_core import pipeline
@@ -73,10 +86,15 @@ def execute(args: argparse.Namespace) -> int:
     settings = pipeline.DEFAULTS.sampling.with_(**sampling)
     with ProgressLine("sampling") as progress:
         result = pipeline.generate(
-            args.prompt, out=out, settings=settings, device=args.device, progress=progress, warn=warn, **asked
-        )
-    say(str(result.path))
-    note(f"{result.size}, made in {duration(sum(result.seconds_taken.values()))}")
+            prompt, out=out, settings=settings, expand=not args.no_expand, device=args.device, progress=progress,
+            warn=warn, tell=note, **asked,
+        )  # fmt: skip
+    if args.json:
+        made = {"file": str(result.path), "seed": result.seed, "caption": result.caption}
+        say(json.dumps({**made, "seconds": {name: round(t, 3) for name, t in result.seconds_taken.items()}}))
+    else:
+        say(str(result.path))
+    note(f"{result.size}, seed {result.seed}, made in {duration(sum(result.seconds_taken.values()))}")
     return 0
 
 

@@ -31,15 +31,24 @@ class SoraExpandPrompt(io.ComfyNode):
                     tooltip="Chooses what is filled in; the same seed fills in the same.",
                 ),
             ],
-            outputs=[io.String.Output(display_name="prompt", tooltip="The descriptive caption.")],
+            outputs=[
+                io.String.Output(display_name="prompt", tooltip="The descriptive caption."),
+                io.String.Output(
+                    display_name="negative",
+                    tooltip="What the prompt refuses ('no snow'): for a second Sora Text Encode.",
+                ),
+            ],
         )
 
     @classmethod
     def execute(cls, prompt: str, seed: int) -> io.NodeOutput:
-        from ..sora_core.world.expand import expand
+        from ..sora_core.world.expand import expanded
 
-        caption = expand(prompt, seed)
-        return io.NodeOutput(caption, ui=ui.PreviewText(caption))
+        made = expanded(prompt, seed)
+        refused = [f"not: {made.negative}"] if made.negative else []
+        return io.NodeOutput(
+            made.caption, made.negative, ui=ui.PreviewText("\n".join([made.caption, *refused, *made.notes]))
+        )
 
 
 class SoraTextEncode(io.ComfyNode):
@@ -66,8 +75,10 @@ class SoraTextEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip: Any, text: str) -> io.NodeOutput:
+        from ..sora_core.world.expand import unknown_note
+
         unknown = models.current().unknown_words(clip, text)
-        note = ui.PreviewText(f"this text encoder does not know: {', '.join(unknown)}") if unknown else None
+        note = ui.PreviewText(unknown_note(unknown)) if unknown else None
         return io.NodeOutput(models.current().encode(clip, text), ui=note)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..sora_core.errors import InputError
+from .generated import graph_of
 
 __all__ = ["MAX_DEPTH", "is_saved_format", "parse", "read_document"]
 
@@ -46,6 +47,8 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         found = [
             parse(carried[n].encode(), where=f"the {n} inside {path}") for n in ("prompt", "workflow") if carried.get(n)
         ]
+        if not found and carried.get("sora"):
+            return graph_of(carried["sora"], str(path)), None
         if not found:
             raise InputError(f"{path} carries no workflow; files that ComfyUI or sora saved do")
         return found[0], next((document for document in found if is_saved_format(document)), None)

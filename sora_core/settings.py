@@ -10,6 +10,8 @@ from .errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
+MAX_CFG = 100.0
+
 __all__ = ["DEFAULTS", "Defaults", "SamplingSettings", "StepRange"]
 
 
@@ -65,6 +67,10 @@ class SamplingSettings:
     """FlowEdit correction towards the state's latent (`diffusion.flow_edit`)"""
     cache: float = 0.0
     """threshold of the feature cache; 0 runs the network at every step"""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cfg <= MAX_CFG:
+            raise InputError(f"cfg must be between 0 and {MAX_CFG:g}, not {self.cfg:g}")
 
     def with_(self, **changes: Any) -> SamplingSettings:
         """A copy with some settings changed."""

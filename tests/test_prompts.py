@@ -71,7 +71,9 @@ def test_what_a_prompt_says_stays(seed: int) -> None:
     for prompt, needs, negative in ROWS:
         made = expanded(prompt, seed)
         read = understand(made.caption.split(", then ")[0])
-        missing = [need for need in filter(None, map(str.strip, needs.split(";"))) if not says(made.caption, need, read)]
+        missing = [
+            need for need in filter(None, map(str.strip, needs.split(";"))) if not says(made.caption, need, read)
+        ]
         if missing or not re.search(rf"(?:^|\b){negative}(?:\b|$)", made.negative):
             wrong.append(f"{prompt!r} -> {made.caption!r}, negative {made.negative!r}: {missing or negative}")
     assert not wrong, f"{len(wrong)} of {len(ROWS)}:\n" + "\n".join(wrong)

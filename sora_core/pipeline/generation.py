@@ -10,19 +10,25 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..diffusion import draw_noise
+from ..diffusion import draw_noise, schedule
 from ..errors import InputError
+from ..files import size_text
 from ..grid import VideoSize, frames_for, plan
 from ..media import VideoWriter, check_output, write_image
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
-from ..world.expand import known_summary
-from .limits import check_device, check_memory
+from ..world.expand import expanded, unknown_note
+from .limits import check_device, check_memory, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
 from .sampling import decode_stream, empty_state, encode_text, sample
 
 __all__ = ["GenerateResult", "check_prompt", "generate"]
 
+TRAINED = "64x64 to 256x256"
+TRAINED_SIDE, TRAINED_PIXELS, TRAINED_SECONDS = 64, 256 * 256, 5.5
+"""smallest side, largest picture and longest clip of the bundled weights' training"""
+LONG = 10.0
+"""seconds of sampling above which the estimate is told before it begins"""
 METADATA_KEY = "sora"
 """in files made by `generate`: prompt and settings as JSON; the keys of ComfyUI's graph stay free"""
 
@@ -33,6 +39,9 @@ class GenerateResult:
 
     path: Path
     size: VideoSize
+    seed: int
+    caption: str
+    """the text that was sampled"""
     seconds_taken: dict[str, float]
 
 
@@ -47,7 +56,20 @@ def check_prompt(prompt: str) -> None:
 def warn_of_unknown_words(model: SoraModel, prompt: str, warn: Callable[[str], None]) -> None:
     """Calls `warn` with the words that the model's text encoder does not know, where there are any."""
     if unknown := model.unknown_words(prompt):
-        warn(f"the model does not know {', '.join(repr(word) for word in unknown)}; {known_summary()}")
+        warn(unknown_note(unknown))
+
+
+def outside_training(asked: VideoSize) -> str:
+    """A sentence where a size or length is beyond what the bundled weights were trained on, else nothing."""
+    pixels, short = asked.height * asked.width, min(asked.height, asked.width)
+    if short < TRAINED_SIDE or pixels > TRAINED_PIXELS:
+        return f"{asked.width}x{asked.height} is outside the sizes of training ({TRAINED}); expect less of the picture"
+    if asked.frames > 1 and asked.frames / asked.fps > TRAINED_SECONDS:
+        return (
+            f"{asked.frames / asked.fps:.3g} s is longer than the clips of training ({TRAINED_SECONDS:g} s); expect"
+            " repetition, or extend a shorter clip"
+        )
+    return ""
 
 
 def generate(
@@ -59,16 +81,20 @@ def generate(
     size: tuple[int, int] = DEFAULTS.size,
     fps: float = DEFAULTS.fps,
     seed: int = DEFAULTS.seed,
+    expand: bool = True,
     settings: SamplingSettings | None = None,
     model: SoraModel | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
-    warn: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> GenerateResult:
     """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it
     cannot end well.
 
-    settings: None takes the model's own. The bundled weights are loaded to `device` where no `model` is given.
+    expand: sample the descriptive caption that `world.expanded` makes of the prompt. settings: None takes the model's
+    own. The bundled weights are loaded to `device` where no `model` is given. `warn` is called with what may go wrong,
+    `tell` with what is made of the prompt and, above ten seconds, what it will take.
     """
     out, taken = Path(out), dict[str, float]()
     began = time.perf_counter()
@@ -81,26 +107,39 @@ def generate(
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
     check_output(out, asked)
     model = model or load_bundled(device=check_device(device))
-    if warn is not None:
-        warn_of_unknown_words(model, prompt, warn)
+    settings = settings or model.settings
     grid = plan(asked, model.geometry)
     check_memory(model, grid)
+    schedule(settings.scheduler, settings.steps, denoise=settings.denoise)  # raises for steps that cannot be
+    warn_of_unknown_words(model, prompt, warn)
+    caption = prompt
+    if expand:
+        made_of = expanded(prompt, seed)
+        caption, negative = made_of.caption, ", ".join(filter(None, (negative, made_of.negative)))
+        for said in made_of.notes:
+            warn(said)
+        tell(f"caption: {caption}" + (f" (not: {made_of.negative})" if made_of.negative else ""))
+    if outside := outside_training(asked):
+        warn(outside)
     lap("load")
-    context = encode_text(model, [prompt])
+    if (estimate := time_estimate(model, grid, steps=settings.steps)) > LONG:
+        memory = size_text(memory_estimate(model, grid))
+        tell(f"{asked}: about {estimate:.0f} s of sampling and {memory} of memory")
+    lap("estimate")
+    context = encode_text(model, [caption])
     against = encode_text(model, [negative]) if negative.strip() else None
     lap("text")
     noise = draw_noise(grid.shape, seed)
     state = empty_state(grid, model.geometry)
-    settings = settings or model.settings
     latent = sample(model, state, context, noise=noise, negative=against, fps=fps, settings=settings, progress=progress)
     lap("sample")
     made_with = dict(
         prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps,
-        steps=settings.steps, cfg=settings.cfg, seed=seed,
+        steps=settings.steps, cfg=settings.cfg, seed=seed, caption=caption,
     )  # fmt: skip
     _save(model, latent, asked, out, {METADATA_KEY: json.dumps(made_with)})
     lap("decode and save")
-    return GenerateResult(path=out, size=asked, seconds_taken=taken)
+    return GenerateResult(path=out, size=asked, seed=seed, caption=caption, seconds_taken=taken)
 
 
 def _save(model: SoraModel, latent: Tensor, asked: VideoSize, out: Path, metadata: dict[str, str]) -> None:

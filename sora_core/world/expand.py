@@ -62,9 +62,7 @@ def expanded(prompt: str, seed: int = 0) -> Expansion:
     else:
         text = _appended(plain.text, understood, unknown, rng)
     after, notes = _after(later[0], understood) if later else ("", ())
-    return Expansion(
-        caption=text.rstrip(".") + after + ".", negative=plain.negative, notes=(*plain.notes, *notes)
-    )
+    return Expansion(caption=text.rstrip(".") + after + ".", negative=plain.negative, notes=(*plain.notes, *notes))
 
 
 def unknown_note(unknown: Sequence[str]) -> str:

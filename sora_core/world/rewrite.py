@@ -35,10 +35,16 @@ _REFUSED = re.compile(
 )
 _COLOUR = "|".join(sorted(COLOUR_OF, key=len, reverse=True))
 _NAME = "|".join(sorted(map(re.escape, SHAPE_OF), key=len, reverse=True))
-_ONES = re.compile(rf"\b(?:\w+ )?(?P<noun>{_NAME})\s*[,:]\s*(?P<ones>(?:one|an?)?\s*(?:{_COLOUR})\s+(?:one\b.*|and\s.*))")
+_ONES = re.compile(
+    rf"\b(?:\w+ )?(?P<noun>{_NAME})\s*[,:]\s*(?P<ones>(?:one|an?)?\s*(?:{_COLOUR})\s+(?:one\b.*|and\s.*))"
+)
 _SHARED = re.compile(rf"\b(?:an? |the )?(?P<one>{_COLOUR}) and (?:an? |the )?(?P<two>{_COLOUR}) (?P<noun>{_NAME})\b")
-_SIDE = re.compile(r"\s*(?:\b(?:is|are|stands?|sits?)\s+)?\b(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? of\s+")
-_ORBIT = re.compile(r"\b(?<!camera )(?:circl(?:es|ing|e)|orbit(?:s|ing)?)(?: around)?\s+(?=(?:an?|the|one)\s)(?!the (?:scene|camera))")
+_SIDE = re.compile(
+    r"\s*(?:\b(?:is|are|stands?|sits?)\s+)?\b(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? of\s+"
+)
+_ORBIT = re.compile(
+    r"\b(?<!camera )(?:circl(?:es|ing|e)|orbit(?:s|ing)?)(?: around)?\s+(?=(?:an?|the|one)\s)(?!the (?:scene|camera))"
+)
 _DIRECTED = re.compile(
     r"\b(?:left|right|leftwards?|rightwards?|closer|nearer|near|towards?|away|forwards?|backwards?|back|around|into|behind"
     r"|(?:not|n't) mov\w+|up|down|follow\w*|chas\w+|in place|camera|distance|out|through the wall)\b"

@@ -138,10 +138,18 @@ STYLES: tuple[tuple[str, str], ...] = (
 LIGHTS: tuple[tuple[str, str], ...] = (
     ("storm", r"(?:in )?(?:an? |the )?(?:snow ?storm|blizzard|heavy snow(?:fall)?|snow ?fall)"),
     ("space", r"(?:in )?(?:outer )?space|among the stars"),
-    ("underwater", r"(?:in )?(?:the )?deep (?:blue )?(?:sea|ocean)|(?:deep )?under ?(?:the )?(?:water|sea|ocean|waves)|below (?:the )?(?:waves|water|sea)"),
+    (
+        "underwater",
+        r"(?:in )?(?:the )?deep (?:blue )?(?:sea|ocean)"
+        r"|(?:deep )?under ?(?:the )?(?:water|sea|ocean|waves)|below (?:the )?(?:waves|water|sea)",
+    ),
     ("noon", r"under a blue sky|blue sky|(?:in )?(?:the )?bright (?:daylight|day|sun|light)|daylight|(?:at )?noon"),
     ("sunset", r"(?:in )?(?:the )?(?:warm )?evening(?: light)?|golden hour|(?:at )?(?:sunset|dusk)"),
-    ("night", r"under (?:a|the) (?:full )?moon|under (?:a|the) (?:starry sky|stars)|starry(?: sky| night)?|(?:in )?(?:the )?moonlight|(?:at )?night"),
+    (
+        "night",
+        r"under (?:a|the) (?:full )?moon"
+        r"|under (?:a|the) (?:starry sky|stars)|starry(?: sky| night)?|(?:in )?(?:the )?moonlight|(?:at )?night",
+    ),
     ("fog", r"(?:in )?(?:the )?(?:thick |dense )?(?:fog|mist)|(?:on )?(?:a )?foggy(?: day)?"),
 )
 GROUNDS: tuple[tuple[str, str], ...] = (

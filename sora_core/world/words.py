@@ -136,7 +136,8 @@ ALSO_SIZES: dict[str, str] = {
     "tiny": "small", "mini": "small", "miniature": "small", "giant": "large", "enormous": "large", "massive": "large",
 }  # fmt: skip
 ALSO_COUNTS: dict[str, int] = {
-    "1": 1, "2": 2, "3": 3, "4": 4, "couple": 2, "pair": 2, "several": 3, "five": 4, "six": 4, "seven": 4, "eight": 4, "nine": 4, "ten": 4, "dozen": 4, "few": 3, "some": 3, "many": 4,
+    "1": 1, "2": 2, "3": 3, "4": 4, "couple": 2, "pair": 2, "several": 3,
+    "five": 4, "six": 4, "seven": 4, "eight": 4, "nine": 4, "ten": 4, "dozen": 4, "few": 3, "some": 3, "many": 4,
 }  # fmt: skip
 ALSO_GROUNDS: dict[str, str] = {
     "grassy": "grass", "field": "grass", "garden": "grass", "park": "grass", "dunes": "sand", "dune": "sand",
