@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MAX_CFG = 100.0
 
-__all__ = ["DEFAULTS", "Defaults", "SamplingSettings", "StepRange"]
+__all__ = ["DEFAULTS", "MAX_CFG", "Defaults", "SamplingSettings", "StepRange"]
 
 
 @dataclass(frozen=True, kw_only=True)

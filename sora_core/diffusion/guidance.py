@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..settings import MAX_CFG
 from ..types import Denoiser
 from .parametrization import level_at
 
 __all__ = ["blend", "cfg", "keep", "renoise"]
-
-MAX_SCALE = 100.0
 
 
 def blend(mask: Tensor, made: Tensor, kept: Tensor) -> Tensor:
@@ -76,8 +75,8 @@ def cfg(
     low, high = interval
     if not 0 <= low <= high <= 1:
         raise InputError(f"a guidance interval needs 0 <= low <= high <= 1, not {interval}")
-    if not 0 <= scale <= MAX_SCALE:
-        raise InputError(f"cfg must be between 0 and {MAX_SCALE:g}, not {scale:g}")
+    if not 0 <= scale <= MAX_CFG:
+        raise InputError(f"cfg must be between 0 and {MAX_CFG:g}, not {scale:g}")
     if scale == 1.0:
         return denoiser
     if uncond is None:
