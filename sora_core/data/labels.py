@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..perception.classifier import ATTRIBUTES
 from ..world import Scene, attributes
+from ..world.describe import MAIN
 
 __all__ = ["UNASKED", "answers_of"]
 
@@ -20,8 +21,10 @@ def answers_of(scene: Scene, *, joined: bool = False) -> list[int]:
     unasked = {name for name in ATTRIBUTES if facts.get(name) not in ATTRIBUTES[name]}
     if scene.setting.style == "charcoal":
         unasked.add("colour")
-    if scene.relation in ("orbit", "collide"):
+    if scene.relation in ("orbit", "collide", "near"):
         unasked |= {"colour", "shape"}
+    if scene.relation not in ("", *MAIN):
+        unasked.add("other")
     if scene.next_view is not None:
         unasked |= {"camera", "motion"}
     if scene.next_setting is not None:

@@ -42,6 +42,7 @@ ATTRIBUTES: dict[str, tuple[str | int, ...]] = {
     "shape": (*words.SHAPE_WORDS, *NOUNS),
     "motion": tuple(words.MOTION_PHRASES),
     "relation": ("", "same", "beside", "orbit", "collide", *words.RELATION_PHRASES, "chase", "follow"),
+    "other": ("", *words.SHAPE_WORDS, *NOUNS),
     "ground": tuple(words.GROUND_PHRASES),
     "light": tuple(words.LIGHT_PHRASES),
     "style": tuple(words.STYLE_PHRASES),

@@ -47,14 +47,20 @@ def describe_spans(scene: Scene, level: str, seed: int = 0) -> list[tuple[float,
     return spans
 
 
+MAIN: frozenset[str] = frozenset({"behind", "front", "above", "chase", "follow"})
+"""Relations of two things of which one is the main one."""
+
+
 def attributes(scene: Scene) -> dict[str, str | int]:
     """Canonical keys of the main object and the scene; a noun is a shape and has no colour."""
     first = scene.things[0]
+    others = scene.things[1:] if scene.relation in MAIN else ()
     return {
         "family": scene.family, "colour": first.colour, "shape": first.shape, "motion": first.motion,
         "ground": scene.setting.ground,
         "light": scene.setting.light, "style": scene.setting.style, "camera": scene.view.camera,
         "count": len(scene.things), "relation": scene.relation,
+        "other": others[0].shape if others else "",
     }  # fmt: skip
 
 

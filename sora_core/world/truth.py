@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .camera import Camera, camera_at, pixel_grid
 from .cutouts import Cutouts
+from .describe import MAIN
 from .motion import poses
 from .render import PART, frame_times, rays
 from .scene import ClipShape, Scene
@@ -94,7 +95,7 @@ def _sprite_distance(sprites: Sprites, n: int, camera: Camera, d: Vec) -> Tensor
 
 
 def track_of(scene: Scene, times: Tensor, aspect: float) -> Tensor:
-    """Picture fractions [times,2] of the only object's middle; NaN where there are several."""
-    if len(scene.things) > 1:
+    """Picture fractions [times,2] of the main object's middle; NaN where there are several and none is the main one."""
+    if len(scene.things) > 1 and scene.relation not in MAIN:
         return torch.full((len(times), 2), torch.nan)
     return camera_at(scene, times).project(poses(scene, times).centers, aspect)[0][:, 0].float()
