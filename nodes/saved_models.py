@@ -42,19 +42,26 @@ def load_saved(path: Path) -> SoraModel:
 
     from ..sora_core import checkpoints
     from ..sora_core.dit import DiT, DiTConfig
+    from ..sora_core.errors import CheckpointError, InputError
+    from ..sora_core.headers import check_config
     from ..sora_core.pipeline import SoraModel
     from ..sora_core.text.encoder import TextConfig, TextEncoder
     from ..sora_core.text.tokenizer import WordTokenizer
     from ..sora_core.vae import BundledCodec, CodecConfig
 
     tensors = dict(checkpoints.load(path).tensors)
-    said = json.loads(bytes(tensors.pop(TEXT + CONFIG).tolist()))
-    sizes: dict[str, dict[str, Any]] = {
-        name: {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()} for name, config in said.items()
-    }
-    with torch.device("meta"):
-        dit, codec = DiT(DiTConfig(**sizes["transformer"])), BundledCodec(CodecConfig(**sizes["codec"]))
-        text = TextEncoder(TextConfig(**sizes["text"]))
+    try:
+        said = json.loads(bytes(tensors.pop(TEXT + CONFIG).tolist()))
+        check_config(said, len(tensors), path)
+        sizes: dict[str, dict[str, Any]] = {
+            name: {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+            for name, config in said.items()
+        }
+        with torch.device("meta"):
+            dit, codec = DiT(DiTConfig(**sizes["transformer"])), BundledCodec(CodecConfig(**sizes["codec"]))
+            text = TextEncoder(TextConfig(**sizes["text"]))
+    except (AttributeError, InputError, KeyError, RecursionError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has a damaged config; fetch or save it again.") from error
 
     def filled(module: nn.Module, prefix: str) -> Any:
         module.to_empty(device="cpu")

@@ -1,10 +1,4 @@
-"""Weights on disk: safetensors only, the config in the file's own metadata.
-
-A safetensors file is eight bytes of length, a JSON header with names, shapes and metadata, then the numbers. The
-header is
-read and checked here before anything is mapped, so that a truncated or foreign file is named as what it is. Pickle
-checkpoints are refused: opening one runs whatever code it carries.
-"""
+"""Weights on disk: safetensors only, the config in the file's own metadata; what headers may say is in `headers`."""
 
 from __future__ import annotations
 
@@ -19,8 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .claims import sweep
 from .errors import CheckpointError
 from .files import beside, check_writable
+from .headers import CONFIG_KEY, Header, check_config, read_header
 
 __all__ = [
     "Checkpoint",
@@ -34,27 +30,11 @@ __all__ = [
     "shards_of",
 ]
 
-CONFIG_KEY = "config"
 SHARDS_KEY = "shards"
 """in the config of one of several files: how many they are"""
-PICKLE_SUFFIXES = {".bin", ".ckpt", ".pkl", ".pt", ".pth"}
-PICKLE_MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-MAX_HEADER = 100_000_000
-"""bytes, the format's own limit"""
+MOST_SHARDS = 1000
 SHOWN = 3
 """names given in an error, beside the count"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """What a file says of itself, read without touching its numbers."""
-
-    config: dict[str, Any]
-    """empty in a file that was not saved here"""
-    metadata: dict[str, str]
-    shapes: dict[str, tuple[int, ...]]
-    dtypes: dict[str, str]
-    """as the format names them: F32, BF16, F16, F8_E4M3, ..."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +77,7 @@ def save(
     if path.suffix != ".safetensors":
         raise CheckpointError(f"weights are saved as .safetensors, so {path} needs that ending.")
     check_writable(path, sum(t.numel() * t.element_size() for t in tensors.values()))
+    sweep(path.absolute().parent)
     header = {"format": "pt", **(metadata or {}), CONFIG_KEY: json.dumps(config, sort_keys=True)}
     with beside(path) as part:
         try:
@@ -141,7 +122,9 @@ def shards_of(folder: Path, name: str) -> list[Path]:
     first = folder / f"{name}-1.safetensors"
     if whole.exists() or not first.exists():
         return [whole]
-    count = int(read_header(first).config.get(SHARDS_KEY, 1))
+    count = read_header(first).config.get(SHARDS_KEY, 1)
+    if type(count) is not int or not 0 < count <= MOST_SHARDS:
+        raise CheckpointError(f"{first} says it is one of {str(count)[:40]} files, which cannot be; fetch it again.")
     paths = [folder / f"{name}-{i + 1}.safetensors" for i in range(count)]
     missing = [path.name for path in paths if not path.exists()]
     if missing:
@@ -182,65 +165,12 @@ def load(path: str | Path, *, device: str = "cpu") -> Checkpoint:
     pickled."""
     path = Path(path)
     header = read_header(path)
+    check_config(header.config, len(header.shapes), path)
     try:
         tensors = LazyTensors(path, list(header.shapes), device)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} cannot be opened: {error}.") from error
     return Checkpoint(tensors=tensors, config=header.config, metadata=header.metadata)
-
-
-def read_header(path: str | Path) -> Header:
-    """Config, metadata and shapes of a file, checked against its size. Raises CheckpointError as `load` does."""
-    path = Path(path)
-    entries, end = parse_header(path)
-    metadata = entries.pop("__metadata__", {})
-    try:
-        config = json.loads(metadata.pop(CONFIG_KEY, "{}"))
-        shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
-        dtypes = {name: str(entry["dtype"]) for name, entry in entries.items()}
-        expected = end + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} has a damaged header; fetch or save it again.") from error
-    size = path.stat().st_size
-    if size != expected:
-        raise CheckpointError(
-            f"{path} is {'truncated' if size < expected else 'damaged'}: {size} of {expected} bytes; fetch or save it"
-            " again."
-        )
-    return Header(config=config, metadata=metadata, shapes=shapes, dtypes=dtypes)
-
-
-def parse_header(path: Path) -> tuple[dict[str, Any], int]:
-    """The JSON header of a safetensors file and the place where its numbers begin."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            text = file.read(length) if length <= MAX_HEADER else b""
-            refuse_pickle(path, b"" if text.startswith(b"{") else start)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no weights file {path}.") from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
-    if len(start) < 8 or not text.startswith(b"{"):
-        raise CheckpointError(
-            f"{path} is not a safetensors file, or is truncated; name a file that ends in .safetensors."
-        )
-    if len(text) < length:
-        raise CheckpointError(f"{path} is truncated inside its header; fetch or save it again.")
-    try:
-        return json.loads(text), 8 + length
-    except ValueError as error:
-        raise CheckpointError(f"{path} has a damaged header; fetch or save it again.") from error
-
-
-def refuse_pickle(path: Path, start: bytes) -> None:
-    """Raises CheckpointError by the ending, or by the first bytes: those of a file whose header is no JSON, for a
-    header of 640 bytes begins as a pickle does."""
-    if path.suffix.lower() in PICKLE_SUFFIXES or start.startswith(PICKLE_MAGIC):
-        raise CheckpointError(
-            f"{path} is a pickle checkpoint, which can run any code when opened; convert it to .safetensors."
-        )
 
 
 def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str = "") -> None:

@@ -20,6 +20,8 @@ __all__ = ["Entry", "Source", "check_memory", "open_source"]
 SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})\.safetensors$")
 BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "U8": 1, "I8": 1}
 MEMINFO = Path("/proc/meminfo")
+MOST_TENSORS = 1 << 14
+"""ten times those of the largest published model, each with a scale"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,10 @@ class Source(Mapping[str, Tensor]):
         for file in files:
             header = read_header(file)
             self.entries |= {n: Entry(file=file, shape=s, dtype=header.dtypes[n]) for n, s in header.shapes.items()}
+            if len(self.entries) > MOST_TENSORS:
+                raise CheckpointError(
+                    f"{path} has more than {MOST_TENSORS:,} tensors, which no model that runs here has; name another."
+                )
         self.opened: dict[Path, LazyTensors] = {}
 
     def __getitem__(self, name: str) -> Tensor:

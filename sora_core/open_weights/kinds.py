@@ -24,6 +24,7 @@ from .keys import REFUSED
 __all__ = ["KINDS", "Kind", "Shapes", "detect"]
 
 Shapes = Mapping[str, tuple[int, ...]]
+MOST_BLOCKS = 512
 HEAD_DIM = 128
 """of every Wan transformer"""
 
@@ -96,7 +97,15 @@ def text(shapes: Shapes, ops: Any) -> nn.Module:
 
 
 def count(shapes: Shapes, pattern: str) -> int:
-    return 1 + max(int(match[1]) for name in shapes if (match := re.match(pattern, name)))
+    """How many blocks there are. Raises CheckpointError where one is missing: no module is built for those that are
+    named only."""
+    found = {int(match[1]) for name in shapes if (match := re.match(pattern, name))}
+    blocks = 1 + max(found)
+    if blocks != len(found) or blocks > MOST_BLOCKS:
+        raise CheckpointError(
+            f"it has {len(found)} of {blocks} blocks (at most {MOST_BLOCKS} are read); fetch it again."
+        )
+    return blocks
 
 
 KINDS = (
@@ -156,8 +165,15 @@ def detect(shapes: Shapes, where: str, ops: Any = nn) -> tuple[Kind, nn.Module]:
     kind = next((k for k in KINDS if all(mark in shapes for mark in k.marks)), None)
     if kind is None:
         raise CheckpointError(f"{where} is no Wan transformer, codec or text encoder; {nearest(shapes)}.")
-    with torch.device("meta"):
-        module = kind.build(shapes, ops)
+    if empty := next((name for name, shape in shapes.items() if 0 in shape), None):
+        raise CheckpointError(f"{where} has a weight without numbers ({empty[:80]}); fetch it again.")
+    try:
+        with torch.device("meta"):
+            module = kind.build(shapes, ops)
+    except (ArithmeticError, AssertionError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{where} is named as a {kind.name}, but its shapes are of none; fetch it again."
+        ) from error
     wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     if misfit := differences(shapes, wanted):
         raise CheckpointError(f"{where} is almost a {kind.name}, but {misfit}.")
