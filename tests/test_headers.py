@@ -66,10 +66,10 @@ def test_a_header_that_lies_is_named_at_once(tmp_path: Path, lie: str) -> None:
     header, size = LIES[lie]
     path = file(tmp_path / "x.safetensors", header, bytes(size))
     for read in (checkpoints.load, load_open) if "config" not in str(header)[:200] else (checkpoints.load,):
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(CheckpointError):
             read(path)
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1
 
 
 def test_a_header_longer_than_any_is_not_read(tmp_path: Path) -> None:
@@ -108,10 +108,10 @@ def wan(change: Callable[[dict[str, list[int]]], object]) -> tuple[dict[str, Ent
 )
 def test_published_names_with_odd_shapes_are_named_at_once(tmp_path: Path, change: Callable[..., object]) -> None:
     header, size = wan(change)
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(CheckpointError):
         load_open(file(tmp_path / "x.safetensors", header, bytes(size)))
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_hundreds_of_broken_headers_are_read_or_named(tmp_path: Path) -> None:

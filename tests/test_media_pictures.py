@@ -95,10 +95,10 @@ def test_a_hundred_million_pixels_are_counted_before_they_are_read(
 ) -> None:
     monkeypatch.setattr("sora_nodes.sora_core.memory.free_memory", lambda: 10**9)
     (tmp_path / "x.png").write_bytes(huge(*size))
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises((ResourceError, MediaError), match=r"x\.png"):
         media.read_image(tmp_path / "x.png")
-    assert time.monotonic() - began < 1 and not recwarn.list
+    assert time.process_time() - began < 1 and not recwarn.list
 
 
 def test_hundreds_of_broken_pictures_give_a_picture_or_a_sentence(tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ class Source(Mapping[str, Tensor]):
         self.entries: dict[str, Entry] = {}
         for file in files:
             header = read_header(file)
-            self.entries |= {n: Entry(file=file, shape=s, dtype=header.dtypes[n]) for n, s in header.shapes.items()}
-            if len(self.entries) > MOST_TENSORS:
+            if len(self.entries) + len(header.shapes) > MOST_TENSORS:
                 raise CheckpointError(
                     f"{path} has more than {MOST_TENSORS:,} tensors, which no model that runs here has; name another."
                 )
+            self.entries |= {n: Entry(file=file, shape=s, dtype=header.dtypes[n]) for n, s in header.shapes.items()}
         self.opened: dict[Path, LazyTensors] = {}
 
     def __getitem__(self, name: str) -> Tensor:
