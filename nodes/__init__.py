@@ -9,7 +9,7 @@ class SoraExtension(ComfyExtension):
     """The nodes of this pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        from . import cache, editing, loading, patches, prompting, sampling, video
+        from . import cache, editing, loading, lora, patches, prompting, sampling, video
 
-        groups = (loading, prompting, sampling, video, editing, patches, cache)
+        groups = (loading, prompting, sampling, video, editing, patches, cache, lora)
         return [node for group in groups for node in group.NODES]

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from ..sora_core.grid import Geometry
@@ -74,6 +76,9 @@ class Models(Protocol):
 
     def feature_cache(self, model: Any, threshold: float) -> Any:
         """The MODEL that leaves out steps in which its output would move by less than `threshold`."""
+
+    def with_lora(self, model: Any, path: Path, strength: float) -> tuple[Any, list[str]]:
+        """The MODEL with a LoRA file on it, and lines on what was changed."""
 
     def for_latent(self, model: Any, latent: Latent) -> Any:
         """The MODEL informed of what a LATENT of ours says, for samplers that do not read it."""

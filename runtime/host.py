@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
-    "input_path", "io", "model_files",
+    "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
@@ -49,6 +49,16 @@ def model_files() -> list[str]:
 def model_path(name: str) -> Path:
     """A weights file of that name."""
     raise InputError(f"there are no weights {name!r} here; take the bundled ones")
+
+
+def lora_files() -> list[str]:
+    """Names of the LoRA files."""
+    return current().model_files("loras")
+
+
+def lora_path(name: str) -> Path:
+    """A LoRA file of that name."""
+    return current().model_path("loras", name)
 
 
 def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:

@@ -28,7 +28,12 @@ from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
 from torch import nn
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("wan*.json"))
-FOLDERS = {"UNETLoader": "diffusion_models", "CLIPLoader": "text_encoders", "VAELoader": "vae"}
+FOLDERS = {
+    "UNETLoader": "diffusion_models",
+    "SoraLoadLora": "loras",
+    "CLIPLoader": "text_encoders",
+    "VAELoader": "vae",
+}
 
 
 def write(path: Path, module: nn.Module) -> None:
@@ -42,6 +47,13 @@ def write(path: Path, module: nn.Module) -> None:
 
 def tiny(loader: str, name: str) -> nn.Module:
     """A network of the kind that a file of this name holds."""
+    if loader == "SoraLoadLora":
+        return nn.ParameterDict(
+            {
+                "diffusion_model.blocks.0.self_attn.q.lora_A.weight": torch.ones(2, 128),
+                "diffusion_model.blocks.0.self_attn.q.lora_B.weight": torch.ones(128, 2),
+            }
+        )
     if loader == "UNETLoader":
         channels = 48 if "5B" in name else 16
         return DiT(
@@ -109,7 +121,7 @@ def test_the_examples_of_published_weights_run(path: Path, tmp_path: Path) -> No
 
 
 def test_there_is_an_example_for_each_family() -> None:
-    assert {"wan2.1_text_to_video", "wan2.2_5b_text_to_video", "wan2.2_14b_text_to_video"} <= {
+    assert {"wan2.1_text_to_video", "wan2.1_four_steps", "wan2.2_5b_text_to_video", "wan2.2_14b_text_to_video"} <= {
         path.stem for path in EXAMPLES
     }
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
-    "input_path", "io", "model_files",
+    "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
@@ -61,6 +61,16 @@ def model_files() -> list[str]:
 def model_path(name: str) -> Path:
     """A checkpoint of that name."""
     return Path(folder_paths.get_full_path_or_raise("checkpoints", name))
+
+
+def lora_files() -> list[str]:
+    """Names of the LoRA files."""
+    return list(folder_paths.get_filename_list("loras"))
+
+
+def lora_path(name: str) -> Path:
+    """A LoRA file of that name."""
+    return Path(folder_paths.get_full_path_or_raise("loras", name))
 
 
 def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from comfy.model_patcher import ModelPatcher
+from comfy.sd import load_lora_for_models
+from comfy.utils import load_torch_file
 
 from ...sora_core.diffusion import CachePerCall
 from ...sora_core.settings import DEFAULTS
@@ -18,12 +20,14 @@ from .text import encode, is_sora_clip, sora_clip, unknown_words
 from .vae import SoraVAE, checked, codec_of, geometry_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ...sora_core.pipeline import SoraModel
     from ...sora_core.settings import SamplingSettings
 
 __all__ = [
     "base_settings", "codec_of", "encode", "feature_cache", "follows_schedules", "for_latent", "geometry_of", "load",
-    "measurable", "ring_time", "sample", "unknown_words",
+    "measurable", "ring_time", "sample", "unknown_words", "with_lora",
 ]  # fmt: skip
 
 CACHE = "sora_feature_cache"
@@ -51,6 +55,12 @@ def base_settings(model: ModelPatcher) -> SamplingSettings:
 def feature_cache(model: ModelPatcher, threshold: float) -> ModelPatcher:
     cache = CachePerCall(threshold)
     return patched(model, CACHE, lambda network, options: cache(network, options["sample_sigmas"]))
+
+
+def with_lora(model: ModelPatcher, path: Path, strength: float) -> tuple[ModelPatcher, list[str]]:
+    """By ComfyUI's own loader, which says itself what it does not know."""
+    made, _ = load_lora_for_models(model, None, load_torch_file(str(path), safe_load=True), strength, 0)
+    return made, []
 
 
 def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:

@@ -10,6 +10,8 @@ from ..layouts.conditioning import Conditioning, features_of, schedule_of
 from ..layouts.latents import Latent, info_of, noise_for, samples_of, state_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from ...sora_core.grid import Geometry
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "base_settings", "codec_of", "encode", "feature_cache", "follows_schedules", "for_latent", "geometry_of", "load",
-    "measurable", "ring_time", "sample", "unknown_words",
+    "measurable", "ring_time", "sample", "unknown_words", "with_lora",
 ]  # fmt: skip
 
 
@@ -102,6 +104,16 @@ def ring_time(model: Any) -> SoraModel:
 
 def feature_cache(model: Any, threshold: float) -> SoraModel:
     return _ours(model, "MODEL").with_settings(cache=threshold)
+
+
+def with_lora(model: Any, path: Path, strength: float) -> tuple[SoraModel, list[str]]:
+    from dataclasses import replace
+
+    from ...sora_core.open_weights import LoraUse, with_loras
+
+    ours = _ours(model, "MODEL")
+    dit, notes = with_loras(ours.dit, [LoraUse(path=path, strength=strength)])
+    return replace(ours, dit=dit), notes
 
 
 def for_latent(model: Any, latent: Latent) -> SoraModel:

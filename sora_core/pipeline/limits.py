@@ -12,7 +12,7 @@ from ..files import size_text
 from ..grid import LatentGrid
 from ..memory import free_memory
 from ..settings import DEFAULTS
-from ..vae import tiles_for
+from ..vae import CausalCodec, tiles_for
 from .model import SoraModel
 from .sampling import denoiser, empty_state
 
@@ -35,6 +35,8 @@ def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
     )
     channels, t, h, w = grid.shape
     latents = channels * t * h * w * 4 * LATENTS
+    if not isinstance(model.codec, CausalCodec):  # a loader that brought the transformer alone
+        return latents + step
     tiles = tiles_for(model.codec, h, w, encode=False)
     return latents + max(step, model.codec.need(encode=False).bytes(h, w, tiles))
 
