@@ -45,15 +45,19 @@ def write(path: Path, module: nn.Module) -> None:
     )
 
 
+def nest(path: str, module: nn.Module) -> nn.Module:
+    """A module whose parameters have this path before their names."""
+    for name in reversed(path.split(".")):
+        module = nn.ModuleDict({name: module})
+    return module
+
+
 def tiny(loader: str, name: str) -> nn.Module:
     """A network of the kind that a file of this name holds."""
     if loader == "SoraLoadLora":
-        return nn.ParameterDict(
-            {
-                "diffusion_model.blocks.0.self_attn.q.lora_A.weight": torch.ones(2, 128),
-                "diffusion_model.blocks.0.self_attn.q.lora_B.weight": torch.ones(128, 2),
-            }
-        )
+        layer = nn.Module()
+        layer.lora_A, layer.lora_B = nn.Linear(128, 2, bias=False), nn.Linear(2, 128, bias=False)
+        return nest("diffusion_model.blocks.0.self_attn.q", layer)
     if loader == "UNETLoader":
         channels = 48 if "5B" in name else 16
         return DiT(
