@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..runtime.video import sound_of
 from ..sora_core.errors import InputError
 from ..sora_core.settings import DEFAULTS
-from . import host, models
+from . import doors, host, models
 from .layouts.conditioning import Conditioning, joined_shots, masked_shots
 from .layouts.latents import KEY, Latent, LatentInfo, edit_of, info_of, samples_of, single
 from .layouts.pictures import video_of
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "BUNDLED", "decode_image", "decode_to_file", "empty_latent", "encode_image", "encode_shots", "load_model", "sample",
+    "BUNDLED", "decode_image", "decode_to_file", "empty_latent", "encode_image", "encode_prompt", "encode_shots",
+    "load_model", "sample",
     "settings_for", "stitched", "time_text",
 ]  # fmt: skip
 
@@ -43,9 +44,17 @@ def load_model(name: str) -> tuple[Any, Any, Any]:
     return models.current().load(model)
 
 
+def encode_prompt(clip: Any, text: str) -> Conditioning:
+    """CONDITIONING of a reviewed prompt; one that the policy refuses stops the sampler that should follow it."""
+    return doors.reviewed(text, models.current().encode(clip, text))
+
+
 def encode_shots(clip: Any, board: Storyboard) -> Conditioning:
-    """CONDITIONING of the prompts of a storyboard, in the form that the model of this CLIP follows."""
-    parts = [models.current().encode(clip, prompt) for prompt in board.prompts]
+    """CONDITIONING of the prompts of a storyboard, in the form that the model of this CLIP follows. Raises PolicyError
+    for a prompt that the policy refuses."""
+    parts = [encode_prompt(clip, prompt) for prompt in board.prompts]
+    for part in parts:
+        doors.check_positive(part)
     return joined_shots(parts, board) if models.current().follows_schedules(clip) else masked_shots(parts, board)
 
 
@@ -106,6 +115,7 @@ def sample(
 ) -> Latent:
     """Samples a LATENT; the one given stays as it was."""
     samples_of(latent)
+    doors.check_positive(positive)
     made = models.current().sample(
         model, positive, negative, latent, seed=seed, settings=settings, progress=host.progress()
     )
@@ -136,19 +146,26 @@ def trimmed(chunks: Iterator[Tensor], size: VideoSize) -> Iterator[Tensor]:
         left -= min(left, chunk.shape[2])
 
 
-def decode_to_file(vae: Any, latent: Latent, path: Path, *, fps: float, progress: Progress) -> Tensor:
-    """Streams a LATENT into an mp4. Returns its first frame as IMAGE."""
+def decode_to_file(
+    vae: Any, latent: Latent, path: Path, *, fps: float, progress: Progress, watermark: bool = True
+) -> Tensor:
+    """Streams a LATENT into an mp4, its frames reviewed and marked. Returns its first frame as IMAGE, unmarked."""
     from ..sora_core.media.convert import video_to_image
-    from ..sora_core.media.write import VideoWriter
+    from ..sora_core.media.publish import publish
 
     chunks, info = decoded(vae, latent), info_of(latent)
     begin = next(chunks)
-    first = video_to_image(begin[:, :, :1])
-    with VideoWriter(path, begin.shape[3], begin.shape[4], fps, sound=sound_of(info.sound)) as writer:
+
+    def told() -> Iterator[Tensor]:
+        count = 0
         for chunk in chain([begin], chunks):
-            writer.write(chunk.cpu())
-            progress(writer.frames, max(writer.frames, info.frames))
-    return first.cpu()
+            yield chunk.cpu()
+            count += chunk.shape[2]
+            progress(count, max(count, info.frames))
+
+    guards = doors.frame_guards(path, fps, watermark=watermark)
+    publish(path, told(), fps=fps, sound=sound_of(info.sound), guards=guards)
+    return video_to_image(begin[:, :, :1]).cpu()
 
 
 def decode_image(vae: Any, latent: Latent) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import models
+from . import calls, models
 from .host import io, ui
 
 __all__ = ["NODES"]
@@ -79,7 +79,7 @@ class SoraTextEncode(io.ComfyNode):
 
         unknown = models.current().unknown_words(clip, text)
         note = ui.PreviewText(unknown_note(unknown)) if unknown else None
-        return io.NodeOutput(models.current().encode(clip, text), ui=note)
+        return io.NodeOutput(calls.encode_prompt(clip, text), ui=note)
 
 
 NODES: list[type[io.ComfyNode]] = [SoraExpandPrompt, SoraTextEncode]

@@ -38,6 +38,11 @@ class SoraDecodeVideo(io.ComfyNode):
                     step=0.5,
                     tooltip="Frames per second; 0 is the rate that the latent was sampled for.",
                 ),
+                io.Boolean.Input(
+                    "watermark",
+                    default=True,
+                    tooltip="Hide the invisible watermark in the frames, so that `sora detect` knows the video again.",
+                ),
             ],
             outputs=[
                 io.Video.Output(tooltip="The video, to be saved or edited."),
@@ -48,10 +53,10 @@ class SoraDecodeVideo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, samples: Any, vae: Any, fps: float) -> io.NodeOutput:
+    def execute(cls, samples: Any, vae: Any, fps: float, watermark: bool = True) -> io.NodeOutput:
         path = host.temp_path(".mp4")
         rate, note = rate_of(samples, fps)
-        first = calls.decode_to_file(vae, samples, path, fps=rate, progress=host.progress())
+        first = calls.decode_to_file(vae, samples, path, fps=rate, progress=host.progress(), watermark=watermark)
         return io.NodeOutput(host.owned_video(path), first, ui=ui.PreviewText(note) if note else None)
 
 
@@ -78,16 +83,21 @@ class SoraSaveVideo(io.ComfyNode):
                         " and %Node.widget% are filled in."
                     ),
                 ),
+                io.Boolean.Input(
+                    "sign",
+                    default=True,
+                    tooltip="Sign the file with C2PA provenance, where c2pa-python is installed.",
+                ),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )
 
     @classmethod
-    def execute(cls, video: Any, filename_prefix: str) -> io.NodeOutput:
+    def execute(cls, video: Any, filename_prefix: str, sign: bool = True) -> io.NodeOutput:
         prefix = fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt))
         path, result = host.output_path(prefix, ".mp4", *video.get_dimensions())
-        save_video(video, path, host.saved_metadata(cls.hidden))
+        save_video(video, path, host.saved_metadata(cls.hidden), sign=sign)
         return io.NodeOutput(ui=ui.PreviewVideo([result]))
 
 

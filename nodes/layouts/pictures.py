@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...sora_core.errors import InputError
-from .. import host
+from .. import doors, host
 from ..inputs import ranges
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ def save_image(image: Tensor, path: Path, metadata: dict[str, str]) -> None:
     write_image(path, image_to_video(image[None]), metadata=metadata)
 
 
-def save_video(video: Any, path: Path, metadata: dict[str, str]) -> None:
-    """A VIDEO as mp4 with its streams copied, so that nothing is encoded twice."""
-    from ...sora_core.media.remux import remux
+def save_video(video: Any, path: Path, metadata: dict[str, str], *, sign: bool = True, **chosen: Any) -> None:
+    """A VIDEO as mp4 with its streams copied, so that nothing is encoded twice; signed where that can be done. chosen:
+    see `doors.signing`."""
+    from ...sora_core.media.publish import publish
 
     source = host.stream_source(video)
-    remux(source if isinstance(source, BytesIO) else Path(source), path, metadata)
+    content = source if isinstance(source, BytesIO) else Path(source)
+    publish(path, content, metadata=metadata, guards=doors.signing(source, sign=sign, **chosen))
 
 
 def video_of(images: Tensor, fps: float, audio: Any) -> Any:

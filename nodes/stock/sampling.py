@@ -6,7 +6,7 @@ from typing import Any
 
 from ...runtime import schema as io
 from ...sora_core.settings import StepRange
-from .. import calls, models
+from .. import calls
 from ..inputs import SAMPLERS, SCHEDULERS
 
 __all__ = ["NODES"]
@@ -27,7 +27,7 @@ class CLIPTextEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, text: str, clip: Any) -> io.NodeOutput:
-        return io.NodeOutput(models.current().encode(clip, text))
+        return io.NodeOutput(calls.encode_prompt(clip, text))
 
 
 def sampler_inputs() -> list[Any]:

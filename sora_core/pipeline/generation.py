@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from ..diffusion import draw_noise, schedule
 from ..errors import InputError
 from ..files import size_text
 from ..grid import VideoSize, frames_for, plan
-from ..media import VideoWriter, check_output, write_image
+from ..media import check_output, publish
+from ..safety import check_prompt as review
+from ..safety.doors import Protection, guards_for
+from ..safety.provenance import Origin
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.expand import expanded, unknown_note
@@ -88,10 +91,12 @@ def generate(
     progress: Progress | None = None,
     warn: Callable[[str], None] = lambda text: None,
     tell: Callable[[str], None] = lambda text: None,
+    protection: Protection | None = None,
 ) -> GenerateResult:
     """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it
     cannot end well.
 
+    The prompt passes the policy, and the file is reviewed, marked and signed as `protection` says (None: all of it).
     expand: sample the descriptive caption that `world.expanded` makes of the prompt. settings: None takes the model's
     own. The bundled weights are loaded to `device` where no `model` is given. `warn` is called with what may go wrong,
     `tell` with what is made of the prompt and, above ten seconds, what it will take.
@@ -104,6 +109,9 @@ def generate(
         taken[name], began = time.perf_counter() - began, time.perf_counter()
 
     check_prompt(prompt)
+    protection = protection or Protection()
+    review(prompt, protection.policy, warn=warn)
+    review(negative, protection.policy, negative=True)
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
     check_output(out, asked)
     model = model or load_bundled(device=check_device(device))
@@ -137,19 +145,17 @@ def generate(
         prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps,
         steps=settings.steps, cfg=settings.cfg, seed=seed, caption=caption,
     )  # fmt: skip
-    _save(model, latent, asked, out, {METADATA_KEY: json.dumps(made_with)})
+    guards = guards_for(protection, fps=fps, origin=Origin(settings=made_with))
+    metadata = {METADATA_KEY: json.dumps(made_with)}
+    publish(out, frames_of(model, latent, asked), fps=fps, metadata=metadata, guards=guards)
     lap("decode and save")
     return GenerateResult(path=out, size=asked, seed=seed, caption=caption, seconds_taken=taken)
 
 
-def _save(model: SoraModel, latent: Tensor, asked: VideoSize, out: Path, metadata: dict[str, str]) -> None:
-    """Stream a latent into a file of the size asked for; the file tells what it was made with."""
-    chunks = (chunk[..., : asked.height, : asked.width] for chunk in decode_stream(model.codec, latent))
-    if asked.frames == 1:
-        write_image(out, next(chunks)[:, :, :1], metadata=metadata)
-        return
+def frames_of(model: SoraModel, latent: Tensor, asked: VideoSize) -> Iterator[Tensor]:
+    """Chunks [1,3,F,H,W] of a latent, trimmed to the size asked for."""
     left = asked.frames
-    with VideoWriter(out, asked.height, asked.width, asked.fps, metadata=metadata) as writer:
-        for chunk in chunks:
-            writer.write(chunk[:, :, :left])
-            left -= min(left, chunk.shape[2])
+    for chunk in decode_stream(model.codec, latent):
+        if left:
+            yield chunk[:, :, :left, : asked.height, : asked.width]
+        left -= min(left, chunk.shape[2])

@@ -5,20 +5,20 @@ publish(path, chunks, fps=8.0, guards=guards_for(Protection(), fps=8.0, origin=O
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..media.publish import Guards
 from .certificates import Credentials
-from .codeword import MESSAGE_BITS
 from .frames import FrameReview
 from .marking import Marker, bundled_watermark
 from .policy import Policy, load_policy
 from .provenance import Origin, can_sign, sign
 
 __all__ = ["Protection", "guards_for"]
+
+MESSAGE = int.from_bytes(b"SORA", "big")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,8 @@ class Protection:
     review: bool = True
     """look at frames, where the policy and the extra allow it"""
     watermark: bool = True
-    message: int | None = None
-    """the watermark's number; None draws one"""
+    message: int = MESSAGE
+    """the watermark's number; the same for all who do not choose one, so that it says nothing of who made the file"""
     sign: bool = True
     """sign, where the extra is installed"""
     credentials: Credentials | None = None
@@ -49,14 +49,9 @@ def guards_for(
     review = FrameReview((protection.policy or load_policy()).frames, fps) if protection.review else None
     return Guards(
         review=review if review is not None and review.judges and review.policy.action != "off" else None,
-        mark=Marker(bundled_watermark(), number(protection.message)) if protection.watermark else None,
+        mark=Marker(bundled_watermark(), protection.message) if protection.watermark else None,
         sign=signer(protection, origin or Origin(), warn) if protection.sign and can_sign() else None,
     )
-
-
-def number(message: int | None) -> int:
-    """The number that is hidden."""
-    return secrets.randbits(MESSAGE_BITS) if message is None else message
 
 
 def signer(

@@ -32,7 +32,7 @@ SETTINGS_LABEL = "org.sora-nodes.settings"
 PURPOSES = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.311.76.59.1.9"
 """of certificates that may sign: email protection, document signing, claim signing"""
 UNTRUSTED = "signingCredential.untrusted"
-PRIVATE = ("prompt", "negative", "workflow")
+PRIVATE = ("prompt", "negative", "caption", "workflow")
 """settings that are written only where the user says so"""
 
 
@@ -50,6 +50,8 @@ class Origin:
     """the file that was edited: extended, restyled, filled"""
     parts: tuple[Path, ...] = ()
     """files that were joined into this one"""
+    generated: bool = True
+    """whether a trained model made it, or part of it"""
 
     @property
     def edited(self) -> bool:
@@ -112,7 +114,9 @@ def manifest(origin: Origin, title: str) -> dict[str, Any]:
     said = {k: v for k, v in origin.settings.items() if origin.with_prompt or k not in PRIVATE}
     mixed = origin.edited or bool(origin.parts)
     kind = MIXED if mixed else MADE
-    agent = {"softwareAgent": {"name": "Sora Nodes"}, "digitalSourceType": kind}
+    agent: dict[str, Any] = {"softwareAgent": {"name": "Sora Nodes"}}
+    if origin.generated:
+        agent["digitalSourceType"] = kind
     actions = [{"action": "c2pa.edited", **agent}] if origin.edited else [{"action": "c2pa.created", **agent}]
     return {
         "claim_generator_info": [{"name": "Sora Nodes"}],
