@@ -46,6 +46,8 @@ GOING = frozenset(
 )
 """Motions in which a thing goes along the ground."""
 SQUASH = 0.10
+THIN = 0.16
+"""Least breadth of a picture that turns, so that it never vanishes."""
 UPRIGHT = -1.6
 """Share of its tilt by which a picture is turned when it goes straight up."""
 
@@ -188,7 +190,7 @@ def _gesture(scene: Scene, index: int, t: Tensor) -> Gesture:
         squash = 0.015 * torch.sin(math.tau * (0.5 * t + thing.phase))
     if thing.motion == "spin":
         breadth = torch.cos(_path(scene, index, t)[3])
-        breadth = torch.where(breadth.abs() < 0.06, 0.06, breadth)
+        breadth = torch.where(breadth < 0, -1.0, 1.0) * breadth.abs().clamp(min=THIN)
     moves = going or noun.idle
     picture = t * (gait.pictures if going else 1.0) + thing.phase if moves else zero
     return Gesture(angle, pivot, 1 - squash, breadth * (1 + 0.6 * squash), mirror, picture)
