@@ -1,6 +1,6 @@
 """Thin ComfyUI nodes over the core, a file per menu group. Importing them imports neither torch nor a model."""
 
-from .host import ComfyExtension, io
+from .host import ComfyExtension, io, plain_errors
 
 __all__ = ["SoraExtension"]
 
@@ -12,4 +12,4 @@ class SoraExtension(ComfyExtension):
         from . import cache, editing, loading, lora, patches, prompting, sampling, video
 
         groups = (loading, prompting, sampling, video, editing, patches, cache, lora)
-        return [node for group in groups for node in group.NODES]
+        return [plain_errors(node) for group in groups for node in group.NODES]

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import calls, models
 from .host import io, ui
-from .inputs import shots_of
+from .inputs import checked, ranges, shots_of
 from .layouts.edits import begins, clip_of, edit_latent, second_begins
 from .layouts.latents import size_of
 from .layouts.pictures import keyframes_of, missing_mask
@@ -96,6 +96,10 @@ class SoraAnimateImage(io.ComfyNode):
             ],
             outputs=[latent_output(), notes_output()],
         )
+
+    @classmethod
+    def validate_inputs(cls, frame_idx: str | None = None) -> bool | str:
+        return checked(lambda: frame_idx is None or bool(ranges(frame_idx, "frame_idx")) or True)
 
     @classmethod
     def execute(
@@ -292,6 +296,10 @@ class SoraFillFrames(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, frames: str | None = None) -> bool | str:
+        return checked(lambda: frames is None or bool(ranges(frames)) or True)
+
+    @classmethod
     def execute(cls, vae: Any, video: Any, frames: str, mask: Any = None) -> io.NodeOutput:
         from ..sora_core.editing import fill
         from ..sora_core.editing.coding import pixels_of
@@ -400,6 +408,10 @@ class SoraStoryboard(io.ComfyNode):
                 notes_output(),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, shots: str | None = None) -> bool | str:
+        return checked(lambda: shots is None or bool(shots_of(shots)))
 
     @classmethod
     def execute(

@@ -25,15 +25,18 @@ def checked(check: Callable[[], bool]) -> bool | str:
         return str(error)
 
 
-def ranges(text: str) -> list[tuple[int, int]]:
+def ranges(text: str, name: str = "frames") -> list[tuple[int, int]]:
     """`5, 12-20, -1` as (first, last) places; raises InputError for anything else."""
     out = []
     for part in filter(None, re.split(r"[,\s]+", text.strip())):
         match = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", part)
         if match is None:
-            raise InputError(f"frames are numbers and ranges such as '5, 12-20, -1', not {part!r}")
+            raise InputError(f"{name} are numbers and ranges such as '5, 12-20, -1', not {part!r}")
         first = int(match[1])
-        out.append((first, int(match[2]) if match[2] is not None else first))
+        last = int(match[2]) if match[2] is not None else first
+        if last < first and (last < 0) == (first < 0):
+            raise InputError(f"{name} go upwards, such as '{last}-{first}', not {part!r}")
+        out.append((first, last))
     return out
 
 
@@ -50,4 +53,6 @@ def shots_of(text: str) -> list[Shot]:
             raise InputError(
                 f"shot {number} is written 'seconds: prompt', such as '2.5: a red ball rolls', not {line!r}"
             ) from None
+    if not shots:
+        raise InputError("shots is empty; write one shot a line, 'seconds: prompt', such as '2.5: a red ball rolls'")
     return shots

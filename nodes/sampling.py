@@ -7,7 +7,7 @@ from typing import Any
 from ..sora_core.settings import DEFAULTS
 from . import calls
 from .host import io, ui
-from .inputs import SAMPLERS, SCHEDULERS
+from .inputs import SAMPLERS, SCHEDULERS, checked
 
 __all__ = ["NODES"]
 
@@ -75,6 +75,12 @@ class SoraNoiseGrid(io.ComfyNode):
                 io.String.Output(display_name="summary", tooltip="Size, tokens, and what sampling will take."),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, seconds: float | None = None, fps: float | None = None) -> bool | str:
+        from ..sora_core.grid import frames_for
+
+        return checked(lambda: seconds is None or fps is None or frames_for(seconds, fps) > 0)
 
     @classmethod
     def execute(

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
     "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "model_path", "output_path", "owned_video", "plain_errors", "progress", "stream_source",
+    "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
 
@@ -92,6 +93,11 @@ def video_window(video: Any) -> tuple[float, float]:
 def writes_metadata() -> bool:
     """Whether files may carry their workflow."""
     return True
+
+
+def plain_errors(node: Any) -> Any:
+    """The node as it is: our own runtime shows the sentence alone."""
+    return node
 
 
 def progress() -> Progress:

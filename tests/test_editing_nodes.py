@@ -231,3 +231,17 @@ def test_bad_input_is_named(case: str) -> None:
     call, said = BAD[case]
     with pytest.raises(InputError, match=said):
         call()
+
+
+def test_mistakes_in_text_are_said_before_anything_runs() -> None:
+    from sora_nodes.nodes import editing, sampling
+
+    check = editing.SoraFillFrames.validate_inputs
+    assert check("5, 12-20, -1") is True and check("") is True and check(None) is True and check("3--2") is True
+    assert "'x'" in check("5, x") and "'12-20'" in check("20-12")
+    assert "frame_idx" in editing.SoraAnimateImage.validate_inputs("8; 16")
+    assert editing.SoraStoryboard.validate_inputs("1: a ball\n2s: a cube") is True
+    assert "shot 2" in editing.SoraStoryboard.validate_inputs("1: a ball\na cube")
+    assert "shots is empty" in editing.SoraStoryboard.validate_inputs(" \n")
+    assert sampling.SoraNoiseGrid.validate_inputs(2.0, 8.0) is True and sampling.SoraNoiseGrid.validate_inputs() is True
+    assert "seconds" in sampling.SoraNoiseGrid.validate_inputs(-1.0, 8.0)

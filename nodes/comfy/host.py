@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import wraps
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import folder_paths
 from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
 
 from ...runtime.video import memory_video
-from ...sora_core.errors import InputError
+from ...sora_core.errors import InputError, SoraError
 from ..saved_models import is_saved_model
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
     "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "progress", "stream_source", "temp_path", "ui",
+    "model_path", "output_path", "owned_video", "plain_errors", "progress", "stream_source",
+    "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
 
@@ -126,6 +128,23 @@ def writes_metadata() -> bool:
     from comfy.cli_args import args
 
     return not args.disable_metadata
+
+
+def plain_errors(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
+    """The same node, whose mistakes to mend are raised as ValueError: ComfyUI shows the class of an exception with the
+    path of its module before the sentence, unless it is one of Python's own."""
+    execute = node.execute.__func__  # type: ignore[attr-defined]
+
+    @wraps(execute)
+    def told(cls: type[io.ComfyNode], *given: Any, **named: Any) -> Any:
+        try:
+            return execute(cls, *given, **named)
+        except SoraError as error:
+            raise ValueError(str(error)) from error
+
+    if not hasattr(execute, "__wrapped__"):
+        node.execute = classmethod(told)  # type: ignore[method-assign, assignment]
+    return node
 
 
 def progress() -> Progress:

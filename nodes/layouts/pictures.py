@@ -64,7 +64,7 @@ def keyframes_of(
     from ...sora_core.editing import Keyframe
 
     keys = [Keyframe(image=rgb(image), frame_idx=0, strength=strength)]
-    places = [first for first, _ in ranges(frame_idx)]
+    places = [first for first, _ in ranges(frame_idx, "frame_idx")]
     pictures = [] if keyframes is None else list(rgb(keyframes).split(1))
     if len(places) != len(pictures):
         raise InputError(f"{len(pictures)} keyframes need as many frame_idx, such as '8, 16', not {frame_idx!r}")

@@ -1,0 +1,84 @@
+"""What the pack's part of the interface asks the server for: `GET /sora/estimate`, before anything is queued."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ...sora_core.errors import SoraError
+from ..saved_models import BUNDLED, load_weights
+
+if TYPE_CHECKING:
+    from ...sora_core.pipeline import SoraModel
+
+__all__ = ["add_routes", "estimate"]
+
+KNOWN = 2
+"""models whose step has been timed, remembered"""
+
+
+def add_routes() -> None:
+    """Adds the pack's routes to ComfyUI's server, where there is one."""
+    from aiohttp import web
+    from server import PromptServer
+
+    if getattr(PromptServer, "instance", None) is None:
+        return
+
+    @PromptServer.instance.routes.get("/sora/estimate")
+    async def answer(request: Any) -> Any:
+        return web.json_response(await asyncio.to_thread(estimate, dict(request.query)))
+
+
+def estimate(asked: dict[str, str]) -> dict[str, str]:
+    """{"text"} or {"error"}, a sentence for a person, for the values of a Sora Noise Grid.
+
+    asked: `aspect short_side width height seconds fps` as its widgets have them; `model`, the choice of the Sora Load
+    Model that its VAE comes from, without which memory and time are not told; `steps` of the sampler, if known.
+    """
+    try:
+        return {"text": _estimate(asked)}
+    except (SoraError, ValueError, KeyError) as error:
+        return {"error": str(error)}
+
+
+def _estimate(asked: dict[str, str]) -> str:
+    from ...sora_core.files import size_text
+    from ...sora_core.grid import VideoSize, frames_for, plan
+    from ...sora_core.pipeline import check_memory, memory_estimate
+    from ...sora_core.settings import DEFAULTS
+    from ..adapters import time_text
+    from ..sampling import size_for
+
+    width, height = size_for(asked["aspect"], *(int(float(asked[name])) for name in ("short_side", "width", "height")))
+    fps = float(asked["fps"])
+    size = VideoSize(frames=frames_for(float(asked["seconds"]), fps), height=height, width=width, fps=fps)
+    if not asked.get("model"):
+        return str(size)
+    model, pace = _timed(asked["model"])
+    grid, steps = plan(size, model.geometry), int(asked.get("steps") or DEFAULTS.sampling.steps)
+    check_memory(model, grid)
+    memory, seconds = size_text(memory_estimate(model, grid)), pace * steps * step_work(model, grid.tokens)
+    return f"{grid.summary()}; about {memory} of memory and {time_text(seconds)} for {steps} steps"
+
+
+@lru_cache(maxsize=KNOWN)
+def _timed(name: str) -> tuple[SoraModel, float]:
+    """A model of Sora Load Model, and how long one multiplication takes where ComfyUI samples, from one step."""
+    import comfy.model_management as memory
+
+    from ...sora_core.grid import VideoSize, plan
+    from ...sora_core.pipeline import time_estimate
+    from ..adapters import placed
+
+    model = load_weights(name)
+    grid = plan(VideoSize(frames=17, height=64, width=64, fps=8.0), model.geometry)
+    taken = time_estimate(placed(model, memory.get_torch_device()), grid, steps=1)
+    return model, taken / step_work(model, grid.tokens)
+
+
+def step_work(model: SoraModel, tokens: int) -> float:
+    """Multiplications of a step of so many tokens, up to a factor: weights, and attention between tokens."""
+    weights = sum(weight.numel() for weight in model.dit.blocks.parameters())
+    return float(tokens) * (weights + 2 * tokens * model.dit.config.width * model.dit.config.depth)
