@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
     from ..sora_core.editing import Storyboard
     from ..sora_core.grid import LatentGrid, VideoSize
+    from ..sora_core.pipeline import SoraModel
     from ..sora_core.settings import SamplingSettings
     from ..sora_core.types import Progress
 
 __all__ = [
     "BUNDLED", "decode_image", "decode_to_file", "empty_latent", "encode_image", "encode_prompt", "encode_shots",
     "load_model", "sample",
-    "settings_for", "stitched", "time_text",
+    "settings_for", "stitched", "time_text", "weights_of",
 ]  # fmt: skip
 
 BUNDLED = "bundled"
@@ -35,13 +36,17 @@ BUNDLED = "bundled"
 
 def load_model(name: str) -> tuple[Any, Any, Any]:
     """MODEL, CLIP and VAE of the weights of that name."""
+    return models.current().load(weights_of(name))
+
+
+def weights_of(name: str) -> SoraModel:
+    """The weights of that name, in main memory or on the runtime's device. Raises InputError for an unknown one."""
     from ..sora_core import pipeline
 
     known = [BUNDLED, *host.model_files()]
     if name not in known:
         raise InputError(f"there are no weights {name!r}; choose one of: {', '.join(known)}")
-    model = pipeline.load_bundled(device=host.device()) if name == BUNDLED else load_saved(host.model_path(name))
-    return models.current().load(model)
+    return pipeline.load_bundled(device=host.device()) if name == BUNDLED else load_saved(host.model_path(name))
 
 
 def encode_prompt(clip: Any, text: str) -> Conditioning:

@@ -30,6 +30,13 @@ class SoraExpandPrompt(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Chooses what is filled in; the same seed fills in the same.",
                 ),
+                io.String.Input(
+                    "caption",
+                    multiline=True,
+                    default="",
+                    optional=True,
+                    tooltip="A caption to use as it stands, such as an edited one; empty expands the prompt.",
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="prompt", tooltip="The descriptive caption."),
@@ -41,14 +48,13 @@ class SoraExpandPrompt(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, prompt: str, seed: int) -> io.NodeOutput:
+    def execute(cls, prompt: str, seed: int, caption: str = "") -> io.NodeOutput:
         from ..sora_core.world.expand import expanded
 
         made = expanded(prompt, seed)
+        shown = caption.strip() or made.caption
         refused = [f"not: {made.negative}"] if made.negative else []
-        return io.NodeOutput(
-            made.caption, made.negative, ui=ui.PreviewText("\n".join([made.caption, *refused, *made.notes]))
-        )
+        return io.NodeOutput(shown, made.negative, ui=ui.PreviewText("\n".join([shown, *refused, *made.notes])))
 
 
 class SoraTextEncode(io.ComfyNode):

@@ -97,11 +97,15 @@ class SoraNoiseGrid(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..sora_core.grid import VideoSize, frames_for
 
-        if aspect != FREE:
-            width, height = sides(ASPECTS[aspect], short_side)
+        width, height = size_for(aspect, short_side, width, height)
         size = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
         latent, summary = calls.empty_latent(vae, size, draft=draft, model=model)
         return io.NodeOutput(latent, size.frames, fps, summary, ui=ui.PreviewText(summary))
+
+
+def size_for(aspect: str, short_side: int, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a shape with that shorter side; of the free shape, those given."""
+    return (width, height) if aspect == FREE else sides(ASPECTS[aspect], short_side)
 
 
 def sides(ratio: tuple[int, int], short: int) -> tuple[int, int]:

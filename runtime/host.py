@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "add_routes", "device", "input_files",
     "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "plain_errors", "progress", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
+
+
+def add_routes() -> None:
+    """There is no interface here."""
 
 
 def input_files(kind: str) -> list[str]:

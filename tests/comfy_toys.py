@@ -48,6 +48,7 @@ class Comfy:
     """A ComfyUI with the pack, in folders of its own."""
 
     def __init__(self, base: Path) -> None:
+        self.base = base
         for name in ("custom_nodes", "input", "output", "temp", "user", "models"):
             (base / name).mkdir()
         (base / "custom_nodes" / "sora-nodes").symlink_to(PACK)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "device", "input_files",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "add_routes", "device", "input_files",
     "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "plain_errors", "progress", "stream_source",
     "temp_path", "ui",
@@ -29,6 +29,13 @@ __all__ = [
 VideoFromFile = InputImpl.VideoFromFile
 VideoFromComponents = InputImpl.VideoFromComponents
 VideoComponents = Types.VideoComponents
+
+
+def add_routes() -> None:
+    """Adds to ComfyUI's server what the pack's part of its interface asks for."""
+    from .routes import add_routes
+
+    add_routes()
 
 
 def input_files(kind: str) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ...sora_core.errors import SoraError
-from ..saved_models import BUNDLED, load_weights
 
 if TYPE_CHECKING:
     from ...sora_core.pipeline import SoraModel
@@ -48,7 +49,7 @@ def _estimate(asked: dict[str, str]) -> str:
     from ...sora_core.grid import VideoSize, frames_for, plan
     from ...sora_core.pipeline import check_memory, memory_estimate
     from ...sora_core.settings import DEFAULTS
-    from ..adapters import time_text
+    from ..calls import time_text
     from ..sampling import size_for
 
     width, height = size_for(asked["aspect"], *(int(float(asked[name])) for name in ("short_side", "width", "height")))
@@ -70,11 +71,12 @@ def _timed(name: str) -> tuple[SoraModel, float]:
 
     from ...sora_core.grid import VideoSize, plan
     from ...sora_core.pipeline import time_estimate
-    from ..adapters import placed
+    from ..calls import weights_of
 
-    model = load_weights(name)
+    model = weights_of(name)
     grid = plan(VideoSize(frames=17, height=64, width=64, fps=8.0), model.geometry)
-    taken = time_estimate(placed(model, memory.get_torch_device()), grid, steps=1)
+    there = replace(model, dit=deepcopy(model.dit).to(memory.get_torch_device()))
+    taken = time_estimate(there, grid, steps=1)
     return model, taken / step_work(model, grid.tokens)
 
 

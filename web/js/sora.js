@@ -1,0 +1,195 @@
+// What Sora nodes say, where a person sees it: the size, memory and time of a grid as its values change, notes of a run
+// on the node and as a toast, an expanded prompt that can be edited, and a preview that moves on the classic canvas.
+// Everything is drawn in DOM widgets, which both renderings of the interface show and which are saved nowhere.
+
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+
+const FREE = "free (width x height)";
+const GRID_VALUES = ["aspect", "short_side", "width", "height", "seconds", "fps"];
+const WAIT = 250; // milliseconds after the last change before the server is asked
+const ORDINARY = /^\d+ frames at [\d.]+ fps\.$/; // what an edit says when nothing was changed on the way in
+
+const STYLE = `
+.sora-says { box-sizing: border-box; width: 100%; height: 100%; overflow: auto; padding: 4px 8px; border-radius: 6px;
+  background: var(--comfy-input-bg, #222); color: var(--input-text, #ddd); font: 12px/1.4 sans-serif;
+  white-space: pre-wrap; user-select: text; }
+.sora-says.wrong { color: var(--error-text, #ff7070); }
+.sora-says button { display: block; margin-top: 4px; padding: 1px 8px; border: 1px solid currentColor;
+  border-radius: 4px; background: none; color: inherit; font: inherit; cursor: pointer; }
+.sora-preview { width: 100%; height: 100%; object-fit: contain; }`;
+
+const extras = new WeakMap(); // node -> its DOM widgets by name
+
+function extra(node, name, tag, height) {
+  const known = extras.get(node) ?? {};
+  extras.set(node, known);
+  if (known[name]) return known[name];
+  const element = document.createElement(tag);
+  element.className = name;
+  const widget = node.addDOMWidget(name, name, element, {
+    serialize: false, hideOnZoom: false, getMinHeight: () => height, getMaxHeight: () => 4 * height,
+  });
+  widget.serialize = false;
+  known[name] = element;
+  const [width, least] = node.computeSize();
+  node.setSize([Math.max(width, node.size[0]), Math.max(least, node.size[1])]);
+  return element;
+}
+
+function say(node, text, { wrong = false, height = 56 } = {}) {
+  const box = extra(node, "sora-says", "div", height);
+  box.classList.toggle("wrong", wrong);
+  box.textContent = text;
+  return box;
+}
+
+function toast(node, detail) {
+  app.extensionManager?.toast?.add({ severity: "info", summary: node.title, detail, life: 10000 });
+}
+
+const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
+
+function onChange(widget, call) {
+  const before = widget.callback;
+  widget.callback = function (...given) {
+    const result = before?.apply(this, given);
+    call();
+    return result;
+  };
+}
+
+function origin(node, input) {
+  let slot = node.inputs?.findIndex((item) => item.name === input) ?? -1;
+  let found = slot < 0 ? null : node.getInputNode?.(slot);
+  for (let i = 0; found?.type === "Reroute" && i < 100; i++) found = found.getInputNode(0);
+  return found;
+}
+
+// The value of a widget, or of the primitive linked to it; undefined where only the run will tell.
+function valueOf(node, name) {
+  const linked = node.inputs?.find((item) => item.name === name && item.link != null);
+  if (!linked) return widgetOf(node, name)?.value;
+  const source = origin(node, name);
+  return source?.type === "PrimitiveNode" ? source.widgets?.[0]?.value : undefined;
+}
+
+// --- Sora Noise Grid
+
+const waiting = new WeakMap();
+
+function estimateSoon(node) {
+  clearTimeout(waiting.get(node));
+  waiting.set(node, setTimeout(() => estimate(node), WAIT));
+}
+
+async function estimate(node) {
+  showShape(node);
+  const values = Object.fromEntries(GRID_VALUES.map((name) => [name, valueOf(node, name)]));
+  const open = GRID_VALUES.filter((name) => values[name] === undefined);
+  if (open.length) return say(node, `${open.join(", ")}: linked, so the size is told when it runs.`);
+  const loader = origin(node, "vae");
+  const model = loader?.comfyClass === "SoraLoadModel" ? widgetOf(loader, "model")?.value : undefined;
+  const query = new URLSearchParams(model ? { ...values, model } : values);
+  try {
+    const answer = await (await api.fetchApi(`/sora/estimate?${query}`)).json();
+    say(node, answer.text ?? answer.error, { wrong: !answer.text });
+  } catch {
+    say(node, "the server does not answer; the size is told when it runs.", { wrong: true });
+  }
+}
+
+// Only the fields that the shape uses; one that is linked stays.
+function showShape(node) {
+  const free = valueOf(node, "aspect") === FREE;
+  let changed = false;
+  for (const [name, used] of [["short_side", !free], ["width", free], ["height", free]]) {
+    const widget = widgetOf(node, name);
+    if (!widget) continue;
+    const hidden = !used && !node.inputs?.some((item) => item.name === name && item.link != null);
+    changed ||= Boolean(widget.hidden) !== hidden;
+    widget.hidden = hidden;
+    if (widget.options) widget.options.hidden = hidden;
+  }
+  if (!changed) return;
+  if (globalThis.LiteGraph?.vueNodesMode) node.widgets.splice(0, node.widgets.length, ...node.widgets); // or it stays as drawn
+  node.setDirtyCanvas?.(true, true);
+}
+
+function watchGrid(node) {
+  for (const name of GRID_VALUES) {
+    const widget = widgetOf(node, name);
+    if (widget) onChange(widget, () => estimateSoon(node));
+  }
+  for (const event of ["onConfigure", "onConnectionsChange"]) {
+    const before = node[event];
+    node[event] = function (...given) {
+      const result = before?.apply(this, given);
+      estimateSoon(node);
+      return result;
+    };
+  }
+  say(node, "…");
+  estimateSoon(node);
+}
+
+// --- what a run says
+
+function onExecuted(node, output) {
+  const text = [output?.text ?? []].flat().join("\n");
+  if (!text) return;
+  if (node.comfyClass === "SoraExpandPrompt") return sayCaption(node, text);
+  say(node, text);
+  if (node.comfyClass !== "SoraNoiseGrid" && !ORDINARY.test(text)) toast(node, text);
+}
+
+function sayCaption(node, text) {
+  const box = say(node, text, { height: 90 });
+  const field = widgetOf(node, "caption");
+  if (!field || field.value?.trim()) return;
+  const button = document.createElement("button");
+  button.textContent = "Edit";
+  button.title = "Put this caption into the field `caption`, which is used as it stands";
+  const [caption] = text.split("\n"); // notes follow in lines of their own
+  button.onclick = () => {
+    field.value = caption;
+    field.callback?.(caption);
+    button.remove();
+  };
+  box.append(button);
+}
+
+// --- the preview of a sampler
+
+function showPreview(id, blob) {
+  const node = app.graph.getNodeById(id);
+  if (node?.comfyClass !== "SoraSampler" || globalThis.LiteGraph?.vueNodesMode) return;
+  const picture = extra(node, "sora-preview", "img", 128);
+  URL.revokeObjectURL(picture.src);
+  picture.src = URL.createObjectURL(blob);
+  const size = [...node.size];
+  const hide = () => { // the canvas would draw the first frame once more, and make room for it
+    if (app.nodePreviewImages) delete app.nodePreviewImages[id];
+    node.imgs = undefined;
+    node.setSize(size);
+  };
+  hide();
+  setTimeout(hide);
+}
+
+app.registerExtension({
+  name: "sora.nodes",
+  setup() {
+    document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
+    api.addEventListener("b_preview_with_metadata", ({ detail }) => showPreview(detail.displayNodeId ?? detail.nodeId, detail.blob));
+  },
+  nodeCreated(node) {
+    if (!node.comfyClass?.startsWith("Sora")) return;
+    const before = node.onExecuted;
+    node.onExecuted = function (output) {
+      before?.call(this, output);
+      onExecuted(this, output);
+    };
+    if (node.comfyClass === "SoraNoiseGrid") watchGrid(node);
+  },
+});
