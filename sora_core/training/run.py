@@ -65,6 +65,8 @@ class Supply:
     renderers: Renderers
     stores: dict[str, ClipStore]
     say: Say = lambda _: None
+    stream: torch.cuda.Stream | None = None
+    """on which clips are copied to a card: on the one that trains each copy would wait for all that is queued"""
     codec: FastCodec | None = None
     """which encodes what comes in, once it is trained"""
 
@@ -72,10 +74,11 @@ class Supply:
     def count(self) -> int:
         return sum(store.count for store in self.stores.values())
 
-    def take(self, limit: float = 0.3, wait: float = 0.0) -> None:
-        """Bring what is ready, for at most `limit` seconds."""
-        for clip in self.renderers.collect(limit, wait=wait):
-            self.stores[clip.kind].add(clip)
+    def take(self, limit: float = 0.4, wait: float = 0.0) -> None:
+        """Bring what is ready, for at most `limit` seconds, beside what the device still has to do."""
+        with torch.cuda.stream(self.stream):
+            for clip in self.renderers.collect(limit, wait=wait):
+                self.stores[clip.kind].add(clip)
         while self.renderers.notes:
             self.say(self.renderers.notes.pop())
 
@@ -141,7 +144,7 @@ class Watch:
         if self.first < 0:
             self.first, self.began = step.step, now
         if step.step % 10 == 0:
-            self.session.supply.take(0.2)
+            self.session.supply.take()
         if step.step % 100 == 0:
             self.session.supply.encode()
         if step.step in (1, 5, 25) or now - self.said > SAID_EVERY:
@@ -230,7 +233,12 @@ def run(
             plan=plan,
             device=target,
             folder=folder,
-            supply=Supply(renderers=renderers, stores=stores, say=say),
+            supply=Supply(
+                renderers=renderers,
+                stores=stores,
+                say=say,
+                stream=torch.cuda.Stream() if target.type == "cuda" else None,
+            ),
             tokenizer=tokenizer,
             blocks=compiled_blocks() if target.type == "cuda" else Blocks(),
             say=say,
