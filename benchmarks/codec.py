@@ -85,8 +85,8 @@ def main() -> None:
     for width, height, frames, fps in [kind for kind in KINDS if args.size in ("", f"{kind[0]}x{kind[1]}")]:
         figures = measure(codec, *clips(width, height, frames, fps, args.n, cutouts))
         rows.append((f"{width}x{height}, {frames} frames at {fps:g} fps", *figures))
-    means, worst = ([mean(row[i] for row in rows) for i in (1, 2)], [max(row[i] for row in rows) for i in (3, 4)])
-    rows.append(("all", means[0], means[1], worst[0], worst[1]))
+    means = mean(row[1] for row in rows), mean(row[2] for row in rows)
+    rows.append(("all", *means, max(row[3] for row in rows), max(row[4] for row in rows)))
     columns = ("size", "PSNR in dB", "on things", "encode, streamed - one-shot", "decode, streamed - one-shot")
     show(f"codec on held-out clips, {args.n} per size", columns, rows, as_json=args.json)
 
