@@ -170,7 +170,7 @@ def codec(sheet: Sheet) -> None:
     dtype = torch.float32 if sheet.small else torch.bfloat16
     config = Wan21Config(width=8) if sheet.small else Wan21Config()
     ours = peers.codec(config, dtype, sheet.device)
-    ours.to(sheet.device).laid_out()
+    ours.to(sheet.device).prepacked()
     try:
         # weights of its own: ours lie channels-last, and the peer is measured as it comes
         peer = peers.peer_codec(config, peers.codec(config, dtype, sheet.device)).to(sheet.device)

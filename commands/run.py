@@ -12,7 +12,7 @@ from .terminal import ProgressLine, duration, note, say
 
 if TYPE_CHECKING:
     from ..runtime.batch import Outcome
-    from ..runtime.command import Order
+    from ..runtime.command import RunRequest
     from ..runtime.graph import Node
     from ..runtime.registry import Registry
 
@@ -60,10 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from ..runtime.command import Order, validate
+    from ..runtime.command import RunRequest, validate
     from ..runtime.validate import WorkflowError
 
-    order = Order(
+    request = RunRequest(
         workflow=args.workflow,
         settings=args.settings,
         output=args.out,
@@ -76,14 +76,14 @@ def execute(args: argparse.Namespace) -> int:
     )
     try:
         if args.validate:
-            count = validate(order)
+            count = validate(request)
             say(
                 json.dumps({"valid": True, "nodes": count})
                 if args.json
                 else f"{args.workflow}: fine, {count} nodes would run"
             )
             return 0
-        return _batch(order, args.json) if order.each else _once(order, args.json)
+        return _batch(request, args.json) if request.each else _once(request, args.json)
     except WorkflowError as error:
         if not args.json:
             raise
@@ -100,11 +100,11 @@ def local_registry() -> Registry:
     return Registry.of(SoraExtension(), StockExtension())
 
 
-def _once(order: Order, as_json: bool) -> int:
-    from ..runtime.command import Told, run
+def _once(request: RunRequest, as_json: bool) -> int:
+    from ..runtime.command import Callbacks, run
 
     with _Lines() as lines:
-        report = run(order, Told(progress=lines.progress, text=lines.text))
+        report = run(request, Callbacks(progress=lines.progress, text=lines.text))
     if as_json:
         say(json.dumps(report))
         return 0
@@ -113,11 +113,11 @@ def _once(order: Order, as_json: bool) -> int:
     return 0
 
 
-def _batch(order: Order, as_json: bool) -> int:
-    from ..runtime.command import Told, run_batch
+def _batch(request: RunRequest, as_json: bool) -> int:
+    from ..runtime.command import Callbacks, run_batch
 
     with _Lines() as lines:
-        outcomes = run_batch(order, Told(progress=lines.progress, outcome=lines.outcome))
+        outcomes = run_batch(request, Callbacks(progress=lines.progress, outcome=lines.outcome))
     failed = sum(outcome.status != "done" for outcome in outcomes)
     if as_json:
         say(
@@ -126,7 +126,7 @@ def _batch(order: Order, as_json: bool) -> int:
             )
         )
     else:
-        say(f"{len(outcomes) - failed} of {len(outcomes)} jobs done; {order.output / 'results.csv'} lists them")
+        say(f"{len(outcomes) - failed} of {len(outcomes)} jobs done; {request.output / 'results.csv'} lists them")
     return SOME_FAILED if failed else 0
 
 

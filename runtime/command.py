@@ -18,18 +18,18 @@ from .reading import is_saved_format, read_document
 from .registry import Registry
 from .results import write_contact_sheet, write_table
 from .saved import from_saved
-from .server import Server
+from .server import RemoteClient
 from .session import Report, Session, make_folder
 from .validate import plan
 
 ROOM = 1 << 20
 """bytes that must be free for results"""
 
-__all__ = ["Order", "Told", "load_graph", "run", "run_batch", "validate"]
+__all__ = ["Callbacks", "RunRequest", "load_graph", "run", "run_batch", "validate"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class RunRequest:
     """What the user asked for."""
 
     workflow: Path
@@ -57,7 +57,7 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class Callbacks:
     """Whom a run tells how far it is."""
 
     text: Callable[[Node, str], None] = lambda node, text: None
@@ -66,15 +66,15 @@ class Told:
     outcome: Callable[[Outcome, bool], None] = lambda outcome, fresh: None
 
 
-def load_graph(order: Order, info: dict[str, Any] | None, registry: Registry | None) -> Graph:
-    """The workflow of an order, in either format, with `--set` applied. `info` is asked of the registry where it is
+def load_graph(request: RunRequest, info: dict[str, Any] | None, registry: Registry | None) -> Graph:
+    """The workflow of an request, in either format, with `--set` applied. `info` is asked of the registry where it is
     None."""
-    document, saved = read_document(order.workflow)
+    document, saved = read_document(request.workflow)
     if is_saved_format(document):
         graph = from_saved(document, info if info is not None else registry.object_info() if registry else {})
     else:
         graph = Graph.from_api(document, saved=saved)
-    for setting in order.settings:
+    for setting in request.settings:
         target, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--set takes NODE.INPUT=VALUE, such as 6.text=hello, not {setting!r}")
@@ -92,17 +92,17 @@ def _knows(name: str, kind: str, info: dict[str, Any] | None, registry: Registry
     return any(name in groups.get(group, {}) for group in ("required", "optional"))
 
 
-def validate(order: Order) -> int:
-    """Checks a workflow, and every row of `order.each`, without running it. Returns how many nodes would run.
+def validate(request: RunRequest) -> int:
+    """Checks a workflow, and every row of `request.each`, without running it. Returns how many nodes would run.
 
     Raises WorkflowError with all that is wrong with the workflow, InputError with the rows that would fail.
     """
-    with order.session(order.output / ".temp", lambda node, done, total: None).active():
-        registry = order.nodes()
-        graph = load_graph(order, None, registry)
+    with request.session(request.output / ".temp", lambda node, done, total: None).active():
+        registry = request.nodes()
+        graph = load_graph(request, None, registry)
         count = len(plan(graph, registry).order)
-        if order.each is not None:
-            _check_rows(order.each, graph, registry)
+        if request.each is not None:
+            _check_rows(request.each, graph, registry)
         return count
 
 
@@ -121,51 +121,51 @@ def _check_rows(table: Path, graph: Graph, registry: Registry) -> None:
         raise InputError(f"{table}: {len(wrong)} rows would fail\n" + "\n".join(wrong[:10]) + rest)
 
 
-def run(order: Order, told: Told) -> dict[str, Any]:
+def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
     """Runs a workflow once. Returns {"files", "seconds", "shown", "ran"}; files are paths."""
-    session = order.session(order.output / ".temp", told.progress)
-    if order.server is not None:
-        server = Server(order.server)
-        _check_output(order.output)  # before the work there begins
+    session = request.session(request.output / ".temp", callbacks.progress)
+    if request.server is not None:
+        server = RemoteClient(request.server)
+        _check_output(request.output)  # before the work there begins
         try:
-            files = server(load_graph(order, server.object_info(), None), session)
+            files = server(load_graph(request, server.object_info(), None), session)
         finally:
             session.release()
-        return {"files": [str(order.output / name) for name in files]}
+        return {"files": [str(request.output / name) for name in files]}
     with session.active():
-        registry = order.nodes()
-        graph = load_graph(order, None, registry)
+        registry = request.nodes()
+        graph = load_graph(request, None, registry)
         plan(graph, registry)  # a mistake is told before any folder is made
-    _check_output(order.output)
-    with working_folder(order.output) as temp:
+    _check_output(request.output)
+    with working_folder(request.output) as temp:
         try:
-            result = Executor(registry, keep=False).run(graph, replace(session, temp=temp), on_text=told.text)
+            result = Executor(registry, keep=False).run(graph, replace(session, temp=temp), on_text=callbacks.text)
         finally:
             session.release()
-    files = [str(order.output / name) for name in result.files()]
+    files = [str(request.output / name) for name in result.files()]
     return {"files": files, "seconds": round(result.seconds, 3), "shown": result.texts(), "ran": result.ran}
 
 
-def run_batch(order: Order, told: Told) -> list[Outcome]:
-    """Runs a workflow once per row of `order.each`; the table and the contact sheet lie beside the files."""
-    if order.each is None:
+def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
+    """Runs a workflow once per row of `request.each`; the table and the contact sheet lie beside the files."""
+    if request.each is None:
         raise InputError("a batch needs a table: --each JOBS.csv")
-    session = order.session(order.output / ".temp", told.progress)
+    session = request.session(request.output / ".temp", callbacks.progress)
     runner: Callable[[Graph, Session], list[str]]
-    if order.server is not None:
-        server = Server(order.server)
-        graph, runner = load_graph(order, server.object_info(), None), server
+    if request.server is not None:
+        server = RemoteClient(request.server)
+        graph, runner = load_graph(request, server.object_info(), None), server
     else:
         with session.active():
-            registry = order.nodes()
-            graph = load_graph(order, None, registry)
+            registry = request.nodes()
+            graph = load_graph(request, None, registry)
         executor = Executor(registry)
         runner = lambda graph, session: executor.run(graph, session).files()  # noqa: E731
-    jobs = read_jobs(order.each, graph, session)
-    _check_output(order.output)
-    outcomes = run_jobs(jobs, runner, session, on_outcome=told.outcome)
-    write_table(order.output / "results.csv", jobs, outcomes)
-    write_contact_sheet(order.output / "contact.png", order.output, outcomes)
+    jobs = read_jobs(request.each, graph, session)
+    _check_output(request.output)
+    outcomes = run_jobs(jobs, runner, session, on_outcome=callbacks.outcome)
+    write_table(request.output / "results.csv", jobs, outcomes)
+    write_contact_sheet(request.output / "contact.png", request.output, outcomes)
     return outcomes
 
 

@@ -20,7 +20,7 @@ from ..sora_core.errors import SoraError
 from .graph import Graph, Link, Node
 from .registry import Registry, accepted
 from .session import Session
-from .validate import Plan, plan
+from .validate import RunPlan, plan
 
 __all__ = ["Executor", "Result"]
 
@@ -73,7 +73,7 @@ class Executor:
         with session.active():
             return self._run(plan(graph, self.registry), session, on_text)
 
-    def _run(self, plan: Plan, session: Session, on_text: Callable[[Node, str], None]) -> Result:
+    def _run(self, plan: RunPlan, session: Session, on_text: Callable[[Node, str], None]) -> Result:
         began, ran, shown = time.monotonic(), 0, {}
         prompt = plan.graph.to_api()
         signatures = self._signatures(plan)
@@ -101,7 +101,7 @@ class Executor:
                 self._free(signatures, last_use, index)
         return Result(shown=shown, ran=ran, cached=len(plan.order) - ran, seconds=time.monotonic() - began)
 
-    def _signatures(self, plan: Plan) -> dict[str, str]:
+    def _signatures(self, plan: RunPlan) -> dict[str, str]:
         signatures: dict[str, str] = {}
         for name in plan.order:
             signatures[name] = self._signature(plan.graph.nodes[name], signatures)

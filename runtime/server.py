@@ -24,7 +24,7 @@ from .saved import Info
 from .session import Session
 from .whole import check_whole
 
-__all__ = ["Server"]
+__all__ = ["RemoteClient"]
 
 _WAIT = 0.5
 """seconds between questions whether a run is over"""
@@ -39,7 +39,7 @@ _SLOWEST = 1024
 _BLOCK = 1 << 20
 
 
-class Server:
+class RemoteClient:
     """A ComfyUI by its address. Calling it runs a graph there, as `Executor.run` does here."""
 
     def __init__(self, url: str, *, timeout: float = 30.0) -> None:

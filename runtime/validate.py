@@ -21,7 +21,7 @@ from .graph import Graph, Link, Node, types_fit
 from .registry import Registry, accepted
 from .session import NAME_INPUT, SPARE, current, inside
 
-__all__ = ["Plan", "Problem", "WorkflowError", "plan"]
+__all__ = ["Problem", "RunPlan", "WorkflowError", "plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +50,14 @@ class WorkflowError(InputError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RunPlan:
     """A workflow that may run: its graph with every constant in its type, and the nodes in the order they run."""
 
     graph: Graph
     order: list[str]
 
 
-def plan(graph: Graph, registry: Registry) -> Plan:
+def plan(graph: Graph, registry: Registry) -> RunPlan:
     """Checks a workflow. Raises WorkflowError with everything that is wrong."""
     problems = [_missing(node, graph, registry) for node in graph.nodes.values() if node.kind not in registry]
     outputs = [
@@ -79,7 +79,7 @@ def plan(graph: Graph, registry: Registry) -> Plan:
     problems += circle
     if problems:
         raise WorkflowError(problems)
-    return Plan(graph=replace(graph, nodes=nodes), order=order)
+    return RunPlan(graph=replace(graph, nodes=nodes), order=order)
 
 
 def _missing(node: Node, graph: Graph, registry: Registry) -> Problem:

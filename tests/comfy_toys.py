@@ -22,10 +22,10 @@ from typing import Any
 import pytest
 import torch
 from sora_nodes.commands.run import local_registry
-from sora_nodes.runtime.command import Order, load_graph
+from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
-from sora_nodes.runtime.server import Server
+from sora_nodes.runtime.server import RemoteClient
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.errors import ResourceError
 from sora_nodes.sora_core.media.images import read_image
@@ -69,7 +69,7 @@ class Comfy:
         ]
         command += ["--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
         self.process = subprocess.Popen(command, cwd=COMFY, stdout=self.log.open("w"), stderr=subprocess.STDOUT)
-        self.server = Server(f"http://127.0.0.1:{port}", timeout=120)
+        self.server = RemoteClient(f"http://127.0.0.1:{port}", timeout=120)
 
     def wait(self, seconds: float = 600) -> None:
         began = time.monotonic()
@@ -108,7 +108,7 @@ def session(root: Path, name: str) -> Session:
 def example(path: Path, root: Path) -> Graph:
     """An example as it is, or small."""
     with session(root, "read").active():
-        graph = load_graph(Order(workflow=path, nodes=local_registry), None, local_registry())
+        graph = load_graph(RunRequest(workflow=path, nodes=local_registry), None, local_registry())
     for node in () if FULL else list(graph.nodes.values()):
         if node.kind == "SoraSampler":
             graph = graph.set(f"{node.id}.steps", "4")
@@ -154,7 +154,7 @@ def stock(**changes: Any) -> Graph:
 class Socket:
     """What the server tells of one run as it goes: (kind, JSON) for its messages, ("preview", bytes) for pictures."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: RemoteClient) -> None:
         host, port = server.url.removeprefix("http://").split(":")
         self.client, key = secrets.token_hex(8), b64encode(secrets.token_bytes(16)).decode()
         self.line = socket.create_connection((host, int(port)), timeout=120)

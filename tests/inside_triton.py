@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
-from sora_nodes.sora_core.dit.model import Plan
+from sora_nodes.sora_core.dit.model import RunPlan
 from sora_nodes.sora_core.layers import kernels
 from sora_nodes.sora_core.layers.kernels import parts
 from sora_nodes.sora_core.layers.kernels.choice import AttentionChoice
@@ -43,7 +43,7 @@ def close(name: str, plain: torch.Tensor, fused: torch.Tensor, limit: float = 1e
     assert error > 0 or plain.numel() < 4, f"{name}: the fused path did not run"
 
 
-def forward(dit: DiT, x: torch.Tensor, sigma: torch.Tensor, plan: Plan, text: torch.Tensor) -> torch.Tensor:
+def forward(dit: DiT, x: torch.Tensor, sigma: torch.Tensor, plan: RunPlan, text: torch.Tensor) -> torch.Tensor:
     return dit([x], sigma, plan, dit.text(text))[0]
 
 
@@ -77,7 +77,7 @@ def codec() -> None:
         Wan21Codec(Wan21Config(width=6)),
         Wan22Codec(Wan22Config(width=6, decoder_width=10)),
     ):
-        codec.requires_grad_(False).eval().laid_out()
+        codec.requires_grad_(False).eval().prepacked()
         side = 2 * codec.geometry.space_factor
         clip = torch.rand(2, 3, 9, side, side) * 2 - 1
         close("encode", *both(partial(codec.encode, clip)), limit=1e-4)

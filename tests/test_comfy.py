@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from comfy_toys import COMFY, PACK, PYTHON, Comfy, comfy, example, frames, here, needs_comfy, psnr, session
 from sora_nodes.commands.run import local_registry
-from sora_nodes.runtime.command import Order, load_graph
+from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.registry import Registry
 from sora_nodes.sora_core.errors import Cancelled
@@ -78,7 +78,7 @@ def test_a_workflow_comes_back_from_its_video(comfy: Comfy, tmp_path: Path) -> N
     graph = example(PACK / "example_workflows/text_to_video.json", tmp_path)
     name = comfy.server(graph, session(tmp_path, "out"))[0]
     with session(tmp_path, "read").active():
-        again = load_graph(Order(workflow=tmp_path / "out" / name, nodes=local_registry), None, local_registry())
+        again = load_graph(RunRequest(workflow=tmp_path / "out" / name, nodes=local_registry), None, local_registry())
     assert {n.kind for n in again.nodes.values()} == {n.kind for n in graph.nodes.values()}
     assert again.saved and [n["id"] for n in again.saved["nodes"]] == [n["id"] for n in (graph.saved or {})["nodes"]]
 

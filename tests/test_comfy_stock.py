@@ -12,7 +12,7 @@ import pytest
 from comfy_toys import PACK, Comfy, Socket, comfy, frames, here, needs_comfy, node, psnr, session, stock
 from PIL import Image
 from sora_nodes.commands.run import local_registry
-from sora_nodes.runtime.command import Order, load_graph
+from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.sora_core.errors import SoraError
@@ -141,7 +141,9 @@ def test_a_saved_checkpoint_is_loaded_again(comfy: Comfy, tmp_path: Path) -> Non
 
 def test_an_example_of_another_model_lacks_its_files_alone(comfy: Comfy, tmp_path: Path) -> None:
     graph = load_graph(
-        Order(workflow=PACK / "example_workflows/wan_loop.json", nodes=local_registry), comfy.server.object_info(), None
+        RunRequest(workflow=PACK / "example_workflows/wan_loop.json", nodes=local_registry),
+        comfy.server.object_info(),
+        None,
     )
     with pytest.raises(SoraError) as raised:
         comfy.server(graph, session(tmp_path, "out"))

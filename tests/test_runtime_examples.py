@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sora_nodes.commands.run import local_registry
-from sora_nodes.runtime.command import Order, load_graph
+from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import plan
@@ -37,7 +37,9 @@ def session(path: Path, root: Path) -> Session:
 
 def graph(path: Path, root: Path, *settings: str) -> Graph:
     with session(path, root).active():
-        return load_graph(Order(workflow=path, settings=list(settings), nodes=local_registry), None, local_registry())
+        return load_graph(
+            RunRequest(workflow=path, settings=list(settings), nodes=local_registry), None, local_registry()
+        )
 
 
 def test_there_are_examples() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from runtime_toys import registry, session, sum_workflow
 from sora_nodes.runtime.graph import Graph
-from sora_nodes.runtime.server import Server
+from sora_nodes.runtime.server import RemoteClient
 from sora_nodes.sora_core.errors import InputError, ResourceError, SoraError
 
 
@@ -78,16 +78,16 @@ DONE = {
 
 
 @pytest.fixture
-def comfy() -> Iterator[tuple[Server, dict[str, Any]]]:
+def comfy() -> Iterator[tuple[RemoteClient, dict[str, Any]]]:
     state: dict[str, Any] = {"entry": DONE, "running": False}
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Fake,), {"state": state}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Server(f"http://127.0.0.1:{server.server_port}"), state
+    yield RemoteClient(f"http://127.0.0.1:{server.server_port}"), state
     server.shutdown()
     server.server_close()
 
 
-def test_a_workflow_goes_up_and_its_files_come_back(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_workflow_goes_up_and_its_files_come_back(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:
     server, state = comfy
     graph = Graph.from_api(sum_workflow(), saved={"nodes": [], "links": []})
     assert server(graph, session(tmp_path)) == ["deep/sum_00001_.txt"]
@@ -97,7 +97,7 @@ def test_a_workflow_goes_up_and_its_files_come_back(comfy: tuple[Server, dict[st
     assert state["prompt"]["extra_data"]["extra_pnginfo"]["workflow"] == graph.saved
 
 
-def test_input_files_that_are_here_go_up_first(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+def test_input_files_that_are_here_go_up_first(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:
     server, state = comfy
     where = session(tmp_path)
     (where.input / "a.png").write_bytes(b"pixels")
@@ -110,7 +110,7 @@ def test_input_files_that_are_here_go_up_first(comfy: tuple[Server, dict[str, An
     )
 
 
-def test_what_the_server_refuses_is_told_per_node(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+def test_what_the_server_refuses_is_told_per_node(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:
     server, state = comfy
     mistake = {"message": "Value not in list", "details": "kind: 'x'", "extra_info": {"input_name": "kind"}}
     state["refusal"] = {
@@ -121,7 +121,7 @@ def test_what_the_server_refuses_is_told_per_node(comfy: tuple[Server, dict[str,
         server(Graph.from_api(sum_workflow()), session(tmp_path))
 
 
-def test_a_run_that_fails_there_says_where(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_run_that_fails_there_says_where(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:
     server, state = comfy
     told = {"node_id": "3", "node_type": "ToyAdd", "exception_message": "out of memory\n"}
     state["entry"] = {"outputs": {}, "status": {"status_str": "error", "messages": [["execution_error", told]]}}
@@ -129,14 +129,16 @@ def test_a_run_that_fails_there_says_where(comfy: tuple[Server, dict[str, Any]],
         server(Graph.from_api(sum_workflow()), session(tmp_path))
 
 
-def test_a_run_that_the_server_forgot_is_not_waited_for(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_run_that_the_server_forgot_is_not_waited_for(
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path
+) -> None:
     server, state = comfy
     state["entry"] = None
     with pytest.raises(SoraError, match="no longer knows"):
         server(Graph.from_api(sum_workflow()), session(tmp_path))
 
 
-def test_stopping_here_stops_there(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+def test_stopping_here_stops_there(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:
     server, state = comfy
     state.update(entry=None, running=True)
 
@@ -149,7 +151,7 @@ def test_stopping_here_stops_there(comfy: tuple[Server, dict[str, Any]], tmp_pat
 
 
 def test_a_name_from_the_server_does_not_lead_out_of_the_output_folder(
-    comfy: tuple[Server, dict[str, Any]], tmp_path: Path
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path
 ) -> None:
     server, state = comfy
     evil = {"filename": "x.txt", "subfolder": "../..", "type": "output"}
@@ -160,9 +162,9 @@ def test_a_name_from_the_server_does_not_lead_out_of_the_output_folder(
 
 def test_an_address_without_a_server_is_one_sentence() -> None:
     with pytest.raises(ResourceError, match="cannot be reached"):
-        Server("http://127.0.0.1:9").object_info()
+        RemoteClient("http://127.0.0.1:9").object_info()
     with pytest.raises(InputError, match="no server address"):
-        Server("file:///etc/passwd")
+        RemoteClient("file:///etc/passwd")
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40) + b"IEND\xaeB`\x82"
@@ -182,7 +184,7 @@ MP4 = b"\0\0\0\x10ftypisom" + bytes(4) + b"\0\0\0\x10moov" + bytes(8)
     ],
 )
 def test_a_download_that_is_cut_or_of_another_kind_gets_no_name(
-    comfy: tuple[Server, dict[str, Any]], tmp_path: Path, name: str, sent: bytes, stated: int | None, said: str
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path, name: str, sent: bytes, stated: int | None, said: str
 ) -> None:
     server, state = comfy
     state["entry"] = {"outputs": {"4": {"images": [{"filename": name, "subfolder": "", "type": "output"}]}}}
@@ -192,7 +194,7 @@ def test_a_download_that_is_cut_or_of_another_kind_gets_no_name(
     assert not [path for path in (tmp_path / "output").rglob("*") if path.is_file()]
 
 
-def test_whole_files_are_kept(comfy: tuple[Server, dict[str, Any]], tmp_path: Path) -> None:
+def test_whole_files_are_kept(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:
     server, state = comfy
     for name, sent in (("what: is this?_00007_.png", PNG), ("b\x1b[31m.mp4", MP4)):
         state["entry"] = {"outputs": {"4": {"images": [{"filename": name, "subfolder": "", "type": "output"}]}}}
@@ -207,7 +209,7 @@ def test_whole_files_are_kept(comfy: tuple[Server, dict[str, Any]], tmp_path: Pa
     "answer", [b"[]", b"{", b'"x"', b"[" * 100_000, b'{"prompt_id": {"a": 1}}', b"\xff\xfe", b"{}"]
 )
 def test_an_answer_of_another_form_is_one_sentence(
-    comfy: tuple[Server, dict[str, Any]], tmp_path: Path, answer: bytes
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path, answer: bytes
 ) -> None:
     server, state = comfy
     for route in ("/prompt", "/queue", "/history"):
@@ -219,7 +221,7 @@ def test_an_answer_of_another_form_is_one_sentence(
         assert (route, answer, made) == ("/queue", b"{}", ["deep/sum_00001_.txt"]), "an empty queue is no mistake"
 
 
-def test_a_redirect_is_not_followed(comfy: tuple[Server, dict[str, Any]]) -> None:
+def test_a_redirect_is_not_followed(comfy: tuple[RemoteClient, dict[str, Any]]) -> None:
     server, state = comfy
     state["redirect"] = "http://127.0.0.1:9/object_info"
     with pytest.raises(ResourceError, match=r"redirects to 'http://127\.0\.0\.1:9"):
@@ -227,14 +229,14 @@ def test_a_redirect_is_not_followed(comfy: tuple[Server, dict[str, Any]]) -> Non
 
 
 def test_no_proxy_stands_before_this_machine(
-    comfy: tuple[Server, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    comfy: tuple[RemoteClient, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
-    assert Server(comfy[0].url).object_info()
+    assert RemoteClient(comfy[0].url).object_info()
 
 
 @pytest.mark.parametrize("address", ["", "http://", "http://a:99999", "ftp://a", "http://:80"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(InputError, match="no server address"):
-        Server(address)
+        RemoteClient(address)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
-from sora_nodes.sora_core.dit.denoiser import DiTDenoiser, experts
+from sora_nodes.sora_core.dit.denoiser import DiTDenoiser, noise_level_experts
 from sora_nodes.sora_core.layers.attention import attend
 from sora_nodes.sora_core.layers.kernels import cpu
 from sora_nodes.sora_core.types import Denoiser
@@ -78,21 +78,21 @@ def test_attention_in_blocks_is_attention(keys: int, biased: bool) -> None:
 @pytest.mark.skipif(
     not cpu.onednn(), reason="this processor or torch has no products of bfloat16 to lay weights out for"
 )
-def test_weights_that_were_laid_out_are_the_same_weights(dit: DiT) -> None:
+def test_prepacked_weights_are_the_same_weights(dit: DiT) -> None:
     plain = deepcopy(dit).bfloat16()
-    laid = deepcopy(plain).laid_out()
+    laid = deepcopy(plain).prepacked()
     context = torch.randn(2, 7, 16).bfloat16()
     with torch.no_grad():
         torch.testing.assert_close(run(laid, context), run(plain, context))
     for name, value in laid.state_dict().items():
         assert torch.equal(value.to_dense() if value.is_mkldnn else value, plain.state_dict()[name]), name
     kept = list(laid.parameters())
-    assert all(a is b for a, b in zip(laid.laid_out().parameters(), kept, strict=True)), "once is enough"
+    assert all(a is b for a, b in zip(laid.prepacked().parameters(), kept, strict=True)), "once is enough"
 
 
-def test_only_bfloat16_is_laid_out(dit: DiT) -> None:
+def test_only_bfloat16_is_prepacked(dit: DiT) -> None:
     kept = list(dit.parameters())
-    assert all(a is b for a, b in zip(dit.laid_out().parameters(), kept, strict=True))
+    assert all(a is b for a, b in zip(dit.prepacked().parameters(), kept, strict=True))
 
 
 def test_the_second_expert_takes_over_below_the_boundary() -> None:
@@ -105,7 +105,7 @@ def test_the_second_expert_takes_over_below_the_boundary() -> None:
 
         return denoise
 
-    both = experts(expert("high"), expert("low"), 0.875)
+    both = noise_level_experts(expert("high"), expert("low"), 0.875)
     for sigma in (1.0, 0.875, 0.874, 0.1):
         both(torch.zeros(1), torch.tensor([sigma]), torch.ones(1), torch.zeros(1))
     assert asked == ["high", "high", "low", "low"]

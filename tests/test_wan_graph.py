@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from sora_nodes.commands.run import local_registry
 from sora_nodes.nodes.native.models import feature_cache
 from sora_nodes.nodes.native.parts import part_of
-from sora_nodes.runtime.command import Order, load_graph
+from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
@@ -78,7 +78,9 @@ def tiny(loader: str, name: str) -> nn.Module:
 
 def read(path: Path, session: Session, *settings: str) -> Graph:
     with session.active():
-        return load_graph(Order(workflow=path, settings=list(settings), nodes=local_registry), None, local_registry())
+        return load_graph(
+            RunRequest(workflow=path, settings=list(settings), nodes=local_registry), None, local_registry()
+        )
 
 
 def session_with(root: Path, files: dict[str, str]) -> Session:

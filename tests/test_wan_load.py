@@ -134,11 +134,11 @@ def test_a_processor_without_products_of_a_type_takes_the_next_best(
 @pytest.mark.skipif(
     not (MAPS.exists() and cpu.onednn()), reason="needs a list of mapped files, and products of bfloat16"
 )
-def test_a_file_is_mapped_until_its_weights_are_laid_out(tmp_path: Path) -> None:
+def test_a_file_is_mapped_until_its_weights_are_prepacked(tmp_path: Path) -> None:
     path = write(tmp_path / "wan.safetensors", {name: value.bfloat16() for name, value in transformer().items()})
     model = load_transformer(path)
     assert str(path) in MAPS.read_text()
-    model.laid_out()
+    model.prepacked()
     gc.collect()
     assert str(path) not in MAPS.read_text()
 

@@ -233,5 +233,5 @@ def patcher_class() -> type[ModelPatcher]:
 def _guided(args: dict[str, Any]) -> Tensor:
     """Guidance at the noise levels where it helps; in ComfyUI's form, x minus the clean estimate."""
     low, high = DEFAULTS.sampling.cfg_interval
-    cond, free = args["cond"], args["uncond"]
-    return free + (cond - free) * args["cond_scale"] if low <= float(args["sigma"].max()) <= high else cond
+    cond, uncond = args["cond"], args["uncond"]
+    return uncond + (cond - uncond) * args["cond_scale"] if low <= float(args["sigma"].max()) <= high else cond

@@ -205,7 +205,7 @@ def both_transformers(config: DiTConfig, dtype: torch.dtype, device: torch.devic
     """Ours, its weights laid out, and the peer."""
     ours = peers.transformer(config, dtype).to(device)
     peer = peers.peer_transformer(config, ours).to(device)
-    return ours.laid_out(), peer
+    return ours.prepacked(), peer
 
 
 def bench_transformer(dtype: torch.dtype, blocks: int | None, device: torch.device) -> Cases:
@@ -273,7 +273,7 @@ def bench_codec(dtype: torch.dtype, blocks: int | None, device: torch.device) ->
     config = Wan21Config()
     ours = peers.codec(config, dtype).to(device)
     peer = peers.peer_codec(config, ours).to(device)
-    ours.laid_out()
+    ours.prepacked()
     side = 256
     for frames in (5, 17, 33):
         clip = (torch.rand(1, 3, frames, side, side) * 2 - 1).to(device, dtype)

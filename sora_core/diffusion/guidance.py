@@ -89,11 +89,11 @@ def cfg(
         if not always and not low <= float(sigma[0]) <= high:
             return denoiser(x, sigma, mask, context)
         if batched and uncond.shape[1:] == context.shape[1:]:
-            cond, free = denoiser(x.repeat(2, 1, 1, 1, 1), sigma.repeat(2), masks(mask), contexts(context)).chunk(2)
+            cond, bare = denoiser(x.repeat(2, 1, 1, 1, 1), sigma.repeat(2), masks(mask), contexts(context)).chunk(2)
         else:
             negative = uncond.expand(len(x), *uncond.shape[1:])
-            cond, free = denoiser(x, sigma, mask, context), denoiser(x, sigma, mask, negative)
-        return free + scale * (cond - free)
+            cond, bare = denoiser(x, sigma, mask, context), denoiser(x, sigma, mask, negative)
+        return bare + scale * (cond - bare)
 
     return denoise
 

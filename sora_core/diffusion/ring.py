@@ -9,7 +9,7 @@ from ..types import Denoiser
 
 __all__ = ["ring"]
 
-TURN = 0.381966
+ROLL_STRIDE = 0.381966
 """Part of a turn per step: the golden angle, so that the cut visits every part of the clip early."""
 
 
@@ -27,7 +27,7 @@ def ring(denoiser: Denoiser, sigmas: Tensor) -> Denoiser:
         table = table.to(sigma.device)
         frames = x.shape[2]
         step = (table > sigma[0] * (1 + 1e-6)).sum()
-        offset = ((step * max(1, round(frames * TURN))) % frames).to(x.device, non_blocking=True)
+        offset = ((step * max(1, round(frames * ROLL_STRIDE))) % frames).to(x.device, non_blocking=True)
         place = torch.arange(frames, device=x.device)
         there, back = (place + offset) % frames, (place - offset) % frames
         return denoiser(x.index_select(2, there), sigma, mask.index_select(2, there), context).index_select(2, back)

@@ -1,6 +1,6 @@
 """The diffusion transformer."""
 
 from .config import DiTConfig
-from .model import ClipGrid, DiT, Plan, TextKV
+from .model import ClipGrid, DiT, TextKV, TokenPlan
 
-__all__ = ["ClipGrid", "DiT", "DiTConfig", "Plan", "TextKV"]
+__all__ = ["ClipGrid", "DiT", "DiTConfig", "TextKV", "TokenPlan"]

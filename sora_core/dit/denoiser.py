@@ -12,9 +12,9 @@ from ..diffusion.parametrization import denoised_from, level_at
 from ..layers import kernels
 from ..layers.kernels.graphs import Recordings
 from ..types import Denoiser
-from .model import ClipGrid, DiT, Plan, TextKV
+from .model import ClipGrid, DiT, TextKV, TokenPlan
 
-__all__ = ["DiTDenoiser", "experts"]
+__all__ = ["DiTDenoiser", "noise_level_experts"]
 
 KEPT = 4
 """plans and texts remembered: cond, uncond and both as one batch"""
@@ -30,7 +30,7 @@ class DiTDenoiser:
 
     def __init__(self, dit: DiT, *, positions: Tensor, spans: Tensor, fps: float, rows: Tensor | None = None) -> None:
         self.dit, self.positions, self.spans, self.fps, self.rows = dit, positions, spans, fps, rows
-        self.plans: list[tuple[torch.Size, Tensor | None, Plan]] = []
+        self.plans: list[tuple[torch.Size, Tensor | None, TokenPlan]] = []
         self.texts: list[tuple[Tensor, TextKV]] = []
         self.recordings = Recordings()
 
@@ -48,7 +48,7 @@ class DiTDenoiser:
             output = self.recordings(forward, (plan, text, weight), given, level)
         return denoised_from(output.to(x.device, torch.float32), x, level_at(sigma, mask), self.dit.config.prediction)
 
-    def plan(self, x: Tensor, mask: Tensor, prompts: int = 1) -> Plan:
+    def plan(self, x: Tensor, mask: Tensor, prompts: int = 1) -> TokenPlan:
         """The plan of this size and mask; a network with one noise level per clip is not told the mask."""
         told = mask if self.dit.config.per_position_time else None
         for shape, known, plan in self.plans:
@@ -92,7 +92,7 @@ def same(a: Tensor | None, b: Tensor | None) -> bool:
     return a is b or (a.shape == b.shape and a.device == b.device and bool(torch.equal(a, b)))
 
 
-def experts(high: Denoiser, low: Denoiser, boundary: float) -> Denoiser:
+def noise_level_experts(high: Denoiser, low: Denoiser, boundary: float) -> Denoiser:
     """Two networks for two stretches of noise (Wan 2.2 A14B): `high` from sigma = boundary up, `low` below it.
 
     Each may carry its own guidance. Reads sigma on the host once per call.

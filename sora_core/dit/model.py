@@ -37,7 +37,7 @@ from ..layers.rotary import Rotation, rotary_table
 from .config import DiTConfig
 from .positions import GRID_FEATURES, grid_features, index_coordinates, metric_coordinates
 
-__all__ = ["ClipGrid", "DiT", "Plan", "TextKV"]
+__all__ = ["ClipGrid", "DiT", "TextKV", "TokenPlan"]
 
 
 class BlockText(NamedTuple):
@@ -74,7 +74,7 @@ class ClipGrid:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TokenPlan:
     """What depends on sizes and mask alone: made once, used at every step."""
 
     layout: Layout
@@ -119,19 +119,19 @@ class Attention(nn.Module):
         """[...,D] -> [...,N,K]."""
         return x.unflatten(-1, (self.heads, -1))
 
-    def normed(self, norm: nn.Module, x_LD: Tensor, plan: Plan | None = None) -> Tensor:
+    def normed(self, norm: nn.Module, x_LD: Tensor, plan: TokenPlan | None = None) -> Tensor:
         """Queries or keys behind their norm, and turned by position where a plan is given: [L,N,K]. x may be
         overwritten."""
         return kernels.of(x_LD).normed(norm, x_LD, self.heads, plan.rotation if plan else None)
 
-    def over_itself(self, x_LD: Tensor, plan: Plan) -> Tensor:
+    def over_itself(self, x_LD: Tensor, plan: TokenPlan) -> Tensor:
         """Each clip attends to itself."""
         q, k, v = kernels.of(x_LD).linears((self.q, self.k, self.v), x_LD)
         del x_LD  # else it waits for attention to end
         q, k, v = self.normed(self.norm_q, q, plan), self.normed(self.norm_k, k, plan), self.split(v)
         return self.o(self_attention(q, k, v, plan.layout.alike).flatten(1))
 
-    def over_text(self, x_LD: Tensor, text: BlockText, plan: Plan) -> Tensor:
+    def over_text(self, x_LD: Tensor, text: BlockText, plan: TokenPlan) -> Tensor:
         """Each clip attends to its text."""
         q = self.normed(self.norm_q, self.q(x_LD))
         return self.o(cross_attention(q, *text, plan.layout.alike).flatten(1))
@@ -155,7 +155,7 @@ class Block(nn.Module):
         )
         self.modulation = nn.Parameter(torch.randn(1, 6, config.width) / config.width**0.5)
 
-    def forward(self, x_LD: Tensor, time_R6D: Tensor, text: BlockText, plan: Plan) -> Tensor:
+    def forward(self, x_LD: Tensor, time_R6D: Tensor, text: BlockText, plan: TokenPlan) -> Tensor:
         fast, layout = kernels.of(x_LD), plan.layout
         table = (self.modulation.to(time_R6D) + time_R6D).unbind(1)
         h = self.self_attn.over_itself(fast.modulated(x_LD, table[0], table[1], layout, self.eps), plan)
@@ -196,7 +196,7 @@ class Head(nn.Module):
         self.head = ops.Linear(config.width, p * q * r * config.channels * (2 if config.input_gate else 1))
         self.modulation = nn.Parameter(torch.randn(1, 2, config.width) / config.width**0.5)
 
-    def forward(self, x_LD: Tensor, time_RD: Tensor, plan: Plan) -> Tensor:
+    def forward(self, x_LD: Tensor, time_RD: Tensor, plan: TokenPlan) -> Tensor:
         shift, scale = (self.modulation.to(time_RD) + time_RD[:, None]).unbind(1)
         return self.head(kernels.of(x_LD).modulated(x_LD, shift, scale, plan.layout, self.eps))
 
@@ -230,18 +230,18 @@ class DiT(nn.Module):
         for block in self.blocks:
             nn.init.zeros_(block.cross_attn.o.weight)  # type: ignore[union-attr, arg-type]
 
-    def laid_out(self) -> DiT:
+    def prepacked(self) -> DiT:
         """Itself with the weights of its blocks as the device's products read them: else a CPU reorders bfloat16 at
         every call.
 
         They then lie in memory once, and a file they were mapped from is let go.
         """
-        if kernels.for_device(self.patch_embedding.weight.device).lay_out(self.blocks):
+        if kernels.for_device(self.patch_embedding.weight.device).prepack(self.blocks):
             for weight in self.parameters():
                 weight.data = weight.data if weight.is_mkldnn else weight.data.clone()
         return self
 
-    def plan(self, grids: Sequence[ClipGrid], *, device: torch.device | str = "cpu") -> Plan:
+    def plan(self, grids: Sequence[ClipGrid], *, device: torch.device | str = "cpu") -> TokenPlan:
         """Rotary tables, grid features and modulation rows for a pack."""
         p, q, r = self.config.patch
         groups: list[Group] = []
@@ -265,7 +265,7 @@ class DiT(nn.Module):
             )
         cos, sin = rotary_table(torch.cat(coordinates).to(device), self.config.head_dim, self.config.rope_theta)
         layout = Layout.of(groups, masks).to(device)
-        return Plan(layout=layout, cos=cos, sin=sin, features=torch.cat(features).to(device) if features else None)
+        return TokenPlan(layout=layout, cos=cos, sin=sin, features=torch.cat(features).to(device) if features else None)
 
     def text(self, context_BSD: Tensor) -> TextKV:
         """Keys and values of the text for every block; the text is zero-padded to `text_tokens`.
@@ -294,7 +294,7 @@ class DiT(nn.Module):
         x = torch.cat([patchify(group, self.config.patch) for group in groups])
         return F.linear(x, self.patch_embedding.weight.flatten(1), self.patch_embedding.bias)
 
-    def forward(self, groups: Sequence[Tensor], sigma_B: Tensor, plan: Plan, text: TextKV) -> list[Tensor]:
+    def forward(self, groups: Sequence[Tensor], sigma_B: Tensor, plan: TokenPlan, text: TextKV) -> list[Tensor]:
         """Groups of latents [n,C,T,H,W] at noise level sigma [B] -> the prediction for each group, same shapes."""
         x = self.embed(groups)
         if self.grid_embedding is not None:

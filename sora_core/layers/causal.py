@@ -34,7 +34,7 @@ class StreamCache:
         self._kept[id(layer)] = x[:, :, -frames:].clone()
         return x
 
-    def room(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
+    def scratch(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
         """What `extend` would give for an x that is still to be written: [B,C,frames+T,H,W] channels-last, the first
         filled in.
 

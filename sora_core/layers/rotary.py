@@ -23,7 +23,7 @@ class Rotation:
     sin: Tensor
 
     @cached_property
-    def turn(self) -> Tensor:
+    def phase(self) -> Tensor:
         """The same as complex numbers."""
         return torch.complex(self.cos, self.sin)
 

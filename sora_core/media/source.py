@@ -130,7 +130,7 @@ class FileSource:
             self.close()
             note = lambda text: self._notes.setdefault(text)  # noqa: E731
             self._pictures = pictures(self.path, self._times, self._display, start, note)
-        frames = self.room(stop - start)
+        frames = self.scratch(stop - start)
         rows = frames.numpy()  # a copy by torch starts threads, which is dear on a busy machine
         self._next = -1  # an error on the way leaves the file to be opened anew
         for i, picture in enumerate(islice(self._pictures, stop - start)):
@@ -138,7 +138,7 @@ class FileSource:
         self._next = stop
         return frames
 
-    def room(self, count: int) -> Tensor:
+    def scratch(self, count: int) -> Tensor:
         """Space for `count` frames. Raises ResourceError where there is none."""
         need = count * self.height * self.width * 3
         what, advice = f"{count} frames of {self.width}x{self.height}", "read fewer at once"

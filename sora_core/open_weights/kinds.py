@@ -37,7 +37,7 @@ class Kind:
     """
 
     name: str
-    room: str
+    component: str
     """transformer, codec or text"""
     marks: tuple[str, ...]
     build: Callable[[Shapes, Any], nn.Module]
@@ -111,7 +111,7 @@ def count(shapes: Shapes, pattern: str) -> int:
 KINDS = (
     Kind(
         name="Wan transformer",
-        room="transformer",
+        component="transformer",
         marks=(
             "patch_embedding.weight",
             "head.head.weight",
@@ -123,13 +123,13 @@ KINDS = (
     ),
     Kind(
         name="Wan 2.1 codec",
-        room="codec",
+        component="codec",
         marks=("encoder.conv1.weight", "conv2.weight", "encoder.downsamples.0.residual.2.weight"),
         build=codec_21,
     ),
     Kind(
         name="Wan 2.2 codec",
-        room="codec",
+        component="codec",
         marks=(
             "encoder.conv1.weight",
             "conv2.weight",
@@ -140,7 +140,7 @@ KINDS = (
     ),
     Kind(
         name="umT5 text encoder",
-        room="text",
+        component="text",
         marks=(
             *(
                 "shared.weight",

@@ -1,8 +1,7 @@
 """Published weights from disk to a module that is ready to run.
 
-Weights stay memory-mapped where they keep their type: loading 2.8 GB takes no second copy. What is not as it should
-be is
-found from the headers, before anything is allocated, so no half-loaded model is left behind.
+Weights stay memory-mapped where they keep their type: loading 2.8 GB takes no second copy. What is not as it should be
+is found from the headers, before anything is allocated, so no half-loaded model is left behind.
 """
 
 from __future__ import annotations
@@ -109,9 +108,8 @@ def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: tor
     """Whatever published model lies at `path`: a file, a folder, an index of shards or one of the shards.
 
     dtype: of the computation; None is the file's own (bfloat16 for fp8 files and for a float16 text encoder, which
-    would
-    overflow), or the next best where a processor has no products of that (`computed_in`). Raises CheckpointError or
-    ResourceError in one sentence; then nothing has been allocated.
+    would overflow), or the next best where a processor has no products of that (`computed_in`). Raises CheckpointError
+    or ResourceError in one sentence; then nothing has been allocated.
     """
     source = open_source(path)
     names = renamed([name for name in source if not SPARE.search(name)])
@@ -135,7 +133,7 @@ def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: tor
     check_memory(f"{path} as a {kind.name}", sum(held(entry, dtype) for entry in source.entries.values()), device)
     load_into(module, tensors)
     module.requires_grad_(False).eval()
-    tokens = tokenizer(source) if kind.room == "text" else None
+    tokens = tokenizer(source) if kind.component == "text" else None
     return OpenModel(kind=kind, module=module.to(device), dtype=dtype, tokens=tokens, note=note)
 
 
@@ -164,7 +162,7 @@ def own_dtype(source: Source, names: dict[str, str], kind: Kind) -> torch.dtype:
             " file."
         )
     most = max(sizes, key=lambda d: sizes[d])
-    if most == EIGHT or (kind.room == "text" and most == "F16"):
+    if most == EIGHT or (kind.component == "text" and most == "F16"):
         return torch.bfloat16
     return DTYPES[most]
 
@@ -214,16 +212,16 @@ def load_text_encoder(
 
 
 def load_part(
-    path: str | Path, room: str, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+    path: str | Path, component: str, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
 ) -> OpenModel:
-    """`load_open` for a model of one room ("transformer", "codec", "text"), ready for use; raises CheckpointError for
-    another."""
+    """`load_open` for a model of one component ("transformer", "codec", "text"), ready for use; raises CheckpointError
+    for another."""
     model = load_open(path, dtype=dtype, device=device)
-    if model.kind.room != room:
-        wanted = {"transformer": "a transformer", "codec": "a codec (VAE)", "text": "a text encoder"}[room]
+    if model.kind.component != component:
+        wanted = {"transformer": "a transformer", "codec": "a codec (VAE)", "text": "a text encoder"}[component]
         raise CheckpointError(f"{path} is a {model.kind.name}, and {wanted} is wanted here.")
-    if room == "text" and model.tokens is None:
+    if component == "text" and model.tokens is None:
         raise InputError(f"{path} has no tokenizer.")
     if isinstance(model.module, Wan21Codec):
-        model.module.laid_out()
+        model.module.prepacked()
     return model

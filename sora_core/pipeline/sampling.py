@@ -24,7 +24,7 @@ from ..diffusion import (
 from ..diffusion import cfg as guided
 from ..diffusion import sample as run_sampler
 from ..diffusion.loop import Preview
-from ..dit.denoiser import DiTDenoiser, experts
+from ..dit.denoiser import DiTDenoiser, noise_level_experts
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Denoiser, LatentState, Progress, PromptSchedule
@@ -56,9 +56,9 @@ def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> Late
 
 def denoiser(model: SoraModel, state: LatentState, fps: float, rows: Tensor | None = None) -> Denoiser:
     """The network on a state's grid, its weights prepacked; `rows` [T]: the prompt that each latent frame follows."""
-    dits = [dit.laid_out() for dit in (model.dit, model.low) if dit]
+    dits = [dit.prepacked() for dit in (model.dit, model.low) if dit]
     networks = [DiTDenoiser(dit, positions=state.positions, spans=state.spans, fps=fps, rows=rows) for dit in dits]
-    return networks[0] if model.low is None else experts(networks[0], networks[1], model.low_from)
+    return networks[0] if model.low is None else noise_level_experts(networks[0], networks[1], model.low_from)
 
 
 def sample(
@@ -127,7 +127,7 @@ def guided_denoiser(
     network = guided(plain, settings.cfg, uncond=uncond, interval=settings.cfg_interval)
     if settings.low_cfg is not None and settings.cfg != 1:
         low = guided(plain, settings.low_cfg, uncond=uncond, interval=settings.cfg_interval)
-        network = experts(network, low, model.low_from)
+        network = noise_level_experts(network, low, model.low_from)
     if settings.flow_edit:
         network = flow_edit(network, plain, state.latent, noise, uncond)
     if settings.ring:

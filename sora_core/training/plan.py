@@ -17,7 +17,7 @@ from ..perception.classifier import ClassifierConfig
 from .loop import Recipe
 from .transformer import Curriculum
 
-__all__ = ["Clips", "Plan", "Stage", "read_config", "tuples"]
+__all__ = ["Clips", "Stage", "TrainingConfig", "read_config", "tuples"]
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrainingConfig:
     """A whole configuration."""
 
     clips: Clips
@@ -73,7 +73,7 @@ class Plan:
     seed: int = 0
 
 
-def read_config(path: Path) -> Plan:
+def read_config(path: Path) -> TrainingConfig:
     """Read a JSON configuration; raises InputError that names the file and what is wrong with it."""
     try:
         given = json.loads(path.read_text())
@@ -82,7 +82,7 @@ def read_config(path: Path) -> Plan:
         stages = {name: stage_of(given.pop(name)) for name in ("codec", "transformer", "classifier") if name in given}
         if "classifier" in stages:
             made(ClassifierConfig, stages["classifier"].model)
-        return Plan(clips=Clips(kinds=kinds, **clips), **stages, **given)  # type: ignore[arg-type]
+        return TrainingConfig(clips=Clips(kinds=kinds, **clips), **stages, **given)  # type: ignore[arg-type]
     except OSError as error:
         raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
     except KeyError as error:

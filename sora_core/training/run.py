@@ -34,7 +34,7 @@ from .compiled import Blocks, compiled_blocks, graphs
 from .export import save_codec, save_transformer
 from .forward import TextToVideo
 from .loop import matrices_in
-from .plan import Plan, Stage, read_config, tuples
+from .plan import Stage, TrainingConfig, read_config, tuples
 from .session import SAID_EVERY, Say, Session, Supply, Watch
 from .transformer import Choice, TransformerLoss
 
@@ -133,12 +133,12 @@ def stages(session: Session, began: float, start: Path | None) -> None:
         train_classifier(session, plan.classifier, fast)
 
 
-def vocabulary(plan: Plan) -> WordTokenizer:
+def vocabulary(plan: TrainingConfig) -> WordTokenizer:
     """The words of the world's captions."""
     return WordTokenizer((*PUNCTUATION, *sorted(words_of_captions())), plan.transformer.text["tokens"])
 
 
-def build_codec(plan: Plan, start: Path | None = None) -> BundledCodec:
+def build_codec(plan: TrainingConfig, start: Path | None = None) -> BundledCodec:
     """The codec as the plan sizes it, from given weights or from scratch."""
     torch.manual_seed(plan.seed)
     codec = BundledCodec(CodecConfig(**tuples(plan.codec.model)))
@@ -147,7 +147,7 @@ def build_codec(plan: Plan, start: Path | None = None) -> BundledCodec:
     return codec
 
 
-def build_transformer(plan: Plan, tokenizer: WordTokenizer) -> TextToVideo:
+def build_transformer(plan: TrainingConfig, tokenizer: WordTokenizer) -> TextToVideo:
     """Text encoder and transformer as the plan sizes them, at the start of training."""
     torch.manual_seed(plan.seed)
     stage = plan.transformer

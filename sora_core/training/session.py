@@ -19,7 +19,7 @@ from .channels_last import FastCodec
 from .compiled import Blocks, graphs
 from .loop import Step, Trainer
 from .muon import computes_bfloat16
-from .plan import Plan, Stage
+from .plan import Stage, TrainingConfig
 
 __all__ = ["SAID_EVERY", "Say", "Session", "Supply", "Watch"]
 
@@ -68,7 +68,7 @@ class Supply:
 class Session:
     """What the stages of a run share."""
 
-    plan: Plan
+    plan: TrainingConfig
     device: torch.device
     folder: Path
     supply: Supply

@@ -182,7 +182,7 @@ def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
         return causal_conv(conv, F.silu(norm(x)), cache)
     lone = x.shape[2] == 1 and cache.is_new(conv) and type(conv) is nn.Conv3d
     history = 0 if lone else conv.kernel_size[0] - 1
-    padded = cache.room(conv, x, history)
+    padded = cache.scratch(conv, x, history)
     fast.norm_silu(x, norm.gamma.flatten(), padded[:, :, history:])
     del x  # it may be the last who holds it, and the convolution needs room
     if lone:  # only silence before it: one slice of the kernel sees anything
@@ -343,7 +343,7 @@ class Wan21Codec(CausalCodec):
         self.register_buffer("latent_mean", torch.tensor(config.mean, device="cpu"), persistent=False)
         self.register_buffer("latent_std", torch.tensor(config.std, device="cpu"), persistent=False)
 
-    def laid_out(self) -> Wan21Codec:
+    def prepacked(self) -> Wan21Codec:
         """Itself with weights in channels-last memory, as activations are: else a CPU reorders them at every call."""
         for conv in self.modules():
             if isinstance(conv, nn.Conv2d | nn.Conv3d):

@@ -20,7 +20,7 @@ from ..packing import Layout
 from ..rotary import Rotation
 from .plain import Kernels
 
-__all__ = ["CpuKernels", "LaidOutLinear", "lay_out", "onednn", "products"]
+__all__ = ["CpuKernels", "PrepackedLinear", "onednn", "prepack", "products"]
 
 Segments = Sequence[tuple[int, int, int]]
 """(first token, end, row) of each stretch of tokens that share a row of modulation"""
@@ -60,7 +60,7 @@ class CpuKernels(Kernels):
     def normed(self, norm: nn.Module, x_LD: Tensor, heads: int, rotation: Rotation | None) -> Tensor:
         if type(norm) is not nn.RMSNorm:
             return super().normed(norm, x_LD, heads, rotation)
-        return rms_norm(x_LD, norm.weight, norm.eps or 0.0, heads, rotation.turn if rotation else None)
+        return rms_norm(x_LD, norm.weight, norm.eps or 0.0, heads, rotation.phase if rotation else None)
 
     def mlp(self, mlp: nn.Sequential, x_LD: Tensor) -> Tensor:
         return gelu_mlp(mlp, x_LD)
@@ -73,8 +73,8 @@ class CpuKernels(Kernels):
     def norm_silu(self, x: Tensor, gain_C: Tensor, out: Tensor) -> None:
         norm_silu(x, gain_C, out)
 
-    def lay_out(self, module: nn.Module) -> bool:
-        return lay_out(module)
+    def prepack(self, module: nn.Module) -> bool:
+        return prepack(module)
 
 
 def blocks(start: int, end: int, width: int) -> Iterator[slice]:
@@ -104,10 +104,10 @@ def gated(x_LD: Tensor, update_LD: Tensor, gate_RD: Tensor, segments: Segments) 
     return x_LD
 
 
-def rms_norm(x_LD: Tensor, weight: Tensor, eps: float, heads: int, turn: Tensor | None = None) -> Tensor:
+def rms_norm(x_LD: Tensor, weight: Tensor, eps: float, heads: int, phase: Tensor | None = None) -> Tensor:
     """RMS norm over all heads, and rotary positions after it: [L,D] -> [L,N,K]; x is overwritten.
 
-    turn: [L,1,K/2] complex64, each pair of features is multiplied by it.
+    phase: [L,1,K/2] complex64, each pair of features is multiplied by it.
     """
     gain = weight.float()
     for part in blocks(0, *x_LD.shape):
@@ -115,8 +115,8 @@ def rms_norm(x_LD: Tensor, weight: Tensor, eps: float, heads: int, turn: Tensor 
         size = torch.linalg.vector_norm(h, dim=1, keepdim=True)
         inverse = (size.mul_(size) / h.shape[1] + eps).rsqrt_()
         h.mul_(inverse).mul_(gain)
-        if turn is not None:
-            torch.view_as_complex(h.view(len(h), heads, -1, 2)).mul_(turn[part])
+        if phase is not None:
+            torch.view_as_complex(h.view(len(h), heads, -1, 2)).mul_(phase[part])
         x_LD[part] = h
     return x_LD.unflatten(1, (heads, -1))
 
@@ -136,25 +136,24 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias_S: Tensor | None = None) -> 
     scores of each key.
 
     Both products run as plain bfloat16 products, several times as fast as the flash kernel of a CPU. Heads go through
-    in
-    groups and queries in blocks, whose scores stay in the cache.
+    in groups and queries in blocks, whose scores stay in the cache.
     """
     keys, together = k.shape[1], max(1, min(KEYS // k.shape[1], k.shape[2]))
     step = (QUERIES if keys <= MANY else QUERIES // 2) * torch.get_num_threads()
-    room = q.new_empty(2, together * min(step, q.shape[1]) * keys)
+    scratch = q.new_empty(2, together * min(step, q.shape[1]) * keys)
     for clip in zip(q, k, v, strict=True):
         for q_NLK, k_NSK, v_NSK in zip(*(x.transpose(0, 1).split(together) for x in clip), strict=True):
-            attend_heads(q_NLK, k_NSK, v_NSK, bias_S, room)
+            attend_heads(q_NLK, k_NSK, v_NSK, bias_S, scratch)
     return q
 
 
-def attend_heads(q_NLK: Tensor, k_NSK: Tensor, v_NSK: Tensor, bias_S: Tensor | None, room: Tensor) -> None:
-    """Attention of a few heads, written over q; room [2,...] holds the scores of a block of queries and their softmax.
+def attend_heads(q_NLK: Tensor, k_NSK: Tensor, v_NSK: Tensor, bias_S: Tensor | None, scratch: Tensor) -> None:
+    """Attention of a few heads, written over q; scratch [2,...] holds the scores of a block of queries and their
+    softmax.
 
-    Scores in bfloat16 are exact enough only when small, so each query's largest score over every sixteenth key is
-    taken off
-    inside the product (one feature more); softmax does not see it. A bias is two more: what bfloat16 holds of it, and
-    the rest.
+    Scores in bfloat16 are exact enough only when small, so each query's largest score over every sixteenth key is taken
+    off inside the product (one feature more); softmax does not see it. A bias is two more: what bfloat16 holds of it,
+    and the rest.
     """
     q, k, v = (x.contiguous() for x in (q_NLK, k_NSK, v_NSK))
     (n, length, dim), keys = q.shape, k.shape[1]
@@ -166,10 +165,10 @@ def attend_heads(q_NLK: Tensor, k_NSK: Tensor, v_NSK: Tensor, bias_S: Tensor | N
         largest += wider[1][some]
     q = torch.cat([q, largest.amax(2, keepdim=True), q.new_ones(()).expand(n, length, len(wider) - 1)], 2)
     k = torch.cat([k, torch.stack(wider, 1).expand(n, -1, -1)], 2).mT
-    step = room.shape[1] // (n * keys)
+    step = scratch.shape[1] // (n * keys)
     for i in range(0, length, step):
         part = q[:, i : i + step]
-        scores, shares = (x[: n * part.shape[1] * keys].view(n, -1, keys) for x in room)
+        scores, shares = (x[: n * part.shape[1] * keys].view(n, -1, keys) for x in scratch)
         torch.baddbmm(scores, part, k, beta=0, alpha=dim**-0.5, out=scores)
         q_NLK[:, i : i + step] = torch.bmm(torch.softmax(scores, 2, out=shares), v)
 
@@ -183,12 +182,12 @@ def gelu_mlp(mlp: nn.Sequential, x_LD: Tensor) -> Tensor:
 
 def linear_gelu(linear: nn.Module, x_LD: Tensor) -> Tensor:
     """gelu-tanh of a linear layer; oneDNN does both in one pass over bfloat16."""
-    if type(linear) in (nn.Linear, LaidOutLinear) and x_LD.dtype == torch.bfloat16 and onednn():
+    if type(linear) in (nn.Linear, PrepackedLinear) and x_LD.dtype == torch.bfloat16 and onednn():
         return torch.ops.mkldnn._linear_pointwise(x_LD, linear.weight, linear.bias, "gelu", [], "tanh")
     return F.gelu(linear(x_LD), approximate="tanh")
 
 
-class LaidOutLinear(nn.Module):
+class PrepackedLinear(nn.Module):
     """A linear layer of bfloat16 whose weight lies in memory as oneDNN's product reads it, for inference on a CPU.
 
     The same numbers as `linear`, without a reordering at every call; `weight.to_dense()` gives the weight back.
@@ -203,8 +202,8 @@ class LaidOutLinear(nn.Module):
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
-def lay_out(module: nn.Module) -> bool:
-    """Puts a LaidOutLinear in the place of each plain linear layer of bfloat16 on a CPU; tells whether there was
+def prepack(module: nn.Module) -> bool:
+    """Puts a PrepackedLinear in the place of each plain linear layer of bfloat16 on a CPU; tells whether there was
     one."""
     found = False
     for parent in module.modules():
@@ -215,7 +214,7 @@ def lay_out(module: nn.Module) -> bool:
                 and child.weight.device.type == "cpu"
                 and onednn()
             ):
-                parent.register_module(name, LaidOutLinear(child))
+                parent.register_module(name, PrepackedLinear(child))
                 found = True
     return found
 

@@ -96,7 +96,7 @@ class Kernels:
         """silu of the RMS norm over channels, written to `out`; both [B,C,T,H,W] in channels-last memory."""
         raise NotImplementedError
 
-    def lay_out(self, module: nn.Module) -> bool:
+    def prepack(self, module: nn.Module) -> bool:
         """Put weights as the device's products read them; tells whether there was one to change."""
         return False
 
