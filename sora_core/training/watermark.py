@@ -54,8 +54,8 @@ class WatermarkTraining:
     """frames a clip"""
     sides: tuple[int, ...] = (64, 96, 128, 192, 256)
     """pixels of a clip's side, drawn for every group"""
-    scenes: int = 160
-    """rendered clips, made before the clock starts; a third of what is seen"""
+    scenes: int = 30
+    """rendered clips, made first; a third of what is seen"""
     learning_rate: float = 2e-3
     visibility: float = 0.05
     """weight of what the pattern does to smooth places"""
@@ -152,7 +152,8 @@ def train(
     model.low_precision = run.bfloat16 and device.type != "cpu"
     average = {name: p.detach().clone() for name, p in model.named_parameters()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
-    world, began, shown, step = rendered(run), time.monotonic(), 0.0, 0
+    began, shown, step = time.monotonic(), 0.0, 0
+    world = rendered(run)
     recent: list[dict[str, float]] = []
     while (spent := time.monotonic() - began) < run.minutes * 60 and step < run.steps:
         share = max(spent / (run.minutes * 60), step / run.steps)
