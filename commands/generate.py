@@ -15,7 +15,7 @@ from typing import Any
 from ..sora_core.claims import Claim, claim_first, sweep
 from ..sora_core.errors import InputError
 from ..sora_core.files import check_writable
-from .terminal import ProgressLine, duration, note, say, warn
+from .terminal import ProgressLine, duration, note, note_kernels, say, warn
 
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 OUTPUT = Path("output")
@@ -95,6 +95,7 @@ def execute(args: argparse.Namespace) -> int:
     else:
         say(str(result.path))
     note(f"{result.size}, seed {result.seed}, made in {duration(sum(result.seconds_taken.values()))}")
+    note_kernels(args.device)
     return 0
 
 

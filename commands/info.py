@@ -39,9 +39,12 @@ def device() -> dict[str, Any]:
     """The best that is here for `--device`."""
     import torch
 
+    from ..sora_core.layers import kernels
+
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(0)
-        return {"type": "cuda", "name": card.name, "memory_gb": round(card.total_memory / 1e9, 1)}
+        said = {"type": "cuda", "name": card.name, "memory_gb": round(card.total_memory / 1e9, 1)}
+        return {**said, "kernels": "; ".join(kernels.for_device("cuda").notes())}
     return {"type": "cpu", "name": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
 
 

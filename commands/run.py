@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .terminal import ProgressLine, duration, note, say
+from .terminal import ProgressLine, duration, note, note_kernels, say
 
 if TYPE_CHECKING:
     from ..runtime.batch import Outcome
@@ -83,7 +83,10 @@ def execute(args: argparse.Namespace) -> int:
                 else f"{args.workflow}: fine, {count} nodes would run"
             )
             return 0
-        return _batch(request, args.json) if request.each else _once(request, args.json)
+        code = _batch(request, args.json) if request.each else _once(request, args.json)
+        if request.server is None:
+            note_kernels(request.device)
+        return code
     except WorkflowError as error:
         if not args.json:
             raise

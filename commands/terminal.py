@@ -64,6 +64,15 @@ def note(text: str) -> None:
             sys.stderr.flush()
 
 
+def note_kernels(device: str) -> None:
+    """On a card, which kernels ran: what was measured and chosen is said, never silent."""
+    if device.startswith("cuda"):
+        from ..sora_core.layers import kernels
+
+        for line in kernels.for_device(device).notes():
+            note(line)
+
+
 def warn(text: str) -> None:
     """A warning, to stderr."""
     note(f"warning: {text}")

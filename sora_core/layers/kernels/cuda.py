@@ -87,7 +87,8 @@ class CardKernels(Kernels):
         return self.forms(conv, x) if plain and x.dtype != torch.float32 else conv(x)
 
     def notes(self) -> list[str]:
-        return [f"kernels: {self.name}", *self.choice.report(), *self.forms.report()]
+        attentions = ", ".join(self.choice.kernels) or "torch's own"
+        return [f"{self.name}; attention by the fastest of {attentions}", *self.choice.report(), *self.forms.report()]
 
 
 class FusedKernels(CardKernels):

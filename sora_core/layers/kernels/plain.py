@@ -102,7 +102,7 @@ class Kernels:
 
     def notes(self) -> list[str]:
         """What was chosen, in lines for a person."""
-        return [f"kernels: {self.name}"]
+        return [self.name]
 
     def convolved(self, conv: nn.Module, x: Tensor) -> Tensor:
         """A convolution over time of x [B,C,T,H,W], which holds the frames before it."""
