@@ -97,7 +97,7 @@ class FastCodec:
         space, time = block.space.conv, block.time.conv
         over_time = time.weight[:, :, :, 0, 0].to(self.dtype).permute(0, 2, 1).flatten(1)
         return self.block(
-            x,
+            x.clone() if x._is_view() else x,  # a compiler makes a block anew for views
             block.norm_space.weight,
             self._kernel(space.weight),
             space.bias.to(self.dtype),
