@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from .generate import size
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=int, help="how many prompts")
     parser.add_argument("--size", type=size, metavar="WxH", help="width and height in pixels, multiples of 16")
     parser.add_argument("--fps", type=float, help="frames per second")
+    parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns (`sora world`): ask for them too")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
@@ -26,6 +28,8 @@ def execute(args: argparse.Namespace) -> int:
     settings: dict[str, Any] = {} if args.n is None else {"n": args.n}
     if asked:
         settings["size"] = evaluation.two_seconds(**asked)
+    if args.cutouts is not None:
+        settings["cutouts"] = args.cutouts
     with ProgressLine(args.suite) as progress:
         report = evaluation.run_suite(args.suite, progress=progress, **settings)
     say(json.dumps(report) if args.json else table(report))

@@ -19,7 +19,7 @@ from sora_nodes.sora_core.evaluation.text import ask
 from sora_nodes.sora_core.grid import Geometry, VideoSize
 from sora_nodes.sora_core.perception.classifier import ATTRIBUTES, AttributeClassifier, ClassifierConfig, to_read
 from sora_nodes.sora_core.training.classifier import corrupted
-from sora_nodes.sora_core.world import describe, track_of
+from sora_nodes.sora_core.world import Cutouts, describe, track_of
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -50,7 +50,7 @@ class FrozenGenerator:
     """Makes nothing happen: what is asked of it stands still."""
 
     def __init__(self):
-        self.codec = ExactCodec()
+        self.codec, self.cutouts = ExactCodec(), None
 
     def generate(self, prompts, size, seed):
         return torch.zeros(len(prompts), 3, size.frames, size.height, size.width)
@@ -79,6 +79,7 @@ class PerfectGenerator(FrozenGenerator):
             *held_out(n, family="single"),
             *held_out(quarter, family="camera"),
             *held_out(quarter, family="things"),
+            *held_out(quarter, family="style"),
         ]
         self.scenes = {describe(scene, "plain"): scene for scene in scenes}
 
@@ -190,7 +191,16 @@ def test_a_perfect_model_reaches_the_floor():
     report = run_suite("text", 4, model=PerfectGenerator(4), classifier=tiny_classifier(), size=SMALL)
     assert set(report) == {"suite", "n", "figures", "ceiling", "intervals"} and report["n"] == 4
     assert report["figures"] == report["ceiling"]
-    assert set(report["figures"]) == {"colour", "shape", "motion", "setting", "all", "camera", "count"}
+    assert set(report["figures"]) == {"colour", "shape", "motion", "setting", "all", "camera", "count", "style"}
+
+
+def test_nouns_and_relations_are_asked_for_where_there_are_cutouts():
+    block = torch.full((1, 16, 16, 4), 255, dtype=torch.uint8)
+    generator = FrozenGenerator()
+    generator.cutouts = Cutouts.of({"cat": block, "dog": block, "house": block})
+    report = run_suite("text", 8, model=generator, classifier=tiny_classifier(), size=SMALL)
+    assert report["figures"].keys() >= {"noun", "relation", "shape", "all"}
+    assert report["ceiling"].keys() == report["figures"].keys()
 
 
 def test_prompts_ask_for_what_they_say():

@@ -6,12 +6,14 @@ report = run_suite("text", 200)      # {"suite", "n", "figures", "ceiling", "int
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..perception.classifier import AttributeClassifier, load_classifier
 from ..pipeline import load_bundled
 from ..types import Progress
+from ..world import load_cutouts
 from . import animate, connect, drift, extend, fill, loop, restyle, shots, text
 from .bundled import BundledGenerator
 from .making import Generator, two_seconds
@@ -42,21 +44,24 @@ def run_suite(
     classifier: AttributeClassifier | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    cutouts: Path | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Measure a model (None: the bundled one): {"suite", "n", "figures", "ceiling", "intervals"}.
 
     Shares and medians over n held-out scenes; `ceiling` has the same figures for true clips sent through the codec,
-    `intervals` the 95% interval of each figure. options: see the suite's `run`. Raises InputError for an unknown suite
-    or an n below 1.
+    `intervals` the 95% interval of each figure. `cutouts` is a file of `sora world`: the bundled model is then asked
+    for nouns too. options: see the suite's `run`. Raises InputError for an unknown suite or an n below 1.
     """
     if name not in SUITES:
         raise InputError(f"there is no suite {name!r}; the suites are {', '.join(SUITES)}")
     n = n if n is not None else USUAL * (2 if name == "text" else 1)
     if n < 1:
         raise InputError(f"a suite needs at least one clip, not {n}")
+    if model is not None and cutouts is not None:
+        raise InputError("a model that is given brings its own cut-outs: leave cutouts out.")
     if model is None:
-        model = BundledGenerator(model=load_bundled())
+        model = BundledGenerator(model=load_bundled(), cutouts=load_cutouts(cutouts) if cutouts else None)
     return SUITES[name](
         n, generator=model, classifier=classifier or load_classifier(), seed=seed, progress=progress, **options
     )

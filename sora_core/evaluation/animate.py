@@ -35,8 +35,8 @@ def run(
     """n first frames with the captions of their clips; the ceiling is the true clip through the codec behind its true
     first frame."""
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
-    for numbers, scenes in batches(held_out(n, family="single", seed=seed), progress):
-        truths = [clip_of(scene, size) for scene in scenes]
+    for numbers, scenes in batches(held_out(n, family="single", seed=seed, cutouts=generator.cutouts), progress):
+        truths = [clip_of(scene, size, generator.cutouts) for scene in scenes]
         edits = [animate([Keyframe(image=truth[:1], frame_idx=0)], generator.codec, size=size) for truth in truths]
         latents = generator.edit(edits, [prompt_of(scene) for scene in scenes], [seed + i for i in numbers])
         for scene, truth, edit, latent in zip(scenes, truths, edits, latents[:, None], strict=True):

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..editing import Codec, Edit, Storyboard
 from ..grid import VideoSize
 from ..pipeline import SamplingSettings, SoraModel, sample_edits, sample_video
+from ..world import Cutouts
 
 __all__ = ["BundledGenerator"]
 
@@ -20,6 +21,8 @@ class BundledGenerator:
 
     model: SoraModel
     settings: SamplingSettings | None = None
+    cutouts: Cutouts | None = None
+    """pictures of the world's nouns; None measures on solids alone"""
 
     @property
     def codec(self) -> Codec:

@@ -11,7 +11,7 @@ from ..editing import Clip, connect
 from ..grid import VideoSize
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
-from ..world import Joined, Scene, render_joined
+from ..world import Cutouts, Joined, Scene, render_joined
 from . import measures
 from .joins import Join, coded_frames, edited, measure_join, prompt_of, second
 from .making import SIZE, Generator, batches, clip_of, held_out, shape_of
@@ -40,11 +40,11 @@ def run(
     """
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
     given, new = size.frames, second(size)
-    firsts, others = (held_out(n, family="single", seed=seed + k) for k in (0, 1))
-    changes = held_out(n, family="transition", seed=seed)
+    firsts, others = (held_out(n, family="single", seed=seed + k, cutouts=generator.cutouts) for k in (0, 1))
+    changes = held_out(n, family="transition", seed=seed, cutouts=generator.cutouts)
     for numbers, scenes in batches(firsts, progress):
         nexts = [others[i] for i in numbers]
-        a, b = ([clip_of(scene, size) for scene in group] for group in (scenes, nexts))
+        a, b = ([clip_of(scene, size, generator.cutouts) for scene in group] for group in (scenes, nexts))
         edits = [
             connect(Clip(image=x, fps=size.fps), Clip(image=y, fps=size.fps), generator.codec, seconds=new / size.fps)
             for x, y in zip(a, b, strict=True)
@@ -56,7 +56,7 @@ def run(
             tell_middle(figures, frames[given - 1 : given + new + 1])
             best = coded_frames(
                 generator,
-                true_transition(scenes[k], nexts[k], given, new, size),
+                true_transition(scenes[k], nexts[k], given, new, size, generator.cutouts),
                 [slice(given), slice(given + new, None)],
             )
             measure_join(ceiling, classifier, best, Join(start=given, end=given + new))
@@ -71,15 +71,17 @@ def tell_middle(metrics: MetricAccumulator, frames: Tensor) -> None:
     metrics.right("no_crossfade", *(rest > MIXED).tolist())
 
 
-def true_transition(first: Scene, second: Scene, given: int, new: int, size: VideoSize) -> Tensor:
+def true_transition(
+    first: Scene, second: Scene, given: int, new: int, size: VideoSize, cutouts: Cutouts | None
+) -> Tensor:
     """The true frames of a clip of `given` frames that turns into another one within `new` frames, and `given` frames
     of that."""
     joined = Joined(family="bridge", first=first, second=second, change=(given + new / 2) / size.fps)
-    return render_joined(joined, shape_of(size, 2 * given + new))[0].float() / 255
+    return render_joined(joined, shape_of(size, 2 * given + new), cutouts=cutouts)[0].float() / 255
 
 
 def transition(generator: Generator, scene: Scene, size: VideoSize) -> Tensor:
     """The frames of a true transition and one on either side, through the codec."""
-    frames = coded_frames(generator, clip_of(scene, size))
+    frames = coded_frames(generator, clip_of(scene, size, generator.cutouts))
     middle, half = round(scene.change * size.fps), second(size) // 2
     return frames[max(0, middle - half - 1) : middle + half + 1]

@@ -37,9 +37,13 @@ def run(
 ) -> dict[str, Any]:
     """n clips of bounded motion, extended `times` by a second; the ceiling is as long a true clip through the codec."""
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
-    chosen = held_out(n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS)
+    chosen = held_out(
+        n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS, cutouts=generator.cutouts
+    )
     for numbers, scenes in batches(chosen, progress):
-        truths = [clip_of(scene, sized(size, size.frames + times * second(size))) for scene in scenes]
+        truths = [
+            clip_of(scene, sized(size, size.frames + times * second(size)), generator.cutouts) for scene in scenes
+        ]
         given = [Clip(image=truth[: size.frames], fps=size.fps) for truth in truths]
         for scene, truth, clip in zip(
             scenes, truths, extended(generator, given, scenes, size, times, seed + numbers[0]), strict=True

@@ -34,8 +34,10 @@ def run(
     """
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
     given, total = size.frames, size.frames + second(size)
-    for numbers, scenes in batches(held_out(n, family="single", seed=seed, seconds=total / size.fps), progress):
-        truths = [clip_of(scene, sized(size, total)) for scene in scenes]
+    for numbers, scenes in batches(
+        held_out(n, family="single", seed=seed, seconds=total / size.fps, cutouts=generator.cutouts), progress
+    ):
+        truths = [clip_of(scene, sized(size, total), generator.cutouts) for scene in scenes]
         for direction, kept, join in ways(given, total):
             edits = [
                 extend(

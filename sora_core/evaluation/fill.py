@@ -40,10 +40,15 @@ def run(
     missing = torch.zeros(total)
     missing[hole] = 1
     chosen = held_out(
-        n, family="single", seed=seed, seconds=total / size.fps, accept=lambda scene: scene.things[0].motion in MOTIONS
+        n,
+        family="single",
+        seed=seed,
+        seconds=total / size.fps,
+        accept=lambda scene: scene.things[0].motion in MOTIONS,
+        cutouts=generator.cutouts,
     )
     for numbers, scenes in batches(chosen, progress):
-        truths = [clip_of(scene, sized(size, total)) for scene in scenes]
+        truths = [clip_of(scene, sized(size, total), generator.cutouts) for scene in scenes]
         gaps = [truth.index_fill(0, torch.arange(hole.start, hole.stop), 0.5) for truth in truths]
         edits = [fill(Clip(image=gap, fps=size.fps), generator.codec, missing=missing) for gap in gaps]
         made = edited(generator, edits, [prompt_of(scene) for scene in scenes], [seed + i for i in numbers])

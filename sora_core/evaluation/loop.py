@@ -37,10 +37,12 @@ def run(
     `elsewhere_text` is the same step where other latent frames of the loop meet: the wrap is none if it is like these.
     """
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
-    chosen = held_out(n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS)
+    chosen = held_out(
+        n, family="single", seed=seed, accept=lambda scene: scene.things[0].motion in MOTIONS, cutouts=generator.cutouts
+    )
     for numbers, scenes in batches(chosen, progress):
         prompts, seeds = [prompt_of(scene) for scene in scenes], [seed + i for i in numbers]
-        truths = [clip_of(scene, size) for scene in scenes]
+        truths = [clip_of(scene, size, generator.cutouts) for scene in scenes]
         new = loop_new(generator.codec, size=sized(size, size.frames - 1))
         made = edited(generator, [new] * len(scenes), prompts, seeds)
         closing = [

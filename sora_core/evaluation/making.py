@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..grid import VideoSize
 from ..settings import DEFAULTS
 from ..types import Progress
-from ..world import ClipShape, Scene, render, sample_scene
+from ..world import ClipShape, Cutouts, Scene, render, sample_scene
 
 __all__ = ["Generator", "batches", "clip_of", "coded", "held_out", "shape_of", "true_clips", "two_seconds", "video_of"]
 
@@ -40,6 +40,11 @@ class Generator(Protocol):
     """What makes clips: the bundled model, or a stand-in."""
 
     @property
+    def cutouts(self) -> Cutouts | None:
+        """Pictures of the world's nouns, for prompts and true clips that have them; None: solids alone."""
+        ...
+
+    @property
     def codec(self) -> Codec:
         """What turns its latents into frames; what true clips are sent through."""
         ...
@@ -58,13 +63,20 @@ class Generator(Protocol):
 
 
 def held_out(
-    n: int, *, family: str, seed: int = 0, seconds: float = 2.0, accept: Callable[[Scene], bool] = lambda _: True
+    n: int,
+    *,
+    family: str,
+    seed: int = 0,
+    seconds: float = 2.0,
+    accept: Callable[[Scene], bool] = lambda _: True,
+    cutouts: Cutouts | None = None,
 ) -> list[Scene]:
     """n scenes whose combination of attributes no training has seen; the same for the same seed."""
+    nouns = cutouts.nouns if cutouts is not None else ()
     scenes: list[Scene] = []
     at = FIRST_SEED + seed * 1_000_000
     while len(scenes) < n:
-        scene = sample_scene(at, family=family, held_out=True, seconds=seconds)
+        scene = sample_scene(at, family=family, held_out=True, seconds=seconds, nouns=nouns)
         at += 1
         if accept(scene):
             scenes.append(scene)
@@ -76,14 +88,14 @@ def shape_of(size: VideoSize, frames: int | None = None) -> ClipShape:
     return ClipShape(frames=frames or size.frames, height=size.height, width=size.width, fps=size.fps)
 
 
-def clip_of(scene: Scene, size: VideoSize) -> Tensor:
+def clip_of(scene: Scene, size: VideoSize, cutouts: Cutouts | None = None) -> Tensor:
     """The true frames [F,H,W,3] in 0..1."""
-    return render([scene], shape_of(size))[0].float() / 255
+    return render([scene], shape_of(size), cutouts=cutouts)[0].float() / 255
 
 
-def true_clips(scenes: Sequence[Scene], size: VideoSize) -> Tensor:
+def true_clips(scenes: Sequence[Scene], size: VideoSize, cutouts: Cutouts | None = None) -> Tensor:
     """The true video [B,3,F,H,W] in -1..1."""
-    return render(scenes, shape_of(size)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    return render(scenes, shape_of(size), cutouts=cutouts).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
 def video_of(frames: Tensor) -> Tensor:

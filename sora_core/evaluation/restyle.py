@@ -45,19 +45,22 @@ def run(
     style.
     """
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
-    chosen = held_out(n, family="single", seed=seed)
+    chosen = held_out(n, family="single", seed=seed, cutouts=generator.cutouts)
     if sheet is not None:
         draw_sweep(sheet, generator, chosen[:2], size, seed)
     for numbers, scenes in batches(chosen, progress):
         wanted = [other(scene, style=i % 2 == 1) for i, scene in zip(numbers, scenes, strict=True)]
         edits = [
-            restyle(Clip(image=clip_of(scene, size), fps=size.fps), generator.codec, denoise=denoise)
+            restyle(Clip(image=clip_of(scene, size, generator.cutouts), fps=size.fps), generator.codec, denoise=denoise)
             for scene in scenes
         ]
         made = edited(generator, edits, [prompt_of(after) for after in wanted], [seed + i for i in numbers])
         for scene, after, frames in zip(scenes, wanted, made, strict=True):
             track = true_track(scene, size, size.frames)
-            for metrics, shown in ((figures, frames), (ceiling, coded_frames(generator, clip_of(after, size)))):
+            for metrics, shown in (
+                (figures, frames),
+                (ceiling, coded_frames(generator, clip_of(after, size, generator.cutouts))),
+            ):
                 score(metrics, classifier, shown, after, size, track)
     return report("restyle", n, figures, ceiling)
 
@@ -100,7 +103,7 @@ def draw_sweep(path: Path, generator: Generator, scenes: list[Scene], size: Vide
     """A contact sheet: each clip, then made anew with more and more `denoise`."""
     rows, captions = [], []
     for i, scene in enumerate(scenes):
-        source, prompt = clip_of(scene, size), prompt_of(other(scene, style=i % 2 == 1))
+        source, prompt = clip_of(scene, size, generator.cutouts), prompt_of(other(scene, style=i % 2 == 1))
         rows.append(video_of(source))
         captions.append(f"given: {prompt_of(scene)}")
         for denoise in SWEEP:

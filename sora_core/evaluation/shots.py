@@ -34,7 +34,7 @@ def run(
     joined."""
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
     length = size.frames - 1
-    for numbers, scenes in batches(held_out(n, family="single", seed=seed), progress):
+    for numbers, scenes in batches(held_out(n, family="single", seed=seed, cutouts=generator.cutouts), progress):
         pairs = [(scene, other(scene, style=False)) for scene in scenes]
         boards = [
             storyboard([Shot(prompt=prompt_of(s), seconds=length / size.fps) for s in pair], generator.codec, size=size)
@@ -43,7 +43,9 @@ def run(
         latents = generator.shots(boards, [seed + i for i in numbers])
         for pair, board, latent in zip(pairs, boards, latents[:, None], strict=True):
             frames = stitch(board.edit, latent, generator.codec)
-            best = coded_frames(generator, torch.cat([clip_of(s, sized(size, length)) for s in pair]))
+            best = coded_frames(
+                generator, torch.cat([clip_of(s, sized(size, length), generator.cutouts) for s in pair])
+            )
             for metrics, shown in ((figures, frames), (ceiling, best)):
                 score(metrics, classifier, shown, pair, length, size.fps, generator.codec.geometry.time_factor)
     return report("shots", n, figures, ceiling)

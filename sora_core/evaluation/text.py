@@ -1,8 +1,8 @@
 """Suite `text`: do generated clips show what their prompts say?
 
-Held-out single objects before a static camera: colour, shape, motion, setting (ground and light), all four. Camera
-motions and numbers of objects have prompts of their own, a quarter as many. The ceiling is the classifier on the true
-clips sent through the codec.
+Held-out single things before a static camera: colour (of solids), shape (nouns also on their own), motion, setting
+(ground and light), all of them. Camera motions, numbers of things, styles and, with cut-outs, two things in a relation
+have prompts of their own, a quarter as many. The ceiling is the classifier on the true clips sent through the codec.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from ..media import contact_sheet
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Scene, attributes, describe
+from ..world.describe import MAIN
 from ..world.expand import expand
+from ..world.nouns import NOUNS
 from ..world.understand import understand
 from .making import SIZE, Generator, coded, held_out, true_clips
 from .statistics import MetricAccumulator, report
@@ -32,6 +34,8 @@ ASKED: dict[str, tuple[str, ...]] = {
     "single": ("colour", "shape", "motion", "ground", "light"),
     "camera": ("camera",),
     "things": ("count",),
+    "style": ("style",),
+    "relation": ("shape", "other", "relation"),
 }
 """What the prompts of each family are asked for."""
 
@@ -49,16 +53,21 @@ def run(
     size: VideoSize = SIZE,
     sheet: Path | None = None,
 ) -> dict[str, Any]:
-    """The suite over n prompts of one object, n/4 of a moving camera and n/4 of several objects.
+    """The suite over n prompts of one thing, and n/4 of a moving camera, of several things, of a style and, with
+    cut-outs, of a relation.
 
     level: how the prompts are worded: plain, descriptive, or expanded (short, through `text.expand`; then what the
     expanded prompt says is asked for). sheet: where a picture of the first clips goes.
     """
     quarter = max(1, n // 4)
+    cutouts = generator.cutouts
     work = [
-        (family, held_out(count, family=family, seed=seed))
-        for family, count in zip(ASKED, (n, quarter, quarter), strict=True)
+        (family, held_out(n if family == "single" else quarter, family=family, seed=seed, cutouts=cutouts))
+        for family in ("single", "camera", "things", "style")
     ]
+    if cutouts is not None:
+        told = held_out(quarter, family="things", seed=seed, cutouts=cutouts, accept=lambda s: s.relation in MAIN)
+        work.append(("relation", told))
     total, done = sum(len(scenes) for _, scenes in work), 0
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
     for family, scenes in work:
@@ -67,7 +76,7 @@ def run(
             asked = [ask(scene, level) for scene in part]
             video = generator.generate([prompt for prompt, _ in asked], size, seed + start)
             score(figures, family, classifier, video, size.fps, [wanted for _, wanted in asked])
-            truth = coded(generator.codec, true_clips(part, size))
+            truth = coded(generator.codec, true_clips(part, size, cutouts))
             score(ceiling, family, classifier, truth, size.fps, [attributes(scene) for scene in part])
             if sheet is not None and family == "single" and start == 0:
                 draw(sheet, video, [prompt for prompt, _ in asked])
@@ -108,13 +117,21 @@ def score(
     """Count what the classifier finds right in clips."""
     reading = classifier.read(video, fps)
     right = {name: reading.matches(name, [facts[name] for facts in wanted]) for name in ASKED[family]}
+    if family == "relation":
+        metrics.right("relation", *(all(each) for each in zip(*right.values(), strict=True)))
+        return
     if family != "single":
         for name, answers in right.items():
             metrics.right(name, *answers)
         return
+    nouns = [facts["shape"] in NOUNS for facts in wanted]
+    metrics.right("noun", *(answer for answer, noun in zip(right["shape"], nouns, strict=True) if noun))
+    colours = right.pop("colour")
+    metrics.right("colour", *(answer for answer, noun in zip(colours, nouns, strict=True) if not noun))
     right["setting"] = [a and b for a, b in zip(right.pop("ground"), right.pop("light"), strict=True)]
     for name, answers in right.items():
         metrics.right(name, *answers)
+    right["colour"] = [answer or noun for answer, noun in zip(colours, nouns, strict=True)]
     metrics.right("all", *(all(each) for each in zip(*right.values(), strict=True)))
 
 
