@@ -12,7 +12,7 @@ from ..sora_core.errors import InputError
 from ..sora_core.settings import DEFAULTS
 from . import doors, host, models
 from .layouts.conditioning import Conditioning, joined_shots, masked_shots
-from .layouts.latents import KEY, Latent, LatentInfo, edit_of, info_of, samples_of, single
+from .layouts.latents import KEY, Latent, LatentInfo, check_edit, info_of, samples_of, single
 from .layouts.pictures import video_of
 from .saved_models import load_saved
 
@@ -120,6 +120,7 @@ def sample(
 ) -> Latent:
     """Samples a LATENT; the one given stays as it was."""
     samples_of(latent)
+    check_edit(latent)
     doors.check_positive(positive)
     made = models.current().sample(
         model, positive, negative, latent, seed=seed, settings=settings, progress=host.progress()
@@ -193,10 +194,15 @@ def encode_image(vae: Any, pixels: Tensor) -> Latent:
 
 
 def stitched(vae: Any, samples: Latent, *, colour_match: bool) -> tuple[Any, Tensor, float]:
-    """(VIDEO, IMAGE, fps) of a sampled edit, with its sound; kept frames as they were given."""
+    """(VIDEO, IMAGE, fps) of a sampled edit, with its sound; kept frames as they were given. A LATENT of no edit is
+    decoded."""
     from ..sora_core.editing import stitch
 
-    edit, found = edit_of(samples), models.current()
+    edit, found = info_of(samples).edit, models.current()
+    check_edit(samples)
+    if edit is None:
+        image, fps = decode_image(vae, samples), info_of(samples).fps or DEFAULTS.fps
+        return video_of(image, fps, info_of(samples).sound), image, fps
     made = single(samples, found.geometry_of(vae).channels)
     image = stitch(edit, made, found.codec_of(vae), colour_match=colour_match)
     return video_of(image, edit.fps, info_of(samples).sound), image, edit.fps

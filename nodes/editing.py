@@ -3,6 +3,7 @@ clip of it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from . import calls, models
@@ -217,6 +218,9 @@ class SoraLoopVideo(io.ComfyNode):
         codec, sound = codec_of(vae), None
         if latent is not None:
             edit = loop_new(codec, size=size_of(latent))
+            unused = [name for name, given in (("video", video), ("samples", samples)) if given is not None]
+            notes = [f"{name} is linked too and not used: latent, for a new loop, goes before it." for name in unused]
+            edit = replace(edit, notes=(*edit.notes, *notes))
         else:
             clip, sound = clip_of(vae, video, samples, what="clip or grid")
             edit = loop_clip(clip, codec, seconds=seconds, overlap=overlap, mid_stream=codec.takes_spans)

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import calls, models
 from .host import io, ui
+from .layouts.conditioning import marked_empty
 
 __all__ = ["NODES"]
 
@@ -85,7 +86,8 @@ class SoraTextEncode(io.ComfyNode):
 
         unknown = models.current().unknown_words(clip, text)
         note = ui.PreviewText(unknown_note(unknown)) if unknown else None
-        return io.NodeOutput(calls.encode_prompt(clip, text), ui=note)
+        encoded = calls.encode_prompt(clip, text)
+        return io.NodeOutput(encoded if text.strip() else marked_empty(encoded), ui=note)
 
 
 NODES: list[type[io.ComfyNode]] = [SoraExpandPrompt, SoraTextEncode]

@@ -8,6 +8,7 @@ from ..sora_core.settings import DEFAULTS
 from . import calls
 from .host import io, ui
 from .inputs import SAMPLERS, SCHEDULERS, checked
+from .layouts.conditioning import is_empty
 
 __all__ = ["NODES"]
 
@@ -197,7 +198,10 @@ class SoraSampler(io.ComfyNode):
         made = calls.sample(
             model=model, positive=positive, negative=negative, latent=latent, seed=seed, settings=settings
         )  # fmt: skip
-        return io.NodeOutput(made, ui=ui.PreviewText(f"as this edit suits: {', '.join(changed)}") if changed else None)
+        notes = [f"as this edit suits: {', '.join(changed)}"] if changed else []
+        if is_empty(positive):
+            notes.append("positive is an empty prompt, so nothing steers what is made; is Sora Expand Prompt bypassed?")
+        return io.NodeOutput(made, ui=ui.PreviewText("\n".join(notes)) if notes else None)
 
 
 NODES: list[type[io.ComfyNode]] = [SoraNoiseGrid, SoraSampler]

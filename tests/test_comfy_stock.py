@@ -195,13 +195,6 @@ MISTAKES = {
         {"4": node("EmptyHunyuanLatentVideo", width=64, height=64, length=5, batch_size=1)},
         r"SoraSampler.*latent has 16 channels and the model \(SoraBase\) takes 32",
     ),
-    "nothing to read in a LATENT": (
-        {
-            "5": node("SoraStitchVideo", samples=["4", 0], vae=["1", 2], colour_match=True),
-            "7": node("SaveImage", images=["5", 1], filename_prefix="none"),
-        },
-        r"SoraStitchVideo.*latent is not of an edit",
-    ),
     "a batch to go on from": (
         {
             "more": node("RepeatLatentBatch", samples=["4", 0], amount=2),

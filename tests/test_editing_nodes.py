@@ -200,12 +200,51 @@ def test_decode_video_gives_the_same_clip(tmp_path: Any) -> None:
     assert torch.allclose(calls.decode_image(MODEL, latent), stitched(latent), atol=1e-5)
 
 
+def extension(**more: Any) -> tuple[Any, ...]:
+    given = {"video": video(frames(9)), **more}
+    return run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, **given)
+
+
+def enlarged(latent: Any) -> Any:
+    """As LatentUpscale does it: other numbers, the rest handed on."""
+    return {**latent, "samples": latent["samples"].repeat(1, 1, 1, 2, 2)}
+
+
+def test_what_is_linked_and_not_used_is_said() -> None:
+    made = sampled(extension()[0])
+    assert "video is linked too and not used" in extension(samples=made)[1]
+    assert "not used" not in extension()[1]
+    both = {"vae": MODEL, "seconds": 1.0, "overlap": 8, "latent": grid(), "video": video(frames(9))}
+    assert "video is linked too and not used" in run("SoraLoopVideo", **both)[1]
+
+
+def test_a_latent_of_no_edit_is_stitched_by_decoding_it() -> None:
+    latent = sampled(grid())
+    assert torch.allclose(stitched(latent), calls.decode_image(MODEL, latent))
+
+
+def test_an_empty_positive_prompt_is_said() -> None:
+    from sora_nodes.nodes.prompting import SoraTextEncode
+    from sora_nodes.nodes.sampling import SoraSampler
+
+    empty, told = (SoraTextEncode.execute(MODEL, text).result[0] for text in (" ", "a red ball"))
+    shown = [
+        SoraSampler.execute(
+            model=MODEL, positive=positive, latent=grid(), seed=1, steps=1, cfg=1.0, sampler_name="euler",
+            scheduler="simple", denoise=1.0,
+        ).ui
+        for positive in (empty, told)
+    ]  # fmt: skip
+    assert "empty prompt" in shown[0].value and shown[1] is None
+
+
 BAD = {
     "nothing given": (
         lambda: run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8),
         "no clip is given",
     ),
-    "no edit": (lambda: run("SoraStitchVideo", samples=grid(), vae=MODEL, colour_match=True), "not of an edit"),
+    "an edit that was resized": (lambda: stitched(enlarged(extension()[0])), "an edit cannot be resized"),
+    "an edit that is sampled resized": (lambda: sampled(enlarged(extension()[0])), "an edit cannot be resized"),
     "words for frames": (
         lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="the end"),
         "not 'the'",

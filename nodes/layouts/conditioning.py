@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from ...sora_core.editing import Storyboard
     from ...sora_core.types import PromptSchedule
 
-__all__ = ["Conditioning", "features_of", "joined_shots", "masked_shots", "schedule_of"]
+__all__ = ["Conditioning", "features_of", "is_empty", "joined_shots", "marked_empty", "masked_shots", "schedule_of"]
 
 Conditioning = list[list[Any]]
 """ComfyUI's CONDITIONING"""
+EMPTY = "sora_empty"
+"""the key of the mark of a prompt without words"""
 SCHEDULE = "sora_shots"
 """the key of a storyboard's PromptSchedule"""
 
@@ -27,6 +29,16 @@ def features_of(conditioning: Conditioning) -> Tensor:
             f"this sampler takes one prompt per socket, not {len(conditioning)} combined; use one Sora Text Encode"
         )
     return conditioning[0][0]
+
+
+def marked_empty(conditioning: Conditioning) -> Conditioning:
+    """The same, with the mark of a prompt without words."""
+    return [[features, {**about, EMPTY: True}] for features, about in conditioning]
+
+
+def is_empty(conditioning: Conditioning) -> bool:
+    """Whether every prompt of it is marked as one without words."""
+    return all(about.get(EMPTY) for _, about in conditioning)
 
 
 def schedule_of(conditioning: Conditioning) -> PromptSchedule | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...sora_core.errors import InputError, MediaError
@@ -26,7 +27,10 @@ def clip_of(
     """The clip of a VIDEO or of a sampled LATENT (which keeps its latents), and its sound; raises InputError for
     neither."""
     if samples is not None:
-        return latent_clip(vae, samples), info_of(samples).sound
+        clip = latent_clip(vae, samples)
+        if video is not None:
+            clip = replace(clip, notes=(*clip.notes, "video is linked too and not used: samples goes before it."))
+        return clip, info_of(samples).sound
     if video is None:
         raise InputError(f"no {what} is given; link a video, or the latent of one that was just sampled")
     from ...sora_core.editing import Clip
@@ -41,8 +45,6 @@ def clip_of(
 def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
     """The clip of a file, read by our own reader, which sets phones' videos upright and their rate constant, with
     notes that say so; and its sound."""
-    from dataclasses import replace
-
     from ...sora_core.editing import Clip
     from ...sora_core.media import probe, read_sound, read_video
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...sora_core.grid import Geometry, VideoSize
     from ...sora_core.types import LatentState
 
-__all__ = ["Latent", "LatentInfo", "edit_of", "info_of", "noise_for", "samples_of", "single", "size_of", "state_of"]
+__all__ = ["Latent", "LatentInfo", "check_edit", "info_of", "noise_for", "samples_of", "single", "size_of", "state_of"]
 
 Latent = dict[str, Any]
 """ComfyUI's LATENT"""
@@ -52,14 +52,14 @@ def info_of(latent: Latent) -> LatentInfo:
     return latent.get(KEY) or LatentInfo()
 
 
-def edit_of(samples: Latent) -> Edit:
-    """The edit that a LATENT carries; raises InputError for a LATENT without one."""
-    edit = info_of(samples).edit
-    if edit is None:
+def check_edit(latent: Latent) -> None:
+    """Raises InputError for the LATENT of an edit that was resized or cut since, as LatentUpscale does."""
+    edit = info_of(latent).edit
+    if edit is not None and tuple(latent["samples"].shape[2:]) != tuple(edit.state.latent.shape[2:]):
         raise InputError(
-            "this latent is not of an edit (or was saved and loaded since); decode it with Sora Decode Video"
+            f"this latent is {list(latent['samples'].shape[2:])} and its edit was made for"
+            f" {list(edit.state.latent.shape[2:])}; an edit cannot be resized: enlarge the finished video instead"
         )
-    return edit
 
 
 def size_of(latent: Latent) -> VideoSize:
