@@ -219,8 +219,8 @@ class SoraLoopVideo(io.ComfyNode):
         if latent is not None:
             edit = loop_new(codec, size=size_of(latent))
             unused = [name for name, given in (("video", video), ("samples", samples)) if given is not None]
-            notes = [f"{name} is linked too and not used: latent, for a new loop, goes before it." for name in unused]
-            edit = replace(edit, notes=(*edit.notes, *notes))
+            said = [f"{name} is linked too and not used: latent, for a new loop, goes before it." for name in unused]
+            edit = replace(edit, notes=(*edit.notes, *said))
         else:
             clip, sound = clip_of(vae, video, samples, what="clip or grid")
             edit = loop_clip(clip, codec, seconds=seconds, overlap=overlap, mid_stream=codec.takes_spans)
