@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import calls, host
-from .host import io
+from .host import io, ui
 from .inputs import checked
 
 __all__ = ["NODES"]
@@ -81,11 +81,13 @@ class SoraLoadVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        from ..sora_core.media.read import probe
+        from ..sora_core.media import FileSource
 
         path = host.input_path(file)
-        info = probe(path)
-        return io.NodeOutput(host.VideoFromFile(str(path)), info.frames, info.fps, info.width, info.height)
+        with FileSource(path) as source:
+            info, notes = source.info, source.notes
+        shown = ui.PreviewText("\n".join(notes)) if notes else None
+        return io.NodeOutput(host.VideoFromFile(str(path)), info.frames, info.fps, info.width, info.height, ui=shown)
 
 
 NODES: list[type[io.ComfyNode]] = [SoraLoadModel, SoraLoadVideo]

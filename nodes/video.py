@@ -41,6 +41,7 @@ class SoraDecodeVideo(io.ComfyNode):
                 io.Boolean.Input(
                     "watermark",
                     default=True,
+                    optional=True,
                     tooltip="Hide the invisible watermark in the frames, so that `sora detect` knows the video again.",
                 ),
             ],
@@ -86,6 +87,7 @@ class SoraSaveVideo(io.ComfyNode):
                 io.Boolean.Input(
                     "sign",
                     default=True,
+                    optional=True,
                     tooltip="Sign the file with C2PA provenance, where c2pa-python is installed.",
                 ),
             ],

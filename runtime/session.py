@@ -25,8 +25,11 @@ Report = Callable[[str, int, int], None]
 """Called as `report(title of the node, done, total)`; it may raise `Cancelled` to stop the work."""
 
 KINDS: dict[str, frozenset[str]] = {
-    "image": frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tiff"}),
-    "video": frozenset({".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"}),
+    "image": frozenset({".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"}),
+    "video": frozenset(
+        {".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv"}
+        | {".ogv", ".3gp"}
+    ),
 }
 """File name endings per kind of file."""
 

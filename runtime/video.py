@@ -24,7 +24,7 @@ class VideoComponents:
     audio: Any = None
     metadata: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
-    """what was changed on the way in"""
+    """what went wrong while they were read"""
 
 
 class VideoFromFile:
@@ -60,6 +60,7 @@ class VideoFromFile:
         from ..sora_core.memory import check_memory_for
 
         with FileSource(self._path) as source:
+            known = source.notes
             shape = (source.length, source.height, source.width, 3)
             what = f"{self._path.name} as pictures ({shape[0]} of {shape[2]}x{shape[1]})"
             check_memory_for(4 * math.prod(shape), what, "cut it shorter or scale it down")
@@ -67,7 +68,8 @@ class VideoFromFile:
             for chunk in chunks(source, 16):
                 images[at : at + len(chunk)] = as_image(chunk)
                 at += len(chunk)
-            rate, notes = Fraction(source.fps).limit_denominator(100_000), list(source.notes)
+            rate = Fraction(source.fps).limit_denominator(100_000)
+            notes = [note for note in source.notes if note not in known]  # what was met on the way
         audio = None
         try:
             sound = read_sound(self._path)

@@ -100,9 +100,12 @@ def working_folder(parent: Path) -> Iterator[Path]:
 def sweep(folder: Path) -> None:
     """Remove what processes that have ended left in a folder; what living ones hold stays."""
     with suppress(OSError):
-        for path in [Path(entry.path) for entry in os.scandir(folder) if LEFT.fullmatch(entry.name)]:
+        names = os.listdir(folder)
+        for path in [folder / name for name in names if LEFT.fullmatch(name)]:
             with suppress(OSError):
                 if not path.is_symlink() and path.is_file() and (claim := Claim.take(path)):
+                    for name in [name for name in names if name.startswith(f"{path.name}.")]:
+                        (folder / name).unlink(missing_ok=True)  # what was written before it went into the claim
                     if path.name.startswith(FOLDER):
                         shutil.rmtree(path.with_suffix(""), ignore_errors=True)
                     claim.release()

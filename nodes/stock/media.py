@@ -61,7 +61,12 @@ class LoadVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        return io.NodeOutput(host.VideoFromFile(str(host.input_path(file))))
+        from ...sora_core.media import FileSource
+
+        path = host.input_path(file)
+        with FileSource(path) as source:
+            notes = source.notes
+        return io.NodeOutput(host.VideoFromFile(str(path)), ui=ui.PreviewText(" ".join(notes)) if notes else None)
 
 
 class SaveVideo(io.ComfyNode):

@@ -74,7 +74,8 @@ def latent_mask(missing: Tensor, size: tuple[int, int], geometry: Geometry) -> T
     below, right = (-side % token for side in size)
     whole = F.pad(whole[:, None], (0, right, 0, below), mode="replicate")[:, 0]
     frames = F.pad(whole, (0, 0, 0, 0, 0, 1 + (count - 1) * geometry.time_factor - len(missing)), value=1.0)
-    groups = [frames[:1].amax(0), *(group.amax(0) for group in frames[1:].split(geometry.time_factor))]
+    rest = frames[1:].split(geometry.time_factor) if count > 1 else ()
+    groups = [frames[:1].amax(0), *(group.amax(0) for group in rest)]
     cells = F.max_pool2d(torch.stack(groups)[:, None], token)
     return F.interpolate(cells, scale_factor=float(geometry.patch), mode="nearest").movedim(0, 1)[None]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Stream
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -29,6 +30,7 @@ FORMATS = [
     *["asf", "mxf", "nut", "h264", "hevc", "av1", "obu", "ivf", "gif", "apng", "yuv4mpegpipe", "dv", "wtv", "swf"],
 ]
 """containers that are read; among those left out are the scripts that name other files or addresses"""
+CONTAINERS = {"format_whitelist": ",".join(FORMATS)}
 ATTACHED_PICTURE = 0x400
 MAX_PIXELS = 1 << 28
 """per frame: 16384x16384"""
@@ -46,7 +48,7 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise MediaError(f"there is no video file {path}.")
     try:
         # "file:" keeps a name such as "a:b.mp4" from being taken for an address
-        with av.open(f"file:{path}", container_options={"format_whitelist": ",".join(FORMATS)}) as container:
+        with av.open(f"file:{path}", container_options=CONTAINERS) as container:
             stream = video_stream(path, container)
             stream.thread_type = "AUTO"
             yield container, stream
@@ -58,7 +60,7 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def video_stream(path: str | Path, container: InputContainer) -> VideoStream:
     """The first stream of moving pictures: the cover of a song is none."""
     for stream in container.streams.video:
-        if not int(getattr(stream, "disposition", 0)) & ATTACHED_PICTURE:
+        if not is_cover(stream):
             context = stream.codec_context
             if context is None:
                 raise MediaError(f"{path} has video of a kind that cannot be decoded here; convert it to H.264.")
@@ -67,6 +69,11 @@ def video_stream(path: str | Path, container: InputContainer) -> VideoStream:
                 raise MediaError(f"{path} has frames of {size}, and at most {MAX_PIXELS:,} pixels are read; scale it.")
             return stream
     raise MediaError(f"{path} holds no video.")
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a stream is the one picture that stands for a song or film."""
+    return bool(int(getattr(stream, "disposition", 0)) & ATTACHED_PICTURE)
 
 
 @dataclass(frozen=True, kw_only=True)

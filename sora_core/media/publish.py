@@ -25,7 +25,7 @@ from .convert import as_frames
 from .images import write_image
 from .metadata import PICTURES
 from .read import iter_frames
-from .remux import remux
+from .remux import copy_video
 from .sound import Sound
 from .write import write_video
 
@@ -113,7 +113,7 @@ def made(
 
 def copied(source: Path | BytesIO, path: Path, metadata: dict[str, str], guards: Guards) -> int:
     """Copy a video's streams. A reviewer that changes frames cannot: then the file is stopped."""
-    remux(source, path, metadata)
+    copy_video(source, path, metadata)
     if guards.review is None:
         return 0
     count = 0

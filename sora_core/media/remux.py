@@ -1,4 +1,5 @@
-"""The same pictures in a new file with other tags: streams are copied, nothing is encoded again."""
+"""The same pictures in a new file with other tags: streams are copied, so that nothing is encoded again where the file
+is sound; where it is not, its frames are read and written anew, so that its faults go no further."""
 
 from __future__ import annotations
 
@@ -9,8 +10,41 @@ import av
 
 from ..errors import MediaError
 from ..files import beside
+from .decode import CONTAINERS, is_cover
+from .metadata import user_tags
+from .sound import Sound, read_sound
+from .source import FileSource, chunks
+from .write import write_video
 
-__all__ = ["remux"]
+__all__ = ["copy_video", "remux"]
+
+CHUNK = 16
+"""frames that are in memory of a file that is written anew"""
+
+
+def copy_video(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> None:
+    """Write `target` (.mp4) with the streams of `source`, or what can be read of them where time stamps are faulty,
+    parts are missing, or the codec fits into no mp4; tags as in `remux`. Raises MediaError where nothing can be
+    read."""
+    if not isinstance(source, Path):
+        return remux(source, target, metadata)
+    with FileSource(source) as frames:
+        if not frames.info.faults:
+            try:
+                return remux(source, target, metadata)
+            except MediaError:
+                pass  # not of a kind that an mp4 holds
+        with av.open(f"file:{source}", container_options=CONTAINERS) as given:
+            tags = {**user_tags(given.metadata), **metadata}
+        write_video(target, chunks(frames, CHUNK), frames.fps, metadata=tags, sound=heard(source))
+
+
+def heard(source: Path) -> Sound | None:
+    """The sound of a file, none where it is broken."""
+    try:
+        return read_sound(source)
+    except MediaError:
+        return None
 
 
 def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> None:
@@ -19,17 +53,18 @@ def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> Non
     The file appears whole or not at all. Raises MediaError for a source that cannot be read or does not fit into an
     mp4.
     """
+    name = f"file:{source}" if isinstance(source, Path) else source
     try:
-        with av.open(str(source) if isinstance(source, Path) else source, "r") as given, beside(target) as part:
+        with av.open(name, "r", container_options=CONTAINERS) as given, beside(target) as part:
             options = {"movflags": "use_metadata_tags+faststart"}
-            with av.open(str(part), "w", format="mp4", options=options) as made:
+            with av.open(f"file:{part}", "w", format="mp4", options=options) as made:
                 made.metadata.update({**given.metadata, **metadata})
-                kept = [stream for stream in given.streams if stream.type in ("video", "audio")]
+                kept = [s for s in given.streams if s.type in ("video", "audio") and not is_cover(s)]
                 copies = {stream.index: made.add_stream_from_template(stream, opaque=True) for stream in kept}
                 for packet in given.demux(kept):
                     if packet.dts is not None:
                         packet.stream = copies[packet.stream.index]
                         made.mux(packet)
     except (av.FFmpegError, ValueError) as error:
-        name = source if isinstance(source, Path) else "the video"
-        raise MediaError(f"{name} cannot be copied into {target}: {error}; convert it to H.264 first.") from error
+        what = source if isinstance(source, Path) else "the video"
+        raise MediaError(f"{what} cannot be copied into {target}: {error}; convert it to H.264 first.") from error

@@ -91,6 +91,8 @@ class MediaInfo:
     """degrees the stored picture is turned by, counter-clockwise; height and width are those after it"""
     has_audio: bool
     variable_rate: bool
+    faults: tuple[str, ...] = ()
+    """what is wrong with it: parts that are missing, time stamps that cannot be"""
 
 
 class FileSource:
@@ -114,7 +116,7 @@ class FileSource:
         self.height, self.width = self._display.size
         self.info = MediaInfo(
             frames=self.length, height=self.height, width=self.width, fps=self.fps, rotation=90 * self._display.turns,
-            has_audio=has_audio, variable_rate=found.variable,
+            has_audio=has_audio, variable_rate=found.variable, faults=found.faults,
         )  # fmt: skip
         self._notes = dict.fromkeys([*found.notes, *self._display.notes])
         self._pictures: Iterator[np.ndarray] = iter(())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
@@ -49,7 +49,10 @@ class Timeline:
     keys: Sequence[tuple[int, int]]
     """(place in `stamps`, decoding time stamp) of the key frames, rising"""
     variable: bool
-    notes: tuple[str, ...] = field(default=())
+    faults: tuple[str, ...]
+    """what is wrong with the file"""
+    notes: tuple[str, ...]
+    """the faults, and what was changed besides"""
 
     def source(self, index: int) -> int:
         """The place in `stamps` of the frame that is given out as number `index`."""
@@ -80,12 +83,14 @@ def timeline(container: InputContainer, stream: VideoStream) -> Timeline | None:
     counted = counted or container.format.name in UNTOLD
     order = sorted(range(len(kept)), key=times.__getitem__)
     clock = closed([times[i] for i in order], unit, notes)
+    faults = tuple(notes)
     slots, shown, fps, variable = raster(clock, unit, stated_rate(stream), notes)
     place = {i: n for n, i in enumerate(order)}
     keys = [(place[i], p.dts if p.dts is not None else times[i]) for i, p in enumerate(kept) if p.key]
     return Timeline(
         stamps=[times[i] for i in order], counted=counted, slots=slots, shown=shown,
-        length=slots[-1] + 1, fps=fps, keys=[] if counted else sorted(keys), variable=variable, notes=tuple(notes),
+        length=slots[-1] + 1, fps=fps, keys=[] if counted else sorted(keys), variable=variable,
+        faults=faults, notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -201,7 +206,9 @@ def raster(
         if exact > MAX_RATE and stated:
             return every, every, stated, False
         return every, every, nearest(exact, [stated] if stated else [], 0.01), False
-    fps = fitting(clock, unit, 1 / (shortest_step(steps) * unit), [*COMMON, *([stated] if stated else [])])
+    fps = fitting(
+        clock, unit, 1 / (shortest_step(steps, 1 / (MAX_RATE * unit)) * unit), [*COMMON, *([stated] if stated else [])]
+    )
     slots, shown = placed(clock, 1 / (fps * unit))
     lost = len(clock) - len(shown)
     notes.append(f"it has a variable frame rate and was resampled to {fps:.6g} fps"
@@ -209,9 +216,9 @@ def raster(
     return slots, shown, fps, True
 
 
-def shortest_step(steps: list[int]) -> float:
-    """The mean of the shortest steps, if at least one in twenty is about as short."""
-    rising = sorted(step for step in steps if step > 0)
+def shortest_step(steps: list[int], least: float) -> float:
+    """The mean of the shortest steps of at least `least`, if one in twenty is about as short."""
+    rising = sorted(step for step in steps if step >= least) or [max(steps)]
     need = max(1, len(rising) // 20)
     for i, step in enumerate(rising):
         end = bisect_right(rising, 1.2 * step)
