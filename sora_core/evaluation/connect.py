@@ -1,4 +1,4 @@
-"""Suite `connect`: are both clips kept, the seams smooth, and the middle more than a cross-fade?"""
+"""Suite `connect`: are both clips kept, the seams smooth, the subjects whole, and the middle more than a cross-fade?"""
 
 from __future__ import annotations
 
@@ -54,14 +54,24 @@ def run(
             figures.right("kept", torch.equal(frames[:given], a[k]), torch.equal(frames[-given:], b[k]))
             measure_join(figures, classifier, frames, Join(start=given, end=given + new))
             tell_middle(figures, frames[given - 1 : given + new + 1])
+            pair = (scenes[k], nexts[k])
+            figures.right("subjects", *subjects(classifier, frames[given : given + new], pair))
             best = coded_frames(
                 generator,
                 true_transition(scenes[k], nexts[k], given, new, size, generator.cutouts),
                 [slice(given), slice(given + new, None)],
             )
             measure_join(ceiling, classifier, best, Join(start=given, end=given + new))
+            ceiling.right("subjects", *subjects(classifier, best[given : given + new], pair))
             tell_middle(ceiling, transition(generator, changes[numbers[k]], size))
     return report("connect", n, figures, ceiling)
+
+
+def subjects(classifier: AttributeClassifier, frames: Tensor, pair: tuple[Scene, Scene]) -> list[bool]:
+    """Which frames [F,H,W,3], each read as a still, show the first or the second subject in its own shape: noise and
+    things that melt into each other do not."""
+    read = classifier.read(frames.permute(0, 3, 1, 2)[:, :, None] * 2 - 1, 1.0).answers["shape"]
+    return [shape in {scene.things[0].shape for scene in pair} for shape in read]
 
 
 def tell_middle(metrics: MetricAccumulator, frames: Tensor) -> None:
