@@ -9,6 +9,7 @@ from statistics import mean
 
 import torch
 from sora_nodes.sora_core import pipeline
+from sora_nodes.sora_core.media import frames_to_video
 from sora_nodes.sora_core.training.codec import psnr
 from sora_nodes.sora_core.vae import CausalCodec
 from sora_nodes.sora_core.world import ClipShape, Cutouts, load_cutouts, render, sample_scene, truth
@@ -38,7 +39,7 @@ def clips(width: int, height: int, frames: int, fps: float, n: int, cutouts: Cut
     scenes = [sample_scene(FIRST_SEED + i, held_out=True, nouns=nouns) for i in range(n)]
     video = torch.cat([render([scene], shape, cutouts=cutouts) for scene in scenes])
     seen = torch.stack([truth(scene, shape, cutouts).ids >= FIRST for scene in scenes])
-    return video.permute(0, 4, 1, 2, 3).float() / 127.5 - 1, seen[:, None]
+    return frames_to_video(video), seen[:, None]
 
 
 def pieces(x: Tensor) -> list[Tensor]:

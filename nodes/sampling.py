@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..sora_core.settings import DEFAULTS
+from ..sora_core.settings import DEFAULTS, MAX_FPS, MAX_SECONDS, MAX_SIDE
 from . import calls
 from .host import io, ui
 from .inputs import SAMPLERS, SCHEDULERS, checked
@@ -29,7 +29,7 @@ class SoraNoiseGrid(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        side: dict[str, Any] = {"min": 16, "max": 8192, "step": 8}
+        side: dict[str, Any] = {"min": 16, "max": MAX_SIDE, "step": 8}
         return io.Schema(
             node_id="SoraNoiseGrid",
             display_name="Sora Noise Grid",
@@ -53,13 +53,15 @@ class SoraNoiseGrid(io.ComfyNode):
                 io.Int.Input("height", default=64, **side, tooltip="Height in pixels, where the shape is free."),
                 io.Float.Input(
                     "seconds",
-                    default=2.0,
+                    default=DEFAULTS.seconds,
                     min=0.0,
-                    max=3600.0,
+                    max=MAX_SECONDS,
                     step=0.25,
                     tooltip="Length of the video; 0 is a single image.",
                 ),
-                io.Float.Input("fps", default=8.0, min=1.0, max=240.0, step=0.5, tooltip="Frames per second."),
+                io.Float.Input(
+                    "fps", default=DEFAULTS.fps, min=1.0, max=MAX_FPS, step=0.5, tooltip="Frames per second."
+                ),
                 io.Latent.Input(
                     "draft", optional=True, tooltip="The grid of a smaller draft; with its seed the scene stays."
                 ),

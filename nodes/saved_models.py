@@ -43,7 +43,7 @@ def load_saved(path: Path) -> SoraModel:
     from ..sora_core import checkpoints
     from ..sora_core.dit import DiT, DiTConfig
     from ..sora_core.errors import CheckpointError, InputError
-    from ..sora_core.headers import check_config
+    from ..sora_core.headers import check_config, with_tuples
     from ..sora_core.pipeline import SoraModel
     from ..sora_core.text.encoder import TextConfig, TextEncoder
     from ..sora_core.text.tokenizer import WordTokenizer
@@ -53,10 +53,7 @@ def load_saved(path: Path) -> SoraModel:
     try:
         said = json.loads(bytes(tensors.pop(TEXT + CONFIG).tolist()))
         check_config(said, len(tensors), path)
-        sizes: dict[str, dict[str, Any]] = {
-            name: {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-            for name, config in said.items()
-        }
+        sizes: dict[str, dict[str, Any]] = with_tuples(said)
         with torch.device("meta"):
             dit, codec = DiT(DiTConfig(**sizes["transformer"])), BundledCodec(CodecConfig(**sizes["codec"]))
             text = TextEncoder(TextConfig(**sizes["text"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..runtime.naming import fill_prefix, prompt_values
-from ..sora_core.settings import DEFAULTS
+from ..sora_core.settings import DEFAULTS, MAX_FPS
 from . import calls, host
 from .host import io, ui
 from .layouts.latents import info_of
@@ -34,7 +34,7 @@ class SoraDecodeVideo(io.ComfyNode):
                     "fps",
                     default=0.0,
                     min=0.0,
-                    max=240.0,
+                    max=MAX_FPS,
                     step=0.5,
                     tooltip="Frames per second; 0 is the rate that the latent was sampled for.",
                 ),

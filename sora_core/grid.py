@@ -13,12 +13,9 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
+from .settings import MAX_FPS, MAX_SECONDS, MAX_SIDE
 
 __all__ = ["Geometry", "LatentGrid", "VideoSize", "frames_for", "latent_frames", "plan", "positions", "spans"]
-
-MAX_SIDE = 8192
-MAX_SECONDS = 3600.0
-MAX_FPS = 240.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import CheckpointError
 
-__all__ = ["CONFIG_KEY", "Header", "check_config", "read_header"]
+__all__ = ["CONFIG_KEY", "Header", "check_config", "read_header", "with_tuples"]
 
 CONFIG_KEY = "config"
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".pkl", ".pt", ".pth"}
@@ -40,7 +40,7 @@ class Header:
     """What a file says of itself, read without touching its numbers."""
 
     config: dict[str, Any]
-    """empty in a file that was not saved here"""
+    """empty in a file that was not saved here; its lists are tuples"""
     metadata: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
@@ -56,7 +56,7 @@ def read_header(path: str | Path) -> Header:
     try:
         if any(not isinstance(text, str) for text in metadata.values()):
             raise TypeError("metadata is text")
-        config = json.loads(metadata.pop(CONFIG_KEY, "{}"))
+        config = with_tuples(json.loads(metadata.pop(CONFIG_KEY, "{}")))
         if not isinstance(config, dict):
             raise TypeError("a config is an object")
         spans = {name: checked(entry) for name, entry in entries.items()}
@@ -72,6 +72,13 @@ def read_header(path: str | Path) -> Header:
     shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
     dtypes = {name: entry["dtype"] for name, entry in entries.items()}
     return Header(config=config, metadata=metadata, shapes=shapes, dtypes=dtypes)
+
+
+def with_tuples(value: Any) -> Any:
+    """A value of JSON with tuples for its lists, however deep, as frozen dataclasses have them."""
+    if isinstance(value, dict):
+        return {name: with_tuples(inner) for name, inner in value.items()}
+    return tuple(with_tuples(inner) for inner in value) if isinstance(value, list) else value
 
 
 def damaged(path: Path, what: str) -> CheckpointError:

@@ -10,9 +10,15 @@ from .errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_CFG = 100.0
+__all__ = [
+    "DEFAULTS", "MAX_CFG", "MAX_FPS", "MAX_SECONDS", "MAX_SIDE", "Defaults", "SamplingSettings", "StepRange",
+]  # fmt: skip
 
-__all__ = ["DEFAULTS", "MAX_CFG", "Defaults", "SamplingSettings", "StepRange"]
+MAX_CFG = 100.0
+MAX_FPS = 240.0
+MAX_SECONDS = 3600.0
+MAX_SIDE = 8192
+"""pixels"""
 
 
 @dataclass(frozen=True, kw_only=True)

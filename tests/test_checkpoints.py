@@ -11,7 +11,7 @@ from sora_nodes.sora_core.errors import CheckpointError, ResourceError
 from sora_nodes.sora_core.files import beside, check_writable
 from torch import nn
 
-CONFIG: dict[str, Any] = {"family": "tiny", "width": 4, "sizes": [1, 2]}
+CONFIG: dict[str, Any] = {"family": "tiny", "width": 4, "sizes": (1, 2)}
 
 
 def test_a_header_that_begins_as_a_pickle_does_is_read(tmp_path: Path) -> None:

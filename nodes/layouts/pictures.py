@@ -28,9 +28,10 @@ def rgb(image: Tensor) -> Tensor:
 def load_image(path: Path) -> tuple[Tensor, Tensor]:
     """IMAGE and MASK (1 = transparent) of a picture, all frames of an animation; colours under transparency stay."""
     from ...sora_core.media.images import read_pictures
+    from ...sora_core.media.source import as_image
 
     found = read_pictures(path)
-    return found.frames.float() / 255, 1 - found.alpha.float() / 255
+    return as_image(found.frames), 1 - found.alpha.float() / 255
 
 
 def save_image(image: Tensor, path: Path, metadata: dict[str, str]) -> None:

@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..grid import Geometry
+from ..media.convert import frames_to_video
 from ..perception.classifier import ATTRIBUTES
 from .altered import altered
 from .clips import LEVELS, PARTS, Clip, ClipKind
 from .draws import Draws
 from .labels import UNASKED
 
-__all__ = ["ClipStore", "fitted", "stores_for", "to_float"]
+__all__ = ["ClipStore", "fitted", "stores_for"]
 
 AT_ONCE = 16
 """clips encoded at once"""
@@ -70,7 +71,7 @@ class ClipStore:
     def clips(self, chosen: Tensor, first: int = 0, frames: int | None = None) -> Tensor:
         """Some clips from a frame on, [B,3,F,H,W] in -1..1."""
         end = None if frames is None else first + frames
-        return to_float(self.video[chosen, first:end])
+        return frames_to_video(self.video[chosen, first:end])
 
     @torch.no_grad()
     def encode(self, encode: Encode, channels: int) -> None:
@@ -78,7 +79,7 @@ class ClipStore:
         while self.encoded < self.count:
             a, b = self.encoded, min(self.count, self.encoded + AT_ONCE)
             draws = Draws(a, self.kind.height * 1000 + self.kind.width, self.device)
-            video = to_float(self.video[a:b])
+            video = frames_to_video(self.video[a:b])
             if self.kind.family not in ("loop", "bridge"):
                 self.strange[a:b] = draws.often(self.share, b - a)
                 other = altered(video, draws)
@@ -96,11 +97,6 @@ class ClipStore:
             self.cells[size] = torch.zeros((self.room, 1, *whole[2:]), dtype=torch.uint8, device=self.device)
         self.latents[size][a:b] = latents.half()
         self.cells[size][a:b, 0] = F.adaptive_max_pool2d(self.things[a:b].float(), (h, w)).byte()
-
-
-def to_float(video: Tensor) -> Tensor:
-    """uint8 [B,F,H,W,3] to [B,3,F,H,W] in -1..1."""
-    return video.permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
 def fitted(video: Tensor, height: int, width: int) -> Tensor:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry, VideoSize, plan, positions
-from ..media import Video
-from ..settings import SamplingSettings
+from ..media import Video, as_image
+from ..settings import MAX_FPS, SamplingSettings
 from ..types import LatentState, PromptSchedule
 
 __all__ = ["Clip", "Codec", "Edit", "Part", "compose", "empty", "kept", "made"]
@@ -61,13 +61,13 @@ class Clip:
             raise InputError(
                 f"a clip's latent is [1,C,T,h,w] with a span per latent frame, not {list(self.latent.shape)}."
             )
-        if not 0 < self.fps <= 240:
-            raise InputError(f"fps must be above 0 and at most 240, not {self.fps:g}.")
+        if not 0 < self.fps <= MAX_FPS:
+            raise InputError(f"fps must be above 0 and at most {MAX_FPS:g}, not {self.fps:g}.")
 
     @staticmethod
     def from_video(video: Video) -> Clip:
         """A clip read from a file, with the notes of the reading (variable rate, and so on)."""
-        return Clip(image=video.frames.float() / 255, fps=video.fps, notes=video.notes)
+        return Clip(image=as_image(video.frames), fps=video.fps, notes=video.notes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..editing import Clip, connect
 from ..grid import VideoSize
+from ..media import as_image
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Cutouts, Joined, Scene, render_joined
@@ -87,7 +88,7 @@ def true_transition(
     """The true frames of a clip of `given` frames that turns into another one within `new` frames, and `given` frames
     of that."""
     joined = Joined(family="bridge", first=first, second=second, change=(given + new / 2) / size.fps)
-    return render_joined(joined, shape_of(size, 2 * given + new), cutouts=cutouts)[0].float() / 255
+    return as_image(render_joined(joined, shape_of(size, 2 * given + new), cutouts=cutouts)[0])
 
 
 def transition(generator: Generator, scene: Scene, size: VideoSize) -> Tensor:

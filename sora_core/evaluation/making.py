@@ -15,6 +15,7 @@ from torch import Tensor
 from ..editing import Codec, Edit, Storyboard
 from ..errors import InputError
 from ..grid import VideoSize
+from ..media import as_image, frames_to_video
 from ..settings import DEFAULTS
 from ..types import Progress
 from ..world import ClipShape, Cutouts, Scene, render, sample_scene
@@ -90,12 +91,12 @@ def shape_of(size: VideoSize, frames: int | None = None) -> ClipShape:
 
 def clip_of(scene: Scene, size: VideoSize, cutouts: Cutouts | None = None) -> Tensor:
     """The true frames [F,H,W,3] in 0..1."""
-    return render([scene], shape_of(size), cutouts=cutouts)[0].float() / 255
+    return as_image(render([scene], shape_of(size), cutouts=cutouts)[0])
 
 
 def true_clips(scenes: Sequence[Scene], size: VideoSize, cutouts: Cutouts | None = None) -> Tensor:
     """The true video [B,3,F,H,W] in -1..1."""
-    return render(scenes, shape_of(size), cutouts=cutouts).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    return frames_to_video(render(scenes, shape_of(size), cutouts=cutouts))
 
 
 def video_of(frames: Tensor) -> Tensor:

@@ -10,9 +10,10 @@ from ..errors import MediaError
 __all__ = ["as_frames", "frames_to_video", "image_to_video", "video_to_frames", "video_to_image"]
 
 
-def frames_to_video(frames_FHWC: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 [F,H,W,3] to [1,3,F,H,W] in -1..1."""
-    return frames_FHWC.to(dtype).permute(3, 0, 1, 2)[None] / 127.5 - 1
+def frames_to_video(frames: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 frames [F,H,W,3] of one clip, or [B,F,H,W,3] of several, to [B,3,F,H,W] in -1..1."""
+    clips = frames if frames.ndim == 5 else frames[None]
+    return clips.permute(0, 4, 1, 2, 3).to(dtype) / 127.5 - 1
 
 
 def video_to_frames(video_BCFHW: Tensor) -> Tensor:

@@ -16,9 +16,11 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from ..settings import MAX_FPS
+
 __all__ = ["Timeline", "timeline"]
 
-MAX_RATE = 240.0
+MAX_RATE = MAX_FPS
 """frames per second beyond which a stated rate is no rate, such as the 90,000 of a stream that has only a clock"""
 UNTOLD = {"avi", "h264", "hevc", "m4v"}
 """containers that know in which order frames are decoded, and not in which they are shown"""

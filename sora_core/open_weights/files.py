@@ -14,12 +14,12 @@ from torch import Tensor
 from ..checkpoints import LazyTensors, read_header
 from ..errors import CheckpointError, ResourceError
 from ..files import size_text
+from ..memory import free_memory
 
 __all__ = ["Entry", "Source", "check_memory", "open_source"]
 
 SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})\.safetensors$")
 BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "U8": 1, "I8": 1}
-MEMINFO = Path("/proc/meminfo")
 MOST_TENSORS = 1 << 14
 """ten times those of the largest published model, each with a scale"""
 
@@ -116,19 +116,9 @@ def present(folder: Path, names: list[str]) -> list[Path]:
 
 def check_memory(what: str, needed: int, device: torch.device | str = "cpu") -> None:
     """Raise ResourceError where `needed` bytes are not free on the device; where that cannot be known, go on."""
-    free = free_memory(torch.device(device))
+    free = free_memory(str(device))
     if free is not None and needed > free:
         raise ResourceError(
             f"{what} needs {size_text(needed)} of memory and {size_text(free)} are free: "
             "close other programs, or take an fp8 file or a smaller model."
         )
-
-
-def free_memory(device: torch.device) -> int | None:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = MEMINFO.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), None)

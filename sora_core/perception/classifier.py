@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn as nn
@@ -258,10 +257,6 @@ def load_classifier(path: Path | None = None) -> AttributeClassifier:
     """The classifier with the bundled weights (or those of `path`), ready to read."""
     path = path or Path(str(resources.files(__package__.rpartition(".")[0]) / "weights" / "reader.safetensors"))
     checkpoint = checkpoints.load(path)
-    config: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in checkpoint.config.items()}
-    answers = config.pop("answers", FIRST_ANSWERS)
-    classifier = AttributeClassifier(
-        ClassifierConfig(**config, answers={name: tuple(values) for name, values in answers.items()})
-    )
+    classifier = AttributeClassifier(ClassifierConfig(**{"answers": FIRST_ANSWERS, **checkpoint.config}))
     checkpoints.load_into(classifier, {name: tensor.float() for name, tensor in checkpoint.tensors.items()})
     return classifier.eval()

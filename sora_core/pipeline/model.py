@@ -66,8 +66,8 @@ def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cp
     codec = load_codec(folder / "codec.safetensors", device=device)
     words, network = (checkpoints.load_sharded(folder, name) for name in ("text", "transformer"))
     with torch.device("meta"):
-        text = TextEncoder(TextConfig(**_tuples(words.config)))
-        dit = DiT(DiTConfig(**_tuples(network.config)))
+        text = TextEncoder(TextConfig(**words.config))
+        dit = DiT(DiTConfig(**network.config))
     _fill(text, words, device)
     _fill(dit, network, device)
     return SoraModel(
@@ -107,14 +107,9 @@ def load_codec(path: Path, *, device: torch.device | str = "cpu") -> BundledCode
     """A codec of the bundled kind."""
     checkpoint = checkpoints.load(path)
     with torch.device("meta"):
-        codec = BundledCodec(CodecConfig(**_tuples(checkpoint.config)))
+        codec = BundledCodec(CodecConfig(**checkpoint.config))
     _fill(codec, checkpoint, device)
     return codec
-
-
-def _tuples(config: dict[str, Any]) -> dict[str, Any]:
-    """JSON has lists where the dataclasses have tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
 
 
 def _fill(module: torch.nn.Module, checkpoint: checkpoints.Checkpoint, device: torch.device | str) -> None:

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from ..data.clips import ClipKind
 from ..errors import InputError
+from ..headers import with_tuples
 from ..perception.classifier import ClassifierConfig
 from .loop import Recipe
 from .transformer import Curriculum
 
-__all__ = ["Clips", "Stage", "TrainingConfig", "read_config", "tuples"]
+__all__ = ["Clips", "Stage", "TrainingConfig", "read_config"]
 
 T = TypeVar("T")
 
@@ -103,13 +104,4 @@ def made(kind: type[T], given: Mapping[str, Any]) -> T:
     foreign = [name for name in given if name not in known]
     if foreign:
         raise TypeError(f"{kind.__name__} has no field {foreign[0]!r}; it has {', '.join(sorted(known))}")
-    return kind(**tuples(given))
-
-
-def tuples(given: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has lists where the configs have tuples."""
-
-    def deep(value: Any) -> Any:
-        return tuple(deep(v) for v in value) if isinstance(value, list) else value
-
-    return {name: deep(value) for name, value in given.items()}
+    return kind(**with_tuples(given))

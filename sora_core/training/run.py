@@ -22,6 +22,7 @@ from ..data.store import ClipStore, stores_for
 from ..dit import DiT, DiTConfig
 from ..errors import ResourceError
 from ..grid import Geometry
+from ..headers import with_tuples
 from ..perception.classifier import AttributeClassifier, ClassifierConfig, save_classifier
 from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
@@ -34,7 +35,7 @@ from .compiled import Blocks, compiled_blocks, graphs
 from .export import save_codec, save_transformer
 from .forward import TextToVideo
 from .loop import matrices_in
-from .plan import Stage, TrainingConfig, read_config, tuples
+from .plan import Stage, TrainingConfig, read_config
 from .session import SAID_EVERY, Say, Session, Supply, Watch
 from .transformer import Choice, TransformerLoss
 
@@ -73,7 +74,7 @@ def run(
         torch.set_float32_matmul_precision("high")
         torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every size
     tokenizer = vocabulary(plan)
-    geometry = Geometry(channels=CodecConfig(**tuples(plan.codec.model)).channels)
+    geometry = Geometry(channels=CodecConfig(**with_tuples(plan.codec.model)).channels)
     work = Work(
         kinds=plan.clips.kinds,
         vocabulary=tokenizer.vocabulary,
@@ -141,7 +142,7 @@ def vocabulary(plan: TrainingConfig) -> WordTokenizer:
 def build_codec(plan: TrainingConfig, start: Path | None = None) -> BundledCodec:
     """The codec as the plan sizes it, from given weights or from scratch."""
     torch.manual_seed(plan.seed)
-    codec = BundledCodec(CodecConfig(**tuples(plan.codec.model)))
+    codec = BundledCodec(CodecConfig(**with_tuples(plan.codec.model)))
     if start is not None:
         checkpoints.load_into(codec, checkpoints.load(start).tensors)
     return codec
@@ -151,8 +152,8 @@ def build_transformer(plan: TrainingConfig, tokenizer: WordTokenizer) -> TextToV
     """Text encoder and transformer as the plan sizes them, at the start of training."""
     torch.manual_seed(plan.seed)
     stage = plan.transformer
-    text = TextEncoder(TextConfig(vocabulary=tokenizer.vocabulary, **tuples(stage.text)))
-    model = TextToVideo(text, DiT(DiTConfig(**tuples({"patch": (1, 2, 2), **stage.model}))))
+    text = TextEncoder(TextConfig(vocabulary=tokenizer.vocabulary, **with_tuples(stage.text)))
+    model = TextToVideo(text, DiT(DiTConfig(**with_tuples({"patch": (1, 2, 2), **stage.model}))))
     model.text.init_weights()
     model.dit.init_weights()
     return model
@@ -168,7 +169,7 @@ def warmed_up(session: Session, fast: FastCodec, model: TextToVideo) -> Session:
         for size, count in ((largest.kind.sizes[0], frames), (largest.kind.sizes[-1], 1)):
             loss.rehearse(Choice(store=largest, size=size, frames=count, weight=1.0))
         session.say(f"transformer's block compiled: {graphs()} graphs")
-        CodecLoss(codec=fast, stores=session.stores, **tuples(session.plan.codec.loss)).rehearse()
+        CodecLoss(codec=fast, stores=session.stores, **with_tuples(session.plan.codec.loss)).rehearse()
         session.say(f"codec's block compiled: {graphs()} graphs")
     except Exception as error:  # whatever a compiler may raise
         session.say(f"blocks are not compiled, all runs slower: {type(error).__name__}: {str(error)[:400]}")
@@ -200,7 +201,7 @@ def first_clips(session: Session, began: float) -> None:
 def train_codec(session: Session, fast: FastCodec) -> None:
     """The codec stage: train, measure the latents, save the average."""
     stage, codec = session.plan.codec, fast.codec
-    loss = CodecLoss(codec=fast, stores=session.stores, seed=session.plan.seed, **tuples(stage.loss))
+    loss = CodecLoss(codec=fast, stores=session.stores, seed=session.plan.seed, **with_tuples(stage.loss))
     trainer = session.trainer(
         "codec", codec, stage, session.stage_seconds(stage.share), matrices=matrices_in(CODEC_MATRICES)
     )
@@ -236,7 +237,7 @@ def transformer_loss(session: Session, model: TextToVideo) -> TransformerLoss:
         seed=session.plan.seed,
         bfloat16=session.bfloat16,
         block=session.blocks.transformer,
-        **tuples(stage.loss),
+        **with_tuples(stage.loss),
     )
 
 
@@ -260,14 +261,14 @@ def train_transformer(session: Session, model: TextToVideo) -> None:
 def train_classifier(session: Session, stage: Stage, fast: FastCodec) -> None:
     """The classifier stage, on the clips that are there in the end."""
     torch.manual_seed(session.plan.seed)
-    classifier = AttributeClassifier(ClassifierConfig(**tuples(stage.model))).to(session.device)
+    classifier = AttributeClassifier(ClassifierConfig(**with_tuples(stage.model))).to(session.device)
     loss = ClassifierLoss(
         classifier=classifier,
         stores=session.stores,
         codec=fast,
         seed=session.plan.seed,
         bfloat16=session.bfloat16,
-        **tuples(stage.loss),
+        **with_tuples(stage.loss),
     )
     seconds = None if session.deadline is None else max(1.0, session.deadline - LAST / 2 - time.monotonic())
     trainer = session.trainer("reader", classifier, stage, seconds)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .. import checkpoints
 from ..errors import InputError
+from ..headers import with_tuples
 from ..safety.codeword import CHANNEL_BITS
 from ..safety.watermark import PILOT, Watermark, WatermarkConfig, load_watermark, luma
 from ..world import ClipShape, render, sample_scene
@@ -75,12 +76,9 @@ def read_training(path: Path) -> WatermarkTraining:
         pairs = {f.name: given[f.name] for f in fields(WatermarkTraining) if f.name in given}
         if unknown := given.keys() - pairs.keys():
             raise TypeError(f"unknown settings {', '.join(sorted(unknown))}")
-        pairs = {k: tuple(v) if isinstance(v, list) else v for k, v in pairs.items()}
+        pairs = with_tuples(pairs)
         pairs["model"] = WatermarkConfig(**given.get("model", {}))
-        attacks: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in given.get("attacks", {}).items()
-        }
-        pairs["attacks"] = Attacks(**attacks)
+        pairs["attacks"] = Attacks(**with_tuples(given.get("attacks", {})))
         return WatermarkTraining(**pairs)
     except OSError as error:
         raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
