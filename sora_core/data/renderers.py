@@ -33,6 +33,8 @@ NOTE, FAULT = "note", "fault"
 """what comes in the place of a clip's kind: something to tell, or why a process has ended"""
 NICE = 10
 """how far a process stands back behind the one that trains"""
+LULL = 0.02
+"""seconds in which a queue of many clips may show none: its writers take turns"""
 ON_CARD, ON_CPU = 1 << 23, 1 << 17
 """pixels rendered at once"""
 SEEDS = 10_000_019
@@ -74,7 +76,7 @@ class Renderers:
         end = time.monotonic() + limit
         while time.monotonic() < end:
             try:
-                name, *arrays = self.made.get(timeout=wait) if wait else self.made.get_nowait()
+                name, *arrays = self.made.get(timeout=max(wait, LULL))
             except queue.Empty:
                 self.check()
                 return

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-import av
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -118,6 +117,8 @@ def coded(clips: Tensor, quality: float) -> Tensor:
 
 def x264(frames: Tensor, crf: int, preset: str = "veryfast") -> Tensor:
     """A clip [F,3,H,W] as x264 gives it back; the gradient passes straight through."""
+    import av  # here: a run without shares of it needs no video library
+
     h, w = frames.shape[-2:]
     pixels = F.pad(frames.detach().float(), (0, w % 2, 0, h % 2), mode="replicate").cpu()
     pictures = (pixels.permute(0, 2, 3, 1).clamp(0, 1) * 255).round().byte().numpy()

@@ -180,12 +180,19 @@ def warmed_up(session: Session, fast: FastCodec, model: TextToVideo) -> Session:
 
 
 def first_clips(session: Session, began: float) -> None:
-    """Wait for the clips that training begins with."""
+    """Wait for the clips that training begins with: for the share of the run that is theirs, and then for as long
+    again where there are too few."""
     clips, supply = session.plan.clips, session.supply
-    until = None if session.deadline is None else began + session.seconds * clips.share
+    share = session.seconds * clips.share
     said = time.monotonic()
-    supply.take(20.0)
-    while supply.count < clips.least if until is None else time.monotonic() < until:
+
+    def enough() -> bool:
+        if session.deadline is None:
+            return supply.count >= clips.least
+        passed = time.monotonic() - began
+        return passed > 2 * share or (passed > share and supply.count >= clips.least)
+
+    while not enough():
         supply.take(2.0, wait=1.0)
         if time.monotonic() - said > SAID_EVERY:
             said = time.monotonic()
@@ -195,6 +202,7 @@ def first_clips(session: Session, began: float) -> None:
             f"{supply.count} clips were rendered in {time.monotonic() - began:.0f} s, not {clips.least}: give more"
             " time or processes, or ask for fewer"
         )
+    supply.take(5.0)
     session.say(f"{supply.count} clips: " + ", ".join(f"{n} {s.count}" for n, s in supply.stores.items()))
 
 
