@@ -1,8 +1,30 @@
 """Thin ComfyUI nodes over the core, a file per menu group. Importing them imports neither torch nor a model."""
 
-from .host import ComfyExtension, add_routes, io, plain_errors
+from .host import ComfyExtension, add_routes, io, prepared
 
 __all__ = ["SoraExtension"]
+
+ALIASES = {
+    "SoraNoiseGrid": ["text to video", "t2v", "text to image", "empty latent video", "resolution", "aspect ratio"],
+    "SoraSampler": ["text to video", "t2v", "ksampler", "generate video"],
+    "SoraAnimateImage": ["image to video", "i2v", "first frame last frame", "keyframes"],
+    "SoraExtendVideo": ["extend", "continue", "video to video", "longer", "outpaint time"],
+    "SoraLoopVideo": ["seamless", "loop", "cinemagraph"],
+    "SoraConnectVideos": ["transition", "interpolate", "morph", "join"],
+    "SoraFillFrames": ["inpaint", "interpolate", "in-between", "repair"],
+    "SoraRestyleVideo": ["video to video", "v2v", "style transfer", "vid2vid"],
+    "SoraStoryboard": ["shots", "scenes", "multi prompt", "prompt schedule"],
+    "SoraStitchVideo": ["join", "concat", "blend", "combine video"],
+    "SoraExpandPrompt": ["prompt enhancer", "caption", "upsample prompt"],
+    "SoraTextEncode": ["clip text encode", "prompt"],
+    "SoraDecodeVideo": ["vae decode", "latent to video"],
+    "SoraSaveVideo": ["export mp4", "video combine"],
+    "SoraLoadVideo": ["import video", "open mp4"],
+    "SoraLoadModel": ["checkpoint loader", "load diffusion model"],
+    "SoraRingTime": ["seamless", "loop"],
+    "SoraFeatureCache": ["teacache", "easycache", "speed up"],
+}
+"""what else people type when they look for a node"""
 
 
 class SoraExtension(ComfyExtension):
@@ -15,4 +37,4 @@ class SoraExtension(ComfyExtension):
         from . import cache, editing, loading, lora, patches, prompting, sampling, video
 
         groups = (loading, prompting, sampling, video, editing, patches, cache, lora)
-        return [plain_errors(node) for group in groups for node in group.NODES]
+        return [prepared(node, ALIASES) for group in groups for node in group.NODES]

@@ -22,7 +22,9 @@ class SoraExpandPrompt(io.ComfyNode):
             category="Sora",
             description="Keeps what the prompt says and fills in what it leaves out: ground, light, camera, style.",
             inputs=[
-                io.String.Input("prompt", multiline=True, default="", tooltip="What to show, in your words."),
+                io.String.Input(
+                    "prompt", multiline=True, dynamic_prompts=True, default="", tooltip="What to show, in your words."
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -73,6 +75,7 @@ class SoraTextEncode(io.ComfyNode):
                 io.String.Input(
                     "text",
                     multiline=True,
+                    dynamic_prompts=True,
                     default="",
                     tooltip="The prompt. Empty text is what guidance steers away from.",
                 ),

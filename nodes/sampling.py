@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..sora_core.settings import DEFAULTS, MAX_FPS, MAX_SECONDS, MAX_SIDE
-from . import calls
+from . import calls, host
 from .host import io, ui
 from .inputs import SAMPLERS, SCHEDULERS, checked
 from .layouts.conditioning import is_empty
@@ -158,13 +158,13 @@ class SoraSampler(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "sampler_name",
-                    options=SAMPLERS,
+                    options=host.solvers(SAMPLERS),
                     default=DEFAULTS.sampling.solver,
                     tooltip="The solver of each step.",
                 ),
                 io.Combo.Input(
                     "scheduler",
-                    options=SCHEDULERS,
+                    options=host.schedulers(SCHEDULERS),
                     default=DEFAULTS.sampling.scheduler,
                     tooltip="How noise levels are spaced.",
                 ),

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "add_routes", "device", "input_files",
     "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "plain_errors", "progress", "stream_source",
+    "model_path", "output_path", "owned_video", "prepared", "progress", "schedulers",
+    "solvers", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
@@ -94,13 +95,23 @@ def video_window(video: Any) -> tuple[float, float]:
     return 0.0, 0.0
 
 
+def solvers(ours: list[str]) -> list[str]:
+    """Names of what samples: ours alone."""
+    return ours
+
+
+def schedulers(ours: list[str]) -> list[str]:
+    """Names of how noise levels are spaced, likewise."""
+    return ours
+
+
 def writes_metadata() -> bool:
     """Whether files may carry their workflow."""
     return True
 
 
-def plain_errors(node: Any) -> Any:
-    """The node as it is: our own runtime shows the sentence alone."""
+def prepared(node: Any, aliases: dict[str, list[str]]) -> Any:
+    """The node as it is: our own runtime shows the sentence alone, and nobody searches here."""
     return node
 
 

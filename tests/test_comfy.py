@@ -46,7 +46,14 @@ def test_object_info_is_the_same_in_both_runtimes(comfy: Comfy, tmp_path: Path) 
     with session(tmp_path, "out").active():
         ours = json.loads(json.dumps(Registry.of(SoraExtension()).object_info()))
     theirs = comfy.server.object_info()
-    assert {name: {**theirs[name], "python_module": info["python_module"]} for name, info in ours.items()} == ours
+    for name, info in ours.items():
+        for key in (
+            ("sampler_name", "scheduler") if name == "SoraSampler" else ()
+        ):  # theirs has ComfyUI's own behind ours
+            mine, there = (side["input"]["required"][key][1] for side in (info, theirs[name]))
+            there["options"] = there["options"][: len(mine["options"])]
+        known = {key: theirs[name].get(key) for key in info}  # newer versions say more of a node
+        assert {**known, "python_module": info["python_module"]} == info
 
 
 def test_the_pack_costs_no_time_at_start(comfy: Comfy) -> None:

@@ -117,13 +117,11 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(scope="module", params=MODES)
 def interface(request: pytest.FixtureRequest, browser: Any, comfy: Comfy) -> Iterator[Interface]:
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
-    shown = Interface(page, comfy, request.param)
-    yield shown
+    yield Interface(page, comfy, request.param)
     page.close()
-    assert not [line for line in shown.lines if "sora-nodes" in line], "the pack writes to the console"
 
 
 def test_the_estimate_follows_the_values(interface: Interface) -> None:
@@ -232,3 +230,8 @@ def test_a_mistake_is_said_in_a_sentence_without_paths(mistake: str, interface: 
     interface.queue()
     text = interface.sees(words, 60)
     assert "sora_core" not in text and "InputError" not in text
+
+
+def test_the_pack_writes_nothing_to_the_console(interface: Interface) -> None:
+    """Last, after all that was done above."""
+    assert not [line for line in interface.lines if "sora-nodes" in line]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "add_routes", "device", "input_files",
     "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "plain_errors", "progress", "stream_source",
+    "model_path", "output_path", "owned_video", "prepared", "progress", "schedulers",
+    "solvers", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
@@ -130,6 +131,20 @@ def video_window(video: Any) -> tuple[float, float]:
     return (start if start >= 0 else max(video._get_raw_duration() + start, 0.0)), length
 
 
+def solvers(ours: list[str]) -> list[str]:
+    """Names of what samples: ours first, then all others of ComfyUI's, which samples in our place here."""
+    from comfy.samplers import KSampler
+
+    return [*ours, *(name for name in KSampler.SAMPLERS if name not in ours)]
+
+
+def schedulers(ours: list[str]) -> list[str]:
+    """Names of how noise levels are spaced, likewise."""
+    from comfy.samplers import KSampler
+
+    return [*ours, *(name for name in KSampler.SCHEDULERS if name not in ours)]
+
+
 def writes_metadata() -> bool:
     """Whether files may carry their workflow: not under `--disable-metadata`."""
     from comfy.cli_args import args
@@ -137,20 +152,29 @@ def writes_metadata() -> bool:
     return not args.disable_metadata
 
 
-def plain_errors(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """The same node, whose mistakes to mend are raised as ValueError: ComfyUI shows the class of an exception with the
-    path of its module before the sentence, unless it is one of Python's own."""
-    execute = node.execute.__func__  # type: ignore[attr-defined]
+def prepared(node: type[io.ComfyNode], aliases: dict[str, list[str]]) -> type[io.ComfyNode]:
+    """The same node as ComfyUI's users meet it: with search words, where this version knows such, and with mistakes to
+    mend raised as ValueError, since the class of an exception is shown with the path of its module before the sentence
+    unless it is one of Python's own."""
+    execute, define = node.execute.__func__, node.define_schema.__func__  # type: ignore[attr-defined]
+    if hasattr(execute, "__wrapped__"):
+        return node
 
     @wraps(execute)
-    def told(cls: type[io.ComfyNode], *given: Any, **named: Any) -> Any:
+    def plainly(cls: type[io.ComfyNode], *given: Any, **named: Any) -> Any:
         try:
             return execute(cls, *given, **named)
         except SoraError as error:
             raise ValueError(str(error)) from error
 
-    if not hasattr(execute, "__wrapped__"):
-        node.execute = classmethod(told)  # type: ignore[method-assign, assignment]
+    @wraps(define)
+    def searched(cls: type[io.ComfyNode]) -> io.Schema:
+        schema = define(cls)
+        if hasattr(schema, "search_aliases"):
+            schema.search_aliases = aliases.get(schema.node_id, [])
+        return schema
+
+    node.execute, node.define_schema = classmethod(plainly), classmethod(searched)  # type: ignore[method-assign, assignment]
     return node
 
 

@@ -73,6 +73,11 @@ def size_of(latent: Latent) -> VideoSize:
 def samples_of(latent: Latent, name: str = "latent") -> Tensor:
     """[B,C,T,H,W] of a LATENT; raises InputError for the latents of image models."""
     samples = latent["samples"]
+    if getattr(samples, "is_nested", False):  # ComfyUI's own kind of tensor, of LTX 2 and MiniMax H3
+        raise InputError(
+            f"{name} holds a picture and its sound in one, which Sora nodes do not take; link the picture that LTXV"
+            " Separate AV Latent gives"
+        )
     if samples.ndim != 5:
         raise InputError(
             f"{name} is {list(samples.shape)}, as image models make them; a video's has five dimensions [B,C,T,H,W]"
