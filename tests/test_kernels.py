@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from sora_nodes.sora_core.layers import kernels
 from sora_nodes.sora_core.layers.kernels import choice, graphs
 from sora_nodes.sora_core.layers.kernels.choice import AttentionChoice
 from sora_nodes.sora_core.layers.kernels.cuda import CardKernels, works
+from sora_nodes.sora_core.pipeline.sampling import runs_as_one_batch
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton, for its interpreter")
@@ -109,6 +112,17 @@ def test_a_card_that_records_nothing_goes_on(
     finally:
         kernels.use("cpu", None)
     assert caplog.text.count("records no graphs") == 1 and "more" not in caplog.text
+
+
+def test_a_card_joins_the_halves_of_guidance_for_few_tokens_alone(dit: DiT, card: Card) -> None:
+    model: Any = SimpleNamespace(dit=dit, device=torch.device("cpu"))
+    few, many = (SimpleNamespace(mask=torch.ones(1, 1, 2, side, side)) for side in (16, 40))
+    assert runs_as_one_batch(model, few) and runs_as_one_batch(model, many), "a processor always does"  # type: ignore
+    kernels.use("cpu", card)
+    try:
+        assert runs_as_one_batch(model, few) and not runs_as_one_batch(model, many)  # type: ignore[arg-type]
+    finally:
+        kernels.use("cpu", None)
 
 
 def test_the_fastest_attention_is_chosen_once_and_named(monkeypatch: pytest.MonkeyPatch) -> None:

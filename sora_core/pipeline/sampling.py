@@ -5,6 +5,7 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -26,6 +27,7 @@ from ..diffusion import sample as run_sampler
 from ..diffusion.loop import Preview
 from ..dit.denoiser import DiTDenoiser, noise_level_experts
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
+from ..layers import kernels
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Denoiser, LatentState, Progress, PromptSchedule
 from ..vae import CausalCodec, decode_bounded
@@ -108,6 +110,13 @@ def sigmas_of(model: SoraModel, state: LatentState, settings: SamplingSettings) 
     return sigmas if settings.step_range is None else settings.step_range.of(sigmas)
 
 
+def runs_as_one_batch(model: SoraModel, state: LatentState) -> bool:
+    """Whether both halves of guidance go through the network together: a card that is busy with one gains nothing."""
+    limit = kernels.for_device(model.device).joined_tokens
+    cells = state.mask.numel() // math.prod(model.dit.config.patch)
+    return limit is None or cells <= limit
+
+
 def guided_denoiser(
     model: SoraModel,
     state: LatentState,
@@ -124,9 +133,10 @@ def guided_denoiser(
     plain = denoiser(model, state, fps, rows)
     if weights is not None:
         plain = span_prompts(plain, weights)
-    network = guided(plain, settings.cfg, uncond=uncond, interval=settings.cfg_interval)
+    batched = runs_as_one_batch(model, state)
+    network = guided(plain, settings.cfg, uncond=uncond, interval=settings.cfg_interval, batched=batched)
     if settings.low_cfg is not None and settings.cfg != 1:
-        low = guided(plain, settings.low_cfg, uncond=uncond, interval=settings.cfg_interval)
+        low = guided(plain, settings.low_cfg, uncond=uncond, interval=settings.cfg_interval, batched=batched)
         network = noise_level_experts(network, low, model.low_from)
     if settings.flow_edit:
         network = flow_edit(network, plain, state.latent, noise, uncond)

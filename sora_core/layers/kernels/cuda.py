@@ -28,6 +28,8 @@ __all__ = ["CardKernels", "FusedKernels", "best"]
 
 GRAPHED = 8192
 """tokens up to which launches take a share of the time that shows"""
+JOINED = 512
+"""tokens up to which a card is not busy with one half of guidance"""
 EIGHT_FROM = (8, 9)
 """compute capability that multiplies eight-bit numbers"""
 ROWS_OF = 4096
@@ -40,6 +42,7 @@ class CardKernels(Kernels):
     name = "cuda"
     keeps_text = False
     by_frame = False
+    joined_tokens = JOINED
     graphed_tokens = GRAPHED
 
     def __init__(self, choice: AttentionChoice | None = None) -> None:
