@@ -5,6 +5,7 @@ Nothing is imported here but by `comfy_entrypoint`, so that the core stays light
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ WEB_DIRECTORY = "./web"
 """help pages, one per node, in docs/"""
 OLDEST = (0, 3, 64)
 """the first ComfyUI whose node schema these nodes are written in; `requires-comfyui` in pyproject.toml says the same"""
+NEWEST = (0, 33)
+"""the last ComfyUI that the tests have run with"""
 
 
 async def comfy_entrypoint() -> SoraExtension:
@@ -24,15 +27,22 @@ async def comfy_entrypoint() -> SoraExtension:
     return SoraExtension()
 
 
-def _refuse_an_older_host() -> None:
+def _look_at_the_host() -> None:
     """Raises ImportError inside a ComfyUI that is too old, which shows the sentence; it would miss the nodes without
-    a word."""
+    a word. Says so in the log of one that is newer than any tried."""
     version = getattr(sys.modules.get("comfyui_version"), "__version__", None)
     numbers = tuple(int(part) for part in version.split(".")[:3]) if version else OLDEST
     if numbers < OLDEST:
         raise ImportError(
             f"Sora Nodes needs ComfyUI {'.'.join(map(str, OLDEST))} or newer, and this is {version}; update ComfyUI"
         )
+    if numbers[:2] > NEWEST:
+        tried = ".".join(map(str, NEWEST))
+        logging.getLogger(__name__).warning(
+            "Sora Nodes has been tried with ComfyUI up to %s and not with %s; what no longer fits will say so",
+            tried,
+            version,
+        )
 
 
-_refuse_an_older_host()
+_look_at_the_host()

@@ -125,3 +125,6 @@ spec.loader.exec_module(importlib.util.module_from_spec(spec))
 if __name__ == "__main__":
     lines = [f" {json.dumps(name)}: {json.dumps(node)}" for name, node in contract().items()]
     CONTRACT.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    from test_locales import write
+
+    write()
