@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sora_nodes.sora_core.errors import InputError, ResourceError
+from sora_nodes.sora_core import checkpoints
+from sora_nodes.sora_core.errors import CheckpointError, InputError, ResourceError
 from sora_nodes.sora_core.world import (
     FAMILIES,
     ClipShape,
@@ -157,6 +158,16 @@ def test_without_the_pictures_it_says_so(toys: Cutouts) -> None:
     with pytest.raises(InputError, match="dog"):
         render([of(standing("dog"))], SHAPE, cutouts=toys)
     assert all(thing.shape not in NOUNS for seed in range(50) for thing in sample_scene(seed).things)
+
+
+def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    drawn = picture((1, 2, 3), 1)
+    for config, tensors in (({}, {"cat": drawn}), ({"nouns": ["gryphon"]}, {"gryphon": drawn})):
+        checkpoints.save(tmp_path / "c.safetensors", tensors, config=config)
+        with pytest.raises(CheckpointError, match="c.safetensors"):
+            cutouts.load(tmp_path / "c.safetensors")
+    with pytest.raises(ValueError, match="gryphon"):
+        sample_scene(0, nouns=("gryphon",))
 
 
 def test_from_packages_to_a_file_and_back(tmp_path: Path) -> None:

@@ -118,8 +118,10 @@ def load(path: Path, device: torch.device | str = "cpu") -> Cutouts:
     """The cut-outs of a file that `build` wrote."""
     file = checkpoints.load(path)
     names = file.config.get("nouns")
-    if not names:
-        raise CheckpointError(f"{path} holds no cut-outs")
+    if not names or any(noun.replace(" ", "_") not in file.tensors for noun in names):
+        raise CheckpointError(f"{path} holds no cut-outs; `sora world` makes such a file.")
+    if foreign := [noun for noun in names if noun not in NOUNS]:
+        raise CheckpointError(f"{path} has cut-outs of {', '.join(foreign)}, which this version does not know.")
     return Cutouts.of({noun: file.tensors[noun.replace(" ", "_")] for noun in names}).to(device)
 
 

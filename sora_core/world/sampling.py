@@ -51,6 +51,8 @@ def sample_scene(
     """
     if family is not None and family not in FAMILIES:
         raise ValueError(f"unknown family {family!r}: one of {', '.join(FAMILIES)}")
+    if unknown := [noun for noun in nouns if noun not in NOUNS]:
+        raise ValueError(f"unknown nouns {', '.join(unknown)}: see nouns.NOUNS")
     for attempt in range(TRIES):
         rng = Draw.of(f"scene/{family}/{seed}/{attempt}", nouns)
         weights = WEIGHTS_WITH_NOUNS if nouns else WEIGHTS
