@@ -23,6 +23,7 @@ COMMANDS = {
     "generate": "a prompt becomes a video or a still",
     "run": "a workflow, once or for every row of a table",
     "review": "what the policy says about a prompt",
+    "detect": "whether a file was made here, by its watermark or its look",
     "verify": "what the provenance in a file says, and whether it fits",
     "train": "train codec, text encoder or transformer from a configuration",
     "world": "fetch and pack the pictures that the rendered world shows in training",

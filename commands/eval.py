@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=size, metavar="WxH", help="width and height in pixels, multiples of 16")
     parser.add_argument("--fps", type=float, help="frames per second")
     parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns (`sora world`): ask for them too")
+    parser.add_argument("--clips", type=Path, nargs="+", help="for the watermark: files to measure on")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
@@ -26,6 +27,8 @@ def execute(args: argparse.Namespace) -> int:
 
     asked = {name: getattr(args, name) for name in ("size", "fps") if getattr(args, name) is not None}
     settings: dict[str, Any] = {} if args.n is None else {"n": args.n}
+    if args.clips:
+        settings["clips"] = args.clips
     if asked:
         settings["size"] = evaluation.two_seconds(**asked)
     if args.cutouts is not None:

@@ -6,6 +6,7 @@ what another sampler steers away from. Sexual content with minors is refused at 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,20 +53,21 @@ def frame_guards(path: Path, fps: float, *, watermark: bool) -> Guards:
 
 def signing(source: Any, *, sign: bool, **chosen: Any) -> Guards:
     """Guards of a VIDEO that is saved: reviewed unless it was when it was decoded, then signed. chosen: see
-    Protection."""
+    Protection, and `settings` and `with_prompt` of Origin."""
     from ..sora_core.safety.doors import Protection, guards_for
 
     seen = isinstance(source, str) and source in MADE
-    origin = origin_of(source, with_prompt=chosen.pop("with_prompt", False))
+    said = {name: chosen.pop(name) for name in ("with_prompt", "settings") if name in chosen}
+    origin = replace(origin_of(source), **said)
     return guards_for(Protection(review=not seen, watermark=False, sign=sign, **chosen), fps=0.0, origin=origin)
 
 
-def origin_of(source: Any, *, with_prompt: bool = False) -> Origin:
+def origin_of(source: Any) -> Origin:
     """What a manifest says of a VIDEO: made here (frames in memory count so), or opened from a file."""
     from ..sora_core.safety.provenance import FORMATS, Origin
 
     if not isinstance(source, str) or source in MADE:
-        return Origin(with_prompt=with_prompt)
+        return Origin()
     given = Path(source)
     parent = given if given.suffix.lower() in FORMATS else None
-    return Origin(parent=parent, generated=False, with_prompt=with_prompt)
+    return Origin(parent=parent, generated=False)

@@ -14,7 +14,7 @@ from ..perception.classifier import AttributeClassifier, load_classifier
 from ..pipeline import load_bundled
 from ..types import Progress
 from ..world import load_cutouts
-from . import animate, connect, drift, extend, fill, loop, restyle, shots, text
+from . import animate, connect, drift, extend, fill, fuzz, loop, prompt_review, restyle, shots, text, watermark
 from .bundled import BundledGenerator
 from .making import Generator, two_seconds
 
@@ -32,6 +32,12 @@ SUITES: dict[str, Callable[..., dict[str, Any]]] = {
     "drift": drift.run,
 }
 """What can be measured: name -> suite(n, generator=, classifier=, seed=, progress=, **options)."""
+SAFETY: dict[str, Callable[..., dict[str, Any]]] = {
+    "safety": prompt_review.run,
+    "watermark": watermark.run,
+    "fuzz": fuzz.run,
+}
+"""Suites that ask nothing of a model: name -> suite(n, seed=, progress=, **options)."""
 USUAL = 100
 """clips of a suite unless told otherwise (`text`: twice as many)"""
 
@@ -53,11 +59,13 @@ def run_suite(
     `intervals` the 95% interval of each figure. `cutouts` is a file of `sora world`: the bundled model is then asked
     for nouns too. options: see the suite's `run`. Raises InputError for an unknown suite or an n below 1.
     """
-    if name not in SUITES:
-        raise InputError(f"there is no suite {name!r}; the suites are {', '.join(SUITES)}")
+    if name not in SUITES | SAFETY:
+        raise InputError(f"there is no suite {name!r}; the suites are {', '.join([*SUITES, *SAFETY])}")
     n = n if n is not None else USUAL * (2 if name == "text" else 1)
     if n < 1:
         raise InputError(f"a suite needs at least one clip, not {n}")
+    if name in SAFETY:
+        return SAFETY[name](n, seed=seed, progress=progress, **options)
     if model is not None and cutouts is not None:
         raise InputError("a model that is given brings its own cut-outs: leave cutouts out.")
     if model is None:

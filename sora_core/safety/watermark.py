@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class WatermarkConfig:
             raise InputError(f"a watermark's band is 8 to {self.canvas} (its canvas), not {self.band}")
 
 
-@cache
+@lru_cache(32)
 def cosines(band: int, size: int, low: float = 0.0, high: float = 1.0) -> Tensor:
     """The cosine basis at `size` pixel centres between two places of the whole side, float [band,size]; frequencies
     beyond the pixels' own are zero."""

@@ -1,0 +1,150 @@
+"""Suite `fuzz`: n mutated files and texts into verify, detect, policy and review. None may crash, hang or be trusted.
+
+`survived` is the share that ended in an answer or in a sentence (SoraError), `quick` those that took under ten seconds,
+`not_trusted` the changed signed files that were not called trusted. Without the extra for provenance, files go unsigned
+and `not_trusted` is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from ..errors import SoraError
+from ..media import iter_frames, read_image, write_image, write_video
+from ..safety.certificates import Credentials, make_chain
+from ..safety.detect import detect
+from ..safety.policy import bundled_policy, parse_policy
+from ..safety.provenance import Origin, can_sign, sign, verify
+from ..safety.review import review_prompt
+from ..training.pictures import clips
+from ..types import Progress
+from .statistics import MetricAccumulator, report
+
+__all__ = ["mutated", "run"]
+
+SLOW = 10.0
+"""seconds"""
+
+
+def run(n: int, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:
+    """Fuzz n times, the kinds in turn."""
+    figures, generator = MetricAccumulator(), torch.Generator().manual_seed(seed)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        kinds = targets(folder)
+        for index in range(n):
+            data, try_it = kinds[index % len(kinds)]
+            one(figures, mutated(data, generator), try_it)
+            if progress is not None:
+                progress(index + 1, n)
+    return report("fuzz", n, figures, MetricAccumulator())
+
+
+def one(tally: MetricAccumulator, data: bytes, try_it: Callable[[bytes], bool | None]) -> None:
+    """One mutation into one target."""
+    began, survived, trusted = time.monotonic(), True, None
+    try:
+        trusted = try_it(data)
+    except SoraError:
+        pass
+    except Exception:
+        survived = False
+    tally.right("survived", survived)
+    tally.right("quick", time.monotonic() - began < SLOW)
+    if trusted is not None:
+        tally.right("not_trusted", not trusted)
+
+
+def targets(folder: Path) -> list[tuple[bytes, Callable[[bytes], bool | None]]]:
+    """What is mutated, and what it is given to."""
+    frames = (
+        clips(1, 3, 48, torch.Generator().manual_seed(0), torch.device("cpu"))[0].permute(0, 2, 3, 1) * 255
+    ).byte()
+    video, png, webp = (folder / f"whole.{ending}" for ending in ("mp4", "png", "webp"))
+    write_video(video, frames, 8.0)
+    for still in (png, webp):
+        write_image(still, frames[:1])
+    root = signed(video, png, webp)
+    out: list[tuple[bytes, Callable[[bytes], bool | None]]] = []
+    for path in (video, png, webp):
+        out.append((path.read_bytes(), verified(folder / f"changed{path.suffix}", root)))
+        out.append((path.read_bytes(), detected(folder / f"changed{path.suffix}")))
+    policy = json.dumps({"actions": {"hate": "warn"}, "frames": {"every": 2}, "allowed": ["a"], "rules": [
+        {"category": "ip", "name": "x", "any": ["y*"], "with": ["z"], "unless": ["w"]}]})  # fmt: skip
+    prompt = "a n u d e st4tue, the kіller whale and D@rth V@der"
+    out += [(policy.encode(), parsed), (prompt.encode(), reviewed)]
+    return out
+
+
+def signed(*paths: Path) -> str:
+    """Sign the files where that can be done; the root certificate, else nothing."""
+    if not can_sign():
+        return ""
+    chain, key = make_chain()
+    for path in paths:
+        sign(path, path, Origin(), Credentials(chain=chain, key=key))
+    return "-----BEGIN" + chain.split("-----BEGIN")[2]
+
+
+def verified(path: Path, root: str) -> Callable[[bytes], bool | None]:
+    def try_it(data: bytes) -> bool | None:
+        path.write_bytes(data)
+        if not root:
+            return None
+        return verify(path, [root]).status == "trusted"
+
+    return try_it
+
+
+def detected(path: Path) -> Callable[[bytes], bool | None]:
+    def try_it(data: bytes) -> None:
+        path.write_bytes(data)
+        detect(iter_frames(path, 16) if path.suffix == ".mp4" else iter([read_image(path)]), search=False)
+
+    return try_it
+
+
+def parsed(data: bytes) -> None:
+    parse_policy(data.decode("utf-8", "replace"), "a policy")
+
+
+def reviewed(data: bytes) -> None:
+    review_prompt(data.decode("utf-8", "replace"), bundled_policy())
+
+
+def mutated(data: bytes, generator: torch.Generator) -> bytes:
+    """One to eight changes: bytes set or flipped, a part cut, doubled, zeroed or moved; never the same as before."""
+
+    def draw(below: int) -> int:
+        return int(torch.randint(max(1, below), (), generator=generator))
+
+    out = bytearray(data)
+    for _ in range(1 + draw(8)):
+        place, size = draw(len(out)), 1 + draw(max(1, len(out) // 8))
+        match draw(6):
+            case 0:
+                out[place : place + 1] = bytes([draw(256)])
+            case 1:
+                out[place : place + 1] = bytes([out[place] ^ (1 << draw(8))]) if out else b"\x00"
+            case 2:
+                del out[place : place + size]
+            case 3:
+                out[place:place] = out[place : place + size]
+            case 4:
+                out[place : place + size] = bytes(len(out[place : place + size]))
+            case _:
+                part = bytes(out[place : place + size])
+                del out[place : place + size]
+                out[draw(len(out)) : 0] = part
+        if not out:
+            out = bytearray(b"\x00")
+    if bytes(out) == data:
+        out[-1] ^= 1
+    return bytes(out)

@@ -1,0 +1,93 @@
+"""The safety nodes, and the doors of the others: a refused prompt stops what would follow it, frames are marked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sora_nodes.nodes import calls, doors, safety
+from sora_nodes.nodes.safety_calls import MESSAGE
+from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.safety import PolicyError
+from sora_nodes.sora_core.safety import doors as core_doors
+from sora_nodes.sora_core.safety.frames import FrameReview
+from sora_nodes.sora_core.safety.marking import read_mark
+from sora_nodes.sora_core.safety.provenance import can_sign
+from sora_nodes.sora_core.training.pictures import leaves
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
+def image(count: int = 2, side: int = 192) -> torch.Tensor:
+    return (
+        leaves(1, side, torch.Generator().manual_seed(0), torch.device("cpu"))
+        .permute(0, 2, 3, 1)
+        .repeat(count, 1, 1, 1)
+    )
+
+
+def of(output: Any) -> tuple[Any, ...]:
+    return tuple(output.result if hasattr(output, "result") else output.args)
+
+
+def test_a_reviewed_prompt_passes_or_stops(tmp_path: Path) -> None:
+    prompt, report = of(safety.SoraReviewPrompt.execute("a red ball", "", True))
+    assert prompt == "a red ball" and json.loads(report)["action"] == "allow"
+    with pytest.raises(PolicyError, match="violence"):
+        safety.SoraReviewPrompt.execute("a gory massacre", "", True)
+    assert json.loads(of(safety.SoraReviewPrompt.execute("a gory massacre", "", False))[1])["action"] == "refuse"
+    with pytest.raises(InputError, match="none.json"):
+        safety.SoraReviewPrompt.execute("a red ball", str(tmp_path / "none.json"), True)
+
+
+def test_a_refused_prompt_stops_the_sampler_that_follows_it_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = doors.reviewed("a gory massacre", [[torch.zeros(1, 2, 3), {}]])
+    fine = doors.reviewed("a red ball", [[torch.zeros(1, 2, 3), {}]])
+    latent = {"samples": torch.zeros(1, 4, 1, 2, 2)}
+    reached: list[bool] = []
+
+    class Models:
+        def sample(self, *given: Any, **settings: Any) -> torch.Tensor:
+            reached.append(True)
+            return latent["samples"]
+
+    monkeypatch.setattr(calls.models, "current", Models)
+    with pytest.raises(PolicyError, match="violence"):
+        calls.sample(model=None, positive=refused, negative=fine, latent=latent, seed=0, settings=None)
+    calls.sample(model=None, positive=fine, negative=refused, latent=latent, seed=0, settings=None)
+    assert reached == [True]
+    with pytest.raises(PolicyError, match="minors"):
+        doors.reviewed("child porn", [[torch.zeros(1, 2, 3), {}]])
+
+
+def test_marked_frames_are_recognised() -> None:
+    (marked,) = of(safety.SoraWatermark.execute(image(), MESSAGE, 40.0))
+    generated, score, report = of(safety.SoraDetect.execute(marked))
+    assert generated and score > 0.99 and json.loads(report)["mark"]["message"] == MESSAGE == core_doors.MESSAGE
+    assert not read_mark([(image() * 255).byte()]).found
+
+
+def test_frames_are_reviewed_by_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Judge:
+        category = "sexual"
+
+        def __call__(self, frames: torch.Tensor) -> list[float]:
+            return [0.9] + [0.0] * (len(frames) - 1)
+
+    monkeypatch.setattr("sora_nodes.sora_core.safety.frames.classifiers", lambda: (Judge(),))
+    given = image(3)
+    with pytest.raises(PolicyError, match="sexual"):
+        safety.SoraReviewFrames.execute(given, 8.0, "policy", "")
+    passed, report = of(safety.SoraReviewFrames.execute(given, 8.0, "blur", ""))
+    assert not torch.equal(passed[0], given[0]) and torch.allclose(passed[1:], given[1:], atol=1 / 255)
+    assert json.loads(report)[0]["end"] == 1 / 8
+    assert FrameReview.__call__ and torch.equal(of(safety.SoraReviewFrames.execute(given, 8.0, "mark", ""))[0], given)
+
+
+def test_verify_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        safety.SoraVerifyVideo.execute(str(tmp_path / "clip.avi") if can_sign() else str(tmp_path / "clip.mp4"), "")
