@@ -40,7 +40,7 @@ def test_a_reviewed_prompt_passes_or_stops(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="violence"):
         safety.SoraReviewPrompt.execute("a gory massacre", "", True)
     assert json.loads(of(safety.SoraReviewPrompt.execute("a gory massacre", "", False))[1])["action"] == "refuse"
-    with pytest.raises(InputError, match="none.json"):
+    with pytest.raises(InputError, match=r"none\.json"):
         safety.SoraReviewPrompt.execute("a red ball", str(tmp_path / "none.json"), True)
 
 
