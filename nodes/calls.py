@@ -12,6 +12,7 @@ from ..sora_core.errors import InputError
 from ..sora_core.settings import DEFAULTS
 from . import doors, host, models
 from .layouts.conditioning import Conditioning, joined_shots, masked_shots
+from .layouts.edits import EXACT
 from .layouts.latents import KEY, Latent, LatentInfo, check_edit, info_of, samples_of, single
 from .layouts.pictures import video_of
 from .saved_models import load_saved
@@ -32,6 +33,10 @@ __all__ = [
 ]  # fmt: skip
 
 BUNDLED = "bundled"
+CHUNK = 4
+"""frames of a finished clip that are read at once"""
+LARGE = 1 << 30
+"""bytes of frames in floating point from which on a finished clip becomes a file"""
 
 
 def load_model(name: str) -> tuple[Any, Any, Any]:
@@ -131,13 +136,15 @@ def sample(
 def decoded(vae: Any, latent: Latent) -> Iterator[Tensor]:
     """Chunks [1,3,F,H,W] in -1..1 of a LATENT, cut to the size that was asked for; of an edit, the finished clip."""
     from ..sora_core import pipeline
-    from ..sora_core.editing import stitch
-    from ..sora_core.media.convert import image_to_video
+    from ..sora_core.editing import stitched as stitched_source
+    from ..sora_core.media import as_image, image_to_video
+    from ..sora_core.media import chunks as chunks_of
 
     info, codec = info_of(latent), models.current().codec_of(vae)
     samples = single(latent, models.current().geometry_of(vae).channels)
     if info.edit is not None:
-        yield image_to_video(stitch(info.edit, samples, codec))
+        for frames in chunks_of(stitched_source(info.edit, samples, codec), CHUNK):
+            yield image_to_video(as_image(frames))
         return
     chunks = pipeline.decode_stream(codec, samples)
     yield from chunks if info.size is None else trimmed(chunks, info.size)
@@ -193,16 +200,31 @@ def encode_image(vae: Any, pixels: Tensor) -> Latent:
         return {"samples": models.current().codec_of(vae).encode(image_to_video(pixels)).cpu()}
 
 
-def stitched(vae: Any, samples: Latent, *, colour_match: bool) -> tuple[Any, Tensor, float]:
+def stitched(vae: Any, samples: Latent, *, colour_match: bool, in_memory: bool) -> tuple[Any, Any, float]:
     """(VIDEO, IMAGE, fps) of a sampled edit, with its sound; kept frames as they were given. A LATENT of no edit is
-    decoded."""
-    from ..sora_core.editing import stitch
+    decoded.
 
-    edit, found = info_of(samples).edit, models.current()
+    A clip of more than LARGE bytes that need not be `in_memory` becomes a file, streamed, and has no IMAGE.
+    """
+    from ..sora_core.editing import stitched as stitched_source
+    from ..sora_core.editing.frames import read_image
+    from ..sora_core.media import VideoWriter, chunks
+
+    edit, sound, found = info_of(samples).edit, info_of(samples).sound, models.current()
     check_edit(samples)
     if edit is None:
         image, fps = decode_image(vae, samples), info_of(samples).fps or DEFAULTS.fps
-        return video_of(image, fps, info_of(samples).sound), image, fps
+        return video_of(image, fps, sound), image, fps
     made = single(samples, found.geometry_of(vae).channels)
-    image = stitch(edit, made, found.codec_of(vae), colour_match=colour_match)
-    return video_of(image, edit.fps, info_of(samples).sound), image, edit.fps
+    source = stitched_source(edit, made, found.codec_of(vae), colour_match=colour_match)
+    if in_memory or 12 * source.length * source.height * source.width <= LARGE:
+        image = read_image(source)
+        return video_of(image, edit.fps, sound), image, edit.fps
+    path, tell = host.temp_path(".mp4"), host.progress()
+    with VideoWriter(path, source.height, source.width, edit.fps, sound=sound_of(sound)) as writer:
+        for frames in chunks(source, CHUNK):
+            writer.write(frames)
+            tell(writer.frames, source.length)
+    video = host.owned_video(path)
+    setattr(video, EXACT, source)
+    return video, host.absent("this clip is long and its frames were linked to nothing when it was made"), edit.fps

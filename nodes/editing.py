@@ -306,11 +306,12 @@ class SoraFillFrames(io.ComfyNode):
     @classmethod
     def execute(cls, vae: Any, video: Any, frames: str, mask: Any = None) -> io.NodeOutput:
         from ..sora_core.editing import fill
-        from ..sora_core.editing.coding import pixels_of
+        from ..sora_core.editing.coding import frames_of
 
         clip, sound = clip_of(vae, video)
         codec = codec_of(vae)
-        shape = pixels_of(clip, codec).shape[:3]
+        source = frames_of(clip, codec)
+        shape = (source.length, source.height, source.width)
         edit = fill(clip, codec, missing=missing_mask(shape, frames, mask))
         made, notes, preview = shown(edit, (sound, 0.0))
         return io.NodeOutput(made, notes, ui=preview)
@@ -459,11 +460,21 @@ class SoraStitchVideo(io.ComfyNode):
                 io.Image.Output(display_name="frames", tooltip="The frames; kept ones are identical to those given."),
                 io.Float.Output(display_name="fps", tooltip="Frames per second."),
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, samples: Any, vae: Any, colour_match: bool) -> io.NodeOutput:
-        return io.NodeOutput(*calls.stitched(vae, samples, colour_match=colour_match))
+        linked = frames_linked(cls.hidden.prompt, cls.hidden.unique_id)
+        return io.NodeOutput(*calls.stitched(vae, samples, colour_match=colour_match, in_memory=linked))
+
+
+def frames_linked(prompt: Any, node: str | None) -> bool:
+    """Whether a workflow uses the second output, the frames, of a node; of a workflow that is not known: yes."""
+    if not prompt or node is None:
+        return True
+    links = (value for other in prompt.values() for value in other.get("inputs", {}).values())
+    return any(isinstance(link, list) and [str(part) for part in link] == [str(node), "1"] for link in links)
 
 
 NODES: list[type[io.ComfyNode]] = [

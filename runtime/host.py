@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "add_routes", "device", "input_files",
-    "input_path", "io", "lora_files", "lora_path", "model_files",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "add_routes", "device",
+    "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "prepared", "progress", "schedulers",
     "solvers", "stream_source",
     "temp_path", "ui",
@@ -103,6 +103,11 @@ def solvers(ours: list[str]) -> list[str]:
 def schedulers(ours: list[str]) -> list[str]:
     """Names of how noise levels are spaced, likewise."""
     return ours
+
+
+def absent(reason: str) -> Any:
+    """What stands for an output that was not made: nothing, since here a run knows all links beforehand."""
+    return None
 
 
 def writes_metadata() -> bool:

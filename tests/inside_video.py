@@ -10,6 +10,7 @@ import torch
 from inside_toys import Our, differ, refused, run
 from sora_pack.nodes import host  # type: ignore[import-not-found]
 from sora_pack.nodes.layouts import edits, pictures  # type: ignore[import-not-found]
+from sora_pack.sora_core.editing.frames import read_image  # type: ignore[import-not-found]
 from sora_pack.sora_core.media.read import probe, read_video  # type: ignore[import-not-found]
 
 RATE, FPS, FRAMES = 16000, 8, 24
@@ -47,14 +48,14 @@ def check_a_trimmed_video_is_taken_as_trimmed(our: Our) -> None:
     whole = host.VideoFromFile(str(saved(moving(sound=True), "whole")))
     assert host.video_window(whole) == (0.0, 0.0) and host.stream_source(whole) == whole.get_stream_source()
     clip, _ = edits.clip_of(our.vae, whole)
-    differ("a whole file", greys(clip.image), torch.arange(FRAMES).float())
+    differ("a whole file", greys(read_image(clip.source)), torch.arange(FRAMES).float())
     if not hasattr(whole, "as_trimmed"):
         return
     for start, length, first, last in ((1.0, 1.0, 8, 16), (0.0, 0.5, 0, 4), (2.5, 0.0, 20, 24), (-1.0, 0.0, 16, 24)):
         cut = whole.as_trimmed(start, length, strict_duration=False)
         clip, sound = edits.clip_of(our.vae, cut)
         right, name = torch.arange(first, last).float(), f"{length:g} seconds from {start:g}"
-        differ(f"{name}: the clip", greys(clip.image), right)
+        differ(f"{name}: the clip", greys(read_image(clip.source)), right)
         differ(f"{name}: as ComfyUI cuts it", greys(cut.get_components().images), right)
         differ(f"{name}: saved", greys(read_video(saved(cut, "cut")).frames / 255), right)
         heard = sound["waveform"].shape[-1] / sound["sample_rate"]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from editing_toys import FPS, H, W, clip, frames, pattern, sampled, tiny_codec
 from sora_nodes.sora_core.editing import Clip, Edit, connect, continued, extend, fill, loop_clip, stitch
+from sora_nodes.sora_core.editing.coding import pixels_of
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import positions
 
@@ -83,10 +84,10 @@ def test_a_sampled_edit_goes_on_from_its_own_latents() -> None:
     first = extend(clip(17), CODEC, seconds=1.0, direction="backward")
     latent = sampled(first)
     done = continued(first, latent, CODEC)
-    assert done.latent is None or int(done.spans.sum()) <= len(done.image)
+    assert done.latent is None or int(done.spans.sum()) <= done.source.length
     second = extend(done, CODEC, seconds=1.0)
     again = continued(second, sampled(second), CODEC)
-    assert torch.equal(again.image[: 17 + 8], done.image)
+    assert torch.equal(pixels_of(again, CODEC)[: 17 + 8], pixels_of(done, CODEC))
     third = extend(again, CODEC, seconds=1.0, overlap=8)
     assert torch.equal(third.state.clean[:, :, :2], again.latent[:, :, -2:])
 

@@ -22,8 +22,15 @@ from sora_nodes.sora_core.editing import (
 from sora_nodes.sora_core.editing.stitch import match_kept, steady
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import VideoSize
+from sora_nodes.sora_core.media import TensorSource
 
 CODEC = tiny_codec()
+
+
+def matched_to(decoded: torch.Tensor, given: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+    return match_kept(decoded.clone(), TensorSource(given, FPS), keep)
+
+
 SIZE = VideoSize(frames=16, height=H, width=W, fps=FPS)
 
 
@@ -118,7 +125,7 @@ def test_made_frames_take_the_colour_that_the_codec_lost() -> None:
     true = frames(12)
     decoded = true * 0.95 + 0.02
     keep = torch.arange(12) < 8
-    matched = match_kept(decoded, true, keep)
+    matched = matched_to(decoded, true, keep)
     assert (matched[8:] - true[8:]).abs().max() < 0.02 < (decoded[8:] - true[8:]).abs().max()
     assert torch.equal(matched[:8], decoded[:8])
 
@@ -130,7 +137,7 @@ def test_what_stands_still_keeps_the_detail_that_the_codec_lost() -> None:
         decoded[i, 12:20, 2 * i : 2 * i + 8] = 1  # what moves
     keep = torch.arange(12) < 4
     given = torch.where(decoded[:, :, :, :1] == 1, decoded, true)
-    matched = match_kept(decoded, given, keep)
+    matched = matched_to(decoded, given, keep)
     assert (matched[4:, :8] - true[4:, :8]).abs().mean() < 0.2 * (decoded[4:, :8] - true[4:, :8]).abs().mean()
     assert matched[11, 14:18, 24:28].min() > 0.9
 
@@ -142,7 +149,7 @@ def test_a_jump_at_the_seam_is_taken_out_where_nothing_moves_before_or_after_it(
     decoded = true.clone()
     decoded[made, :16] = (decoded[made, :16] + 0.1).clamp(max=1)  # the network slips
     decoded[made, 24:] = torch.rand(6, 8, 32, 3)  # it really moves here
-    matched = match_kept(decoded, true, ~made)
+    matched = matched_to(decoded, true, ~made)
     kept, wrong = ((matched - other).abs()[made, 2:14].mean((1, 2, 3)) for other in (true, decoded))
     near, far = (-1, 0) if after else (0, -1)
     assert kept[near] < 0.2 * (decoded - true).abs()[made, 2:14].mean() < kept[far], (
@@ -159,7 +166,7 @@ def test_what_is_carried_over_ten_seams_does_not_add_up() -> None:
     for _ in range(10):
         made = true + 0.02 * torch.randn(8, 32, 32, 3, generator=generator)
         decoded = torch.cat([true.expand(8, -1, -1, -1), made])
-        given = match_kept(decoded, torch.cat([given, made]), torch.arange(16) < 8)[8:]
+        given = matched_to(decoded, torch.cat([given, made]), torch.arange(16) < 8)[8:]
     assert (given[-1] - true).std() < 1.5 * (made[-1] - true).std()
 
 

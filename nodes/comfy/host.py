@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ...sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "add_routes", "device", "input_files",
-    "input_path", "io", "lora_files", "lora_path", "model_files",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "add_routes", "device",
+    "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "prepared", "progress", "schedulers",
     "solvers", "stream_source",
     "temp_path", "ui",
@@ -143,6 +143,13 @@ def schedulers(ours: list[str]) -> list[str]:
     from comfy.samplers import KSampler
 
     return [*ours, *(name for name in KSampler.SCHEDULERS if name not in ours)]
+
+
+def absent(reason: str) -> Any:
+    """What stands for an output that was not made: a node that takes it does not run, and says why."""
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    return ExecutionBlocker(f"{reason}; change any input of the node that makes it, and run again.")
 
 
 def writes_metadata() -> bool:

@@ -15,10 +15,12 @@ from .pictures import rgb
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
 
-__all__ = ["begins", "clip_of", "edit_latent", "second_begins"]
+__all__ = ["EXACT", "begins", "clip_of", "edit_latent", "second_begins"]
 
 Sound = dict[str, Any]
 """ComfyUI's AUDIO"""
+EXACT = "sora_source"
+"""attribute of a VIDEO of ours that is a file: its frames as they were before the file was encoded"""
 
 
 def clip_of(
@@ -46,18 +48,19 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
     """The clip of a file, read by our own reader, which sets phones' videos upright and their rate constant, with
     notes that say so; and its sound."""
     from ...sora_core.editing import Clip
-    from ...sora_core.media import probe, read_sound, read_video
+    from ...sora_core.editing.frames import Window
+    from ...sora_core.media import FileSource, read_sound
 
-    info = probe(path)
-    first, count = window_frames(info.frames, info.fps, *host.video_window(video))
-    clip = Clip.from_video(read_video(path, start=first, frames=count))
+    source = getattr(video, EXACT, None) or FileSource(path)
+    first, count = window_frames(source.length, source.fps, *host.video_window(video))
+    clip = Clip(source=Window(source, first, first + count), fps=source.fps, notes=source.notes)
     try:
         sound = read_sound(path)
     except MediaError as error:
         return replace(clip, notes=(*clip.notes, f"the sound is dropped: {error}")), None
     if sound is None:
         return clip, None
-    begin, end = (round(frame / info.fps * sound.rate) for frame in (first, first + count))
+    begin, end = (round(frame / source.fps * sound.rate) for frame in (first, first + count))
     return clip, {"waveform": sound.waveform[None, :, begin:end], "sample_rate": sound.rate}
 
 
@@ -129,4 +132,4 @@ def begins(edit: Edit) -> float:
 def second_begins(edit: Edit) -> float:
     """The second of the finished clip at which the second of two connected clips begins."""
     made = 0 if edit.keep is None else int((~edit.keep).nonzero().max()) + 1
-    return (made + (0 if edit.before is None else len(edit.before))) / edit.fps
+    return (made + (0 if edit.before is None else edit.before.length)) / edit.fps

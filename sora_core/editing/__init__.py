@@ -16,7 +16,7 @@ from .loop import loop_clip, loop_new
 from .restyle import restyle
 from .shots import Shot, Storyboard, storyboard
 from .sizes import fit_frames, reconcile, resample
-from .stitch import continued, decode, join_latents, stitch
+from .stitch import continued, decode, join_latents, stitch, stitched
 
 __all__ = [
     "Clip",
@@ -39,5 +39,6 @@ __all__ = [
     "resample",
     "restyle",
     "stitch",
+    "stitched",
     "storyboard",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import VideoSize, latent_frames
+from ..media import TensorSource
 from .coding import encode_clip, encode_mid_stream
 from .edit import Codec, Edit, compose, empty, made
 from .ends import padded
@@ -56,7 +57,7 @@ def animate(keyframes: Sequence[Keyframe], codec: Codec, *, size: VideoSize, how
         clean[:, :, place] = _latent(still, place, codec)[:, :, 0].to(clean)
         mask[:, :, place] = 1 - key.strength
         if index == 0 and key.strength == 1:
-            given, keep = padded(still, 0, int(state.spans.sum()))
+            given, keep = padded(TensorSource(still, size.fps), 0, int(state.spans.sum()))
     return Edit(
         state=state.with_(clean=clean, latent=clean, mask=mask),
         fps=size.fps,
@@ -87,7 +88,7 @@ def _latent(still: Tensor, place: int, codec: Codec) -> Tensor:
     return (
         encode_clip(still, codec)
         if place == 0
-        else encode_mid_stream(still.expand(codec.geometry.time_factor, -1, -1, -1), codec, 1)
+        else encode_mid_stream(TensorSource(still.expand(codec.geometry.time_factor, -1, -1, -1), 1.0), codec, 1)
     )
 
 

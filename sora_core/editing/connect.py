@@ -8,6 +8,7 @@ import torch
 from .coding import size_of
 from .edit import Clip, Codec, Edit, compose, kept, made
 from .ends import BOTH_ENDS, kept_head, kept_tail
+from .frames import Placed
 from .sizes import Fit, latents_for, reconcile
 
 __all__ = ["connect"]
@@ -38,11 +39,10 @@ def connect(
         [kept(tail.latent, tail.spans), new, kept(latent.to(tail.latent), ending.spans)], a.fps, tail.latent
     )
     begins = tail.frames + int(new.spans.sum())
-    given = head.new_zeros(begins + len(head), *head.shape[1:])
-    keep = torch.zeros(len(given), dtype=torch.bool)
+    keep = torch.zeros(begins + head.length, dtype=torch.bool)
+    keep[begins:], parts = True, [(begins, head)]
     if tail.given is not None:
-        given[: len(tail.given)], keep[: len(tail.given)] = tail.given, True
-    given[begins:], keep[begins:] = head, True
+        keep[: tail.given.length], parts = True, [(0, tail.given), *parts]
     said = (*a.notes, *b.notes, *notes, *tail.notes, *(note for note in more if note not in tail.notes))
     return Edit(
         state=state,
@@ -50,7 +50,7 @@ def connect(
         history=tail.history,
         history_spans=tail.history_spans,
         size=size_of(a, codec.geometry),
-        given=given,
+        given=Placed(len(keep), parts),
         keep=keep,
         before=tail.before,
         after=rest,

@@ -1,8 +1,8 @@
 """What goes into a verb (`Clip`) and what comes out of it (`Edit`).
 
 Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width, K latent frames of the history.
-An `image` is ComfyUI's IMAGE [F,H,W,3] in 0..1: given frames stay in it, so that they come out as they went in, bit
-for bit.
+Given frames are a `media.FrameSource`, read where they are needed, so that they come out as they went in, bit for bit,
+and a long file is never held. An `image` is ComfyUI's IMAGE [F,H,W,3] in 0..1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry, VideoSize, plan, positions
-from ..media import Video, as_image
+from ..media import FrameSource, TensorSource, Video
 from ..settings import MAX_FPS, SamplingSettings
 from ..types import LatentState, PromptSchedule
 
@@ -36,7 +36,8 @@ class Codec(Protocol):
 class Clip:
     """A given clip: its frames, or the latents it was sampled as, or both.
 
-    image:  [F,H,W,3] in 0..1
+    image:  [F,H,W,3] in 0..1, frames that are in memory; they become the `source`
+    source: the frames, read when they are needed
     latent: [1,C,T,h,w]; with `spans` [T]. Kept as it is, never made anew from pixels, wherever a verb can use it.
     Given both, the latents stand for the same clip: from its first frame if they are longer (a trimmed clip), up to
     its last if shorter.
@@ -44,6 +45,7 @@ class Clip:
 
     fps: float
     image: Tensor | None = None
+    source: FrameSource | None = None
     latent: Tensor | None = None
     spans: Tensor | None = None
     size: tuple[int, int] | None = None
@@ -51,10 +53,11 @@ class Clip:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.image is None and self.latent is None:
-            raise InputError("a clip needs frames or latents; this one has neither.")
         if self.image is not None:
             check_image(self.image)
+            object.__setattr__(self, "source", TensorSource(self.image, self.fps))
+        if self.source is None and self.latent is None:
+            raise InputError("a clip needs frames or latents; this one has neither.")
         if self.latent is not None and (
             self.spans is None or self.latent.ndim != 5 or len(self.spans) != self.latent.shape[2]
         ):
@@ -67,7 +70,7 @@ class Clip:
     @staticmethod
     def from_video(video: Video) -> Clip:
         """A clip read from a file, with the notes of the reading (variable rate, and so on)."""
-        return Clip(image=as_image(video.frames), fps=video.fps, notes=video.notes)
+        return Clip(source=TensorSource(video.frames, video.fps), fps=video.fps, notes=video.notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +85,8 @@ class Edit:
     history: Tensor | None = None
     """[1,C,K,h,w] latents before the grid: the decoder hears them first"""
     history_spans: Tensor | None = None
-    given: Tensor | None = None
-    """[F,H,W,3] in 0..1 the frames of history and grid; only read where `keep` is set"""
+    given: FrameSource | None = None
+    """the frames of history and grid; only read where `keep` is set"""
     keep: Tensor | None = None
     """[F] or [F,H,W] bool: what of `given` replaces the decoded frames exactly"""
     size: tuple[int, int] | None = None
@@ -91,10 +94,10 @@ class Edit:
     size"""
     shown: tuple[int, int] | None = None
     """first frame and end of history and grid that are shown; None: all"""
-    before: Tensor | None = None
-    """[F,H,W,3] frames of the clip that come before"""
-    after: Tensor | None = None
-    """[F,H,W,3] frames of the clip that come after"""
+    before: FrameSource | None = None
+    """frames of the clip that come before"""
+    after: FrameSource | None = None
+    """frames of the clip that come after"""
     ring: bool = False
     """the clip is a loop without a first frame: sampled with `diffusion.ring`, decoded behind its own end"""
     flow_edit: bool = False
@@ -129,7 +132,7 @@ class Edit:
     def frames(self) -> int:
         """Frames that the user sees."""
         start, end = self.shown or (0, int(self.spans.sum()))
-        return end - start + sum(len(part) for part in (self.before, self.after) if part is not None)
+        return end - start + sum(part.length for part in (self.before, self.after) if part is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry
-from .coding import HISTORY, encode_clip, encode_mid_stream, encode_tail, pixels_of
+from ..media import FrameSource
+from .coding import HISTORY, encode_clip, encode_mid_stream, encode_tail, frames_of
 from .edit import Clip, Codec
+from .frames import Placed, Window, window
 
 __all__ = ["BOTH_ENDS", "OVERLAP", "Tail", "kept_head", "kept_tail", "overlap_latents", "padded"]
 
@@ -30,9 +32,9 @@ class Tail:
     spans: Tensor
     history: Tensor | None
     history_spans: Tensor | None
-    before: Tensor | None
+    before: FrameSource | None
     """frames that come before all of these"""
-    given: Tensor | None
+    given: FrameSource | None
     """frames of history and tail as they were given; None where the latents are all there is"""
     notes: tuple[str, ...] = ()
 
@@ -45,10 +47,10 @@ class Tail:
 def kept_tail(clip: Clip, codec: Codec, overlap: int, *, mid_stream: bool = True) -> Tail:
     """The last `overlap` frames of the clip as latents; those it was sampled as, where they are given."""
     factor = codec.geometry.time_factor
-    if clip.latent is None and clip.image is not None and len(clip.image) < factor + 1:
+    if clip.latent is None and clip.source is not None and clip.source.length < factor + 1:
         raise InputError(
-            f"a clip of {len(clip.image)} frames shows no motion to go on with; give at least {factor + 1}, or animate"
-            " a still."
+            f"a clip of {clip.source.length} frames shows no motion to go on with; give at least {factor + 1}, or"
+            " animate a still."
         )
     count, notes = overlap_latents(overlap, codec.geometry)
     if not mid_stream:
@@ -56,7 +58,7 @@ def kept_tail(clip: Clip, codec: Codec, overlap: int, *, mid_stream: bool = True
     if clip.latent is not None and clip.spans is not None:
         latent, spans = clip.latent, clip.spans
     else:
-        latent, spans = encode_tail(pixels_of(clip, codec), codec, count)
+        latent, spans = encode_tail(frames_of(clip, codec), codec, count)
     have = len(spans) - int(
         len(spans) > 1 and spans[0] == 1
     )  # a first latent frame of one pixel frame is history, if there is more
@@ -76,18 +78,19 @@ def _split(clip: Clip, latent: Tensor, spans: Tensor, count: int, notes: tuple[s
     """The last `count` latents as tail; of those before them, no more than the decoder must hear where the frames are
     given."""
     cut, total = len(spans) - count, int(spans.sum())
-    start = max(0, cut - HISTORY) if clip.image is not None and len(clip.image) >= total else 0
+    source = clip.source
+    start = max(0, cut - HISTORY) if source is not None and source.length >= total else 0
     frames = int(spans[start:].sum())
     before = given = None
-    if clip.image is not None:
-        split = max(0, len(clip.image) - frames) if len(clip.image) >= total else 0
-        before, given = clip.image[:split], clip.image[split:]
+    if source is not None:
+        split = max(0, source.length - frames) if source.length >= total else 0
+        before, given = window(source, 0, split), window(source, split, source.length)
     return Tail(
         latent=latent[:, :, cut:],
         spans=spans[cut:],
         history=latent[:, :, start:cut] if cut > start else None,
         history_spans=spans[start:cut] if cut > start else None,
-        before=before if before is not None and len(before) else None,
+        before=before,
         given=given,
         notes=notes,
     )
@@ -95,8 +98,8 @@ def _split(clip: Clip, latent: Tensor, spans: Tensor, count: int, notes: tuple[s
 
 def _fresh_tail(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Tail:
     """The tail encoded as a clip of its own, for networks that know clips only from their first frame on."""
-    image, factor = pixels_of(clip, codec), codec.geometry.time_factor
-    most = (len(image) - 1) // factor
+    source, factor = frames_of(clip, codec), codec.geometry.time_factor
+    most = (source.length - 1) // factor
     if count > most:
         notes = (
             *notes,
@@ -104,30 +107,31 @@ def _fresh_tail(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) ->
         )
     frames = min(count, most) * factor + 1
     note = "this network is told no spans, so the tail is encoded anew as a clip of its own."
-    given = image[len(image) - frames :]
+    given = Window(source, source.length - frames, source.length)
     spans = torch.full((min(count, most) + 1,), factor, dtype=torch.int64)
     spans[0] = 1
-    before = image[: len(image) - frames]
     return Tail(
         latent=encode_clip(given, codec),
         spans=spans,
         history=None,
         history_spans=None,
-        before=before if len(before) else None,
+        before=window(source, 0, source.length - frames),
         given=given,
         notes=(*notes, note),
     )
 
 
-def kept_head(clip: Clip, codec: Codec, overlap: int) -> tuple[Tensor, Tensor, Tensor | None, tuple[str, ...]]:
+def kept_head(
+    clip: Clip, codec: Codec, overlap: int
+) -> tuple[Tensor, FrameSource, FrameSource | None, tuple[str, ...]]:
     """The first `overlap` frames: their latents [1,C,k,h,w], the frames themselves, the frames after them, and
     notes."""
-    factor, image = codec.geometry.time_factor, pixels_of(clip, codec)
+    factor, source = codec.geometry.time_factor, frames_of(clip, codec)
     count, notes = overlap_latents(overlap, codec.geometry)
-    have = len(image) // factor
+    have = source.length // factor
     if not have:
         raise InputError(
-            f"a clip of {len(image)} frames is too short to be kept at its beginning; give at least {factor}."
+            f"a clip of {source.length} frames is too short to be kept at its beginning; give at least {factor}."
         )
     if count > have:
         notes = (
@@ -138,8 +142,8 @@ def kept_head(clip: Clip, codec: Codec, overlap: int) -> tuple[Tensor, Tensor, T
             ),
         )
         count = have
-    head, rest = image[: count * factor], image[count * factor :]
-    return encode_mid_stream(image, codec, count), head, rest if len(rest) else None, notes
+    head, rest = Window(source, 0, count * factor), window(source, count * factor, source.length)
+    return encode_mid_stream(source, codec, count), head, rest, notes
 
 
 def overlap_latents(overlap: int, geometry: Geometry) -> tuple[int, tuple[str, ...]]:
@@ -151,12 +155,10 @@ def overlap_latents(overlap: int, geometry: Geometry) -> tuple[int, tuple[str, .
     return count, () if frames == overlap else (f"an overlap of {overlap} frames is rounded up to {frames}.",)
 
 
-def padded(image: Tensor | None, start: int, frames: int) -> tuple[Tensor | None, Tensor | None]:
-    """`image` laid at frame `start` of a timeline of `frames`, and which frames it fills, [frames] bool."""
-    if image is None:
+def padded(source: FrameSource | None, start: int, frames: int) -> tuple[FrameSource | None, Tensor | None]:
+    """A clip laid at frame `start` of a timeline of `frames`, and which frames it fills, [frames] bool."""
+    if source is None:
         return None, None
-    given = image.new_zeros(frames, *image.shape[1:])
-    given[start : start + len(image)] = image
     keep = torch.zeros(frames, dtype=torch.bool)
-    keep[start : start + len(image)] = True
-    return given, keep
+    keep[start : start + source.length] = True
+    return Placed(frames, [(start, source)]), keep

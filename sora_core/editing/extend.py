@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Literal
 
 from ..errors import InputError
-from .coding import encode_mid_stream, pixels_of, size_of
+from .coding import encode_mid_stream, frames_of, size_of
 from .edit import Clip, Codec, Edit, compose, kept, made
 from .ends import OVERLAP, kept_head, kept_tail, padded
+from .frames import Window
 from .sizes import latents_for
 
 __all__ = ["Direction", "extend"]
@@ -68,9 +69,9 @@ def _backward(clip: Clip, codec: Codec, count: int, overlap: int, notes: tuple[s
     latent, head, rest, more = kept_head(clip, codec, overlap)
     new, old = made(count + 1, codec.geometry, first=True), made(latent.shape[2], codec.geometry)
     frames = int(new.spans.sum())
-    given, keep = padded(head, frames, frames + len(head))
+    given, keep = padded(head, frames, frames + head.length)
     state = compose([new, kept(latent, old.spans)], clip.fps, latent)
-    shown = (1, frames + len(head))  # one frame more than whole spans is made, since a clip begins with a single one
+    shown = (1, frames + head.length)  # one frame more than whole spans is made, since a clip begins with a single one
     size = size_of(clip, codec.geometry)
     return Edit(
         state=state, fps=clip.fps, size=size, given=given, keep=keep, after=rest, shown=shown, notes=(*notes, *more)
@@ -78,16 +79,18 @@ def _backward(clip: Clip, codec: Codec, count: int, overlap: int, notes: tuple[s
 
 
 def _both(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Edit:
-    image, geometry = pixels_of(clip, codec), codec.geometry
-    whole = len(image) // geometry.time_factor
+    source, geometry = frames_of(clip, codec), codec.geometry
+    whole = source.length // geometry.time_factor
     if not whole:
-        raise InputError(f"a clip of {len(image)} frames is too short to extend; give at least {geometry.time_factor}.")
-    rest = len(image) - whole * geometry.time_factor
-    latent = encode_mid_stream(image[rest:], codec, whole)
+        raise InputError(
+            f"a clip of {source.length} frames is too short to extend; give at least {geometry.time_factor}."
+        )
+    rest = source.length - whole * geometry.time_factor
+    latent = encode_mid_stream(Window(source, rest, source.length), codec, whole)
     head, tail = made(count + 1 + int(rest > 0), geometry, first=True), made(count, geometry)
     state = compose([head, kept(latent, made(whole, geometry).spans), tail], clip.fps, latent)
     start, end = int(head.spans.sum()) - rest, int(state.spans.sum())
-    given, keep = padded(image, start, end)
+    given, keep = padded(source, start, end)
     first = start - count * geometry.time_factor
     if rest:
         notes = (

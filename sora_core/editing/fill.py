@@ -10,8 +10,10 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry, latent_frames
-from .coding import encode_clip, encode_mid_stream, pixels_of
+from ..media import FrameSource
+from .coding import encode_clip, encode_mid_stream, frames_of
 from .edit import Clip, Codec, Edit, compose, made
+from .frames import Placed, Window, lengthened, window
 
 __all__ = ["CONTEXT", "fill", "latent_mask"]
 
@@ -29,24 +31,23 @@ def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
     Each kept stretch is encoded on its own behind a mirrored preroll, so nothing of the missing frames leaks into it.
     Of a long clip the network sees what is missing and CONTEXT frames on either side.
     """
-    whole = pixels_of(clip, codec)
+    whole = frames_of(clip, codec)
     start, end = _stretch(missing := _checked(missing, whole), codec.geometry.time_factor)
-    image, missing = whole[start:end], missing[start:end]
-    mask = latent_mask(missing, (image.shape[1], image.shape[2]), codec.geometry)
-    latent = _encode(image, mask, codec)
+    seen, missing = Window(whole, start, end), missing[start:end]
+    mask = latent_mask(missing, (whole.height, whole.width), codec.geometry)
+    latent = _encode(seen, mask, codec)
     state = compose([made(latent.shape[2], codec.geometry, first=True)], clip.fps, latent)
     total = int(state.spans.sum())
-    given = F.pad(image, (0, 0, 0, 0, 0, 0, 0, total - len(image)))
-    keep = F.pad(~missing, (0, 0) * (missing.ndim - 1) + (0, total - len(image)))
+    keep = F.pad(~missing, (0, 0) * (missing.ndim - 1) + (0, total - seen.length))
     return Edit(
         state=state.with_(clean=latent, mask=mask),
         fps=clip.fps,
-        size=(image.shape[1], image.shape[2]),
-        given=given,
+        size=(whole.height, whole.width),
+        given=Placed(total, [(0, seen)]),
         keep=keep,
-        shown=(0, len(image)),
-        before=whole[:start] if start else None,
-        after=whole[end:] if end < len(whole) else None,
+        shown=(0, seen.length),
+        before=window(whole, 0, start),
+        after=window(whole, end, whole.length),
         notes=(*clip.notes, *_note(missing, mask, codec.geometry)),
     )
 
@@ -80,7 +81,7 @@ def latent_mask(missing: Tensor, size: tuple[int, int], geometry: Geometry) -> T
     return F.interpolate(cells, scale_factor=float(geometry.patch), mode="nearest").movedim(0, 1)[None]
 
 
-def _encode(image: Tensor, mask: Tensor, codec: Codec) -> Tensor:
+def _encode(source: FrameSource, mask: Tensor, codec: Codec) -> Tensor:
     """[1,C,T,h,w]: each stretch of latent frames with anything kept, encoded by itself; zeros elsewhere."""
     factor, geometry = codec.geometry.time_factor, codec.geometry
     used = (mask[0, 0].amin((1, 2)) < 1).tolist()
@@ -91,21 +92,19 @@ def _encode(image: Tensor, mask: Tensor, codec: Codec) -> Tensor:
             continue
         start, end = places[0], places[-1] + 1
         first, stop = max(0, 1 + (start - 1) * factor), 1 + (end - 1) * factor
-        frames = image[torch.arange(first, stop).clamp(max=len(image) - 1)]
+        frames = lengthened(Window(source, first, min(stop, source.length)), stop - first)
         out[:, :, start:end] = (
             encode_clip(frames, codec) if start == 0 else encode_mid_stream(frames, codec, end - start)
         ).to(out)
     return out
 
 
-def _checked(missing: Tensor, image: Tensor) -> Tensor:
+def _checked(missing: Tensor, source: FrameSource) -> Tensor:
     """The mask as bool; raises InputError unless it fits the clip and leaves both something to make and something to
     keep."""
-    if missing.shape not in (image.shape[:1], image.shape[:3]):
-        raise InputError(
-            f"the mask must be {list(image.shape[:1])} or {list(image.shape[:3])} for this clip, not"
-            f" {list(missing.shape)}."
-        )
+    shape = [source.length, source.height, source.width]
+    if list(missing.shape) not in (shape[:1], shape):
+        raise InputError(f"the mask must be {shape[:1]} or {shape} for this clip, not {list(missing.shape)}.")
     missing = missing > 0.5
     if not missing.any():
         raise InputError("nothing is missing: the mask has no frame or place to make.")

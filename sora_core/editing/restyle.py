@@ -6,11 +6,10 @@ the prompt changes changes.
 
 from __future__ import annotations
 
-import torch
-
 from ..errors import InputError
-from .coding import encode_clip, pixels_of, size_of
+from .coding import encode_clip, frames_of, size_of
 from .edit import Clip, Codec, Edit, Part, compose, made
+from .frames import lengthened
 from .sizes import Fit, at_size
 
 __all__ = ["DENOISE", "restyle"]
@@ -41,9 +40,9 @@ def restyle(
     if clip.latent is not None and clip.spans is not None:
         latent, spans, frames = clip.latent, clip.spans, int(clip.spans.sum())
     else:
-        image, factor = pixels_of(clip, codec), codec.geometry.time_factor
-        frames, short = len(image), -(len(image) - 1) % factor
-        latent = encode_clip(torch.cat([image, image[-1:].expand(short, -1, -1, -1)]), codec)
+        source, factor = frames_of(clip, codec), codec.geometry.time_factor
+        frames = source.length
+        latent = encode_clip(lengthened(source, frames + -(frames - 1) % factor), codec)
         spans = made(latent.shape[2], codec.geometry, first=True).spans
     state = compose([Part(spans=spans)], clip.fps, latent)
     return Edit(

@@ -6,14 +6,15 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry, frames_for
-from .coding import pixels_of, size_of
+from ..media import TensorSource
+from .coding import frames_of, size_of
 from .edit import Clip, Codec, check_image
+from .frames import Resampled, Resized, read_image
 
 __all__ = ["Fit", "at_size", "fit_frames", "latents_for", "reconcile", "resample"]
 
@@ -69,18 +70,17 @@ def _cut(image: Tensor, height: int, width: int) -> Tensor:
 
 def resample(image: Tensor, fps: float, to: float) -> Tensor:
     """[F,H,W,3] at another rate: each moment shows the frame that had begun; no frame is mixed of two."""
-    count = max(1, round(len(image) * to / fps))
-    place = ((torch.arange(count, dtype=torch.float64) + 0.5) * fps / to).floor().long()
-    return image[place.clamp(max=len(image) - 1).to(image.device)]
+    return read_image(Resampled(TensorSource(image, fps), to))
 
 
 def at_size(clip: Clip, height: int, width: int, how: Fit, codec: Codec) -> Clip:
     """The clip's frames at another size, with a note; latents fit only the size they have, so they are left behind."""
-    image = pixels_of(clip, codec)
-    if tuple(image.shape[1:3]) == (height, width):
+    source = frames_of(clip, codec)
+    if (source.height, source.width) == (height, width):
         return clip
-    note = f"{image.shape[2]}x{image.shape[1]} is {'cropped' if how == 'crop' else 'fitted'} to {width}x{height}."
-    return Clip(image=fit_frames(image, height, width, how), fps=clip.fps, notes=(*clip.notes, note))
+    note = f"{source.width}x{source.height} is {'cropped' if how == 'crop' else 'fitted'} to {width}x{height}."
+    fitted = Resized(source, height, width, lambda image: fit_frames(image, height, width, how))
+    return Clip(source=fitted, fps=clip.fps, notes=(*clip.notes, note))
 
 
 def reconcile(first: Clip, second: Clip, codec: Codec, *, how: Fit = "crop") -> Clip:
@@ -89,5 +89,5 @@ def reconcile(first: Clip, second: Clip, codec: Codec, *, how: Fit = "crop") -> 
     if b.fps != first.fps:
         change = "dropped" if b.fps > first.fps else "repeated"
         note = f"the second clip's {b.fps:g} fps become the first one's {first.fps:g}: frames are {change}."
-        b = Clip(image=resample(pixels_of(b, codec), b.fps, first.fps), fps=first.fps, notes=(*b.notes, note))
+        b = Clip(source=Resampled(frames_of(b, codec), first.fps), fps=first.fps, notes=(*b.notes, note))
     return at_size(b, *size_of(first, codec.geometry), how, codec)

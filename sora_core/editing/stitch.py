@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import torch
@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from .coding import HISTORY, decode_frames
+from ..media import FrameSource, TensorSource
+from .coding import HISTORY, decode_chunks
 from .edit import Clip, Codec, Edit
+from .frames import Joined, Picked, Window, read_image, window
 
-__all__ = ["continued", "decode", "join_latents", "match_kept", "stitch"]
+__all__ = ["continued", "decode", "join_latents", "match_kept", "stitch", "stitched"]
 
 NEAR = 8
 """given frames beside a seam that the colour is measured on"""
@@ -32,6 +34,8 @@ of 1/e"""
 DETAIL = 48.0
 """frames in which it loses the detail that the codec takes, likewise; what is carried from seam to seam for ever adds
 up to specks"""
+STEP = 4
+"""frames that are matched at a time"""
 AHEAD = 4
 """made frames beside a seam that a place must be still in"""
 ROUNDS = 3
@@ -45,7 +49,22 @@ def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = Tru
     colour_match: made frames get back what the codec takes from the kept ones beside them; a ring is steadied where
     latent frames meet.
     """
-    return torch.cat([_stitch(edit, decode(edit, latent[i : i + 1], codec), colour_match) for i in range(len(latent))])
+    clips = (stitched(edit, latent[i : i + 1], codec, colour_match=colour_match) for i in range(len(latent)))
+    return torch.cat([read_image(clip) for clip in clips])
+
+
+def stitched(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> FrameSource:
+    """The whole clip of one latent [1,C,T,h,w] as a source: made frames are in memory, kept ones are read when needed.
+
+    The frames are those of `stitch`.
+    """
+    start, end = edit.shown or (0, int(edit.spans.sum()))
+    if edit.given is not None and edit.keep is not None and edit.keep.ndim == 1:
+        middle = _between(edit, edit.given, edit.keep.cpu(), latent, codec, colour_match)
+    else:
+        middle = [TensorSource(_whole(edit, latent, codec, colour_match), edit.fps)]
+    parts = [part for part in (edit.before, window(Joined(middle), start, end), edit.after) if part is not None]
+    return Joined(parts)
 
 
 def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Clip:
@@ -58,49 +77,73 @@ def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = 
     """
     if len(latent) != 1:
         raise InputError(f"an edit goes on from one clip, not from a batch of {len(latent)}; choose one of them first.")
-    image = stitch(edit, latent, codec, colour_match=colour_match)
+    source = stitched(edit, latent, codec, colour_match=colour_match)
     total = int(edit.spans.sum())
     if edit.ring or edit.after is not None or (edit.shown is not None and edit.shown[1] != total):
-        return Clip(image=image, fps=edit.fps)
+        return Clip(source=source, fps=edit.fps)
     whole = latent if edit.history is None else torch.cat([edit.history[:1].to(latent), latent], 2)
-    first = int((total - edit.spans.cumsum(0) + edit.spans > len(image)).sum())
-    return Clip(image=image, latent=whole[:, :, first:], spans=edit.spans[first:], fps=edit.fps)
+    first = int((total - edit.spans.cumsum(0) + edit.spans > source.length).sum())
+    return Clip(source=source, latent=whole[:, :, first:], spans=edit.spans[first:], fps=edit.fps)
 
 
 def decode(edit: Edit, latent: Tensor, codec: Codec) -> Tensor:
     """The frames of history and grid [F,H,W,3] for one latent [1,C,T,h,w], decoded as one stream; a ring behind its
     own end."""
-    height, width = edit.size or (None, None)
-    return _decode(edit, latent, codec)[:, :height, :width]
+    return torch.cat(list(_decoded(edit, latent, codec)))
 
 
-def _decode(edit: Edit, latent: Tensor, codec: Codec) -> Tensor:
+def _decoded(edit: Edit, latent: Tensor, codec: Codec) -> Iterator[Tensor]:
+    """The same in chunks."""
     if tuple(latent.shape[2:]) != tuple(edit.state.latent.shape[2:]):
         raise InputError(
             f"this latent {list(latent.shape)} is not the sample of that edit {list(edit.state.latent.shape)}."
         )
+    before, spans, skip = edit.history, edit.spans, 0
     if edit.ring:
         lead = torch.arange(-HISTORY, 0) % latent.shape[2]
-        spans = torch.cat([edit.state.spans[lead], edit.state.spans])
-        frames = decode_frames(torch.cat([latent[:, :, lead.to(latent.device)], latent], 2), spans, codec)
-        return frames[int(edit.state.spans[lead].sum()) :]
-    if edit.history is None:
-        return decode_frames(latent, edit.spans, codec)
-    return decode_frames(torch.cat([edit.history[:1].to(latent), latent], 2), edit.spans, codec)
+        before, spans = latent[:, :, lead.to(latent.device)], torch.cat([edit.state.spans[lead], edit.state.spans])
+        skip = int(edit.state.spans[lead].sum())
+    whole = latent if before is None else torch.cat([before[:1].to(latent), latent], 2)
+    height, width = edit.size or (None, None)
+    for chunk in decode_chunks(whole, spans, codec):
+        yield chunk[skip:, :height, :width]
+        skip = max(0, skip - len(chunk))
 
 
-def _stitch(edit: Edit, decoded: Tensor, colour_match: bool) -> Tensor:
+def _between(
+    edit: Edit, given: FrameSource, keep: Tensor, latent: Tensor, codec: Codec, colour_match: bool
+) -> list[FrameSource]:
+    """History and grid as sources in a row: kept stretches as given, made ones decoded.
+
+    In memory are the made frames and, to match them, NEAR kept ones on either side.
+    """
+    wanted = F.max_pool1d((~keep).float()[None, None], 2 * NEAR + 1, 1, NEAR)[0, 0] > 0
+    places, at = wanted.nonzero()[:, 0], 0
+    found = []
+    for chunk in _decoded(edit, latent, codec):
+        found.append(chunk[wanted[at : at + len(chunk)]].clone())
+        at += len(chunk)
+    frames = torch.cat(found)
+    del found
+    if colour_match:
+        match_kept(frames, Picked(given, places), keep[places])
+    out: list[FrameSource] = []
+    index, start = wanted.cumsum(0) - 1, 0
+    for is_kept, run in groupby(keep.tolist()):
+        stop = start + len(list(run))
+        made = frames[int(index[start]) : int(index[stop - 1]) + 1]
+        out.append(Window(given, start, stop) if is_kept else TensorSource(made, edit.fps))
+        start = stop
+    return out
+
+
+def _whole(edit: Edit, latent: Tensor, codec: Codec, colour_match: bool) -> Tensor:
+    """History and grid [F,H,W,3] where given and made are mixed within pictures, or nothing is given."""
+    decoded = decode(edit, latent, codec)
     if edit.given is not None and edit.keep is not None:
-        given, keep = edit.given.cpu(), edit.keep.cpu()
-        if colour_match and keep.ndim == 1:
-            decoded = match_kept(decoded, given, keep)
-        keep = keep.reshape(*keep.shape, *[1] * (4 - keep.ndim))
-        decoded = torch.where(keep, given.to(decoded), decoded)
-    elif edit.ring and colour_match:
-        decoded = steady(decoded, edit.state.spans)
-    start, end = edit.shown or (0, len(decoded))
-    parts = (edit.before, decoded[start:end], edit.after)
-    return torch.cat([part.cpu().to(decoded) for part in parts if part is not None])
+        keep = edit.keep.cpu()
+        return torch.where(keep[..., None], read_image(edit.given).cpu().to(decoded), decoded)
+    return steady(decoded, edit.state.spans) if edit.ring and colour_match else decoded
 
 
 def steady(frames: Tensor, spans: Tensor) -> Tensor:
@@ -131,26 +174,28 @@ def _held(frames: Tensor, at: int) -> Tensor:
     return torch.exp(-((moved / STILL) ** 2) - (_change(after[:1], before[-1])[0] / JUMP) ** 2)
 
 
-def match_kept(decoded: Tensor, given: Tensor, keep: Tensor) -> Tensor:
+def match_kept(decoded: Tensor, given: FrameSource, keep: Tensor) -> Tensor:
     """Made frames with what the codec took from the kept frames beside them: colour, contrast and, where nothing
     moves, the picture.
 
-    decoded, given: [F,H,W,3]; keep: [F] bool. Between two kept stretches the correction goes over from one to the
-    other.
+    decoded: [F,H,W,3], whose made frames are overwritten; given: the same frames as they were given, read where kept;
+    keep: [F] bool. Between two kept stretches the correction goes over from one to the other.
     """
     if not keep.any() or keep.all():
         return decoded
-    out, at = decoded.clone(), 0
+    at = 0
     for is_kept, run in groupby(keep.tolist()):
         length = len(list(run))
         start, at = at, at + length
         if not is_kept:
-            share = ((torch.arange(length) + 0.5) / length).view(-1, 1, 1, 1)
-            sides = [
-                _from_side(decoded, given.to(decoded), side, slice(start, at)) for side in _beside(keep, start, at)
-            ]
-            out[start:at] = torch.lerp(sides[0], sides[-1], share).clamp(0, 1)
-    return out
+            sides = [_from_side(decoded, given, side, start, at) for side in _beside(keep, start, at)]
+            for i in range(start, at, STEP):
+                part = slice(i, min(i + STEP, at))
+                share = ((torch.arange(part.start, part.stop) - start + 0.5) / length).view(-1, 1, 1, 1)
+                frames = [side(part) for side in sides]
+                made = frames[0] if len(frames) == 1 else torch.lerp(frames[0], frames[1], share)
+                decoded[part] = made.clamp_(0, 1)
+    return decoded
 
 
 def _beside(keep: Tensor, start: int, end: int) -> list[Tensor]:
@@ -160,31 +205,34 @@ def _beside(keep: Tensor, start: int, end: int) -> list[Tensor]:
     return [side for side in (left, right) if len(side)]
 
 
-def _from_side(decoded: Tensor, given: Tensor, side: Tensor, made: slice) -> Tensor:
-    """The made frames as the kept ones at places `side`, nearest first, say; seen from there, whether before or after
-    them."""
-    before = bool(side[0] < made.start)
-    frames = decoded[made] if before else decoded[made].flip(0)
-    frames = _corrected(frames, decoded[side], given[side])
-    return frames if before else frames.flip(0)
-
-
-def _corrected(made: Tensor, decoded: Tensor, given: Tensor) -> Tensor:
-    """Made frames [F,H,W,3] as the kept ones beside them, nearest first, say: `decoded` by the codec and as `given`.
+def _from_side(decoded: Tensor, given: FrameSource, side: Tensor, start: int, end: int) -> Callable[[slice], Tensor]:
+    """The made frames start..end as the kept ones at places `side`, nearest first, say: by the codec and as given.
 
     A place that is still in the kept frames and in the made ones cannot jump between them. There the made frames go
-    on from the last
-    kept one, and only what changes after the first made one is theirs. From then on they fade to what the network made.
+    on from the last kept one, and only what changes after the first made one is theirs. From then on they fade to what
+    the network made.
     """
-    gain, offset = _correction(decoded, given)
-    made, nearest = made * gain + offset, decoded[0] * gain + offset
-    moved = _change(made, made[0])
-    moved = torch.maximum(moved, moved[:AHEAD].amax(0))
-    still = torch.exp(-((moved / STILL) ** 2 + (_change(given[1:2], given[0]) / STILL).square().sum(0)))
-    held = still * torch.exp(-((_change(made[:1], nearest) / JUMP) ** 2))
-    at = torch.arange(len(made)).to(made).view(-1, 1, 1, 1)
-    slip = nearest - made[0] + torch.exp(-((moved / NOISE) ** 2)) * (made[0] - made)
-    return made + held * (torch.exp(-at / DETAIL) * (given[0] - nearest) + torch.exp(-at / FADE) * slip)
+    before = bool(side[0] < start)
+    first, last = int(side.min()), int(side.max()) + 1
+    known = read_image(given, first, last)[side - first].to(decoded)
+    gain, offset = _correction(decoded[side], known)
+    order = torch.arange(start, end) if before else torch.arange(end - 1, start - 1, -1)
+    ahead = decoded[order[:AHEAD]] * gain + offset
+    begin, nearest = ahead[0], decoded[side[0]] * gain + offset
+    least = _change(ahead, begin).amax(0)
+    moves = (_change(known[1:2], known[0]) / STILL).square().sum(0)
+    joined = torch.exp(-((_change(begin[None], nearest) / JUMP) ** 2))
+
+    def frames(part: slice) -> Tensor:
+        made = decoded[part] * gain + offset
+        moved = torch.maximum(_change(made, begin), least)
+        held = torch.exp(-((moved / STILL) ** 2 + moves)) * joined
+        place = torch.arange(part.start, part.stop)
+        at = (place - start if before else end - 1 - place).to(made).view(-1, 1, 1, 1)
+        slip = nearest - begin + torch.exp(-((moved / NOISE) ** 2)) * (begin - made)
+        return made + held * (torch.exp(-at / DETAIL) * (known[0] - nearest) + torch.exp(-at / FADE) * slip)
+
+    return frames
 
 
 def _change(frames: Tensor, other: Tensor) -> Tensor:

@@ -1,0 +1,156 @@
+"""Frames that are read when they are needed: parts of clips, clips in a row, clips at another size or rate.
+
+Each class here is a `media.FrameSource`; none holds frames of its own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..media import FrameSource, as_image
+
+__all__ = ["Joined", "Picked", "Placed", "Resampled", "Resized", "Window", "lengthened", "read_image", "window"]
+
+
+class Window:
+    """Frames start..stop-1 of a source."""
+
+    def __init__(self, source: FrameSource, start: int, stop: int) -> None:
+        if not 0 <= start < stop <= source.length:
+            raise InputError(f"frames {start} to {stop} do not lie in a clip of {source.length} frames.")
+        self.source, self.start, self.length = source, start, stop - start
+        self.height, self.width, self.fps = source.height, source.width, source.fps
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.source.notes
+
+    def read(self, start: int, stop: int) -> Tensor:
+        return self.source.read(self.start + start, self.start + stop)
+
+
+class Joined:
+    """Clips of one size in a row, at the rate of the first."""
+
+    def __init__(self, parts: Sequence[FrameSource]) -> None:
+        if len({(part.height, part.width) for part in parts}) != 1:
+            sizes = ", ".join(f"{part.width}x{part.height}" for part in parts)
+            raise InputError(f"clips in a row need one size, not {sizes or 'none at all'}.")
+        self.parts = tuple(parts)
+        self.starts = [0, *accumulate(part.length for part in parts)]
+        self.length = self.starts[-1]
+        self.height, self.width, self.fps = parts[0].height, parts[0].width, parts[0].fps
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(note for part in self.parts for note in part.notes))
+
+    def read(self, start: int, stop: int) -> Tensor:
+        found, at = [], start
+        while at < stop:
+            i = bisect_right(self.starts, at) - 1
+            end = min(stop, self.starts[i + 1])
+            found.append(self.parts[i].read(at - self.starts[i], end - self.starts[i]))
+            at = end
+        return found[0] if len(found) == 1 else torch.cat(_alike(found))
+
+
+class Placed:
+    """Clips laid at frames of a timeline, black where none lies; `parts`: (first frame, clip), not overlapping."""
+
+    def __init__(self, length: int, parts: Sequence[tuple[int, FrameSource]]) -> None:
+        self.length, self.parts = length, tuple(parts)
+        first = parts[0][1]
+        self.height, self.width, self.fps = first.height, first.width, first.fps
+        self.notes: tuple[str, ...] = ()
+
+    def read(self, start: int, stop: int) -> Tensor:
+        found = []
+        for at, part in self.parts:
+            first, end = max(start, at), min(stop, at + part.length)
+            if first < end:
+                frames = part.read(first - at, end - at)
+                if (first, end) == (start, stop):
+                    return frames
+                found.append((first, frames))
+        out = torch.zeros(stop - start, self.height, self.width, 3)
+        for first, frames in found:
+            out[first - start : first - start + len(frames)] = as_image(frames)
+        return out
+
+
+class Resized:
+    """A clip whose pictures are brought to another size by `change`, [F,H,W,3] to [F,height,width,3]."""
+
+    def __init__(self, source: FrameSource, height: int, width: int, change: Callable[[Tensor], Tensor]) -> None:
+        self.source, self.height, self.width, self.change = source, height, width, change
+        self.length, self.fps = source.length, source.fps
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.source.notes
+
+    def read(self, start: int, stop: int) -> Tensor:
+        return self.change(as_image(self.source.read(start, stop)))
+
+
+class Resampled:
+    """A clip at another rate: each moment shows the frame that had begun; no frame is mixed of two."""
+
+    def __init__(self, source: FrameSource, fps: float) -> None:
+        self.source, self.fps, self.height, self.width = source, fps, source.height, source.width
+        count = max(1, round(source.length * fps / source.fps))
+        self.places = [min(source.length - 1, int((i + 0.5) * source.fps / fps)) for i in range(count)]
+        self.length = count
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.source.notes
+
+    def read(self, start: int, stop: int) -> Tensor:
+        places = self.places[start:stop]
+        frames = self.source.read(places[0], places[-1] + 1)
+        return frames[torch.tensor(places) - places[0]]
+
+
+class Picked:
+    """Some frames of a source, at `places` that rise."""
+
+    def __init__(self, source: FrameSource, places: Tensor) -> None:
+        self.source, self.places, self.length = source, places.tolist(), len(places)
+        self.height, self.width, self.fps, self.notes = source.height, source.width, source.fps, source.notes
+
+    def read(self, start: int, stop: int) -> Tensor:
+        places = self.places[start:stop]
+        if places[-1] - places[0] == len(places) - 1:
+            return self.source.read(places[0], places[-1] + 1)
+        return torch.cat([self.source.read(place, place + 1) for place in places])
+
+
+def window(source: FrameSource, start: int, stop: int) -> FrameSource | None:
+    """Frames start..stop-1 of a source, or None where there is none."""
+    return Window(source, start, stop) if start < stop else None
+
+
+def read_image(source: FrameSource, start: int = 0, stop: int | None = None) -> Tensor:
+    """Frames of a source as IMAGE, float [F,H,W,3] in 0..1."""
+    return as_image(source.read(start, source.length if stop is None else stop))
+
+
+def lengthened(source: FrameSource, length: int) -> FrameSource:
+    """A source with its last frame held until it has `length` frames."""
+    missing = length - source.length
+    if missing <= 0:
+        return source
+    return Joined([source, *[Window(source, source.length - 1, source.length)] * missing])
+
+
+def _alike(pieces: list[Tensor]) -> list[Tensor]:
+    """Frames of one type: bytes only where all are."""
+    return pieces if all(x.dtype == torch.uint8 for x in pieces) else [as_image(x).float() for x in pieces]
