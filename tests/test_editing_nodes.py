@@ -13,7 +13,7 @@ import torch
 from device_toys import moved, second_device
 from editing_toys import FPS, H, W, frames, tiny_model
 from sora_nodes.nodes import calls, host, models
-from sora_nodes.nodes.editing import NODES
+from sora_nodes.nodes.editing import NODES, frames_linked
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock.sampling import KSampler
 from sora_nodes.runtime.session import Session
@@ -89,6 +89,28 @@ def test_extend_keeps_the_video(direction: str, where: slice) -> None:
     given = frames(17)
     latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction=direction, overlap=8, video=video(given))
     assert torch.equal(stitched(sampled(latent))[where], given)
+
+
+def test_a_long_clip_becomes_a_file_and_goes_on_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = frames(17)
+    latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=video(given))
+    done = sampled(latent)
+    whole = stitched(done)
+    monkeypatch.setattr(calls, "LARGE", 0)
+    assert torch.equal(stitched(done), whole), "frames that a workflow links are made, however long"
+    long, nothing, fps = calls.stitched(MODEL, done, colour_match=True, in_memory=False)
+    assert nothing is None
+    assert fps == FPS
+    assert read_video(long.get_stream_source()).frames.shape == whole.shape
+    latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=long)
+    assert torch.equal(stitched(sampled(latent))[:25], whole)
+
+
+def test_frames_are_made_for_a_link_to_them_alone() -> None:
+    linked = {"1": {"inputs": {}}, "2": {"inputs": {"images": ["1", 1]}}, "3": {"inputs": {"video": ["1", 0]}}}
+    assert frames_linked(linked, "1")
+    assert not frames_linked({**linked, "2": {"inputs": {}}}, "1")
+    assert frames_linked(None, None), "a workflow that is not known may link them"
 
 
 def test_extend_goes_on_from_a_latent() -> None:
