@@ -14,7 +14,8 @@ from sora_nodes.sora_core.layers.eight_bit import widened
 from sora_nodes.sora_core.layers.kernels import cpu
 from sora_nodes.sora_core.open_weights import files
 from sora_nodes.sora_core.open_weights.keys import renamed
-from sora_nodes.sora_core.open_weights.load import check_fits, load_codec, load_open, load_transformer
+from sora_nodes.sora_core.open_weights.kinds import KINDS
+from sora_nodes.sora_core.open_weights.load import check_fits, computed_in, load_codec, load_open, load_transformer
 from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
 from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
 from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
@@ -129,6 +130,17 @@ def test_a_processor_without_products_of_a_type_takes_the_next_best(
     if computed == torch.float32:
         with pytest.raises(ResourceError, match="of memory"):
             load_open(path)
+
+
+@pytest.mark.parametrize(("capability", "computed"), [((7, 5), torch.float16), ((8, 0), torch.bfloat16)])
+def test_a_card_before_bfloat16_takes_float16(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], computed: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    network, text = (next(kind for kind in KINDS if kind.component == part) for part in ("transformer", "text"))
+    assert computed_in(torch.bfloat16, "cuda", network) == computed
+    assert computed_in(torch.float16, "cuda", network) == torch.float16
+    assert (computed_in(torch.bfloat16, "cuda", text) == torch.float32) == (computed == torch.float16)
 
 
 @pytest.mark.skipif(

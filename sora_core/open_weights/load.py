@@ -30,6 +30,8 @@ __all__ = ["OpenModel", "check_fits", "load_codec", "load_open", "load_part", "l
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 EIGHT = "F8_E4M3"
+BFLOAT16_FROM = (8, 0)
+"""compute capability of a card that multiplies bfloat16"""
 TOKENIZER = "spiece_model"
 EXACT = ("modulation",)
 """endings of what the network reads in float32 whatever its own type"""
@@ -123,7 +125,7 @@ def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: tor
     note = ""
     if dtype is None:
         own = own_dtype(source, names, kind)
-        dtype = computed_in(own, device)
+        dtype = computed_in(own, device, kind)
         if dtype != own:
             note = (
                 f"{named(own)} weights are computed in {named(dtype)}: this processor has no products of {named(own)}"
@@ -167,10 +169,13 @@ def own_dtype(source: Source, names: dict[str, str], kind: Kind) -> torch.dtype:
     return DTYPES[most]
 
 
-def computed_in(dtype: torch.dtype, device: torch.device | str) -> torch.dtype:
+def computed_in(dtype: torch.dtype, device: torch.device | str, kind: Kind) -> torch.dtype:
     """The type itself, or on a processor that has no products of it the next best: bfloat16 for float16, float32 for
-    that."""
-    if torch.device(device).type != "cpu":
+    that. A card before bfloat16 takes float16, and for a text encoder, which would overflow, float32."""
+    where = torch.device(device)
+    if where.type == "cuda" and dtype == torch.bfloat16 and torch.cuda.get_device_capability(where) < BFLOAT16_FROM:
+        return torch.float32 if kind.component == "text" else torch.float16
+    if where.type != "cpu":
         return dtype
     return next((d for d in (dtype, torch.bfloat16) if cpu.products(d)), torch.float32)
 
