@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -26,11 +27,13 @@ from ..diffusion import cfg as guided
 from ..diffusion import sample as run_sampler
 from ..diffusion.loop import Preview
 from ..dit.denoiser import DiTDenoiser, noise_level_experts
+from ..errors import ResourceError
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
 from ..layers import kernels
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Denoiser, LatentState, Progress, PromptSchedule
 from ..vae import CausalCodec, decode_bounded
+from ..vae.bounded import out_of_memory
 from .model import SoraModel
 
 __all__ = ["decode_stream", "denoiser", "empty_state", "encode_text", "sample", "sample_video", "sigmas_of"]
@@ -95,10 +98,48 @@ def sample(
     network = guided_denoiser(
         model, state, settings, fps=fps, noise=noise, sigmas=sigmas, uncond=uncond, prompt_schedule=prompt_schedule
     )
-    return run_sampler(
-        network, state.to(model.device), noise, sigmas, cond, solver=settings.solver,
-        progress=progress, preview=preview, resume=resume, checkpoint=checkpoint,
+    run = partial(
+        run_sampler, network, state.to(model.device), noise, sigmas, cond, solver=settings.solver,
+        progress=progress, preview=preview,
     )  # fmt: skip
+    return with_second_try(run, resume, checkpoint, cells=state.mask.numel() // math.prod(model.dit.config.patch))
+
+
+def with_second_try(
+    run: Callable[..., Tensor],
+    resume: SamplerState | None,
+    checkpoint: Callable[[SamplerState], None] | None,
+    *,
+    cells: int,
+) -> Tensor:
+    """The result of `run(resume=, checkpoint=)`; where memory runs out, what is cached is let go and the run goes on
+    from its last step.
+
+    Raises ResourceError where that does not help; `checkpoint` has been given every step until then.
+    """
+    last, again = resume, True
+
+    def keep(state: SamplerState) -> None:
+        nonlocal last
+        last = state
+        if checkpoint:
+            checkpoint(state)
+
+    while True:
+        try:
+            return run(resume=last, checkpoint=keep)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        if not again:
+            done = last.step if last else 0
+            raise ResourceError(
+                f"memory ran out behind step {done} of a video of {cells:,} tokens: choose a smaller size, fewer"
+                " seconds, or weights in fp8, and close other programs that use this device"
+            )
+        again = False
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def sigmas_of(model: SoraModel, state: LatentState, settings: SamplingSettings) -> Tensor:
