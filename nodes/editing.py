@@ -1,5 +1,5 @@
-"""Sora / editing: images and videos are prompts too. Each verb gives a LATENT to sample; Sora Stitch Video makes the
-clip of it."""
+"""Sora / editing: images and videos are prompts too. Each operation gives a LATENT to sample; Sora Stitch Video makes
+the clip of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny codec and clips for the tests of the verbs."""
+"""A tiny codec and clips for the tests of edit operations."""
 
 from __future__ import annotations
 

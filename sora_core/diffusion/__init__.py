@@ -11,7 +11,7 @@ from .flow_edit import flow_edit
 from .guidance import blend, cfg, keep, renoise
 from .loop import SamplerState, sample, start
 from .noise import draw_noise, enlarge_noise
-from .parametrization import as_denoiser, denoised_from, level_at
+from .parametrization import denoised_from, level_at
 from .ring import ring
 from .schedule import SCHEDULES, get_schedule, schedule, shift_for_grid, shift_for_tokens, shift_sigma
 from .solvers import SOLVERS, get_solver
@@ -24,7 +24,6 @@ __all__ = [
     "CachePerCall",
     "FeatureCache",
     "SamplerState",
-    "as_denoiser",
     "blend",
     "cfg",
     "denoised_from",

@@ -1,10 +1,10 @@
-"""The verbs: pure functions that prepare a latent state, and what puts the sampled parts together.
+"""Edit operations: pure functions that prepare a latent state, and what puts the sampled parts together.
 
     edit   = extend(clip, codec, seconds=2.0)               # or animate, loop, connect, fill, restyle, storyboard
     latent = sample(denoiser, edit.state, ...)
     image  = stitch(edit, latent, codec)                    # kept frames come out as they went in
 
-Every verb returns an `Edit`: a state ready to sample, and all that is needed afterwards to decode, trim and join.
+Each returns an `Edit`: a state ready to sample, and all that is needed afterwards to decode, trim and join.
 """
 
 from .animate import Keyframe, animate

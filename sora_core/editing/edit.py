@@ -1,4 +1,4 @@
-"""What goes into a verb (`Clip`) and what comes out of it (`Edit`).
+"""What goes into an edit operation (`Clip`) and what comes out of it (`Edit`).
 
 Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width, K latent frames of the history.
 Given frames are a `media.FrameSource`, read where they are needed, so that they come out as they went in, bit for bit,
@@ -24,7 +24,7 @@ __all__ = ["Clip", "Codec", "Edit", "Part", "compose", "empty", "kept", "made"]
 
 
 class Codec(Protocol):
-    """What the verbs need of a codec; `vae.CausalCodec` is one."""
+    """What edit operations need of a codec; `vae.CausalCodec` is one."""
 
     geometry: Geometry
 
@@ -38,7 +38,7 @@ class Clip:
 
     image:  [F,H,W,3] in 0..1, frames that are in memory; they become the `source`
     source: the frames, read when they are needed
-    latent: [1,C,T,h,w]; with `spans` [T]. Kept as it is, never made anew from pixels, wherever a verb can use it.
+    latent: [1,C,T,h,w]; with `spans` [T]. Kept as it is, never made anew from pixels, wherever an operation can use it.
     Given both, the latents stand for the same clip: from its first frame if they are longer (a trimmed clip), up to
     its last if shorter.
     """

@@ -68,12 +68,11 @@ def stitched(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = T
 
 
 def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Clip:
-    """The finished clip with the latents of its end, so that the next verb keeps those instead of encoding its frames
-    anew.
+    """The finished clip with the latents of its end, so that the next operation keeps those instead of encoding its
+    frames anew.
 
     Where the clip does not end with the grid (a trimmed or closed one, or one with frames after it), it has frames
-    alone.
-    Raises InputError for a batch.
+    alone. Raises InputError for a batch.
     """
     if len(latent) != 1:
         raise InputError(f"an edit goes on from one clip, not from a batch of {len(latent)}; choose one of them first.")
@@ -149,9 +148,8 @@ def _whole(edit: Edit, latent: Tensor, codec: Codec, colour_match: bool) -> Tens
 def steady(frames: Tensor, spans: Tensor) -> Tensor:
     """The frames [F,H,W,3] of a ring whose latent frames meet as smoothly as the frames within one.
 
-    A place that is still before and after the meeting cannot jump there: it goes on from where it was, and slowly
-    comes back to
-    the network's own, from meeting to meeting and, since a ring has no end, several times around it.
+    A place that is still before and after the meeting cannot jump there: it goes on from where it was, and slowly comes
+    back to the network's own, from meeting to meeting and, since a ring has no end, several times around it.
     """
     ends = spans.cumsum(0).tolist()
     out, carried = frames.clone(), torch.zeros_like(frames[0])

@@ -1,4 +1,4 @@
-"""What the suites of the verbs share: run an edit, measure a join, ask for the subject."""
+"""What the suites of edit operations share: run an edit, measure a join, ask for the subject."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def prompt_of(scene: Scene) -> str:
 
 
 def second(size: VideoSize, factor: int = 4) -> int:
-    """Frames that the verbs make in their suites: a second, in whole latent frames."""
+    """Frames that edits make in their suites: a second, in whole latent frames."""
     return max(1, round(size.fps / factor)) * factor
 
 

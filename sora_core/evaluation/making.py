@@ -1,6 +1,6 @@
 """What the suites need of a model, and how they come by scenes, true clips and the ceiling.
 
-Frames are an IMAGE [F,H,W,3] in 0..1, as the verbs have them; a video is [B,3,F,H,W] in -1..1, as the classifier has
+Frames are an IMAGE [F,H,W,3] in 0..1, as edits have them; a video is [B,3,F,H,W] in -1..1, as the classifier has
 it.
 """
 
@@ -55,7 +55,7 @@ class Generator(Protocol):
         ...
 
     def edit(self, edits: Sequence[Edit], prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
-        """The sampled grids [B,C,T,h,w] of a verb's edits of one shape."""
+        """The sampled grids [B,C,T,h,w] of edits of one shape."""
         ...
 
     def shots(self, boards: Sequence[Storyboard], seeds: Sequence[int]) -> Tensor:

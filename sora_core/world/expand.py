@@ -7,7 +7,7 @@ expand("red ball rolling left")
 import difflib
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from . import words
@@ -16,7 +16,7 @@ from .nouns import GAIT_VERBS, NOUNS, plural
 from .rewrite import Rewritten, content_words, rewrite, unknown_words
 from .understand import Understood, understand
 
-__all__ = ["Expansion", "expand", "expanded", "known_summary", "unknown_note", "unknown_words"]
+__all__ = ["Expansion", "expand", "expanded", "unknown_note", "unknown_words"]
 
 GOING = ("roll", "slid", *(verb.removesuffix("e")[:4] for verb in GAIT_VERBS), "flie", "runn", "swim", "fly")
 """Beginnings of the verbs that a caption says with a thing's own verb of going."""
@@ -73,24 +73,6 @@ def unknown_note(unknown: Sequence[str]) -> str:
         near = difflib.get_close_matches(word, content_words(), n=2, cutoff=0.6)
         named.append(repr(word) + (f" (nearest: {', '.join(near)})" if near else ""))
     return f"the model does not know {', '.join(named)}; `sora info` lists what it knows" if named else ""
-
-
-def known_summary() -> str:
-    """One paragraph for people: what the bundled model knows."""
-    return (
-        f"The bundled model knows {_listed(NOUNS)}, and {_listed(words.COLOUR_WORDS)}"
-        f" {_listed(w + 's' for w in words.SHAPE_WORDS)}, one to"
-        " four of them, that roll or slide left or right, come closer, move away, bounce, spin, fall, stand still,"
-        " circle each other, bump into each other, chase and follow each other, stand behind, before and beside each"
-        " other, pass behind a wall, leave and return, paint a stroke or lose a"
-        f" bite; the grounds {_listed(words.GROUND_PHRASES)}; the lights {_listed(words.LIGHT_PHRASES)}; the styles"
-        f" {_listed(words.STYLE_PHRASES)}; the cameras {_listed(words.CAMERA_PHRASES)}."
-    )
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}"
 
 
 def _said(text: str) -> frozenset[str]:

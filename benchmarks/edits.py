@@ -1,5 +1,5 @@
-"""Every verb's suite at every size and rate, as the tables of RESULTS.md: `python benchmarks/verbs.py --out
-verbs.jsonl`.
+"""The suite of every edit operation at every size and rate, as the tables of RESULTS.md: `python benchmarks/edits.py
+--out edits.jsonl`.
 
 A run that was stopped goes on where it was: what stands in the file is not measured again. The first size at the first
 rate is measured on --n clips, the others on --few; `drift`, ten samples a clip, on a third. Two processes may share a

@@ -1,5 +1,5 @@
-"""Every verb runs on published weights: on one noise level per clip (kept parts re-noised) and on one per position.
-Plumbing only."""
+"""Every edit operation runs on published weights: on one noise level per clip (kept parts re-noised) and on one per
+position. Plumbing only."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -90,7 +90,7 @@ def clip(count: int, seed: int = 0) -> Clip:
 
 SIZE = VideoSize(frames=9, height=SIDE, width=SIDE, fps=FPS)
 MISSING = torch.arange(9) // 2 == 2
-VERBS: dict[str, Callable[[SoraModel], Edit]] = {
+OPERATIONS: dict[str, Callable[[SoraModel], Edit]] = {
     "animate": lambda m: animate([Keyframe(image=clip(1).image, frame_idx=0)], m.codec, size=SIZE),
     "extend": lambda m: extend(clip(9), m.codec, seconds=0.25, mid_stream=False),
     "extend backward": lambda m: extend(clip(9), m.codec, seconds=0.25, direction="backward", mid_stream=False),
@@ -103,11 +103,11 @@ VERBS: dict[str, Callable[[SoraModel], Edit]] = {
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_runs(kind: str, verb: str) -> None:
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_runs(kind: str, operation: str) -> None:
     weights = MODELS[kind]
     with torch.no_grad():
-        edit = VERBS[verb](weights)
+        edit = OPERATIONS[operation](weights)
         settings = weights.settings.with_(steps=2, cfg=4.0)
         made = pipeline.sample_edit(weights, edit, "a white car on a dirt road", settings).cpu()
         image = stitch(edit, made, weights.codec)
