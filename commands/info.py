@@ -16,13 +16,27 @@ PACKAGES = ("sora-nodes", "torch", "numpy", "safetensors", "av", "pillow")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, default=Path("output"), metavar="DIR", help="whose stopped runs to list (default: output)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
 
 
 def execute(args: argparse.Namespace) -> int:
     report = {"versions": versions(), "device": device(), "weights": weights(), "knows": vocabulary()}
+    report["stored_runs"] = stored(args.out)
     say(json.dumps(report) if args.json else text(report))
     return 0
+
+
+def stored(folder: Path) -> list[dict[str, Any]]:
+    """Runs that were stopped and will go on when they are asked for again."""
+    from ..sora_core.pipeline.stored import stored_runs
+
+    return [
+        {"file": str(run.path), "step": run.step, "steps": run.steps, "megabytes": round(run.bytes / 1e6, 1)}
+        for run in stored_runs(folder)
+    ]
 
 
 def versions() -> dict[str, str]:
@@ -89,6 +103,8 @@ def text(report: dict[str, Any]) -> str:
     for entry in report["weights"]:
         extra = "".join(f", {key} {value}" for key, value in entry["metadata"].items() if len(value) < 60)
         lines.append(f"weights   {entry['name']}: {entry['parameters']:,} parameters, {entry['megabytes']} MB{extra}")
+    for run in report["stored_runs"]:
+        lines.append(f"stopped   {run['file']}: {run['step']} of {run['steps']} steps, {run['megabytes']} MB")
     if not report["weights"]:
         lines.append("weights   none are bundled; train them with `sora train`")
         return "\n".join(lines)

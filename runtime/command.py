@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..sora_core.claims import sweep, working_folder
 from ..sora_core.errors import InputError
@@ -21,6 +21,9 @@ from .saved import from_saved
 from .server import RemoteClient
 from .session import Report, Session, make_folder
 from .validate import plan
+
+if TYPE_CHECKING:
+    from ..sora_core.pipeline.stored import RunStore
 
 ROOM = 1 << 20
 """bytes that must be free for results"""
@@ -137,10 +140,14 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         graph = load_graph(request, None, registry)
         plan(graph, registry)  # a mistake is told before any folder is made
     _check_output(request.output)
+    runs = run_store(request.output)
     with working_folder(request.output) as temp:
         try:
-            result = Executor(registry, keep=False).run(graph, replace(session, temp=temp), on_text=callbacks.text)
+            told = replace(session, temp=temp, runs=runs)
+            result = Executor(registry, keep=False).run(graph, told, on_text=callbacks.text)
+            runs.finish()
         finally:
+            runs.close()
             session.release()
     files = [str(request.output / name) for name in result.files()]
     return {"files": files, "seconds": round(result.seconds, 3), "shown": result.texts(), "ran": result.ran}
@@ -160,13 +167,29 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
             registry = request.nodes()
             graph = load_graph(request, None, registry)
         executor = Executor(registry)
-        runner = lambda graph, session: executor.run(graph, session).files()  # noqa: E731
+        runs = run_store(request.output)
+
+        def runner(graph: Graph, session: Session) -> list[str]:
+            try:
+                files = executor.run(graph, replace(session, runs=runs)).files()
+                runs.finish()
+                return files
+            finally:
+                runs.close()
+
     jobs = read_jobs(request.each, graph, session)
     _check_output(request.output)
     outcomes = run_jobs(jobs, runner, session, on_outcome=callbacks.outcome)
     write_table(request.output / "results.csv", jobs, outcomes)
     write_contact_sheet(request.output / "contact.png", request.output, outcomes)
     return outcomes
+
+
+def run_store(output: Path) -> RunStore:
+    """Where the states of sampling lie until the files in `output` are there."""
+    from ..sora_core.pipeline.stored import FOLDER, RunStore
+
+    return RunStore(output / FOLDER)
 
 
 def _check_output(folder: Path) -> None:

@@ -14,10 +14,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..sora_core.claims import Claim, claim_first, sweep
 from ..sora_core.errors import InputError, ResourceError
 from ..sora_core.files import check_name
+
+if TYPE_CHECKING:
+    from ..sora_core.pipeline.stored import RunStore
 
 __all__ = ["KINDS", "NAME_INPUT", "Report", "Session", "current", "inside", "make_folder"]
 
@@ -89,6 +93,8 @@ class Session:
     report: Report = lambda node, done, total: None
     node: str = ""
     """the title of the node that runs now"""
+    runs: RunStore | None = None
+    """where the states of sampling are stored until the files of the run are there; None: nowhere"""
     chosen: list[Claim] = field(default_factory=list)
     """claims to the names of results, so that another run does not choose them too"""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...runtime.session import current
 from ...sora_core.errors import InputError
 from ...sora_core.settings import DEFAULTS
 from ..layouts.conditioning import Conditioning, features_of, schedule_of
@@ -95,6 +96,7 @@ def sample(
         settings=settings,
         prompt_schedule=schedule_of(positive),
         progress=progress,
+        runs=current().runs,
     ).cpu()
 
 

@@ -24,6 +24,7 @@ from ..world.expand import expanded, unknown_note
 from .limits import check_device, check_memory, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
 from .sampling import decode_stream, empty_state, encode_text, sample
+from .stored import FOLDER, RunStore
 
 __all__ = ["GenerateResult", "check_prompt", "generate"]
 
@@ -139,15 +140,23 @@ def generate(
     lap("text")
     noise = draw_noise(grid.shape, seed)
     state = empty_state(grid, model.geometry)
-    latent = sample(model, state, context, noise=noise, negative=against, fps=fps, settings=settings, progress=progress)
-    lap("sample")
-    made_with = dict(
-        prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps,
-        steps=settings.steps, cfg=settings.cfg, seed=seed, caption=caption,
-    )  # fmt: skip
-    guards = guards_for(protection, fps=fps, origin=Origin(settings=made_with))
-    metadata = {METADATA_KEY: json.dumps(made_with)}
-    publish(out, frames_of(model, latent, asked), fps=fps, metadata=metadata, guards=guards)
+    runs = RunStore(out.absolute().parent / FOLDER, warn=warn)
+    try:
+        latent = sample(
+            model, state, context, noise=noise, negative=against, fps=fps, settings=settings, progress=progress,
+            runs=runs,
+        )  # fmt: skip
+        lap("sample")
+        made_with = dict(
+            prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps,
+            steps=settings.steps, cfg=settings.cfg, seed=seed, caption=caption,
+        )  # fmt: skip
+        guards = guards_for(protection, fps=fps, origin=Origin(settings=made_with))
+        metadata = {METADATA_KEY: json.dumps(made_with)}
+        publish(out, frames_of(model, latent, asked), fps=fps, metadata=metadata, guards=guards)
+        runs.finish()
+    finally:
+        runs.close()
     lap("decode and save")
     return GenerateResult(path=out, size=asked, seed=seed, caption=caption, seconds_taken=taken)
 

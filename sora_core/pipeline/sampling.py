@@ -35,6 +35,7 @@ from ..types import Denoiser, LatentState, Progress, PromptSchedule
 from ..vae import CausalCodec, decode_bounded
 from ..vae.bounded import out_of_memory
 from .model import SoraModel
+from .stored import RunStore, run_key
 
 __all__ = ["decode_stream", "denoiser", "empty_state", "encode_text", "sample", "sample_video", "sigmas_of"]
 
@@ -80,12 +81,14 @@ def sample(
     preview: Preview | None = None,
     resume: SamplerState | None = None,
     checkpoint: Callable[[SamplerState], None] | None = None,
+    runs: RunStore | None = None,
 ) -> Tensor:
     """The sampled latent [B,C,T,H,W] of a state.
 
     cond: text features [B,S,D], or [B,P,S,D] for P prompts per clip, which `prompt_schedule` shares out over time.
     noise: [B,C,T,H,W]. settings: None takes the model's own. negative: text features [B,S,D] that guidance leads away
     from; None takes those of an empty prompt. resume, checkpoint: to go on with a run, and called after each step.
+    runs: where the run's state is stored, and taken up if it was stopped (in the place of `resume` and `checkpoint`).
     Raises InputError for settings out of range.
     """
     settings = settings or model.settings
@@ -95,6 +98,23 @@ def sample(
     uncond = encode_text(model, [""] * len(cond)).to(cond) if negative is None else negative
     if prompt_schedule is not None and prompt_schedule.rows is not None:
         uncond = uncond[:, None].expand(-1, cond.shape[1], -1, -1)
+    if runs is not None:
+        told = (prompt_schedule.rows, prompt_schedule.weights) if prompt_schedule else ()
+        begins = (
+            state.latent,
+            state.clean,
+            state.mask,
+            state.positions,
+            state.spans,
+            noise,
+            cond,
+            uncond,
+            sigmas,
+            *told,
+        )
+        key = run_key(model, begins, (settings, fps))
+        resume = runs.resume(key) or resume
+        checkpoint = runs.keeper(key, len(sigmas) - 1, midway=not settings.cache)
     network = guided_denoiser(
         model, state, settings, fps=fps, noise=noise, sigmas=sigmas, uncond=uncond, prompt_schedule=prompt_schedule
     )

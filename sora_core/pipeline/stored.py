@@ -1,0 +1,139 @@
+"""Sampling that is not lost: a run's state lies on disk until the file that it leads to has its name.
+
+    runs = RunStore(folder)
+    latent = sample(model, state, context, ..., runs=runs)      # goes on where a run of the same key was stopped
+    ...                                                         # decode, save
+    runs.finish()                                               # the states are removed
+
+A run is known by all that decides its result: weights, grid, noise, text features and settings. A state of another
+model or setting has another key, so it is never taken for this one. A state belongs to one living process at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import checkpoints
+from ..claims import Claim, part_of
+from ..diffusion import SamplerState
+from ..errors import CheckpointError, InputError, ResourceError
+from .model import SoraModel
+
+__all__ = ["FOLDER", "RunStore", "StoredRun", "run_key", "stored_runs"]
+
+FOLDER = ".sora-runs"
+"""beside the files that runs lead to"""
+EVERY = 20.0
+"""seconds of sampling that may be lost"""
+PROBES = 64
+"""numbers of each weight that tell one model from another"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """A state that lies in a folder."""
+
+    path: Path
+    step: int
+    steps: int
+    bytes: int
+
+
+class RunStore:
+    """The states of this process's runs in a folder, which is made when the first is written."""
+
+    def __init__(self, folder: Path, *, every: float = EVERY, warn: Callable[[str], None] = lambda text: None) -> None:
+        self.folder, self.every, self.warn = folder, every, warn
+        self._claims: dict[Path, Claim] = {}
+
+    def resume(self, key: str) -> SamplerState | None:
+        """The state of the run of that key, if one was stopped and no other process has taken it up."""
+        path = self._path(key)
+        if not path.is_file() or not self._claim(path):
+            return None
+        try:
+            tensors = checkpoints.load(path).tensors
+            return SamplerState.from_tensors({name: tensors[name].clone() for name in tensors})
+        except (CheckpointError, InputError, ValueError) as error:
+            self.warn(f"the stored run {path} cannot be read, so it begins anew: {error}")
+            return None
+
+    def keeper(self, key: str, total: int, *, midway: bool = True) -> Callable[[SamplerState], None]:
+        """What stores the run's state every few seconds (unless not `midway`), and after step `total`."""
+        path, last = self._path(key), time.monotonic()
+
+        def keep(state: SamplerState) -> None:
+            nonlocal last
+            due = midway and time.monotonic() - last >= self.every
+            if not due and state.step < total:
+                return
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                if self._claim(path):
+                    checkpoints.save(path, state.to_tensors(), config={})
+            except (OSError, ResourceError) as error:
+                self.warn(f"the state of this run is not stored: {error}")
+            last = time.monotonic()
+
+        return keep
+
+    def finish(self) -> None:
+        """Remove the states of this process's runs: what they led to is whole."""
+        for path in self._claims:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        self.close()
+        with suppress(OSError):
+            self.folder.rmdir()  # if it is empty
+
+    def close(self) -> None:
+        """Let another process take the states up."""
+        while self._claims:
+            self._claims.popitem()[1].release()
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"
+
+    def _claim(self, path: Path) -> bool:
+        if path not in self._claims:
+            claim = Claim.take(part_of(path, "run"))
+            if claim is None:
+                return False
+            self._claims[path] = claim
+        return True
+
+
+def stored_runs(folder: Path) -> list[StoredRun]:
+    """The states that lie in a folder of results; damaged ones are left out."""
+    found = []
+    for path in sorted((folder / FOLDER).glob("*.safetensors")):
+        with suppress(CheckpointError, KeyError, OSError):
+            tensors = checkpoints.load(path).tensors
+            steps = len(tensors["sigmas"]) - 1
+            found.append(StoredRun(path=path, step=int(tensors["step"]), steps=steps, bytes=path.stat().st_size))
+    return found
+
+
+def run_key(model: SoraModel, tensors: Iterable[Tensor | None], said: Any) -> str:
+    """A name for a run: a hash of the weights (a few numbers of each), of the tensors it begins with and of `said`."""
+    digest = hashlib.sha256(repr(said).encode())
+    for dit in filter(None, (model.dit, model.low)):
+        for name, weight in dit.state_dict().items():
+            flat = weight.detach().flatten()
+            digest.update(f"{name} {list(weight.shape)} {weight.dtype}".encode())
+            probe = flat[:: max(1, len(flat) // PROBES)] if not weight.is_mkldnn else flat[:0]
+            digest.update(probe.float().cpu().numpy().tobytes())
+    for tensor in tensors:
+        if tensor is not None:
+            digest.update(f"{list(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:24]

@@ -1,0 +1,117 @@
+"""A run that is killed goes on to the same bits; a stored state is taken up by its own run alone, and goes away."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from editing_toys import tiny_model
+from sora_nodes.sora_core.diffusion import draw_noise
+from sora_nodes.sora_core.errors import Cancelled
+from sora_nodes.sora_core.grid import VideoSize, plan
+from sora_nodes.sora_core.pipeline import empty_state, encode_text, sample
+from sora_nodes.sora_core.pipeline.stored import FOLDER, RunStore, stored_runs
+
+MODEL = tiny_model()
+GRID = plan(VideoSize(frames=9, height=16, width=32, fps=8), MODEL.geometry)
+SETTINGS = MODEL.settings.with_(steps=6, solver="dpmpp_2m", cfg=2.0)
+
+
+def run(runs: RunStore | None, *, seed: int = 0, progress=None, steps: int = 6) -> torch.Tensor:
+    return sample(
+        MODEL,
+        empty_state(GRID, MODEL.geometry),
+        encode_text(MODEL, ["a red ball"]),
+        noise=draw_noise(GRID.shape, seed),
+        fps=8.0,
+        settings=SETTINGS.with_(steps=steps),
+        progress=progress,
+        runs=runs,
+    )
+
+
+def stopped_at(step: int, stop):
+    def progress(done: int, total: int) -> None:
+        if done == step:
+            stop()
+
+    return progress
+
+
+def killed(folder: Path, step: int) -> None:
+    torch.set_num_threads(1)
+    run(RunStore(folder, every=0), progress=stopped_at(step, lambda: os.kill(os.getpid(), signal.SIGKILL)))
+
+
+@pytest.fixture(scope="module")
+def whole() -> torch.Tensor:
+    return run(None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("step", range(1, 7))
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path, whole: torch.Tensor, step: int) -> None:
+    child = multiprocessing.get_context("fork").Process(target=killed, args=(tmp_path / FOLDER, step))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert [found.step for found in stored_runs(tmp_path)] == [step]
+    runs, seen = RunStore(tmp_path / FOLDER), []
+    assert torch.equal(run(runs, progress=lambda done, total: seen.append(done)), whole)
+    assert seen[0] == step
+    runs.finish()
+    assert not (tmp_path / FOLDER).exists()
+
+
+def stop() -> None:
+    raise Cancelled("stopped")
+
+
+def test_a_state_is_taken_up_by_its_own_run_alone(tmp_path: Path, whole: torch.Tensor) -> None:
+    runs = RunStore(tmp_path / FOLDER, every=0)
+    with pytest.raises(Cancelled):
+        run(runs, progress=stopped_at(3, stop))
+    runs.close()
+    seen: list[int] = []
+    again = RunStore(tmp_path / FOLDER, every=1e9)
+    for other in ({"seed": 1}, {"steps": 5}):
+        run(again, progress=lambda done, total: seen.append(done), **other)
+        assert seen[0] == 0
+        seen.clear()
+    assert len(stored_runs(tmp_path)) == 3
+    again.finish()
+    assert [found.step for found in stored_runs(tmp_path)] == [3]
+
+
+def test_a_state_that_another_process_has_is_left_to_it(tmp_path: Path, whole: torch.Tensor) -> None:
+    first, second, seen = RunStore(tmp_path / FOLDER, every=0), RunStore(tmp_path / FOLDER, every=0), []
+    with pytest.raises(Cancelled):
+        run(first, progress=stopped_at(3, stop))
+    assert torch.equal(run(second, progress=lambda done, total: seen.append(done)), whole)
+    assert seen[0] == 0
+    second.finish()
+    assert [found.step for found in stored_runs(tmp_path)] == [3]
+    first.finish()
+
+
+def test_a_damaged_state_is_said_and_not_used(tmp_path: Path, whole: torch.Tensor) -> None:
+    runs, said = RunStore(tmp_path / FOLDER, every=0), []
+    with pytest.raises(Cancelled):
+        run(runs, progress=stopped_at(3, stop))
+    runs.close()
+    path = stored_runs(tmp_path)[0].path
+    path.write_bytes(path.read_bytes()[:200])
+    assert torch.equal(run(RunStore(tmp_path / FOLDER, warn=said.append)), whole)
+    assert "begins anew" in said[0]
+
+
+def test_a_full_disk_stops_no_run(tmp_path: Path, whole: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    said: list[str] = []
+    monkeypatch.setattr("sora_nodes.sora_core.checkpoints.save", full)
+    assert torch.equal(run(RunStore(tmp_path / FOLDER, every=0, warn=said.append)), whole)
+    assert "not stored" in said[0]
