@@ -7,12 +7,11 @@ import media_toys as toys
 import numpy as np
 import pytest
 import torch
-from av.video.reformatter import Interpolation
 from sora_nodes.sora_core.media import FileSource, read_video, write_video
+from sora_nodes.sora_core.media.colour import OWN_PLACE
 
-ACCURATE = (
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-)
+ACCURATE = 4 | 0x2000 | 0x4000 | 0x40000
+"""swscale's flags: bicubic, full chroma in and out, accurate rounding"""
 WEIGHTS = {5: (0.299, 0.114), 1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}
 """weights of red and blue in luma: BT.601, BT.709, BT.2020"""
 PRIMARIES = {5: 6, 1: 1, 9: 9}
@@ -55,7 +54,8 @@ def test_reading_agrees_with_an_accurate_decode(tmp_path: Path, matrix: int, lev
                            src_color_range=levels, dst_color_range=2, interpolation=ACCURATE).to_ndarray()
             for frame in container.decode(video=0)
         ])  # fmt: skip
-    assert np.abs(read - accurate).mean((0, 1, 2)).max() <= 0.3
+    if OWN_PLACE:  # else the reference places chroma between the pixels
+        assert np.abs(read - accurate).mean((0, 1, 2)).max() <= 0.3
     exact = np.stack([toys.natural(seed=i) for i in range(3)]).astype(float)
     limit = 0.4 if bits == 10 and levels == 2 else 0.3  # ffmpeg ends full range at 1020 of 1023, .3 levels too bright
     assert np.abs((read - exact).mean((0, 1, 2))).max() <= limit

@@ -193,7 +193,7 @@ def test_the_cover_of_a_song_is_no_video(tmp_path: Path) -> None:
         sound = container.add_stream("aac", rate=16000)
         cover = container.add_stream("mjpeg", rate=1)
         cover.height, cover.width, cover.pix_fmt = 48, 64, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = 0x400  # an attached picture
         noise = np.zeros((1, 16000), np.float32)
         frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="mono")
         frame.rate = 16000

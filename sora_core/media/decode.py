@@ -15,11 +15,10 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Stream
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from ..errors import MediaError
-from .colour import colour_notes, to_rgb
+from .colour import Colours, ToRgb
 from .metadata import CROP_KEY
 from .timing import Timeline
 
@@ -73,7 +72,8 @@ def video_stream(path: str | Path, container: InputContainer) -> VideoStream:
 
 def is_cover(stream: Stream) -> bool:
     """Whether a stream is the one picture that stands for a song or film."""
-    return bool(int(getattr(stream, "disposition", 0)) & ATTACHED_PICTURE)
+    disposition = getattr(stream, "disposition", 0)
+    return bool(int(getattr(disposition, "value", disposition)) & ATTACHED_PICTURE)  # plain Flag before PyAV 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +86,7 @@ class Display:
     """height and width inside the padding that our writer adds to odd sides"""
     turns: int
     """quarter turns counter-clockwise"""
+    colours: Colours
     notes: tuple[str, ...] = ()
 
     @property
@@ -94,9 +95,9 @@ class Display:
         height, width = self.crop or self.scaled
         return (width, height) if self.turns % 2 else (height, width)
 
-    def picture(self, frame: av.VideoFrame, scaler: VideoReformatter) -> np.ndarray:
+    def picture(self, frame: av.VideoFrame, to_rgb: ToRgb) -> np.ndarray:
         """RGB uint8 [H,W,3], upright, of the same size for every frame."""
-        pixels = to_rgb(frame, self.scaled, scaler)
+        pixels = to_rgb(frame, self.scaled)
         if self.crop:
             pixels = pixels[: self.crop[0], : self.crop[1]]
         return np.ascontiguousarray(np.rot90(pixels, self.turns))
@@ -104,7 +105,8 @@ class Display:
     @staticmethod
     def of(container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> Display:
         """As the container and the first frame, which alone knows its rotation, say."""
-        notes = colour_notes(first)
+        colours = Colours.of(first, stream.codec_context)
+        notes = colours.notes
         scaled = square(first, stream, notes)
         crop = None
         if tag := container.metadata.get(CROP_KEY):
@@ -112,7 +114,7 @@ class Display:
         rotation = getattr(first, "rotation", 0) or 0
         if rotation % 90:
             notes.append(f"its turn by {rotation} degrees is rounded to a quarter turn")
-        return Display(scaled=scaled, crop=crop, turns=round(rotation / 90) % 4, notes=tuple(notes))
+        return Display(colours=colours, scaled=scaled, crop=crop, turns=round(rotation / 90) % 4, notes=tuple(notes))
 
 
 def square(frame: av.VideoFrame, stream: VideoStream, notes: list[str]) -> tuple[int, int]:
@@ -149,10 +151,10 @@ def pictures(
     path: str | Path, times: Timeline, display: Display, start: int, note: Callable[[str], None]
 ) -> Iterator[np.ndarray]:
     """The pictures that are given out from number `start` on, RGB uint8 [H,W,3]."""
-    want, held, place, scaler = start, None, -1, VideoReformatter()
+    want, held, place, to_rgb = start, None, -1, ToRgb(display.colours)
     for index, frame in stored(path, times, times.source(start)):
         if held is not None or index > times.source(want):
-            shown = display.picture(frame if held is None else held, scaler)
+            shown = display.picture(frame if held is None else held, to_rgb)
             while want < times.length and times.source(want) < index:
                 if times.source(want) != place:
                     note(DAMAGED)
@@ -165,7 +167,7 @@ def pictures(
         held, place = frame, index
     if held is None:
         raise MediaError(f"{path} is damaged: no frame from number {start} on can be decoded.")
-    shown = display.picture(held, scaler)
+    shown = display.picture(held, to_rgb)
     while want < times.length:
         if times.source(want) != place:
             note(DAMAGED)
