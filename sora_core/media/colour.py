@@ -69,7 +69,8 @@ class ToRgb:
     def __init__(self, colours: Colours) -> None:
         self.colours = colours
         self.reformatter = VideoReformatter()
-        self.graph, self.made_for = None, ""
+        self.graph: av.filter.Graph | None = None
+        self.made_for = ""
 
     def __call__(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
         """Scaled to `size` (height, width) where that is another. Raises MediaError for a form that is no picture."""
@@ -104,8 +105,9 @@ class ToRgb:
         form = f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1"
         if self.graph is None or self.made_for != form + scale + target:
             self.graph, self.made_for = filter_graph(form, scale, target), form + scale + target
-        self.graph.push(frame)
-        return cast(av.VideoFrame, self.graph.pull()).to_ndarray()
+        graph = self.graph
+        graph.push(frame)
+        return cast(av.VideoFrame, graph.pull()).to_ndarray()
 
     def matrix_of(self, frame: av.VideoFrame) -> int:
         """The colour matrix of a frame, guessed from its primaries and size where it is not stated."""
