@@ -1,4 +1,5 @@
-"""What is made so far as a small picture that moves: latents turned into colours by a linear rule."""
+"""What is made so far as a small picture that moves: by a tiny decoder where there is one, else latents turned into
+colours by a linear rule."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from ..sora_core.vae import CausalCodec
+    from ..sora_core.vae.tiny import TinyDecoder
 
 __all__ = ["MovingPicture", "moving_preview", "rgb_factors"]
 
@@ -34,8 +36,12 @@ class MovingPicture:
         )
 
 
-def moving_preview(clean: Tensor, layout: Any, fps: float) -> tuple[str, MovingPicture, None] | None:
-    """A small moving picture of a clean estimate, where the latents of this model have known colours."""
+def moving_preview(
+    clean: Tensor, layout: Any, fps: float, decoder: TinyDecoder | None = None
+) -> tuple[str, MovingPicture, None] | None:
+    """A small moving picture of a clean estimate, where the latents of this model have a decoder or known colours."""
+    if decoder is not None:
+        return "PNG", decoded_preview(clean, fps, decoder), None
     if layout.latent_rgb_factors is None:
         return None
     every = math.ceil(clean.shape[2] / FRAMES)
@@ -48,6 +54,21 @@ def moving_preview(clean: Tensor, layout: Any, fps: float) -> tuple[str, MovingP
     size = round(frames.shape[2] * scale), round(frames.shape[1] * scale)
     pictures = [Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC) for frame in frames]
     return "PNG", MovingPicture(pictures, max(1.0, fps / 4 / every)), None
+
+
+@torch.no_grad()
+def decoded_preview(clean: Tensor, fps: float, decoder: TinyDecoder) -> MovingPicture:
+    """The same by a decoder, which is given no more cells than the picture has room for."""
+    cells = max(1, SIDE // decoder.space_factor)
+    small = clean[:1].float()
+    if max(clean.shape[3:]) > cells:
+        factor = cells / max(clean.shape[3:])
+        size = [max(1, round(side * factor)) for side in clean.shape[3:]]
+        small = F.interpolate(small, (clean.shape[2], *size), mode="area")
+    video = decoder(small.to(next(decoder.parameters()).device))[0]
+    every = math.ceil(video.shape[1] / FRAMES)
+    frames = ((video[:, ::every] + 1) * 127.5).clamp(0, 255).byte().permute(1, 2, 3, 0).cpu().numpy()
+    return MovingPicture([Image.fromarray(frame) for frame in frames], max(1.0, fps / every))
 
 
 def rgb_factors(codec: CausalCodec) -> tuple[list[list[float]], list[float]]:

@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
-from sora_nodes.sora_core.dit.model import RunPlan
+from sora_nodes.sora_core.dit.model import TokenPlan
 from sora_nodes.sora_core.layers import kernels
 from sora_nodes.sora_core.layers.kernels import parts
 from sora_nodes.sora_core.layers.kernels.choice import AttentionChoice
@@ -43,7 +43,7 @@ def close(name: str, plain: torch.Tensor, fused: torch.Tensor, limit: float = 1e
     assert error > 0 or plain.numel() < 4, f"{name}: the fused path did not run"
 
 
-def forward(dit: DiT, x: torch.Tensor, sigma: torch.Tensor, plan: RunPlan, text: torch.Tensor) -> torch.Tensor:
+def forward(dit: DiT, x: torch.Tensor, sigma: torch.Tensor, plan: TokenPlan, text: torch.Tensor) -> torch.Tensor:
     return dit([x], sigma, plan, dit.text(text))[0]
 
 
@@ -94,5 +94,6 @@ def eight_bit() -> None:
     assert (small.float() == plain.float()).float().mean() > 0.95, "the interpreter halves what rounds up to a power"
 
 
-assert parts.triton is not None and works(lambda: FusedKernels(AttentionChoice({})), torch.device("cpu"))
-{"transformer": transformer, "codec": codec, "eight_bit": eight_bit}[sys.argv[1]]()
+if __name__ == "__main__":
+    assert parts.triton is not None and works(lambda: FusedKernels(AttentionChoice({})), torch.device("cpu"))
+    {"transformer": transformer, "codec": codec, "eight_bit": eight_bit}[sys.argv[1]]()

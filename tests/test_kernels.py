@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import inside_triton
 import pytest
 import torch
 from sora_nodes.sora_core.dit import DiT, DiTConfig
@@ -22,10 +23,13 @@ from sora_nodes.sora_core.pipeline.sampling import runs_as_one_batch
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton, for its interpreter")
 @pytest.mark.parametrize("part", ["transformer", "codec", "eight_bit"])
 def test_fused_kernels_are_the_formulas(part: str) -> None:
-    here = Path(__file__).parent
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     done = subprocess.run(
-        [sys.executable, here / "inside_triton.py", part], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, Path(inside_triton.__file__), part],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

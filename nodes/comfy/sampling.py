@@ -13,6 +13,7 @@ import comfy.model_management as memory
 import comfy.sample
 import comfy.samplers
 import comfy.utils
+import folder_paths
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
@@ -22,6 +23,7 @@ from ...sora_core.diffusion import flow_edit, ring, shift_for_grid
 from ...sora_core.errors import InputError
 from ...sora_core.settings import DEFAULTS, SamplingSettings
 from ...sora_core.types import Denoiser, Progress
+from ...sora_core.vae.tiny import TinyDecoder, load_tiny
 from ..layouts.latents import Latent, info_of, noise_for
 from ..preview import moving_preview
 from .model import TIME, LatentTime, SoraBase
@@ -31,6 +33,8 @@ __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
 RING = "sora_ring"
 """the key of ring time among a MODEL's wrappers"""
+TINY = {"Wan21": "taew2_1", "Wan22": "taew2_2"}
+"""a format of latents -> part of the name of a tiny decoder's file"""
 FLOW_EDIT = "sora_flow_edit"
 """the key of the FlowEdit correction among them"""
 
@@ -244,13 +248,23 @@ def _sigmas(model: ModelPatcher, settings: SamplingSettings) -> Tensor:
     return comfy.samplers.calculate_sigmas(levels, settings.scheduler, total)[-(steps + 1) :]
 
 
+def tiny_decoder(layout: Any, device: torch.device) -> TinyDecoder | None:
+    """The decoder of previews for latents of this kind, from the folder vae_approx; None where there is none, and on a
+    processor, which would wait for it."""
+    name = TINY.get(type(layout).__name__)
+    files = folder_paths.get_filename_list("vae_approx") if name and torch.device(device).type != "cpu" else []
+    file = next((file for file in files if name in file and file.endswith(".safetensors")), None)
+    return load_tiny(folder_paths.get_full_path_or_raise("vae_approx", file), device=device) if file else None
+
+
 def _callback(model: ModelPatcher, latent: Latent) -> Callable[..., None]:
     """Called by ComfyUI's samplers after each step: the bar, and what is made so far."""
     layout, bars = model.get_model_object("latent_format"), SimpleNamespace(bar=None)
+    decoder = tiny_decoder(layout, model.load_device)
     fps = info_of(latent).fps or DEFAULTS.fps
 
     def step(done: int, clean: Tensor, x: Tensor, total: int) -> None:
         bars.bar = bars.bar or comfy.utils.ProgressBar(total)
-        bars.bar.update_absolute(done + 1, total, moving_preview(clean, layout, fps))
+        bars.bar.update_absolute(done + 1, total, moving_preview(clean, layout, fps, decoder))
 
     return step
