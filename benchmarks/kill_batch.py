@@ -1,8 +1,8 @@
 """A batch that is killed again and again, and still does each job exactly once: `python benchmarks/kill_batch.py`.
 
 Real sampling on the bundled weights, 64x64, one second, few steps. Each kill -9 falls at a random moment of a random
-job; the
-same command is then called again. At the end every file is decoded to its last frame and must carry its own row's seed.
+job; the same command is then called again. At the end every file is decoded to its last frame and must carry its own
+row's seed.
 """
 
 from __future__ import annotations

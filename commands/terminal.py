@@ -89,8 +89,7 @@ class ProgressLine:
     """A bar with the time left, called as `progress(done, total)`.
 
     It shows itself where the work will take over two seconds. In a terminal one line is redrawn; elsewhere a line
-    appears
-    every few seconds. When `done` falls back to an earlier value a new stretch of work begins.
+    appears every few seconds. When `done` falls back to an earlier value a new stretch of work begins.
     """
 
     def __init__(self, what: str, *, stream: TextIO | None = None) -> None:

@@ -34,7 +34,7 @@ class SoraExtension(ComfyExtension):
         add_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        from . import cache, editing, loading, lora, patches, prompting, safety, sampling, video
+        from . import assembly, cache, editing, loading, lora, patches, prompting, safety, sampling, video
 
-        groups = (loading, prompting, sampling, video, editing, patches, cache, lora, safety)
+        groups = (loading, prompting, sampling, video, editing, assembly, patches, cache, lora, safety)
         return [prepared(node, ALIASES) for group in groups for node in group.NODES]

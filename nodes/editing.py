@@ -1,64 +1,19 @@
 """Sora / editing: images and videos are prompts too. Each operation gives a LATENT to sample; Sora Stitch Video makes
-the clip of it."""
+the clip of it (`assembly.py`)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from . import calls, models
-from .host import io, ui
-from .inputs import checked, ranges, shots_of
-from .layouts.edits import begins, clip_of, edit_latent, second_begins
+from .edit_fields import CATEGORY, codec_of, fit_input, latent_output, notes_output, overlap_input, shown, vae_input
+from .host import io
+from .inputs import checked, ranges
+from .layouts.edits import begins, clip_of, second_begins
 from .layouts.latents import size_of
 from .layouts.pictures import keyframes_of, missing_mask
 
 __all__ = ["NODES"]
-
-CATEGORY = "Sora/editing"
-FITS = {"crop": "crop", "fit": "fit"}
-
-
-def codec_of(vae: Any) -> Any:
-    """The codec of a VAE."""
-    return models.current().codec_of(vae)
-
-
-def vae_input() -> Any:
-    return io.Vae.Input("vae", tooltip="The video compression network of the model.")
-
-
-def fit_input(what: str) -> Any:
-    return io.Combo.Input(
-        "fit",
-        options=list(FITS),
-        default="crop",
-        tooltip=f"How {what} comes to size: crop cuts what hangs over, fit shows all of it. It is never squashed.",
-    )
-
-
-def overlap_input(default: int) -> Any:
-    return io.Int.Input(
-        "overlap",
-        default=default,
-        min=1,
-        max=400,
-        tooltip="Frames of the given clip that the model sees at the seam, so that motion goes on.",
-    )
-
-
-def latent_output() -> Any:
-    return io.Latent.Output(tooltip="For a sampler, then for Sora Stitch Video.")
-
-
-def notes_output() -> Any:
-    return io.String.Output(display_name="notes", tooltip="What was changed or rounded on the way in.")
-
-
-def shown(edit: Any, *sounds: tuple[Any, float]) -> tuple[Any, str, Any]:
-    """LATENT and notes of an edit, and the notes as the node shows them."""
-    latent, notes = edit_latent(edit, *sounds)
-    return latent, notes, ui.PreviewText(notes)
 
 
 class SoraAnimateImage(io.ComfyNode):
@@ -371,112 +326,6 @@ class SoraRestyleVideo(io.ComfyNode):
         return io.NodeOutput(made, edit.denoise, notes, ui=preview)
 
 
-class SoraStoryboard(io.ComfyNode):
-    """All make, text differs per span of time"""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="SoraStoryboard",
-            display_name="Sora Storyboard",
-            category=CATEGORY,
-            description=(
-                "Several shots in one video, each with its own prompt and length. As one sample, so the subject stays."
-            ),
-            inputs=[
-                io.Clip.Input("clip", tooltip="The text encoder of the model."),
-                vae_input(),
-                io.String.Input(
-                    "shots",
-                    multiline=True,
-                    default=(
-                        "1: a red ball rolls to the right on grass at noon\n1: close up of a red ball on grass at noon"
-                    ),
-                    tooltip="One shot a line, as 'seconds: prompt'.",
-                ),
-                io.Combo.Input(
-                    "transition",
-                    options=["cut", "blend"],
-                    default="cut",
-                    tooltip="Hard cuts, or prompts that go over into each other.",
-                ),
-                io.Float.Input(
-                    "blend_seconds", default=0.5, min=0.0, max=60.0, step=0.25, tooltip="How long a blend takes."
-                ),
-                io.Latent.Input(
-                    "latent", tooltip="Size and rate, from Sora Noise Grid; the length is that of the shots."
-                ),
-            ],
-            outputs=[
-                io.Conditioning.Output(tooltip="The prompts of all shots, for the sampler's positive input."),
-                latent_output(),
-                notes_output(),
-            ],
-        )
-
-    @classmethod
-    def validate_inputs(cls, shots: str | None = None) -> bool | str:
-        return checked(lambda: shots is None or bool(shots_of(shots)))
-
-    @classmethod
-    def execute(
-        cls, clip: Any, vae: Any, shots: str, transition: str, blend_seconds: float, latent: Any
-    ) -> io.NodeOutput:
-        from ..sora_core.editing import storyboard
-
-        fade = blend_seconds if transition == "blend" else 0.0
-        board = storyboard(shots_of(shots), codec_of(vae), size=size_of(latent), fade=fade)
-        made, notes, preview = shown(board.edit)
-        return io.NodeOutput(calls.encode_shots(clip, board), made, notes, ui=preview)
-
-
-class SoraStitchVideo(io.ComfyNode):
-    """The sampled edit as a clip"""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="SoraStitchVideo",
-            display_name="Sora Stitch Video",
-            category=CATEGORY,
-            description=(
-                "Joins the sampled part with the given ones: kept frames are exactly as given, new ones match their"
-                " colour."
-            ),
-            inputs=[
-                io.Latent.Input("samples", tooltip="The sampled latent of an edit."),
-                vae_input(),
-                io.Boolean.Input(
-                    "colour_match",
-                    default=True,
-                    tooltip=(
-                        "Corrects new frames by what the codec does to kept ones beside them; steadies what stands"
-                        " still in a loop."
-                    ),
-                ),
-            ],
-            outputs=[
-                io.Video.Output(tooltip="The whole clip, for Sora Save Video or the next edit; nothing is lost in it."),
-                io.Image.Output(display_name="frames", tooltip="The frames; kept ones are identical to those given."),
-                io.Float.Output(display_name="fps", tooltip="Frames per second."),
-            ],
-            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
-        )
-
-    @classmethod
-    def execute(cls, samples: Any, vae: Any, colour_match: bool) -> io.NodeOutput:
-        linked = frames_linked(cls.hidden.prompt, cls.hidden.unique_id)
-        return io.NodeOutput(*calls.stitched(vae, samples, colour_match=colour_match, in_memory=linked))
-
-
-def frames_linked(prompt: Any, node: str | None) -> bool:
-    """Whether a workflow uses the second output, the frames, of a node; of a workflow that is not known: yes."""
-    if not prompt or node is None:
-        return True
-    links = (value for other in prompt.values() for value in other.get("inputs", {}).values())
-    return any(isinstance(link, list) and [str(part) for part in link] == [str(node), "1"] for link in links)
-
-
 NODES: list[type[io.ComfyNode]] = [
     SoraAnimateImage,
     SoraExtendVideo,
@@ -484,6 +333,4 @@ NODES: list[type[io.ComfyNode]] = [
     SoraConnectVideos,
     SoraFillFrames,
     SoraRestyleVideo,
-    SoraStoryboard,
-    SoraStitchVideo,
 ]

@@ -1,10 +1,8 @@
 """Many jobs through one workflow, each done exactly once, whatever stops the machine in between.
 
 A job writes into a folder of its own under `.sora-batch/`. When its files are whole, one line goes into the journal:
-that is
-the moment the job is done. Only then are the files renamed to their final names. A second call reads the journal,
-finishes the
-renames of jobs that are done, throws away what unfinished ones left, and goes on with the rest.
+that is the moment the job is done. Only then are the files renamed to their final names. A second call reads the
+journal, finishes the renames of jobs that are done, throws away what unfinished ones left, and goes on with the rest.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Runs a workflow that `validate` has passed: each node once, in order, unchanged ones not again.
 
 A node's *signature* is its type, its constants, the signatures of what it is linked to and its own
-`fingerprint_inputs` (a
-file's time of change, say). Equal signatures give equal results, so within one `Executor` they are looked up; what
-the last run
-did not use is forgotten. Output nodes run every time: their files are what a run is for.
+`fingerprint_inputs` (a file's time of change, say). Equal signatures give equal results, so within one `Executor` they
+are looked up; what the last run did not use is forgotten. Output nodes run every time: their files are what a run is
+for.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rows of a table as jobs: the same workflow with other values.
 
 A column is `NODE.INPUT` (id, title or type of a node), or a plain name for use in file names: every `filename_prefix`
-of the
-workflow may hold `{column}`. In a CSV an empty cell leaves the workflow's own value; a JSONL line leaves columns out.
+of the workflow may hold `{column}`. In a CSV an empty cell leaves the workflow's own value; a JSONL line leaves columns
+out.
 """
 
 from __future__ import annotations

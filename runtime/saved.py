@@ -2,13 +2,11 @@
 
 A saved file is a drawing: nodes with widget values by position, links by number, and things that only the drawing knows
 (notes, reroutes, primitives, groups, subgraphs, muted and bypassed nodes). Here a *scope* is one level of the
-drawing: the
-file itself, or one use of a subgraph. Every input asks "where does your value come from?", and `_follow` walks from
-link to link, through scopes, until it meets a real node, a constant or nothing.
+drawing: the file itself, or one use of a subgraph. Every input asks "where does your value come from?", and `_follow`
+walks from link to link, through scopes, until it meets a real node, a constant or nothing.
 
-`comfy-cli` has a converter too. Ours is short, needs no further packages, and refuses where that one logs and goes
-on; the
-tests compare the two where comfy-cli is installed.
+`comfy-cli` has a converter too. Ours is short, needs no further packages, and refuses where that one logs and goes on;
+the tests compare the two where comfy-cli is installed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The part of ComfyUI's V3 node schema that our nodes use, for machines without ComfyUI.
 
 `nodes/host.py` takes `io` from ComfyUI where it is installed and this module where it is not. Only the fields we use
-are here;
-what `GET_NODE_INFO_V1` gives is what the host's `/object_info` gives (compared in the tests against a real ComfyUI).
+are here; what `GET_NODE_INFO_V1` gives is what the host's `/object_info` gives (compared in the tests against a real
+ComfyUI).
 
     class Blur(io.ComfyNode):
         def define_schema(cls): return io.Schema(node_id="SoraBlur", inputs=[io.Image.Input("image")],

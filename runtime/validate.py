@@ -1,10 +1,8 @@
 """Everything that is wrong with a workflow, found before anything runs.
 
-The rules are ComfyUI's: only nodes that lead to an output count, links must join types that fit, constants must lie
-in their
-range or list, and a node's own `validate_inputs` has a say. Two are firmer: a fraction is no whole number, and one
-broken output
-stops the run instead of being left out.
+The rules are ComfyUI's: only nodes that lead to an output count, links must join types that fit, constants must lie in
+their range or list, and a node's own `validate_inputs` has a say. Two are firmer: a fraction is no whole number, and
+one broken output stops the run instead of being left out.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from inside_toys import (
     tiny_wan, vae_like,
 )  # fmt: skip
 import comfy.sd
-from sora_pack.nodes import calls, editing, inputs, patches, preview, sampling  # type: ignore[import-not-found]
+from sora_pack.nodes import assembly, calls, editing, inputs, patches, preview, sampling  # type: ignore[import-not-found]
 from sora_pack.sora_core import Clip, extend, loop_clip, loop_new, restyle  # type: ignore[import-not-found]
 from sora_pack.nodes.layouts.latents import size_of  # type: ignore[import-not-found]
 from sora_pack.nodes.comfy.sampling import patched  # type: ignore[import-not-found]
@@ -90,9 +90,9 @@ def check_verbs(our: Our) -> None:
     )
     for transition in ("cut", "blend"):
         shots = f"0.5: {PROMPT}\n0.5: a blue cone on grass at noon"
-        there, latent = editing.SoraStoryboard.execute(our.clip, our.vae, shots, transition, 0.25, empty).result[:2]
+        there, latent = assembly.SoraStoryboard.execute(our.clip, our.vae, shots, transition, 0.25, empty).result[:2]
         with natively():
-            here, other = editing.SoraStoryboard.execute(our.core, our.core, shots, transition, 0.25, empty).result[:2]
+            here, other = assembly.SoraStoryboard.execute(our.core, our.core, shots, transition, 0.25, empty).result[:2]
         same = ours(our.core, here, other)
         differ(f"shots, {transition}", ours(our.model, there, latent), same)
         told = objects.for_latent(our.model, latent)
@@ -195,10 +195,10 @@ def check_wan(our: Our) -> None:
         check_theirs(f"Wan {kind}", tiny_wan(kind, channels), latent)
     looped = editing.SoraLoopVideo.execute(SomeVAE(), 1.0, 4, latent=latent).result[0]
     sampled = {**looped, "samples": torch.arange(3.0).view(1, 1, 3, 1, 1).expand(1, 16, 3, 8, 8) / 3}
-    frames = editing.SoraStitchVideo.execute(sampled, SomeVAE(), False).result[1]
+    frames = assembly.SoraStitchVideo.execute(sampled, SomeVAE(), False).result[1]
     differ("a loop of theirs, stitched", frames[:, 0, 0, 0], torch.arange(3.0).repeat_interleave(4) / 3)
     shots, model = "0.5: first\n0.6: second", tiny_wan("t2v", 16)
-    board, given = editing.SoraStoryboard.execute(SomeCLIP(), vae_like(16, 4, 8), shots, "cut", 0.5, latent).result[:2]
+    board, given = assembly.SoraStoryboard.execute(SomeCLIP(), vae_like(16, 4, 8), shots, "cut", 0.5, latent).result[:2]
     assert [entry["mask"].shape for _, entry in board] == [(1, 3, 8, 8)] * 2
     made = theirs(model, board, board[:1], given)
     assert made.isfinite().all() and not torch.allclose(made, theirs(model, board[:1], board[:1], given))

@@ -27,7 +27,7 @@ from comfy_extras import (
 )
 from safetensors.torch import save_file
 from sora_pack.nodes import (  # type: ignore[import-not-found]
-    cache, calls, editing, loading, patches, sampling, video,
+    assembly, cache, calls, editing, loading, patches, sampling, video,
 )  # fmt: skip
 from sora_pack.nodes.comfy import model as comfy_model  # type: ignore[import-not-found]
 from sora_pack.nodes.layouts import edits  # type: ignore[import-not-found]
@@ -146,7 +146,7 @@ def check_caches_and_windows(our: Our) -> None:
     ).result[0]
     assert ours(cut, our.said, latent).shape == plain.shape and ours(cut, our.said, latent).isfinite().all()
     shots = "1: a red ball on grass at noon\n1.5: a blue cone on grass at noon"
-    board, given = editing.SoraStoryboard.execute(our.clip, our.vae, shots, "cut", 0.5, latent).result[:2]
+    board, given = assembly.SoraStoryboard.execute(our.clip, our.vae, shots, "cut", 0.5, latent).result[:2]
     assert ours(cut, board, given).isfinite().all()
     refused("each become a loop under ring time", lambda: ours(objects.ring_time(cut), our.said, latent))
     whole = nodes_context_windows.WanContextWindowsManualNode.execute(

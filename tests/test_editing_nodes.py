@@ -12,8 +12,8 @@ import pytest
 import torch
 from device_toys import moved, second_device
 from editing_toys import FPS, H, W, frames, tiny_model
-from sora_nodes.nodes import calls, host, models
-from sora_nodes.nodes.editing import NODES, frames_linked
+from sora_nodes.nodes import assembly, calls, editing, host, models
+from sora_nodes.nodes.assembly import frames_linked
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock.sampling import KSampler
 from sora_nodes.runtime.session import Session
@@ -21,7 +21,7 @@ from sora_nodes.sora_core.editing.restyle import DENOISE
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.media import read_video, write_video
 
-NODE = {node.GET_SCHEMA().node_id: node for node in NODES}
+NODE = {node.GET_SCHEMA().node_id: node for node in [*editing.NODES, *assembly.NODES]}
 
 
 MODEL = tiny_model()
@@ -295,14 +295,14 @@ def test_bad_input_is_named(case: str) -> None:
 
 
 def test_mistakes_in_text_are_said_before_anything_runs() -> None:
-    from sora_nodes.nodes import editing, sampling
+    from sora_nodes.nodes import sampling
 
     check = editing.SoraFillFrames.validate_inputs
     assert check("5, 12-20, -1") is True and check("") is True and check(None) is True and check("3--2") is True
     assert "'x'" in check("5, x") and "'12-20'" in check("20-12")
     assert "frame_idx" in editing.SoraAnimateImage.validate_inputs("8; 16")
-    assert editing.SoraStoryboard.validate_inputs("1: a ball\n2s: a cube") is True
-    assert "shot 2" in editing.SoraStoryboard.validate_inputs("1: a ball\na cube")
-    assert "shots is empty" in editing.SoraStoryboard.validate_inputs(" \n")
+    assert assembly.SoraStoryboard.validate_inputs("1: a ball\n2s: a cube") is True
+    assert "shot 2" in assembly.SoraStoryboard.validate_inputs("1: a ball\na cube")
+    assert "shots is empty" in assembly.SoraStoryboard.validate_inputs(" \n")
     assert sampling.SoraNoiseGrid.validate_inputs(2.0, 8.0) is True and sampling.SoraNoiseGrid.validate_inputs() is True
     assert "seconds" in sampling.SoraNoiseGrid.validate_inputs(-1.0, 8.0)

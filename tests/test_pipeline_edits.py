@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from editing_toys import FPS, H, W, frames, tiny_model
-from sora_nodes.nodes import editing, host, models
+from sora_nodes.nodes import assembly, editing, host, models
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.editing import (
@@ -37,7 +37,7 @@ MODEL = tiny_model()
 CODEC = MODEL.codec
 PROMPT, SEED, STEPS = "a red ball", 7, 3
 SIZE = VideoSize(frames=16, height=H, width=W, fps=FPS)
-NODES = {node.GET_SCHEMA().node_id: node for node in [*editing.NODES, SoraSampler]}
+NODES = {node.GET_SCHEMA().node_id: node for node in [*editing.NODES, *assembly.NODES, SoraSampler]}
 
 
 @pytest.fixture(autouse=True)

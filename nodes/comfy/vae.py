@@ -107,9 +107,8 @@ class HostCodec:
     """A VAE of ComfyUI's as a codec of ours, whole clips at a time.
 
     It knows clips from their start alone, where one frame fills a latent frame. What is from the middle of a stream
-    goes behind a
-    copy of its own beginning, which is dropped: not what a VAE would do that remembers, but near, and nearer with
-    each frame.
+    goes behind a copy of its own beginning, which is dropped: not what a VAE would do that remembers, but near, and
+    nearer with each frame.
     """
 
     takes_spans = False

@@ -1,10 +1,8 @@
 """Clips that look unlike the world: other colours, blur, grain, the blocks of JPEG, a texture over everything.
 
 A clip that a person brings never looks as the world does. A model that has seen the world's look alone takes what is
-kept
-for a mistake and replaces it; so a share of the clips that are continued in training is altered as a whole, what is
-kept
-and what is to be made alike.
+kept for a mistake and replaces it; so a share of the clips that are continued in training is altered as a whole, what
+is kept and what is to be made alike.
 
 Legend: B clips, F frames, H W pixels; videos are [B,3,F,H,W] in -1..1.
 """

@@ -102,8 +102,7 @@ class Source:
 
     def _starts(self, count: int, draws: Draws) -> tuple[Tensor, Tensor]:
         """The first latent frame of each clip and its variant: half begin mid-stream, bridges all; a still never; a
-        ring
-        begins anywhere, and is whole."""
+        ring begins anywhere, and is whole."""
         store = self.store
         if self.ring:
             first = draws.integers(store.latent_frames, count)

@@ -1,8 +1,7 @@
 """Clips for training: a kind says what, a seed says which, and everything about a clip follows from the two.
 
 Legend: F frames, T latent frames, H W height and width, V wordings of a caption, P parts of a clip's time, S text
-tokens,
-A attributes that are asked of a clip.
+tokens, A attributes that are asked of a clip.
 """
 
 from __future__ import annotations
@@ -112,9 +111,8 @@ class Clip:
     """One clip with all that training asks of it; CPU tensors.
 
     video uint8 [F,H,W,3]; ids int16 [V,P,S]; starts float32 [P] seconds; things uint8 [T,h,w], 1 for latent cells in
-    which
-    a thing is seen; answers int16 [A], -100 where not asked; track float32 [F,2] picture fractions of the only object,
-    NaN where there are several.
+    which a thing is seen; answers int16 [A], -100 where not asked; track float32 [F,2] picture fractions of the only
+    object, NaN where there are several.
     """
 
     kind: str

@@ -15,11 +15,9 @@ class FeatureCache:
     """Skips the network while its output is predicted to move by less than `threshold` (a fraction of its size).
 
     Two real runs show how fast the velocity (x - denoised)/sigma moves with sigma. Until it has moved by `threshold`
-    since
-    the last one, it is carried on along that slope (the first order of TaylorSeer, arXiv 2503.06923). Calls with sigma
-    outside `interval` (low, high) are always real; a rising sigma begins a new run. It reads one or two numbers on
-    the host
-    per call. After a resume it starts afresh, so bits may differ.
+    since the last one, it is carried on along that slope (the first order of TaylorSeer, arXiv 2503.06923). Calls with
+    sigma outside `interval` (low, high) are always real; a rising sigma begins a new run. It reads one or two numbers
+    on the host per call. After a resume it starts afresh, so bits may differ.
     """
 
     def __init__(

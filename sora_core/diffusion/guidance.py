@@ -38,10 +38,9 @@ def keep(denoiser: Denoiser, clean: Tensor) -> Denoiser:
 def renoise(denoiser: Denoiser, noise: Tensor) -> Denoiser:
     """For a network with one noise level for the whole clip: every position is brought up to `sigma` before each call.
 
-    A position of x stands at mask*sigma; what it lacks is added of the same `noise` [B,C,T,H,W] each time, so the
-    kept part
-    is (1-sigma)*clean + sigma*noise and moves on a straight line, as the network knows it. Where the mask is 1 x is
-    untouched.
+    A position of x stands at mask*sigma; what it lacks is added of the same `noise` [B,C,T,H,W] each time, so the kept
+    part is (1-sigma)*clean + sigma*noise and moves on a straight line, as the network knows it. Where the mask is 1 x
+    is untouched.
     """
 
     def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
@@ -67,9 +66,8 @@ def cfg(
     """Classifier-free guidance: uncond + scale*(cond - uncond), only while sigma is within `interval` (low, high).
 
     uncond: [B,S,D] or [1,S,D]. With scale 1, and outside the interval, the network runs once, for cond alone.
-    `batched` runs both as one batch where their contexts have one shape; the result is the same, it costs memory.
-    An interval narrower than (0, 1) reads sigma on the host once per call. What is joined of contexts and masks is
-    joined
+    `batched` runs both as one batch where their contexts have one shape; the result is the same, it costs memory. An
+    interval narrower than (0, 1) reads sigma on the host once per call. What is joined of contexts and masks is joined
     once for as long as they are the same.
     """
     low, high = interval

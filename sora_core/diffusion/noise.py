@@ -19,10 +19,8 @@ def draw_noise(shape: Sequence[int], seed: int, *, count: int = 1) -> Tensor:
     """Standard normal noise [count,C,T,H,W] float32 on the CPU for a latent of `shape` (C,T,H,W).
 
     The whole batch is one draw of a CPU generator, as in ComfyUI, so a seed means the same clip in both. Clip i does
-    not
-    depend on how many come after it, as long as C*T*H*W is a multiple of 16 (torch draws normals in blocks of 16),
-    which
-    holds for every latent of an even height and width with at least four channels.
+    not depend on how many come after it, as long as C*T*H*W is a multiple of 16 (torch draws normals in blocks of 16),
+    which holds for every latent of an even height and width with at least four channels.
     """
     if not 0 <= seed <= MAX_SEED:
         raise InputError(f"a seed is a whole number from 0 to {MAX_SEED}, not {seed}")

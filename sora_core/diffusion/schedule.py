@@ -113,10 +113,8 @@ def shift_for_tokens(rule: str, tokens: int, latent_frames: int = 1) -> float:
     """The shift that a published rule gives to a clip of `tokens` in `latent_frames`: more tokens hide more noise.
 
     flux and ltx: e^mu, mu linear in the tokens; open_sora: linear in the tokens of one frame, times sqrt(latent
-    frames);
-    picture (the bundled model): three times the square root of the tokens of one frame over 16, the exact rule for a
-    picture
-    that is only enlarged (simple diffusion, arXiv 2301.11093).
+    frames); picture (the bundled model): three times the square root of the tokens of one frame over 16, the exact rule
+    for a picture that is only enlarged (simple diffusion, arXiv 2301.11093).
     """
     if rule not in TOKEN_SHIFTS:
         raise InputError(f"there is no shift rule '{rule}'; choose one of: {', '.join(TOKEN_SHIFTS)}")

@@ -1,16 +1,13 @@
 """The diffusion transformer: noisy spacetime patches and text in, clean patches (or velocity) out.
 
 One code for the bundled model and for the published Wan weights: both are configs. Choices: a token is a patch of the
-latent
-grid; rotary positions over time, height and width; RMS norm on queries and keys over all heads; the noise level
-modulates
-every block through six vectors shared by all blocks plus a learned table per block (in float32); text enters by
-cross-attention with a norm of its own; gelu-tanh MLP. Parameter names are those of Wan's original files.
+latent grid; rotary positions over time, height and width; RMS norm on queries and keys over all heads; the noise level
+modulates every block through six vectors shared by all blocks plus a learned table per block (in float32); text enters
+by cross-attention with a norm of its own; gelu-tanh MLP. Parameter names are those of Wan's original files.
 
 The bundled model also knows what a latent frame stands for (`grid_features`) and takes a noise level per position: kept
 parts are told zero. Its output takes a share of its input (`input_gate`), so that details need not pass through a
-narrow
-width. Clips of different sizes go through as one packed sequence (`layers.packing`).
+narrow width. Clips of different sizes go through as one packed sequence (`layers.packing`).
 
 Legend: L tokens of all clips, n clips of a group, B clips of the pack, S text tokens, D width, N heads, K head dim.
 """
@@ -57,10 +54,9 @@ TextKV = Sequence[BlockText]
 class ClipGrid:
     """A group of n clips of one size: what the network must know of their grid.
 
-    shape: n, T, H, W in latent cells; positions [n,T] in seconds; spans [n,T] frames; seconds_per_frame [n];
-    mask [n,1,T,H,W] or None where everything is made; text_rows [n,T] which of the group's `texts` each latent frame
-    follows,
-    or None where each clip has one text.
+    shape: n, T, H, W in latent cells; positions [n,T] in seconds; spans [n,T] frames; seconds_per_frame [n]; mask
+    [n,1,T,H,W] or None where everything is made; text_rows [n,T] which of the group's `texts` each latent frame
+    follows, or None where each clip has one text.
     """
 
     shape: tuple[int, int, int, int]

@@ -2,11 +2,10 @@
 
 A picture that fits no whole tokens is continued by its edges at the right and below, and cut again after decoding.
 
-A causal codec's first latent frame stands for one pixel frame. What is kept at the end of a clip is therefore its
-last latents,
-encoded with the frames before them; what is kept at a beginning is encoded behind a preroll, the clip mirrored in
-time, whose
-latents are dropped. Frames are decoded behind the latents that came before them, and the frames of those are dropped.
+A causal codec's first latent frame stands for one pixel frame. What is kept at the end of a clip is therefore its last
+latents, encoded with the frames before them; what is kept at a beginning is encoded behind a preroll, the clip mirrored
+in time, whose latents are dropped. Frames are decoded behind the latents that came before them, and the frames of those
+are dropped.
 """
 
 from __future__ import annotations

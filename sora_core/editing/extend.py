@@ -33,8 +33,8 @@ def extend(
     overlap: frames of the clip at the seam that the network sees, rounded up to whole latent frames; for `both` it
     sees the whole clip.
     mid_stream: whether the network knows latents from the middle of a stream (the bundled one does). If not, the tail
-    is encoded
-    as a clip of its own. Raises InputError for a clip shorter than 5 frames, zero seconds or an unknown direction.
+    is encoded as a clip of its own. Raises InputError for a clip shorter than 5 frames, zero seconds or an unknown
+    direction.
     """
     count, notes = latents_for(seconds, clip.fps, codec.geometry)
     notes = (*clip.notes, *notes)

@@ -1,8 +1,7 @@
 """What is measured on frames alone: pure functions, nothing of a model or of the world.
 
 Frames are an IMAGE [F,H,W,3] in 0..1, tracks [F,2] picture fractions. A `seam` is the index of the first frame after
-it.
-Ratios compare a place with the ordinary steps of the same clip, so 1 means: like any other step.
+it. Ratios compare a place with the ordinary steps of the same clip, so 1 means: like any other step.
 """
 
 from __future__ import annotations

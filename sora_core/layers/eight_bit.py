@@ -50,9 +50,8 @@ def widened(weight: Tensor, scale: Tensor) -> Tensor:
     """weight * scale in the type of the scale.
 
     On a CPU bfloat16 is put together from the bits of e4m3, several times as fast as the cast, which goes number by
-    number: sign,
-    4 bits of exponent (bias 7) and 3 of mantissa, moved to where bfloat16 (bias 127) has its own, are 2^-120 of the
-    number.
+    number: sign, 4 bits of exponent (bias 7) and 3 of mantissa, moved to where bfloat16 (bias 127) has its own, are
+    2^-120 of the number.
     """
     if weight.device.type != "cpu" or (weight.dtype, scale.dtype) != (torch.float8_e4m3fn, torch.bfloat16):
         return weight.to(scale.dtype) * scale

@@ -1,11 +1,9 @@
 """Clips of different sizes as one sequence, without padding.
 
-Legend: n clips of one size in a group, C channels, T H W latent frames, height, width, L tokens of all clips
-together, D width.
-A pack is a list of groups [n,C,T,H,W]; a plain batch is a pack of one group. Everything that works token by token
-sees one
-sequence [L,D]; attention alone looks at the groups, so a token never sees another clip and no token is padding
-(after Patch n' Pack, arXiv 2307.06304).
+Legend: n clips of one size in a group, C channels, T H W latent frames, height, width, L tokens of all clips together,
+D width. A pack is a list of groups [n,C,T,H,W]; a plain batch is a pack of one group. Everything that works token by
+token sees one sequence [L,D]; attention alone looks at the groups, so a token never sees another clip and no token is
+padding (after Patch n' Pack, arXiv 2307.06304).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How the published files name things, as data.
 
-Our modules have the original names (for the text encoder those of its safetensors files). Other layouts are brought
-to them:
-prefixes fall away, then the rules of a layout are applied in order, each a regular expression and its replacement.
+Our modules have the original names (for the text encoder those of its safetensors files). Other layouts are brought to
+them: prefixes fall away, then the rules of a layout are applied in order, each a regular expression and its
+replacement.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """The umT5 encoder: the text side of the Wan family (umT5-XXL by default).
 
 Choices (those of the published weights): T5 blocks without biases, RMS norm before each part, a learned bias by
-relative
-position in every block, attention scores that are not scaled, a gated gelu-tanh MLP. Parameter names are those of the
-published safetensors files. A prompt is run at its own length, so nothing is masked and no padding is computed; the
-sum over
-blocks is kept in float32, the products in the weights' own type.
+relative position in every block, attention scores that are not scaled, a gated gelu-tanh MLP. Parameter names are those
+of the published safetensors files. A prompt is run at its own length, so nothing is masked and no padding is computed;
+the sum over blocks is kept in float32, the products in the weights' own type.
 
 Legend: B prompts, S text tokens, D width, N heads, K head dim.
 """

@@ -1,14 +1,10 @@
 """Training of the codec: pixels in, the same pixels out, through a narrow latent.
 
-What eyes look at is a small part of a picture: things, their edges and what moves count for more than ground and
-sky. The
-error is Charbonnier's, sqrt(e^2 + eps^2), with one of the differences between neighbouring pixels (edges) beside it,
-and
-a small KL divergence to the unit Gaussian (VAE, arXiv 1312.6114) keeps the latent smooth. Crops come out of whole
-clips,
-most with a thing inside, half of them mid-stream. Two fifths of the latents carry noise: what is sampled is never
-quite a
-latent of the encoder, and the decoder has to bear it.
+What eyes look at is a small part of a picture: things, their edges and what moves count for more than ground and sky.
+The error is Charbonnier's, sqrt(e^2 + eps^2), with one of the differences between neighbouring pixels (edges) beside
+it, and a small KL divergence to the unit Gaussian (VAE, arXiv 1312.6114) keeps the latent smooth. Crops come out of
+whole clips, most with a thing inside, half of them mid-stream. Two fifths of the latents carry noise: what is sampled
+is never quite a latent of the encoder, and the decoder has to bear it.
 
 Legend: B crops, F frames, H W pixels, T latent frames, h w latent cells.
 """

@@ -1,8 +1,7 @@
 """The transformer's forward pass for a batch of clips of one size, on plain tensors: the numbers of `DiT.forward`.
 
 Packed sequences carry their layout as numbers of the host, for each of which a compiler makes the block anew. Here a
-block
-takes tensors alone, and its sizes are unknowns: compiled once, it serves stills and clips of every size.
+block takes tensors alone, and its sizes are unknowns: compiled once, it serves stills and clips of every size.
 
 Legend: n clips, L tokens of a clip, T latent frames, C channels, D width, N heads, K head dim, S text tokens,
 P parts of a clip's time.
@@ -89,8 +88,7 @@ def block_forward(
     cos: Tensor, sin: Tensor, heads: int,
 ) -> Tensor:  # fmt: skip
     """One block: x [n,L,D]; made [n,1,6,D] and kept [1,1,6,D] modulation; mask [n,L,1]; text [n,P*S,D]; bias
-    [n,1,L,P*S]
-    hides from each token the parts of the text that it does not follow; cos, sin [n,L,1,K/2]."""
+    [n,1,L,P*S] hides from each token the parts of the text that it does not follow; cos, sin [n,L,1,K/2]."""
     table = block.modulation.float()[None]
     made, kept = made + table, kept + table
     mod = [kept[:, :, i] + mask * (made[:, :, i] - kept[:, :, i]) for i in range(6)]
@@ -120,8 +118,7 @@ def predicted(
     variant: Tensor, *, block: BlockForward = block_forward,
 ) -> Tensor:  # fmt: skip
     """The clean latents [n,C,T,H,W] of noisy ones at levels sigma [n]; mask [n,1,T,H,W] 0 where a cell is kept, ids
-    [n,P,S],
-    late [n,T], variant [n]."""
+    [n,P,S], late [n,T], variant [n]."""
     dit = model.dit
     n, c, t, height, width = noisy.shape
     h, w = height // 2, width // 2

@@ -91,9 +91,8 @@ class Loss(Protocol):
 class Trainer:
     """Model, moving average and optimizers, from step to step.
 
-    `matrices` names the parameters that Muon takes (where the recipe gives it a rate). With `seconds` the run ends
-    by the
-    clock and writes no checkpoint.
+    `matrices` names the parameters that Muon takes (where the recipe gives it a rate). With `seconds` the run ends by
+    the clock and writes no checkpoint.
     """
 
     def __init__(

@@ -44,9 +44,8 @@ class Choice:
 class Curriculum:
     """Which sizes when: stills of every size first, then mostly small clips, then mostly large ones.
 
-    A still is a fifth of the tokens of a clip and teaches colour, shape, ground and light; a small clip is a quarter
-    of a
-    large one's and teaches motion.
+    A still is a fifth of the tokens of a clip and teaches colour, shape, ground and light; a small clip is a quarter of
+    a large one's and teaches motion.
     """
 
     stills: float = 0.1

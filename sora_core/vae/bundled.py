@@ -1,13 +1,10 @@
 """The bundled causal codec: 4 frames x 8 x 8 pixels per latent frame, small enough for a CPU.
 
 Choices: time is compressed at the door. Four frames of 4x4 pixel patches are one token of the quarter grid (the first
-frame
-of a clip fills its group alone, repeated), so every layer runs at latent frame rate. Residual blocks pair a spatial
-3x3 and a
-causal temporal 3 convolution (after R(2+1)D, arXiv 1711.11248); RMS norm over channels keeps each position
-independent, which
-is what makes streaming exact. Space is halved once by space-to-depth. The bottleneck is Gaussian with a small KL
-weight.
+frame of a clip fills its group alone, repeated), so every layer runs at latent frame rate. Residual blocks pair a
+spatial 3x3 and a causal temporal 3 convolution (after R(2+1)D, arXiv 1711.11248); RMS norm over channels keeps each
+position independent, which is what makes streaming exact. Space is halved once by space-to-depth. The bottleneck is
+Gaussian with a small KL weight.
 
 Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width; activations are [B,C,T,H,W].
 """

@@ -1,12 +1,10 @@
 """The Wan 2.1 codec: 4 frames x 8 x 8 pixels per latent frame, 16 channels.
 
-Choices (those of the published weights): residual blocks of two causal 3x3x3 convolutions with RMS norm over
-channels; space
-is halved three times and time twice, by strided convolutions; the first frame of a clip goes past every convolution
-that
-changes the frame rate, so it fills a latent frame alone; one attention over the picture in the middle. Parameter
-names are
-those of the original files. Activations are kept channels-last, where norm and convolution both run at full speed.
+Choices (those of the published weights): residual blocks of two causal 3x3x3 convolutions with RMS norm over channels;
+space is halved three times and time twice, by strided convolutions; the first frame of a clip goes past every
+convolution that changes the frame rate, so it fills a latent frame alone; one attention over the picture in the middle.
+Parameter names are those of the original files. Activations are kept channels-last, where norm and convolution both run
+at full speed.
 
 Legend: B batch, C channels, F pixel frames, T frames of a layer, H W height and width; activations are [B,C,T,H,W].
 """

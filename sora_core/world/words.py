@@ -39,8 +39,8 @@ PLURALS: dict[str, str] = {
 COUNT_WORDS: dict[int, str] = {1: "one", 2: "two", 3: "three", 4: "four"}
 SIZE_WORDS: dict[str, tuple[str, ...]] = {"small": ("small", "little"), "large": ("large", "big", "huge")}
 
-# A verb stands in braces and is inflected by number and form;
-# `{go}` is roll or slide, by shape. `<other>`, `<side>` and `<paint>` are filled in.
+# A verb stands in braces and is inflected by number and form; `{go}` is roll or slide, by shape. `<other>`, `<side>`
+# and `<paint>` are filled in.
 MOTION_PHRASES: dict[str, tuple[str, ...]] = {
     "left": ("{go} to the left", "{go} left", "{move} to the left", "{go} from right to left"),
     "right": ("{go} to the right", "{go} right", "{move} to the right", "{go} from left to right"),

@@ -1,0 +1,122 @@
+"""Sora / editing: several shots in one sample, and the finished clip of a sampled edit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import calls
+from .edit_fields import CATEGORY, codec_of, latent_output, notes_output, shown, vae_input
+from .host import io
+from .inputs import checked, shots_of
+from .layouts.latents import size_of
+
+__all__ = ["NODES"]
+
+
+class SoraStoryboard(io.ComfyNode):
+    """All make, text differs per span of time"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraStoryboard",
+            display_name="Sora Storyboard",
+            category=CATEGORY,
+            description=(
+                "Several shots in one video, each with its own prompt and length. As one sample, so the subject stays."
+            ),
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder of the model."),
+                vae_input(),
+                io.String.Input(
+                    "shots",
+                    multiline=True,
+                    default=(
+                        "1: a red ball rolls to the right on grass at noon\n1: close up of a red ball on grass at noon"
+                    ),
+                    tooltip="One shot a line, as 'seconds: prompt'.",
+                ),
+                io.Combo.Input(
+                    "transition",
+                    options=["cut", "blend"],
+                    default="cut",
+                    tooltip="Hard cuts, or prompts that go over into each other.",
+                ),
+                io.Float.Input(
+                    "blend_seconds", default=0.5, min=0.0, max=60.0, step=0.25, tooltip="How long a blend takes."
+                ),
+                io.Latent.Input(
+                    "latent", tooltip="Size and rate, from Sora Noise Grid; the length is that of the shots."
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(tooltip="The prompts of all shots, for the sampler's positive input."),
+                latent_output(),
+                notes_output(),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, shots: str | None = None) -> bool | str:
+        return checked(lambda: shots is None or bool(shots_of(shots)))
+
+    @classmethod
+    def execute(
+        cls, clip: Any, vae: Any, shots: str, transition: str, blend_seconds: float, latent: Any
+    ) -> io.NodeOutput:
+        from ..sora_core.editing import storyboard
+
+        fade = blend_seconds if transition == "blend" else 0.0
+        board = storyboard(shots_of(shots), codec_of(vae), size=size_of(latent), fade=fade)
+        made, notes, preview = shown(board.edit)
+        return io.NodeOutput(calls.encode_shots(clip, board), made, notes, ui=preview)
+
+
+class SoraStitchVideo(io.ComfyNode):
+    """The sampled edit as a clip"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraStitchVideo",
+            display_name="Sora Stitch Video",
+            category=CATEGORY,
+            description=(
+                "Joins the sampled part with the given ones: kept frames are exactly as given, new ones match their"
+                " colour."
+            ),
+            inputs=[
+                io.Latent.Input("samples", tooltip="The sampled latent of an edit."),
+                vae_input(),
+                io.Boolean.Input(
+                    "colour_match",
+                    default=True,
+                    tooltip=(
+                        "Corrects new frames by what the codec does to kept ones beside them; steadies what stands"
+                        " still in a loop."
+                    ),
+                ),
+            ],
+            outputs=[
+                io.Video.Output(tooltip="The whole clip, for Sora Save Video or the next edit; nothing is lost in it."),
+                io.Image.Output(display_name="frames", tooltip="The frames; kept ones are identical to those given."),
+                io.Float.Output(display_name="fps", tooltip="Frames per second."),
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, samples: Any, vae: Any, colour_match: bool) -> io.NodeOutput:
+        linked = frames_linked(cls.hidden.prompt, cls.hidden.unique_id)
+        return io.NodeOutput(*calls.stitched(vae, samples, colour_match=colour_match, in_memory=linked))
+
+
+def frames_linked(prompt: Any, node: str | None) -> bool:
+    """Whether a workflow uses the second output, the frames, of a node; of a workflow that is not known: yes."""
+    if not prompt or node is None:
+        return True
+    links = (value for other in prompt.values() for value in other.get("inputs", {}).values())
+    return any(isinstance(link, list) and [str(part) for part in link] == [str(node), "1"] for link in links)
+
+
+NODES: list[type[io.ComfyNode]] = [SoraStoryboard, SoraStitchVideo]

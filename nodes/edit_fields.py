@@ -1,0 +1,58 @@
+"""Inputs and outputs that the nodes of edit operations have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import models
+from .host import io, ui
+from .layouts.edits import edit_latent
+
+__all__ = [
+    "CATEGORY", "codec_of", "fit_input", "latent_output", "notes_output", "overlap_input", "shown", "vae_input",
+]  # fmt: skip
+
+CATEGORY = "Sora/editing"
+FITS = {"crop": "crop", "fit": "fit"}
+
+
+def codec_of(vae: Any) -> Any:
+    """The codec of a VAE."""
+    return models.current().codec_of(vae)
+
+
+def vae_input() -> Any:
+    return io.Vae.Input("vae", tooltip="The video compression network of the model.")
+
+
+def fit_input(what: str) -> Any:
+    return io.Combo.Input(
+        "fit",
+        options=list(FITS),
+        default="crop",
+        tooltip=f"How {what} comes to size: crop cuts what hangs over, fit shows all of it. It is never squashed.",
+    )
+
+
+def overlap_input(default: int) -> Any:
+    return io.Int.Input(
+        "overlap",
+        default=default,
+        min=1,
+        max=400,
+        tooltip="Frames of the given clip that the model sees at the seam, so that motion goes on.",
+    )
+
+
+def latent_output() -> Any:
+    return io.Latent.Output(tooltip="For a sampler, then for Sora Stitch Video.")
+
+
+def notes_output() -> Any:
+    return io.String.Output(display_name="notes", tooltip="What was changed or rounded on the way in.")
+
+
+def shown(edit: Any, *sounds: tuple[Any, float]) -> tuple[Any, str, Any]:
+    """LATENT and notes of an edit, and the notes as the node shows them."""
+    latent, notes = edit_latent(edit, *sounds)
+    return latent, notes, ui.PreviewText(notes)
