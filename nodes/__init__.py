@@ -1,6 +1,6 @@
 """Thin ComfyUI nodes over the core, a file per menu group. Importing them imports neither torch nor a model."""
 
-from .host import ComfyExtension, add_routes, io, prepared
+from .host import IN_COMFYUI, ComfyExtension, io, prepared
 
 __all__ = ["SoraExtension"]
 
@@ -31,7 +31,10 @@ class SoraExtension(ComfyExtension):
     """The nodes of this pack."""
 
     async def on_load(self) -> None:
-        add_routes()
+        if IN_COMFYUI:
+            from .comfy.routes import add_routes
+
+            add_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         from . import assembly, cache, editing, loading, lora, patches, prompting, safety, sampling, video

@@ -4,7 +4,9 @@ import json
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING or find_spec("comfy_api") is None:
+IN_COMFYUI = find_spec("comfy_api") is not None
+
+if TYPE_CHECKING or not IN_COMFYUI:
     from ..runtime.host import *  # noqa: F403
     from ..runtime.host import writes_metadata
 else:

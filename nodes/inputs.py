@@ -11,10 +11,20 @@ from ..sora_core.errors import InputError, SoraError
 if TYPE_CHECKING:
     from ..sora_core.editing import Shot
 
-__all__ = ["SAMPLERS", "SCHEDULERS", "checked", "ranges", "shots_of"]
+__all__ = ["ASPECTS", "FREE", "SAMPLERS", "SCHEDULERS", "checked", "ranges", "shots_of", "size_for"]
 
 SAMPLERS = ["euler", "dpmpp_2m", "heun"]
 SCHEDULERS = ["simple", "normal", "sgm_uniform", "beta"]
+FREE = "free (width x height)"
+ASPECTS = {
+    "landscape 16:9": (16, 9),
+    "portrait 9:16": (9, 16),
+    "square 1:1": (1, 1),
+    "classic 4:3": (4, 3),
+    "upright 3:4": (3, 4),
+    "cinema 21:9": (21, 9),
+}
+"""width to height"""
 
 
 def checked(check: Callable[[], bool]) -> bool | str:
@@ -56,3 +66,15 @@ def shots_of(text: str) -> list[Shot]:
     if not shots:
         raise InputError("shots is empty; write one shot a line, 'seconds: prompt', such as '2.5: a red ball rolls'")
     return shots
+
+
+def size_for(aspect: str, short_side: int, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a shape with that shorter side; of the free shape, those given."""
+    return (width, height) if aspect == FREE else sides(ASPECTS[aspect], short_side)
+
+
+def sides(ratio: tuple[int, int], short: int) -> tuple[int, int]:
+    """Width and height with the given shorter side, even."""
+    wide, tall = ratio
+    long = round(short * max(ratio) / min(ratio) / 2) * 2
+    return (long, short) if wide >= tall else (short, long)

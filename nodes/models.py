@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from .host import IN_COMFYUI
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ __all__ = ["Models", "current"]
 @cache
 def current() -> Models:
     """The one of the two modules that belongs here, loaded when it is first asked for: listing nodes costs nothing."""
-    name = ".native.models" if find_spec("comfy_api") is None else ".comfy.models"
+    name = ".comfy.models" if IN_COMFYUI else ".native.models"
     return cast(Models, import_module(name, __package__))
 
 

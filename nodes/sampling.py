@@ -7,21 +7,10 @@ from typing import Any
 from ..sora_core.settings import DEFAULTS, MAX_FPS, MAX_SECONDS, MAX_SIDE
 from . import calls, host
 from .host import io, ui
-from .inputs import SAMPLERS, SCHEDULERS, checked
+from .inputs import ASPECTS, FREE, SAMPLERS, SCHEDULERS, checked, size_for
 from .layouts.conditioning import is_empty
 
 __all__ = ["NODES"]
-
-FREE = "free (width x height)"
-ASPECTS = {
-    "landscape 16:9": (16, 9),
-    "portrait 9:16": (9, 16),
-    "square 1:1": (1, 1),
-    "classic 4:3": (4, 3),
-    "upright 3:4": (3, 4),
-    "cinema 21:9": (21, 9),
-}
-"""width to height"""
 
 
 class SoraNoiseGrid(io.ComfyNode):
@@ -104,18 +93,6 @@ class SoraNoiseGrid(io.ComfyNode):
         size = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
         latent, summary = calls.empty_latent(vae, size, draft=draft, model=model)
         return io.NodeOutput(latent, size.frames, fps, summary, ui=ui.PreviewText(summary))
-
-
-def size_for(aspect: str, short_side: int, width: int, height: int) -> tuple[int, int]:
-    """Width and height of a shape with that shorter side; of the free shape, those given."""
-    return (width, height) if aspect == FREE else sides(ASPECTS[aspect], short_side)
-
-
-def sides(ratio: tuple[int, int], short: int) -> tuple[int, int]:
-    """Width and height with the given shorter side, even."""
-    wide, tall = ratio
-    long = round(short * max(ratio) / min(ratio) / 2) * 2
-    return (long, short) if wide >= tall else (short, long)
 
 
 class SoraSampler(io.ComfyNode):

@@ -19,17 +19,13 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "add_routes", "device",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "prepared", "progress", "schedulers",
     "solvers", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
 ]  # fmt: skip
-
-
-def add_routes() -> None:
-    """There is no interface here."""
 
 
 def input_files(kind: str) -> list[str]:

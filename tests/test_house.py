@@ -80,6 +80,18 @@ def test_no_arrow_between_floors_runs_backward() -> None:
     assert not bad, "\n".join(bad)
 
 
+def test_no_files_import_each_other_in_a_circle() -> None:
+    known = {module_of(path): path for path in sources(*PACKS)}
+    arrows: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for module, path in known.items():
+        targets = [target for _, target in imports(path) if target[:1] != ("/",)]
+        arrows[module] = {t if t in known else t[:-1] for t in targets} & known.keys() - {module}
+    while free := [module for module, targets in arrows.items() if not targets & arrows.keys()]:
+        for module in free:
+            del arrows[module]
+    assert not arrows, f"import each other, or what does: {sorted('.'.join(module) for module in arrows)}"
+
+
 def test_imports_inside_the_pack_are_relative() -> None:
     own = {"sora_nodes", *HOUSE}
     bad = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "add_routes", "device",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "prepared", "progress", "schedulers",
     "solvers", "stream_source",
@@ -30,13 +30,6 @@ __all__ = [
 VideoFromFile = InputImpl.VideoFromFile
 VideoFromComponents = InputImpl.VideoFromComponents
 VideoComponents = Types.VideoComponents
-
-
-def add_routes() -> None:
-    """Adds to ComfyUI's server what the pack's part of its interface asks for."""
-    from .routes import add_routes
-
-    add_routes()
 
 
 def input_files(kind: str) -> list[str]:

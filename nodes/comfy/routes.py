@@ -50,7 +50,7 @@ def _estimate(asked: dict[str, str]) -> str:
     from ...sora_core.pipeline import check_memory, memory_estimate
     from ...sora_core.settings import DEFAULTS
     from ..calls import time_text
-    from ..sampling import size_for
+    from ..inputs import size_for
 
     width, height = size_for(asked["aspect"], *(int(float(asked[name])) for name in ("short_side", "width", "height")))
     fps = float(asked["fps"])
