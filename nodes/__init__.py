@@ -14,6 +14,7 @@ ALIASES = {
     "SoraFillFrames": ["inpaint", "interpolate", "in-between", "repair"],
     "SoraRestyleVideo": ["video to video", "v2v", "style transfer", "vid2vid"],
     "SoraStoryboard": ["shots", "scenes", "multi prompt", "prompt schedule"],
+    "SoraLongVideo": ["minute", "long", "segments", "continue", "multi prompt"],
     "SoraStitchVideo": ["join", "concat", "blend", "combine video"],
     "SoraExpandPrompt": ["prompt enhancer", "caption", "upsample prompt"],
     "SoraTextEncode": ["clip text encode", "prompt"],
@@ -37,7 +38,7 @@ class SoraExtension(ComfyExtension):
             add_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        from . import assembly, cache, editing, loading, lora, patches, prompting, safety, sampling, video
+        from . import assembly, cache, editing, loading, long, lora, patches, prompting, safety, sampling, video
 
-        groups = (loading, prompting, sampling, video, editing, assembly, patches, cache, lora, safety)
+        groups = (loading, prompting, sampling, video, editing, long, assembly, patches, cache, lora, safety)
         return [prepared(node, ALIASES) for group in groups for node in group.NODES]

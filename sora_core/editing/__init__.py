@@ -12,6 +12,7 @@ from .connect import connect
 from .edit import Clip, Codec, Edit
 from .extend import extend
 from .fill import fill
+from .long import long_frames, segment_counts, segment_edit, with_segment
 from .loop import loop_clip, loop_new
 from .restyle import restyle
 from .shots import Shot, Storyboard, storyboard
@@ -33,12 +34,16 @@ __all__ = [
     "fill",
     "fit_frames",
     "join_latents",
+    "long_frames",
     "loop_clip",
     "loop_new",
     "reconcile",
     "resample",
     "restyle",
+    "segment_counts",
+    "segment_edit",
     "stitch",
     "stitched",
     "storyboard",
+    "with_segment",
 ]

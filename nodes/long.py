@@ -1,0 +1,159 @@
+"""Sora / editing: a long video, segment by segment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..sora_core.errors import InputError
+from ..sora_core.settings import DEFAULTS
+from . import calls, host, models
+from .host import io, ui
+from .inputs import SAMPLERS, SCHEDULERS, checked, shots_of
+from .layouts.edits import edit_latent
+from .layouts.latents import KEY, LatentInfo, single, size_of
+
+__all__ = ["NODES"]
+
+
+class SoraLongVideo(io.ComfyNode):
+    """Each segment goes on from the latents of the one before"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraLongVideo",
+            display_name="Sora Long Video",
+            category="Sora/editing",
+            description=(
+                "A video of any length from a list of prompts: each segment goes on from the one before. Any one of"
+                " them can be made anew."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="The diffusion transformer."),
+                io.Clip.Input("clip", tooltip="The text encoder of the model."),
+                io.Vae.Input("vae", tooltip="The video compression network of the model."),
+                io.Latent.Input(
+                    "latent", tooltip="Size and rate, from Sora Noise Grid. The length is that of the segments."
+                ),
+                io.String.Input(
+                    "segments",
+                    multiline=True,
+                    default="4: a red ball rolls to the left on grass\n4: a red ball rolls to the right on grass",
+                    tooltip="One segment a line: seconds, a colon, the prompt.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**53 - 1 - 10_000,
+                    control_after_generate=True,
+                    tooltip="Of the first segment; each following one takes the next.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=DEFAULTS.sampling.steps,
+                    min=1,
+                    max=1000,
+                    tooltip="More steps are slower and finer.",
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=DEFAULTS.sampling.cfg,
+                    min=1.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="How firmly the prompts are followed; 1 is off.",
+                ),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=host.solvers(SAMPLERS),
+                    default=DEFAULTS.sampling.solver,
+                    tooltip="The solver of each step.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=host.schedulers(SCHEDULERS),
+                    default=DEFAULTS.sampling.scheduler,
+                    tooltip="How noise levels are spaced.",
+                ),
+                io.Int.Input(
+                    "overlap",
+                    default=8,
+                    min=4,
+                    max=64,
+                    step=4,
+                    tooltip="Frames of the neighbours that a segment sees, so that motion goes on.",
+                ),
+                io.Latent.Input(
+                    "samples",
+                    optional=True,
+                    tooltip="A long latent that was made with this list, to make one segment of it anew.",
+                ),
+                io.Int.Input(
+                    "remake",
+                    default=1,
+                    min=1,
+                    max=10_000,
+                    optional=True,
+                    tooltip="Which segment of samples to make anew, from 1; the others stay as they are.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(tooltip="The whole video, for Sora Decode Video, which streams it into a file."),
+                io.String.Output(display_name="notes", tooltip="The segments, and how long each became."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, segments: str | None = None) -> bool | str:
+        return checked(lambda: segments is None or bool(shots_of(segments)))
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        latent: Any,
+        segments: str,
+        seed: int,
+        sampler_name: str,
+        overlap: int,
+        samples: Any = None,
+        remake: int = 1,
+        **widgets: Any,
+    ) -> io.NodeOutput:
+        from ..sora_core.editing import long_frames, segment_counts, segment_edit, with_segment
+
+        codec = models.current().codec_of(vae)
+        if not codec.takes_spans:
+            raise InputError(
+                "this model knows clips from their first frame on alone, so segments cannot go on in one latent; extend"
+                " its videos with Sora Extend Video"
+            )
+        size, geometry = size_of(latent), codec.geometry
+        shots = shots_of(segments)
+        counts = segment_counts(shots, size.fps, geometry)
+        grid = latent["samples"]
+        whole = grid.new_zeros(1, grid.shape[1], sum(counts), *grid.shape[3:])
+        if samples is not None:
+            whole = single(samples, geometry.channels)
+        for index in range(len(counts)) if samples is None else [remake - 1]:
+            edit = segment_edit(whole, counts, index, size.fps, geometry, ahead=samples is not None, overlap=overlap)
+            part, _ = edit_latent(edit)
+            made = calls.sample(
+                model=model,
+                positive=calls.encode_prompt(clip, shots[index].prompt),
+                latent=part,
+                seed=seed + index,
+                settings=calls.settings_for(model, part, solver=sampler_name, **widgets),
+            )
+            whole = with_segment(whole, counts, index, made["samples"], geometry, overlap=overlap)
+        frames = long_frames(counts, geometry)
+        notes = f"{len(counts)} segments, {frames} frames, {frames / size.fps:.3g} s at {size.fps:g} fps."
+        info = LatentInfo(size=replace(size, frames=frames))
+        return io.NodeOutput({"samples": whole, KEY: info}, notes, ui=ui.PreviewText(notes))
+
+
+NODES: list[type[io.ComfyNode]] = [SoraLongVideo]

@@ -1,0 +1,84 @@
+"""A long video: segments go on from the latents before, one can be made anew, the whole is one stream."""
+
+from typing import Any
+
+import pytest
+import torch
+from editing_toys import FPS, H, W, sampled, tiny_codec, tiny_model
+from sora_nodes.nodes.long import SoraLongVideo
+from sora_nodes.nodes.sampling import SoraNoiseGrid
+from sora_nodes.nodes.video import SoraDecodeVideo
+from sora_nodes.runtime.session import Session
+from sora_nodes.sora_core.editing import Shot, long_frames, segment_counts, segment_edit, with_segment
+from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.media import probe
+
+CODEC, MODEL = tiny_codec(), tiny_model()
+GEOMETRY = CODEC.geometry
+SHOTS = [Shot(prompt="a", seconds=1.0), Shot(prompt="b", seconds=2.0), Shot(prompt="c", seconds=1.0)]
+COUNTS = segment_counts(SHOTS, FPS, GEOMETRY)
+
+
+def empty() -> torch.Tensor:
+    return torch.zeros(1, GEOMETRY.channels, sum(COUNTS), 2, 4)
+
+
+def made() -> torch.Tensor:
+    whole = empty()
+    for i in range(len(COUNTS)):
+        edit = segment_edit(whole, COUNTS, i, FPS, GEOMETRY)
+        whole = with_segment(whole, COUNTS, i, sampled(edit, seed=i), GEOMETRY)
+    return whole
+
+
+def test_lengths_are_those_asked_for_rounded_up() -> None:
+    assert COUNTS == [3, 4, 2]
+    assert long_frames(COUNTS, GEOMETRY) == 33
+    assert CODEC.decode(made()).shape[2] == 33
+
+
+def test_a_segment_sees_the_latents_before_it_and_keeps_them() -> None:
+    whole = made()
+    edit = segment_edit(whole, COUNTS, 1, FPS, GEOMETRY)
+    assert edit.state.mask[0, 0, :, 0, 0].tolist() == [0, 0, 1, 1, 1, 1]
+    assert torch.equal(edit.state.clean[:, :, :2], whole[:, :, 1:3])
+    assert edit.state.spans.tolist() == [4] * 6
+    first = segment_edit(whole, COUNTS, 0, FPS, GEOMETRY)
+    assert first.state.spans.tolist() == [1, 4, 4]
+
+
+def test_a_segment_made_anew_leaves_the_others_as_they_are() -> None:
+    whole = made()
+    edit = segment_edit(whole, COUNTS, 1, FPS, GEOMETRY, ahead=True)
+    assert edit.state.mask[0, 0, :, 0, 0].tolist() == [0, 0, 1, 1, 1, 1, 0, 0]
+    again = with_segment(whole, COUNTS, 1, sampled(edit, seed=9), GEOMETRY)
+    same = (again == whole).all(1).flatten(2).all(2)[0]
+    assert same.tolist() == [True] * 3 + [False] * 4 + [True] * 2
+
+
+def test_another_list_is_named() -> None:
+    with pytest.raises(InputError, match=r"\[3, 4\] latent frames are 7 together"):
+        segment_edit(empty(), COUNTS[:2], 0, FPS, GEOMETRY)
+    with pytest.raises(InputError, match="segments 1 to 3, and none 4"):
+        segment_edit(empty(), COUNTS, 3, FPS, GEOMETRY)
+    with pytest.raises(InputError, match="at least one segment"):
+        segment_counts([], FPS, GEOMETRY)
+
+
+def run(**inputs: Any) -> Any:
+    settings = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple", "overlap": 8}
+    grid = SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, 1.0, FPS).result[0]
+    text = "1: a red ball\n2: a blue cube\n1: a red ball"
+    return SoraLongVideo.execute(model=MODEL, clip=MODEL, vae=MODEL, latent=grid, segments=text, **settings, **inputs)
+
+
+def test_the_node_makes_all_and_then_one_anew(tmp_path: Any) -> None:
+    with torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
+        latent, notes = run().result
+        assert notes == "3 segments, 33 frames, 4.12 s at 8 fps."
+        again = run(samples=latent, remake=2, **{}).result[0]
+        assert torch.equal(again["samples"][:, :, :3], latent["samples"][:, :, :3])
+        assert torch.equal(again["samples"][:, :, 7:], latent["samples"][:, :, 7:])
+        assert not torch.equal(again["samples"][:, :, 3:7], latent["samples"][:, :, 3:7])
+        video = SoraDecodeVideo.execute(samples=latent, vae=MODEL, fps=0.0).result[0]
+        assert probe(video.get_stream_source()).frames == 33
