@@ -145,11 +145,11 @@ def test_the_fastest_attention_is_chosen_once_and_named(monkeypatch: pytest.Monk
     kernel = {name: named(name, 0.2 * (name == "wrong"), name == "absent") for name in times}
     monkeypatch.setattr(choice, "milliseconds", lambda run, *_: times[next(n for n, k in kernel.items() if k is run)])
     pick = AttentionChoice(kernel)
-    q, k = torch.randn(1, 1100, 1, 8), torch.randn(1, 40, 1, 8)
+    q, k = torch.randn(1, 4100, 1, 8), torch.randn(1, 40, 1, 8)
     for _ in range(3):
         torch.testing.assert_close(pick(q, k, k), choice.default(q, k, k))
     assert ran.count("wrong") == 1 and ran.count("fast") == 4, "measured once, then used"
-    assert pick.report() == ["attention of 1,024 queries, 32 keys and more, float32: fast 1.00 ms, slow 2.00 ms"]
+    assert pick.report() == ["attention of 4,096 queries, 32 keys and more, float32: fast 1.00 ms, slow 2.00 ms"]
     ran.clear()
     pick(q[:, :100], k, k)
     assert not ran, "few queries are not worth it"
