@@ -7,7 +7,7 @@ STAMP := .venv/.stamp
 TYPED := .venv/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format video clean
+.PHONY: help setup test fuzz check format video clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -23,6 +23,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: $(STAMP) ## the tests
 	$(BIN)/python -m pytest tests
+
+fuzz: $(STAMP) ## broken files of every kind, fifty thousand each (hours): make fuzz CASES=1000
+	$(BIN)/python tests/fuzz_toys.py --cases $(or $(CASES),50000)
 
 check: $(STAMP) ## format, lint and types
 	$(BIN)/ruff format --check .
