@@ -13,8 +13,8 @@ import pytest
 import torch
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser
-from sora_nodes.sora_core.layers import kernels
-from sora_nodes.sora_core.layers.kernels import choice, graphs
+from sora_nodes.sora_core.layers import eight_bit, kernels
+from sora_nodes.sora_core.layers.kernels import choice, cuda, graphs
 from sora_nodes.sora_core.layers.kernels.choice import AttentionChoice
 from sora_nodes.sora_core.layers.kernels.cuda import CardKernels, works
 from sora_nodes.sora_core.pipeline.sampling import runs_as_one_batch
@@ -167,6 +167,39 @@ def test_a_convolution_over_pictures_is_the_one_over_time(monkeypatch: pytest.Mo
     for clip in (x, x, x[:, :, :4]):
         torch.testing.assert_close(pick(conv, clip), conv(clip), rtol=1e-5, atol=1e-5)
     assert pick.report() == ["convolutions: 2 sizes 2-D"]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_eight_bits_are_multiplied_where_that_works(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, works: bool
+) -> None:
+    made: list[int] = []
+
+    def product(a: torch.Tensor, b: torch.Tensor, *, scale_a: torch.Tensor, scale_b: torch.Tensor, **_: Any) -> Any:
+        made.append(1)
+        if not works:
+            raise RuntimeError("no such product\nand more")
+        return ((a.float() * scale_a) @ (b.float() * scale_b)).bfloat16()
+
+    monkeypatch.setattr(torch, "_scaled_mm", product)
+    monkeypatch.setattr(cuda, "eight_bit_works", lambda device: True)
+    layers = [eight_bit.Linear(32, size).requires_grad_(False) for size in (48, 16)]
+    for layer in layers:
+        layer.take_scales(len(layer.weight))
+        layer.scale.data = layer.weight.abs().amax(1, keepdim=True) / 448
+        layer.weight = torch.nn.Parameter((layer.weight / layer.scale).to(torch.float8_e4m3fn), requires_grad=False)
+        layer.bias.data = layer.bias.bfloat16()
+    x = torch.randn(2, 5, 32).bfloat16()
+    with torch.no_grad():
+        expected = [layer(x) for layer in layers]
+        kernels.use("cpu", CardKernels(AttentionChoice({})))
+        try:
+            found = [*kernels.of(x).linears(layers, x), layers[0](x)]
+        finally:
+            kernels.use("cpu", None)
+    for a, b in zip(found, [*expected, expected[0]], strict=True):
+        assert a.shape == b.shape and (a - b).float().norm() / b.float().norm() < 0.05
+    assert len(made) == (3 if works else 1) and (caplog.text.count("widened on this card") == 0) == works
 
 
 def test_kernels_that_do_not_compile_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:

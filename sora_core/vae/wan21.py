@@ -371,7 +371,8 @@ class Wan21Codec(CausalCodec):
         kept, work = numbers(half)
         middle = 24 * half.middle[0].residual["2"].in_channels
         pixels = 3 * self.geometry.time_factor * self.geometry.space_factor**2
-        return Need(kept=unit * kept, work=unit * work, whole=unit * middle, frame=4 * pixels)
+        frames = 1 if kernels.for_device(self.conv1.weight.device).by_frame else self.geometry.time_factor
+        return Need(kept=unit * kept, work=unit * work * frames, whole=unit * middle, frame=4 * pixels)
 
     def _by_piece(self, part: Part, pieces: Sequence[Tensor], cache: StreamCache, first: bool) -> Tensor:
         """One part of the codec on one latent frame after the other."""

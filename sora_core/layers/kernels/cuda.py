@@ -62,16 +62,28 @@ class CardKernels(Kernels):
         return mlp[2](torch._addmm_activation(first.bias, x_LD, first.weight.t(), use_gelu=True))  # gelu-tanh
 
     def linears(self, layers: Sequence[nn.Module], x: Tensor) -> list[Tensor]:
-        eight: list[Any] = [layer for layer in layers if isinstance(layer, EightBit) and not layer.beside]
-        if len(eight) < len(layers) or not all(self.multiplies_eight(x, layer.weight) for layer in eight):
-            return super().linears(layers, x)
-        small, scale = self.quantised(x.flatten(0, -2))
-        return [eight_bit_product(layer, small, scale, x) for layer in eight]
+        eight = [layer for layer in layers if isinstance(layer, EightBit) and not layer.beside]
+        out = self.eight_bit_products(eight, x) if len(eight) == len(layers) else None
+        return super().linears(layers, x) if out is None else out
 
     def eight_bit(self, layer: EightBit, x: Tensor) -> Tensor | None:
-        if not self.multiplies_eight(x, layer.weight):
+        out = self.eight_bit_products([layer], x)
+        return None if out is None else out[0]
+
+    def eight_bit_products(self, layers: Sequence[Any], x: Tensor) -> list[Tensor] | None:
+        """Layers of one input, which is brought to eight bits once; None where this card cannot."""
+        if not all(self.multiplies_eight(x, layer.weight) for layer in layers):
             return None
-        return eight_bit_product(layer, *self.quantised(x.flatten(0, -2)), x)
+        try:
+            small, scale = self.quantised(x.flatten(0, -2))
+            return [eight_bit_product(layer, small, scale, x) for layer in layers]
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self.eight[x.device] = False
+            reason = str(error).split("\n")[0]
+            logging.getLogger("sora_nodes").warning("fp8 weights are widened on this card from here on (%s)", reason)
+            return None
 
     def multiplies_eight(self, x: Tensor, weight: Tensor) -> bool:
         """Whether this card has eight-bit products, for numbers of these types and sizes."""
