@@ -12,14 +12,13 @@ from sora_nodes.sora_core.editing import (
     animate,
     extend,
     fit_frames,
-    join_latents,
     loop_new,
     resample,
     restyle,
     stitch,
     storyboard,
 )
-from sora_nodes.sora_core.editing.stitch import match_kept, steady
+from sora_nodes.sora_core.editing.stitch import match_kept, temporally_smoothed
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.media import TensorSource
@@ -181,22 +180,16 @@ def ring(slip: float) -> torch.Tensor:
 
 def test_a_ring_does_not_jump_where_latent_frames_meet() -> None:
     given, spans = ring(0.05), torch.full((4,), 4)
-    out = steady(given, spans)
+    out = temporally_smoothed(given, spans)
     steps = (out - out.roll(1, 0)).abs()[:, 2:14].mean((1, 2, 3))
     assert steps[::4].max() < 0.01, "neither at the wrap nor where others meet"
     assert steps.max() < 0.3 * (given - given.roll(1, 0)).abs()[:, 2:14].mean((1, 2, 3)).max(), (
         "it goes over slowly instead"
     )
     assert (out - given).abs()[:, 26:].mean() < 0.005, "what moves is left as it is"
-    turned = steady(given.roll(4, 0), spans)
+    turned = temporally_smoothed(given.roll(4, 0), spans)
     assert torch.allclose(turned, out.roll(4, 0), atol=2e-3), "a ring has no beginning"
-    assert torch.equal(steady(ring(0.0), spans)[:, 2:14], ring(0.0)[:, 2:14])
-
-
-def test_joined_latents_blend_where_they_overlap() -> None:
-    a, b = torch.zeros(1, 4, 5, 2, 2), torch.ones(1, 4, 5, 2, 2)
-    joined = join_latents([a, b], overlap=3)
-    assert joined[0, 0, :, 0, 0].tolist() == [0, 0, 0.25, 0.5, 0.75, 1, 1]
+    assert torch.equal(temporally_smoothed(ring(0.0), spans)[:, 2:14], ring(0.0)[:, 2:14])
 
 
 BAD = {

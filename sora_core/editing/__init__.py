@@ -17,7 +17,7 @@ from .loop import loop_clip, loop_new
 from .restyle import restyle
 from .shots import Shot, Storyboard, storyboard
 from .sizes import fit_frames, reconcile, resample
-from .stitch import continued, decode, join_latents, stitch, stitched
+from .stitch import continued, decode, stitch, stitched
 
 __all__ = [
     "Clip",
@@ -33,7 +33,6 @@ __all__ = [
     "extend",
     "fill",
     "fit_frames",
-    "join_latents",
     "long_frames",
     "loop_clip",
     "loop_new",

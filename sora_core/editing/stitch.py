@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import groupby
 
 import torch
@@ -16,7 +16,7 @@ from .coding import HISTORY, decode_chunks
 from .edit import Clip, Codec, Edit
 from .frames import Joined, Picked, Window, read_image, window
 
-__all__ = ["continued", "decode", "join_latents", "match_kept", "stitch", "stitched"]
+__all__ = ["continued", "decode", "match_kept", "stitch", "stitched"]
 
 NEAR = 8
 """given frames beside a seam that the colour is measured on"""
@@ -46,7 +46,7 @@ def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = Tru
     """The whole clip as IMAGE [B*F,H,W,3] in 0..1, on the CPU: kept frames bit for bit as given, made ones decoded.
 
     latent: [B,C,T,h,w] the sampled grid of `edit.state`.
-    colour_match: made frames get back what the codec takes from the kept ones beside them; a ring is steadied where
+    colour_match: made frames get back what the codec takes from the kept ones beside them; a ring is smoothed where
     latent frames meet.
     """
     clips = (stitched(edit, latent[i : i + 1], codec, colour_match=colour_match) for i in range(len(latent)))
@@ -142,10 +142,10 @@ def _whole(edit: Edit, latent: Tensor, codec: Codec, colour_match: bool) -> Tens
     if edit.given is not None and edit.keep is not None:
         keep = edit.keep.cpu()
         return torch.where(keep[..., None], read_image(edit.given).cpu().to(decoded), decoded)
-    return steady(decoded, edit.state.spans) if edit.ring and colour_match else decoded
+    return temporally_smoothed(decoded, edit.state.spans) if edit.ring and colour_match else decoded
 
 
-def steady(frames: Tensor, spans: Tensor) -> Tensor:
+def temporally_smoothed(frames: Tensor, spans: Tensor) -> Tensor:
     """The frames [F,H,W,3] of a ring whose latent frames meet as smoothly as the frames within one.
 
     A place that is still before and after the meeting cannot jump there: it goes on from where it was, and slowly comes
@@ -177,7 +177,7 @@ def match_kept(decoded: Tensor, given: FrameSource, keep: Tensor) -> Tensor:
     moves, the picture.
 
     decoded: [F,H,W,3], whose made frames are overwritten; given: the same frames as they were given, read where kept;
-    keep: [F] bool. Between two kept stretches the correction goes over from one to the other.
+    keep: [F] bool. Between two kept parts the correction goes over from one to the other.
     """
     if not keep.any() or keep.all():
         return decoded
@@ -244,21 +244,3 @@ def _correction(decoded: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
     want, want_std = given.mean((0, 1, 2)), given.flatten(0, 2).std(0)
     gain = (want_std / std).clamp(1 - GAIN, 1 + GAIN)
     return gain, want - gain * mean
-
-
-def join_latents(parts: Sequence[Tensor], *, overlap: int) -> Tensor:
-    """Latents [B,C,T,h,w] in a row that share `overlap` latent frames, blended linearly there."""
-    if not parts or any(part.shape[2] < overlap for part in parts) or overlap < 0:
-        raise InputError(f"parts of {[part.shape[2] for part in parts]} latent frames cannot overlap by {overlap}.")
-    joined = parts[0]
-    for part in parts[1:]:
-        if joined.shape[:2] != part.shape[:2] or joined.shape[3:] != part.shape[3:]:
-            raise InputError(
-                f"latents of {list(joined.shape)} and {list(part.shape)} differ in more than their length."
-            )
-        cut = joined.shape[2] - overlap
-        share = ((torch.arange(overlap) + 1) / (overlap + 1)).view(-1, 1, 1).to(part)
-        joined = torch.cat(
-            [joined[:, :, :cut], torch.lerp(joined[:, :, cut:], part[:, :, :overlap], share), part[:, :, overlap:]], 2
-        )
-    return joined

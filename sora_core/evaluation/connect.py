@@ -54,7 +54,7 @@ def run(
         for k, frames in enumerate(edited(generator, edits, prompts, [seed + i for i in numbers])):
             figures.right("kept", torch.equal(frames[:given], a[k]), torch.equal(frames[-given:], b[k]))
             measure_join(figures, classifier, frames, Join(start=given, end=given + new))
-            tell_middle(figures, frames[given - 1 : given + new + 1])
+            score_middle(figures, frames[given - 1 : given + new + 1])
             pair = (scenes[k], nexts[k])
             figures.right("subjects", *subjects(classifier, frames[given : given + new], pair))
             best = coded_frames(
@@ -64,7 +64,7 @@ def run(
             )
             measure_join(ceiling, classifier, best, Join(start=given, end=given + new))
             ceiling.right("subjects", *subjects(classifier, best[given : given + new], pair))
-            tell_middle(ceiling, transition(generator, changes[numbers[k]], size))
+            score_middle(ceiling, transition(generator, changes[numbers[k]], size))
     return report("connect", n, figures, ceiling)
 
 
@@ -75,7 +75,7 @@ def subjects(classifier: AttributeClassifier, frames: Tensor, pair: tuple[Scene,
     return [shape in {scene.things[0].shape for scene in pair} for shape in read]
 
 
-def tell_middle(metrics: MetricAccumulator, frames: Tensor) -> None:
+def score_middle(metrics: MetricAccumulator, frames: Tensor) -> None:
     """How much of the frames between the first and the last is no mix of these two."""
     rest = measures.crossfade_residual(frames[1:-1], frames[0], frames[-1])
     metrics.value("residual", float(rest.median()))

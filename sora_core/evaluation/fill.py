@@ -58,11 +58,11 @@ def run(
             path = true_track(scene, size, total)[hole]
             for metrics, shown in ((figures, frames), (ceiling, best)):
                 measure_join(metrics, classifier, shown, Join(start=hole.start, end=hole.stop))
-                tell_path(metrics, classifier, shown[hole], path, size.width / size.height)
+                score_path(metrics, classifier, shown[hole], path, size.width / size.height)
     return report("fill", n, figures, ceiling)
 
 
-def tell_path(
+def score_path(
     metrics: MetricAccumulator, classifier: AttributeClassifier, frames: Tensor, path: Tensor, aspect: float
 ) -> None:
     """How far the object is from its true path, and whether that is near."""

@@ -40,7 +40,7 @@ def run(
     figures, asked = MetricAccumulator(), MetricAccumulator()
     total = len(clips) or n
     for index, frames in enumerate(files(clips) if clips else rendered(n, seed, side)):
-        tell(figures, frames, seed + index)
+        score(figures, frames, seed + index)
         if progress is not None:
             progress(index + 1, total)
     for name, value in TO_BEAT.items():
@@ -61,25 +61,25 @@ def files(paths: Sequence[Path]) -> Iterator[Tensor]:
         yield read_video(path, frames=FRAMES).frames
 
 
-def tell(tally: MetricAccumulator, frames: Tensor, seed: int) -> None:
+def score(metrics: MetricAccumulator, frames: Tensor, seed: int) -> None:
     """Mark one clip and see what is left after each treatment."""
     model = bundled_watermark()
     message = int(torch.randint(2**32, (), generator=torch.Generator().manual_seed(seed)))
     wanted = encode(message) > 0
     marked = torch.cat(list(Marker(model, message)([frames])))
     error = (marked.float() - frames.float()).square().mean().clamp(min=1e-6)
-    tally.value("psnr", float(10 * torch.log10(255**2 / error)))
+    metrics.value("psnr", float(10 * torch.log10(255**2 / error)))
     for crf in (18, 23, 28):
         seen = coded(marked, crf)
         with torch.no_grad():
             soft = torch.cat([model.read(picture(frame)) for frame in seen])
         right = ((soft[:, :PILOT] > 0) == wanted).float().mean()
-        tally.values.setdefault(f"bits_{crf}", []).append(float(right))
+        metrics.values.setdefault(f"bits_{crf}", []).append(float(right))
         if crf == 28:
-            tally.right("read_28", read_mark([seen]).message == message)
-    tally.right("read_attacked", read_mark([attacked(marked)]).message == message)
+            metrics.right("read_28", read_mark([seen]).message == message)
+    metrics.right("read_attacked", read_mark([attacked(marked)]).message == message)
     for treated in (frames, coded(frames, 23), attacked(frames)):
-        tally.right("false_alarms", read_mark([treated]).found)
+        metrics.right("false_alarms", read_mark([treated]).found)
 
 
 def picture(frame: Tensor) -> Tensor:
