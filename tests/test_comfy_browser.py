@@ -13,11 +13,14 @@ import shutil
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 from comfy_toys import PACK, Comfy, comfy, needs_comfy
+from sora_nodes.runtime.saved import from_saved
 from sora_nodes.sora_core.media.read import probe
 
 __all__ = ["comfy"]
@@ -230,6 +233,40 @@ def test_a_mistake_is_said_in_a_sentence_without_paths(mistake: str, interface: 
     interface.queue()
     text = interface.sees(words, 60)
     assert "sora_core" not in text and "InputError" not in text
+
+
+def dynamic_templates(info: dict[str, Any], count: int) -> list[Path]:
+    """Official templates whose nodes this ComfyUI has, with inputs that come and go."""
+    package = find_spec("comfyui_workflow_templates_json")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("comfyui-workflow-templates-json is not installed")
+    found = []
+    for path in sorted((Path(package.submodule_search_locations[0]) / "templates").glob("*.json")):
+        document = json.loads(path.read_text())
+        drawings = [document, *document.get("definitions", {}).get("subgraphs", [])] if "nodes" in document else []
+        kinds = {node["type"] for drawing in drawings for node in drawing["nodes"]}
+        kinds -= {drawing.get("id") for drawing in drawings} | {"Note", "MarkdownNote", "Reroute", "PrimitiveNode"}
+        dynamic = any("COMFY_DYNAMICCOMBO_V3" in json.dumps(info[kind]["input"]) for kind in kinds if kind in info)
+        if kinds and kinds <= set(info) and dynamic and len(kinds) < 30:
+            found.append(path)
+    return found[:: max(1, len(found) // count)][:count]
+
+
+def test_official_templates_are_converted_as_the_interface_queues_them(interface: Interface) -> None:
+    if interface.mode != "classic":
+        pytest.skip("both renderings queue the same")
+    info, differ = interface.comfy.server.object_info(), []
+    for path in dynamic_templates(info, 10):
+        document = json.loads(path.read_text())
+        ours = from_saved(document, info).to_api()
+        interface.open(document)
+        theirs = interface.page.evaluate("async () => (await app.graphToPrompt()).output")
+        for key in sorted({*ours, *theirs}):
+            kind = (theirs.get(key) or ours[key])["class_type"]
+            a, b = (side.get(key, {}).get("inputs", {}) for side in (ours, theirs))
+            other = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
+            differ += [f"{path.stem} {key} {kind}.{name}: {a.get(name)!r}, {b.get(name)!r}" for name in other]
+    assert not differ, "\n".join(differ)
 
 
 def test_the_pack_writes_nothing_to_the_console(interface: Interface) -> None:
