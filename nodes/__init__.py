@@ -23,6 +23,13 @@ ALIASES = {
     "SoraLoadVideo": ["import video", "open mp4"],
     "SoraLoadModel": ["checkpoint loader", "load diffusion model"],
     "SoraRingTime": ["seamless", "loop"],
+    "SoraLoadLora": ["lora loader"],
+    "SoraReviewPrompt": ["safety", "moderation", "nsfw"],
+    "SoraReviewFrames": ["safety", "moderation", "nsfw"],
+    "SoraWatermark": ["invisible watermark"],
+    "SoraSignVideo": ["c2pa", "content credentials"],
+    "SoraVerifyVideo": ["c2pa", "content credentials"],
+    "SoraDetect": ["watermark", "ai generated"],
     "SoraFeatureCache": ["teacache", "easycache", "speed up"],
 }
 """what else people type when they look for a node"""
