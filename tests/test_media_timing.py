@@ -218,8 +218,9 @@ def test_any_name_that_exists_is_read(tmp_path: Path, name: str) -> None:
 def test_a_script_with_the_name_of_a_video_is_not_obeyed(tmp_path: Path, script: str) -> None:
     toys.film(tmp_path / "secret.mp4", [toys.numbered(i) for i in range(3)])
     (tmp_path / "x.mp4").write_text(script)
-    with pytest.raises(MediaError, match=r"x\.mp4"):
-        media.read_video(tmp_path / "x.mp4")
+    for read in (media.read_video, media.read_metadata, media.read_sound):
+        with pytest.raises(MediaError, match=r"x\.mp4"):
+            read(tmp_path / "x.mp4")
 
 
 def test_an_hour_of_black_is_counted_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

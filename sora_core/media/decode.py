@@ -19,17 +19,12 @@ from av.video.stream import VideoStream
 
 from ..errors import MediaError
 from .colour import Colours, ToRgb
+from .containers import CONTAINERS, address
 from .metadata import CROP_KEY
 from .timing import Timeline
 
 __all__ = ["Display", "opened", "pictures", "stored"]
 
-FORMATS = [
-    *["mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "ogg"],
-    *["asf", "mxf", "nut", "h264", "hevc", "av1", "obu", "ivf", "gif", "apng", "yuv4mpegpipe", "dv", "wtv", "swf"],
-]
-"""containers that are read; among those left out are the scripts that name other files or addresses"""
-CONTAINERS = {"format_whitelist": ",".join(FORMATS)}
 ATTACHED_PICTURE = 0x400
 MAX_PIXELS = 1 << 28
 """per frame: 16384x16384"""
@@ -46,8 +41,7 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not Path(path).is_file():
         raise MediaError(f"there is no video file {path}.")
     try:
-        # "file:" keeps a name such as "a:b.mp4" from being taken for an address
-        with av.open(f"file:{path}", container_options=CONTAINERS) as container:
+        with av.open(address(path), container_options=CONTAINERS) as container:
             stream = video_stream(path, container)
             stream.thread_type = "AUTO"
             yield container, stream

@@ -6,12 +6,14 @@ and `workflow:...` and all further keys into the tags below Make.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import av
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
 from ..errors import MediaError
+from .containers import CONTAINERS, address
 
 __all__ = ["CROP_KEY", "PICTURES", "exif_of", "png_text", "read_metadata", "user_tags"]
 
@@ -27,18 +29,13 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     path = Path(path)
     try:
         if path.suffix.lower() in PICTURES:
-            with Image.open(path) as image:
-                return picture_tags(image)
-        with av.open(str(path)) as container:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is odd in a file is read or refused
+                with Image.open(path) as image:
+                    return picture_tags(image)
+        with av.open(address(path), container_options=CONTAINERS) as container:
             return user_tags(container.metadata)
-    except (
-        OSError,
-        UnidentifiedImageError,
-        av.FFmpegError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-    ) as error:
+    except Exception as error:  # a decoder of foreign bytes may fail in any way
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{path} cannot be read as a video or picture: {reason}.") from error
 

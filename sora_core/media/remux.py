@@ -10,7 +10,8 @@ import av
 
 from ..errors import MediaError
 from ..files import beside
-from .decode import CONTAINERS, is_cover
+from .containers import CONTAINERS, address
+from .decode import is_cover
 from .metadata import user_tags
 from .sound import Sound, read_sound
 from .source import FileSource, chunks
@@ -34,7 +35,7 @@ def copy_video(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -
                 return remux(source, target, metadata)
             except MediaError:
                 pass  # not of a kind that an mp4 holds
-        with av.open(f"file:{source}", container_options=CONTAINERS) as given:
+        with av.open(address(source), container_options=CONTAINERS) as given:
             tags = {**user_tags(given.metadata), **metadata}
         write_video(target, chunks(frames, CHUNK), frames.fps, metadata=tags, sound=heard(source))
 
@@ -53,11 +54,11 @@ def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> Non
     The file appears whole or not at all. Raises MediaError for a source that cannot be read or does not fit into an
     mp4.
     """
-    name = f"file:{source}" if isinstance(source, Path) else source
+    name = address(source) if isinstance(source, Path) else source
     try:
         with av.open(name, "r", container_options=CONTAINERS) as given, beside(target) as part:
             options = {"movflags": "use_metadata_tags+faststart"}
-            with av.open(f"file:{part}", "w", format="mp4", options=options) as made:
+            with av.open(address(part), "w", format="mp4", options=options) as made:
                 made.metadata.update({**given.metadata, **metadata})
                 kept = [s for s in given.streams if s.type in ("video", "audio") and not is_cover(s)]
                 copies = {stream.index: made.add_stream_from_template(stream, opaque=True) for stream in kept}
