@@ -42,6 +42,8 @@ NAME_INPUT = "filename_prefix"
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*]')
 _CONTROL = re.compile(r"[\x00-\x1f]")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*[. ]", re.IGNORECASE)
+"""names that Windows keeps for devices, and ends that it drops"""
 _MAX_NAME = 200
 SPARE = 24
 """bytes that are added to the name of a result: its number, ending, and the folder it waits in"""
@@ -62,6 +64,8 @@ def inside(root: Path, name: str, *, what: str, there: bool = False, spare: int 
         raise InputError(f"the {what} name {name[:80]!r} would leave its folder; give a name inside {root}")
     path = root.joinpath(*parts)
     if not there:
+        if any(_DEVICE.fullmatch(part) for part in parts):
+            raise InputError(f"{name[:80]!r} is no usable {what} name on every system: it is, or ends like, a device's")
         try:
             check_name(path, spare)
         except ResourceError as error:

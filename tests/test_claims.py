@@ -113,6 +113,15 @@ def test_a_name_that_is_too_long_in_bytes_is_refused_before_the_work(tmp_path: P
         inside(tmp_path, name, what="output", spare=SPARE)
 
 
+@pytest.mark.parametrize("name", ["NUL", "con.mp4", "a/lpt1/b", "a./b", "clip ", "COM7.x"])
+def test_names_of_devices_are_for_reading_only(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="usable"):
+        inside(tmp_path, name, what="output")
+    assert inside(tmp_path, name, what="file", there=True).is_relative_to(tmp_path)
+    for plain in ("console", "nullified.mp4", "a.b", "COM10"):
+        inside(tmp_path, plain, what="output")
+
+
 def test_what_the_check_lets_through_can_be_written(tmp_path: Path) -> None:
     for letter in ("x", "é", "红", "🎈"):
         name = letter * ((255 - SPARE) // len(letter.encode()))
