@@ -107,7 +107,7 @@ class SoraStitchVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, samples: Any, vae: Any, colour_match: bool) -> io.NodeOutput:
-        linked = frames_linked(cls.hidden.prompt, cls.hidden.unique_id)
+        linked = cls.hidden is None or frames_linked(cls.hidden.prompt, cls.hidden.unique_id)
         return io.NodeOutput(*calls.stitched(vae, samples, colour_match=colour_match, in_memory=linked))
 
 
