@@ -71,3 +71,22 @@ def test_a_broken_file_is_named_when_the_source_is_made(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"no video")
     with pytest.raises(MediaError, match=r"x\.mp4"):
         FileSource(tmp_path / "x.mp4")
+
+
+def test_a_source_keeps_what_its_file_goes_away_with(tmp_path: Path) -> None:
+    """Decoded clips are files that vanish with their VIDEO: an edit that will read one later must hold it."""
+    import gc
+
+    from sora_nodes.nodes.layouts.edits import file_clip
+    from sora_nodes.runtime.video import VideoFromFile
+
+    path = tmp_path / "made.mp4"
+    write_video(path, noise(5), 8)
+    video = VideoFromFile(str(path), owned=True)
+    clip, _ = file_clip(video, str(path))
+    del video
+    gc.collect()
+    assert path.is_file()
+    del clip
+    gc.collect()
+    assert not path.exists()

@@ -51,7 +51,7 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
     from ...sora_core.editing.frames import Window
     from ...sora_core.media import FileSource, read_sound
 
-    source = getattr(video, EXACT, None) or FileSource(path)
+    source = getattr(video, EXACT, None) or FileSource(path, owner=video)
     first, count = window_frames(source.length, source.fps, *host.video_window(video))
     clip = Clip(source=Window(source, first, first + count), fps=source.fps, notes=source.notes)
     try:

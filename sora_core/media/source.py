@@ -98,11 +98,12 @@ class MediaInfo:
 class FileSource:
     """A video file, open from its first read until `close` or the end of a `with` block.
 
+    owner: whatever the file goes away with; it is kept for as long as this source is
     Raises MediaError, when made, for a file that is missing, broken or has no video.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, owner: object = None) -> None:
+        self.path, self.owner = Path(path), owner
         with opened(path) as (container, stream):
             found = timeline(container, stream)
             has_audio = bool(container.streams.audio)
