@@ -26,13 +26,13 @@ from .watermark import LEAST_SIDE, PILOT, WHOLE, Watermark, Window, cosines, loa
 
 __all__ = ["MarkFound", "Marker", "bundled_watermark", "read_mark"]
 
-KEY_EVERY = 8
+KEY_EVERY = 24
 """frames for which the strength worked out at a key frame is held"""
 CUT = 24.0
 """mean difference of levels from the key frame, beyond which a new one is taken"""
 ROUND, MOST_FRAMES = 12, 120
 """frames after which every second one of the rest votes, and that vote in all"""
-SURE, SURE_AFTER_SEARCH = 5.5, 7.0
+SURE, SURE_AFTER_SEARCH = 5.5, 6.0
 """deviations of the pilot that count as found: about one in 50 million by chance, and after trying all windows"""
 SMALLEST = 0.8
 """the smallest window that is tried, of each side"""

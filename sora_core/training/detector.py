@@ -38,6 +38,8 @@ class DetectorTraining:
     decay: float = 2e-3
     false_alarms: float = 0.005
     """share of true clips of training that may be called generated"""
+    margin: float = 1.0
+    """logits by which the threshold lies above those: clips that were not seen in training spread further"""
 
 
 def examples(
@@ -93,7 +95,10 @@ def fit(run: DetectorTraining, features: Tensor, labels: Tensor, out: Path) -> P
     scores = (x @ weight + bias).detach()
     highest = torch.quantile(scores[labels == 0], 1 - run.false_alarms)
     lowest = torch.quantile(scores[labels == 1], 0.02)
-    tensors |= {"weight": weight.detach(), "bias": bias.detach() - torch.maximum(highest, (highest + lowest) / 2)}
+    tensors |= {
+        "weight": weight.detach(),
+        "bias": bias.detach() - torch.maximum(highest, (highest + lowest) / 2) - run.margin,
+    }
     path = out / "detector.safetensors"
     checkpoints.save(path, tensors, config=asdict(run))
     return path
