@@ -177,10 +177,35 @@ function showPreview(id, blob) {
   setTimeout(hide);
 }
 
+// --- what is wrong, on the node itself: newer interfaces keep the sentence behind several clicks
+
+function sayWrong(id, kind, sentence) {
+  if (!kind?.startsWith("Sora") || !sentence) return;
+  const node = app.graph.getNodeById(id);
+  if (node) say(node, sentence, { wrong: true });
+  app.extensionManager?.toast?.add({ severity: "error", summary: node?.title ?? kind, detail: sentence, life: 20000 });
+}
+
+function watchErrors() {
+  const queue = api.queuePrompt;
+  api.queuePrompt = async function (...given) {
+    try {
+      return await queue.apply(this, given);
+    } catch (error) {
+      for (const [id, found] of Object.entries(error?.response?.node_errors ?? {}))
+        sayWrong(id, found.class_type, found.errors?.map((one) => one.details || one.message).join("\n"));
+      throw error;
+    }
+  };
+  api.addEventListener("execution_error", ({ detail }) =>
+    sayWrong(detail.node_id, detail.node_type, detail.exception_message?.trim()));
+}
+
 app.registerExtension({
   name: "sora.nodes",
   setup() {
     document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
+    watchErrors();
     api.addEventListener("b_preview_with_metadata", ({ detail }) => showPreview(detail.displayNodeId ?? detail.nodeId, detail.blob));
   },
   nodeCreated(node) {
