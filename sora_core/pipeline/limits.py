@@ -28,11 +28,10 @@ on fewer"""
 
 
 def memory_estimate(model: SoraModel, grid: LatentGrid) -> int:
-    """Bytes that sampling and decoding a grid take beyond the weights, from above."""
+    """Bytes that sampling and decoding a grid take beyond the weights, in the pieces that fit what is free."""
     config = model.dit.config
-    step = (
-        2 * grid.tokens * (config.width * 12 + config.mlp_width * 2) * model.dit.patch_embedding.weight.element_size()
-    )
+    bytes_each = model.dit.patch_embedding.weight.element_size()
+    step = grid.tokens * (config.width * 12 + config.mlp_width * 2) * bytes_each  # both halves of guidance
     channels, t, h, w = grid.shape
     latents = channels * t * h * w * 4 * LATENTS
     if not isinstance(model.codec, CausalCodec):  # a loader that brought the transformer alone
