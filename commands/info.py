@@ -82,19 +82,29 @@ def weights() -> list[dict[str, Any]]:
 
 
 def vocabulary() -> dict[str, list[str]]:
-    """The words the bundled weights were trained on, by kind."""
-    from ..sora_core.world import words
+    """What the bundled weights were trained on, by kind: of all that captions can say, what their text encoder has
+    words for."""
+    from ..sora_core import weights as bundled
+    from ..sora_core.checkpoints import read_header
+    from ..sora_core.world import nouns, words
+    from ..sora_core.world.expand import unknown_words
 
-    tables = {
+    path = Path(bundled.__path__[0]) / "text.safetensors"
+    known = read_header(path).config["vocabulary"] if path.exists() else ()
+    things = {name: (name,) for name in (*words.SHAPE_WORDS, *nouns.NOUNS)}
+    tables: dict[str, dict[str, tuple[str, ...]]] = {
         "colours": words.COLOUR_WORDS,
-        "things": words.SHAPE_WORDS,
-        "motions": words.MOTION_PHRASES,
+        "things": things,
         "grounds": words.GROUND_PHRASES,
         "light": words.LIGHT_PHRASES,
         "camera": words.CAMERA_PHRASES,
         "styles": words.STYLE_PHRASES,
     }
-    return {kind: list(table) for kind, table in tables.items()}
+    found = {
+        kind: [name for name, phrases in table.items() if not unknown_words(phrases[0], known)]
+        for kind, table in tables.items()
+    }
+    return {**found, "motions": list(words.MOTION_PHRASES)}
 
 
 def text(report: dict[str, Any]) -> str:

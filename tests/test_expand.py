@@ -89,3 +89,9 @@ def test_unknown_words() -> None:
 def test_survives_anything(prompt: str) -> None:
     assert isinstance(expand(prompt), str)
     assert isinstance(unknown_words(prompt), list)
+
+
+def test_a_word_is_known_where_the_captions_of_training_had_it() -> None:
+    vocabulary = ("a", "red", "ball", "on", "snow", "at", "sunset", "rolls")
+    assert unknown_words("a crimson sphere rolling on snow at dawn", vocabulary) == []
+    assert unknown_words("a cat and a red ball on the moon", vocabulary) == ["cat", "moon"]

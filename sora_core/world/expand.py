@@ -134,7 +134,7 @@ def _place(thing: ThingFacts, understood: Understood, rng: random.Random) -> tup
             belongs[0] if belongs else rng.choice(("noon", "noon", "noon", "sunset"))
         )
     if ground is None:
-        fixed = {"underwater": "seabed", "space": "moon"}.get(light)
+        fixed = {"underwater": "sand", "space": "moon"}.get(light)
         usual = noun.grounds if noun is not None and noun.grounds else ("grass", "sand", "wood")
         ground = fixed or rng.choice([g for g in usual if g not in ("seabed", "moon")] or ["grass"])
     return ground, light

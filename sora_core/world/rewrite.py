@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from . import words
-from .captions import vocabulary
+from .captions import vocabulary as captions_words
 from .understand import COLOUR_OF, COUNT_OF, GO, PLURAL_WORDS, SHAPE_OF, SIZE_OF
 
 __all__ = ["Rewritten", "rewrite", "unknown_words"]
@@ -61,7 +61,9 @@ _SHADES = {
 def rewrite(prompt: str, seed: int = 0) -> Rewritten:
     """The prompt in plain words; the seed chooses a direction where something goes and none is said."""
     text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]]", " ", prompt.lower().replace("’", "'"))).strip(" ,.;!")
-    text = re.sub(r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known() else m[0].replace("-", " "), text)
+    text = re.sub(
+        r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known(captions_words()) else m[0].replace("-", " "), text
+    )
     text, refused = _without_refusals(text)
     notes: list[str] = []
     text = _mended(text, notes)
@@ -81,19 +83,34 @@ def _without_refusals(text: str) -> tuple[str, list[str]]:
     return re.sub(r"\s+", " ", _REFUSED.sub("", text)).strip(" ,.;"), refused
 
 
-def unknown_words(prompt: str, also_known: Collection[str] = ()) -> list[str]:
-    """The words of a prompt that neither this grammar nor `also_known` has, in their order, each once."""
-    known = _known() | frozenset(also_known)
+def unknown_words(prompt: str, vocabulary: Collection[str] | None = None) -> list[str]:
+    """The words of a prompt that mean nothing to a text encoder of that vocabulary, in their order, each once; None:
+    that this grammar does not know. A synonym is known where the word that stands for it in captions is."""
+    every = frozenset(vocabulary) if vocabulary is not None else captions_words()
+    known = _known(every)
     found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt.lower())
     parts = (part for word in found for part in ([word] if word in known else word.split("-")))
-    return list(dict.fromkeys(w for w in parts if w and w not in known and not w.isdigit() and not _is_motion(w)))
+    return list(
+        dict.fromkeys(w for w in parts if w and w not in known and not w.isdigit() and not _is_motion(w, every))
+    )
 
 
-def _known() -> frozenset[str]:
-    """Every word that has a meaning here, or none in any sentence."""
-    tables = (COLOUR_OF, SIZE_OF, COUNT_OF, words.ALSO_GROUNDS, words.ALSO_LIGHTS, words.ALSO_STYLES, _SHADES, _COUNTS)
-    parts = {part for name in SHAPE_OF for part in name.split()}
-    return frozenset(vocabulary() | parts | words.FILLERS | words.KNOWN_ALSO | {word for t in tables for word in t})
+def _known(vocabulary: frozenset[str]) -> frozenset[str]:
+    """Every word that has a meaning to an encoder of that vocabulary, or none in any sentence."""
+    told = vocabulary | words.FILLERS
+    known = set(told | words.KNOWN_ALSO | COUNT_OF.keys() | _COUNTS.keys())
+    for table in (COLOUR_OF, SIZE_OF, _SHADES):
+        known |= {word for word, key in table.items() if key in vocabulary}
+    known |= {part for name, key in SHAPE_OF.items() if set(key.split()) <= vocabulary for part in name.split()}
+    for also, phrases in (
+        (words.ALSO_GROUNDS, words.GROUND_PHRASES),
+        (words.ALSO_LIGHTS, words.LIGHT_PHRASES),
+        (words.ALSO_STYLES, words.STYLE_PHRASES),
+    ):
+        known |= {word for word, key in also.items() if set(phrases[key][0].split()) <= told}
+    tables = (words.GROUND_PHRASES, words.LIGHT_PHRASES, words.STYLE_PHRASES)
+    phrased = {word for t in tables for choices in t.values() for phrase in choices for word in phrase.split()}
+    return frozenset(known - (phrased - told))
 
 
 def content_words() -> list[str]:
@@ -104,8 +121,13 @@ def content_words() -> list[str]:
     return sorted(single | {w for phrase in phrases for w in phrase.split() if len(w) > 3 and w not in words.FILLERS})
 
 
-def _is_motion(word: str) -> bool:
-    return any(re.fullmatch(rf"{stem}\w?(?:e?s|ing|ed|e|y|ies|ying|en)?", word) for stem in words.MOTION_STEMS)
+def _is_motion(word: str, vocabulary: frozenset[str]) -> bool:
+    """Whether a word is a form of a verb of motion of which the vocabulary has some form."""
+    return any(
+        re.fullmatch(rf"{stem}\w?(?:e?s|ing|ed|e|y|ies|ying|en)?", word)
+        and any(other.startswith(stem) for other in vocabulary)
+        for stem in words.MOTION_STEMS
+    )
 
 
 def _mended(text: str, notes: list[str]) -> str:
