@@ -141,6 +141,6 @@ def test_another_number_of_prompts_than_shots_is_named() -> None:
 
 
 def test_unknown_words_are_those_of_the_text_encoder() -> None:
-    assert MODEL.unknown_words("a red zorblax over blueish snow") == ["zorblax", "blueish"]
+    assert MODEL.unknown_words("a red zorblax and a blueish ball") == ["zorblax", "blueish"]
     pieces = replace(MODEL, tokenizer=lambda prompts: torch.zeros(len(prompts), 8, dtype=torch.int64))
     assert pieces.unknown_words("a red zorblax") == []

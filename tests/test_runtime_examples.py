@@ -16,7 +16,7 @@ from sora_nodes.runtime.validate import plan
 TITLE = 30
 """pixels that the title of a node or group takes"""
 EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("*.json"))
-FOLDERS = {"UNETLoader": "diffusion_models", "CLIPLoader": "text_encoders", "VAELoader": "vae"}
+FOLDERS = {"UNETLoader": "diffusion_models", "CLIPLoader": "text_encoders", "VAELoader": "vae", "SoraLoadLora": "loras"}
 """where loaders of published weights look"""
 
 

@@ -189,8 +189,10 @@ def test_a_download_that_is_cut_or_of_another_kind_gets_no_name(
     server, state = comfy
     state["entry"] = {"outputs": {"4": {"images": [{"filename": name, "subfolder": "", "type": "output"}]}}}
     state["file"] = (sent, stated)
+    where = session(tmp_path)
     with pytest.raises(ResourceError, match=said):
-        server(Graph.from_api(sum_workflow()), session(tmp_path))
+        server(Graph.from_api(sum_workflow()), where)
+    where.release()
     assert not [path for path in (tmp_path / "output").rglob("*") if path.is_file()]
 
 
