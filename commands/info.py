@@ -91,7 +91,7 @@ def vocabulary() -> dict[str, list[str]]:
 
     path = Path(bundled.__path__[0]) / "text.safetensors"
     known = read_header(path).config["vocabulary"] if path.exists() else ()
-    things = {name: (name,) for name in (*words.SHAPE_WORDS, *nouns.NOUNS)}
+    things: dict[str, tuple[str, ...]] = {name: (name,) for name in (*words.SHAPE_WORDS, *nouns.NOUNS)}
     tables: dict[str, dict[str, tuple[str, ...]]] = {
         "colours": words.COLOUR_WORDS,
         "things": things,
