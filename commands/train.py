@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that render clips (default: 2)")
     parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns, as `sora world` packs them")
     parser.add_argument("--out", type=Path, help="folder of the weights (default: output/training/<configuration>)")
-    parser.add_argument("--start", type=Path, help="weights to go on from: of the codec, or of the watermark")
+    parser.add_argument("--start", type=Path, help="weights to go on from: a folder, or the watermark's file")
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -287,6 +287,14 @@ def test_a_pixel_of_a_thing_that_moves_counts_for_more() -> None:
     assert weight[0, 0, 1, 0, 0] > weight[0, 0, 1, 5, 0]
 
 
+def test_noise_levels_reach_down_to_where_edges_are_made() -> None:
+    def below(even: float) -> float:
+        loss = TransformerLoss(model=tiny_model(), stores=[store_of(kind_of())], even=even)
+        return float((loss.sigma(torch.zeros(4000, 4, 1, 18, 32), Draws(0, 0)) < 0.35).float().mean())
+
+    assert below(0.0) < 0.04 and below(0.25) > 0.08
+
+
 def test_sizes_grow_in_the_course_of_a_run() -> None:
     kind = ClipKind(height=144, width=256, frames=21, fps=8.0, scales=((144, 256), (112, 192), (64, 112)), window=5)
     store = store_of(kind_of())
@@ -340,6 +348,10 @@ def test_a_whole_run_by_steps(tmp_path: Path) -> None:
     training.run(CONFIG, folder=tmp_path, workers=1)
     after = checkpoints.load(folder / "transformer.safetensors").tensors["head.head.weight"]
     assert torch.equal(before, after), "what is done is not done again"
+    training.run(CONFIG, folder=tmp_path / "further", workers=1, start=folder)
+    further = load_bundled(tmp_path / "further")
+    assert torch.equal(further.codec.decoder.start.weight, load_bundled(folder).codec.decoder.start.weight)
+    assert not torch.equal(further.dit.head.head.weight, load_bundled(folder).dit.head.head.weight)
 
 
 def test_a_run_by_the_clock_stops_itself(tmp_path: Path) -> None:

@@ -61,9 +61,10 @@ def run(
 ) -> Path:
     """Run every stage; returns the folder with codec, text, transformer and classifier as safetensors.
 
-    With `seconds` the clock ends the run; `cutouts` are pictures of the world's nouns, `start` weights that the codec
-    starts from. Raises InputError for a configuration that does not hold, ResourceError where a run by the clock is not
-    as expected.
+    With `seconds` the clock ends the run; `cutouts` are pictures of the world's nouns; `start` is a folder of
+    weights to
+    go on from: its codec stays, text encoder and transformer are trained further. Raises InputError for a configuration
+    that does not hold, ResourceError where a run by the clock is not as expected.
     """
     began = time.monotonic()
     plan = read_config(config)
@@ -73,7 +74,7 @@ def run(
     if target.type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every size
-    tokenizer = vocabulary(plan)
+    tokenizer = vocabulary(plan, start)
     geometry = Geometry(channels=CodecConfig(**with_tuples(plan.codec.model)).channels)
     work = Work(
         kinds=plan.clips.kinds,
@@ -118,7 +119,7 @@ def stages(session: Session, began: float, start: Path | None) -> None:
     """All stages of a session that began at `began`."""
     plan = session.plan
     codec = build_codec(plan, start).to(session.device)
-    model = build_transformer(plan, session.tokenizer).to(session.device)
+    model = build_transformer(plan, session.tokenizer, start).to(session.device)
     counts = {name: sum(p.numel() for p in m.parameters()) for name, m in (("codec", codec), ("transformer", model))}
     session.say("parameters: " + ", ".join(f"{name} {count / 1e6:.1f} M" for name, count in counts.items()))
     fast = FastCodec(codec, torch.bfloat16 if session.bfloat16 else torch.float32, session.blocks.residual)
@@ -126,7 +127,10 @@ def stages(session: Session, began: float, start: Path | None) -> None:
         session = warmed_up(session, fast, model)
         fast.block = session.blocks.residual
     first_clips(session, began)
-    train_codec(session, fast)
+    if start is None:
+        train_codec(session, fast)
+    else:
+        save_codec(session.folder, codec, session.metadata)
     session.supply.codec = fast
     session.supply.encode()
     train_transformer(session, model)
@@ -134,28 +138,34 @@ def stages(session: Session, began: float, start: Path | None) -> None:
         train_classifier(session, plan.classifier, fast)
 
 
-def vocabulary(plan: TrainingConfig) -> WordTokenizer:
-    """The words of the world's captions."""
-    return WordTokenizer((*PUNCTUATION, *sorted(words_of_captions())), plan.transformer.text["tokens"])
+def vocabulary(plan: TrainingConfig, start: Path | None) -> WordTokenizer:
+    """The words of the world's captions, or those of the weights to go on from."""
+    length = plan.transformer.text["tokens"]
+    if start is not None:
+        return WordTokenizer(checkpoints.read_header(start / "text.safetensors").config["vocabulary"], length)
+    return WordTokenizer((*PUNCTUATION, *sorted(words_of_captions())), length)
 
 
 def build_codec(plan: TrainingConfig, start: Path | None = None) -> BundledCodec:
-    """The codec as the plan sizes it, from given weights or from scratch."""
+    """The codec as the plan sizes it, from scratch or with the weights of a folder."""
     torch.manual_seed(plan.seed)
     codec = BundledCodec(CodecConfig(**with_tuples(plan.codec.model)))
     if start is not None:
-        checkpoints.load_into(codec, checkpoints.load(start).tensors)
+        checkpoints.load_into(codec, checkpoints.load(start / "codec.safetensors").tensors)
     return codec
 
 
-def build_transformer(plan: TrainingConfig, tokenizer: WordTokenizer) -> TextToVideo:
-    """Text encoder and transformer as the plan sizes them, at the start of training."""
+def build_transformer(plan: TrainingConfig, tokenizer: WordTokenizer, start: Path | None = None) -> TextToVideo:
+    """Text encoder and transformer as the plan sizes them, from scratch or with the weights of a folder."""
     torch.manual_seed(plan.seed)
     stage = plan.transformer
     text = TextEncoder(TextConfig(vocabulary=tokenizer.vocabulary, **with_tuples(stage.text)))
     model = TextToVideo(text, DiT(DiTConfig(**with_tuples({"patch": (1, 2, 2), **stage.model}))))
     model.text.init_weights()
     model.dit.init_weights()
+    if start is not None:
+        checkpoints.load_into(model.text, checkpoints.load_sharded(start, "text").tensors)
+        checkpoints.load_into(model.dit, checkpoints.load_sharded(start, "transformer").tensors)
     return model
 
 
@@ -217,7 +227,6 @@ def train_codec(session: Session, fast: FastCodec) -> None:
     trainer.train(loss, watch=Watch(session, "codec", stage, db=True))
     torch.backends.cudnn.benchmark = False
     codec.load_state_dict(trainer.averaged())
-    codec.requires_grad_(False)
     measured = [store for store in session.stores if store.count >= 2]
     with torch.no_grad():
         videos = [whole_clips(store, slice(0, 8)) for store in measured]

@@ -99,7 +99,7 @@ class TransformerLoss:
     model: TextToVideo
     stores: Sequence[ClipStore]
     curriculum: Curriculum = Curriculum()
-    tokens: int = 32768
+    tokens: int = 8192
     """of a batch"""
     batches: int = 2
     """of a step, each of one kind and size"""
@@ -109,6 +109,10 @@ class TransformerLoss:
     """of the normal distribution behind sigma"""
     deviation: float = 1.3
     """of the normal distribution behind sigma"""
+    even: float = 0.25
+    """share of the clips whose sigma is drawn evenly from 0 to 1: where the shift is large hardly one is else below
+    .35,
+    where shapes get their edges"""
     least_sigma: float = 0.05
     """where the weight stops growing"""
     emphasis: float = 6.0
@@ -178,7 +182,9 @@ class TransformerLoss:
         """A noise level per clip [n], shifted as sampling shifts it for the size of the picture."""
         drawn = torch.sigmoid(self.mean + self.deviation * draws.normal(len(latents)))
         _, q, r = self.model.dit.config.patch
-        return shift_sigma(drawn, shift_for_tokens("picture", latents.shape[3] // q * (latents.shape[4] // r)))
+        shifted = shift_sigma(drawn, shift_for_tokens("picture", latents.shape[3] // q * (latents.shape[4] // r)))
+        n = len(latents)
+        return torch.where(draws.often(self.even, n), draws.uniform(n), shifted)
 
     def noised(self, batch: Batch, sigma: Tensor, draws: Draws) -> Tensor:
         """The network's input: noise at sigma where made; clean, or nearly, where kept."""
