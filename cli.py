@@ -21,6 +21,12 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "generate": "a prompt becomes a video or a still",
+    "animate": "a picture becomes the first frame of a video",
+    "extend": "a video goes on, or begins earlier",
+    "loop": "a video is closed into a loop",
+    "connect": "a transition between two videos",
+    "fill": "frames of a video are made anew",
+    "restyle": "the motion of a video in another setting or style",
     "run": "a workflow, once or for every row of a table",
     "review": "what the policy says about a prompt",
     "detect": "whether a file was made here, by its watermark or its look",

@@ -1,0 +1,84 @@
+"""What the commands of edit operations share: options, names of files, the run itself."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..sora_core.errors import InputError
+from ..sora_core.files import check_writable
+from .generate import free_name, given, names_released
+from .terminal import ProgressLine, note, say, warn
+
+if TYPE_CHECKING:
+    from ..sora_core.editing import Edit
+    from ..sora_core.media import FrameSource
+    from ..sora_core.pipeline import SoraModel
+
+__all__ = ["add_options", "edited", "existing", "names_released", "prepared"]
+
+SAMPLING = ("steps", "cfg")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every edit operation."""
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FILE", help="where to: .mp4 (default: a new name in output/)"
+    )
+    parser.add_argument("--seed", type=int, help="the same seed gives the same video (default: a new one each time)")
+    parser.add_argument("--steps", type=int, help="sampling steps: more are slower and finer")
+    parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
+    parser.add_argument("--negative", default="", help="what not to show")
+    parser.add_argument("--no-expand", action="store_true", help="sample the prompt as it stands")
+    parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
+
+
+def existing(path: Path) -> Path:
+    """Raises InputError for a path that is no file."""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    return path
+
+
+def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tuple[SoraModel, Path]:
+    """The model, and the name of the result; both are sure before anything is read."""
+    for path in sources:
+        existing(path)
+    out = args.out or free_name(f"{sources[0].stem} {what}", ".mp4")
+    check_writable(out)
+    if out.suffix.lower() != ".mp4":
+        raise InputError(f"a video is saved as .mp4, so {out} needs that ending.")
+    if args.seed is None:
+        args.seed = secrets.randbelow(2**32)
+
+    from ..sora_core import pipeline
+
+    return pipeline.load_bundled(device=pipeline.check_device(args.device)), out
+
+
+def edited(
+    args: argparse.Namespace,
+    model: SoraModel,
+    edit: Edit,
+    out: Path,
+    timeline: Callable[[FrameSource], Sequence[FrameSource]],
+    *,
+    sounds: Sequence[tuple[Path, float]] = (),
+    kept: bool = True,
+    parents: Sequence[Path] = (),
+) -> int:
+    """Run an edit and say the name of its file."""
+    from ..sora_core.pipeline.edit_files import edit_file
+
+    settings = model.settings.with_(**given(args, SAMPLING))
+    with ProgressLine("sampling") as progress:
+        frames = edit_file(
+            model, edit, args.prompt, out, timeline, sounds=sounds, kept=kept, seed=args.seed, settings=settings,
+            negative=args.negative, expand=not args.no_expand, parents=parents, progress=progress, warn=warn, tell=note,
+        )  # fmt: skip
+    say(str(out))
+    note(f"{frames} frames at {edit.fps:g} fps, seed {args.seed}")
+    return 0

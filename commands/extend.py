@@ -1,0 +1,38 @@
+"""`sora extend CLIP "PROMPT" --seconds 2`: a clip goes on, or begins earlier; its own frames stay as they are."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .edit_options import add_options, edited, names_released, prepared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("clip", type=Path, help="the video to extend")
+    parser.add_argument("prompt", nargs="?", default="", help="what happens in the new part")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of the new part (default: 2)")
+    parser.add_argument("--backward", action="store_true", help="make what came before instead of what comes after")
+    add_options(parser)
+
+
+@names_released()
+def execute(args: argparse.Namespace) -> int:
+    model, out = prepared(args, [args.clip], "extended")
+
+    from ..sora_core.editing import extend
+    from ..sora_core.media import FrameSource
+    from ..sora_core.pipeline.edit_files import enlarged, working_clip
+
+    clip = working_clip(args.clip, model)
+    edit = extend(clip.small, model.codec, seconds=args.seconds, direction="backward" if args.backward else "forward")
+    count = clip.own.length
+    made = edit.frames - count
+
+    def timeline(result: FrameSource) -> list[FrameSource]:
+        if args.backward:
+            return [enlarged(result, 0, made, clip.own), clip.own]
+        return [clip.own, enlarged(result, count, count + made, clip.own)]
+
+    begins = made / edit.fps if args.backward else 0.0
+    return edited(args, model, edit, out, timeline, sounds=[(args.clip, begins)], parents=[args.clip])

@@ -1,0 +1,48 @@
+"""`sora fill CLIP --frames 10-20`: frames that are missing or spoilt are made anew; the others stay as they are."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from ..sora_core.errors import InputError
+from .edit_options import add_options, edited, names_released, prepared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("clip", type=Path, help="the video to mend")
+    parser.add_argument("prompt", nargs="?", default="", help="what the clip shows")
+    parser.add_argument("--frames", required=True, metavar="FIRST-LAST", help="frames to make anew, such as 10-20")
+    add_options(parser)
+
+
+@names_released()
+def execute(args: argparse.Namespace) -> int:
+    found = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", args.frames.strip())
+    if not found:
+        raise InputError(f"--frames takes FIRST-LAST, such as 10-20, not {args.frames!r}")
+    first, last = int(found[1]), int(found[2] or found[1])
+    model, out = prepared(args, [args.clip], "filled")
+
+    import torch
+
+    from ..sora_core.editing import fill
+    from ..sora_core.editing.frames import Window
+    from ..sora_core.media import FrameSource
+    from ..sora_core.pipeline.edit_files import enlarged, working_clip
+
+    clip = working_clip(args.clip, model)
+    count = clip.own.length
+    if not first <= last < count:
+        raise InputError(f"--frames {args.frames}: the clip has frames 0 to {count - 1}")
+    missing = torch.zeros(count)
+    missing[first : last + 1] = 1
+    edit = fill(clip.small, model.codec, missing=missing)
+
+    def timeline(result: FrameSource) -> list[FrameSource]:
+        before = [Window(clip.own, 0, first)] if first else []
+        after = [Window(clip.own, last + 1, count)] if last + 1 < count else []
+        return [*before, enlarged(result, first, last + 1, clip.own), *after]
+
+    return edited(args, model, edit, out, timeline, sounds=[(args.clip, 0.0)], parents=[args.clip])

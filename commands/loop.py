@@ -1,0 +1,32 @@
+"""`sora loop CLIP`: the clip as it is, and new frames that lead from its end to its beginning."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .edit_options import add_options, edited, names_released, prepared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("clip", type=Path, help="the video to close into a loop")
+    parser.add_argument("prompt", nargs="?", default="", help="what happens between end and beginning")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of the new part (default: 1)")
+    add_options(parser)
+
+
+@names_released()
+def execute(args: argparse.Namespace) -> int:
+    model, out = prepared(args, [args.clip], "loop")
+
+    from ..sora_core.editing import loop_clip
+    from ..sora_core.media import FrameSource
+    from ..sora_core.pipeline.edit_files import enlarged, working_clip
+
+    clip = working_clip(args.clip, model)
+    edit = loop_clip(clip.small, model.codec, seconds=args.seconds)
+
+    def timeline(result: FrameSource) -> list[FrameSource]:
+        return [clip.own, enlarged(result, clip.own.length, result.length, clip.own)]
+
+    return edited(args, model, edit, out, timeline, sounds=[(args.clip, 0.0)], parents=[args.clip])

@@ -1,0 +1,35 @@
+"""`sora restyle CLIP "PROMPT"`: the motion of a clip in another setting or style."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..sora_core.errors import InputError
+from .edit_options import add_options, edited, names_released, prepared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("clip", type=Path, help="the video whose motion is kept")
+    parser.add_argument("prompt", help="what it becomes")
+    parser.add_argument("--denoise", type=float, help="how much is made anew, above 0 and at most 1 (default: 0.85)")
+    add_options(parser)
+
+
+@names_released()
+def execute(args: argparse.Namespace) -> int:
+    if args.denoise is not None and not 0 < args.denoise <= 1:
+        raise InputError(f"--denoise is above 0 and at most 1, not {args.denoise:g}")
+    model, out = prepared(args, [args.clip], "restyled")
+
+    from ..sora_core.editing import restyle
+    from ..sora_core.media import FrameSource
+    from ..sora_core.pipeline.edit_files import enlarged, working_clip
+
+    clip = working_clip(args.clip, model)
+    edit = restyle(clip.small, model.codec, **({} if args.denoise is None else {"denoise": args.denoise}))
+
+    def timeline(result: FrameSource) -> list[FrameSource]:
+        return [enlarged(result, 0, result.length, clip.own)]
+
+    return edited(args, model, edit, out, timeline, sounds=[(args.clip, 0.0)], kept=False, parents=[args.clip])

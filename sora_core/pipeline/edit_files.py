@@ -1,0 +1,185 @@
+"""An edit operation from files to a file: at a working size that the model was trained for, back at the clip's own.
+
+Kept frames are copied from the file as they are; what is made is enlarged beside them. Frames are read and written in
+chunks.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..editing import Clip, Edit, stitched
+from ..editing.frames import Joined, Resized, Window
+from ..editing.sound import lay_sounds
+from ..errors import InputError
+from ..files import size_text
+from ..grid import VideoSize, plan
+from ..media import FileSource, FrameSource, chunks, publish, read_sound
+from ..media.sound import Sound
+from ..safety import check_prompt as review
+from ..safety.doors import Protection, guards_for
+from ..safety.provenance import Origin
+from ..settings import DEFAULTS, SamplingSettings
+from ..types import Progress
+from ..world.expand import expanded
+from .edits import sample_edit
+from .generation import METADATA_KEY, warn_of_unknown_words
+from .limits import check_memory, memory_estimate, time_estimate
+from .model import SoraModel
+
+__all__ = ["Material", "edit_file", "enlarged", "working_clip", "working_size"]
+
+AREA = 64 * 112
+"""pixels of the working size: the largest picture that the bundled weights make well"""
+LEAST = 64
+"""pixels of its shorter side at least"""
+CHUNK = 16
+"""frames written at once"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """A clip from a file: its own frames, and the same at the working size."""
+
+    path: Path
+    own: FileSource
+    small: Clip
+
+    @property
+    def changed(self) -> bool:
+        """Whether the working size is another than the file's."""
+        return self.small.source is not self.own
+
+
+def working_clip(path: Path, model: SoraModel, *, like: Material | None = None) -> Material:
+    """The clip of a file for `model`, at the working size of its shape, or at that of another clip.
+
+    Raises InputError for a file that is no video.
+    """
+    own = FileSource(path)
+    if own.length < 2:
+        raise InputError(f"{path} holds one picture and an edit operation takes a video; animate a picture instead.")
+    height, width = working_size(own.height, own.width, model)
+    if like is not None and like.small.source is not None:
+        height, width = like.small.source.height, like.small.source.width
+    source: FrameSource = own
+    if (height, width) != (own.height, own.width):
+        source = Resized(own, height, width, lambda frames: resized(frames, height, width))
+    return Material(path=path, own=own, small=Clip(source=source, fps=own.fps, notes=own.notes))
+
+
+def working_size(height: int, width: int, model: SoraModel) -> tuple[int, int]:
+    """Height and width, whole latent cells, of about AREA pixels in the shape asked for; smaller pictures stay."""
+    step = 2 * model.geometry.space_factor
+    scale = min(1.0, math.sqrt(AREA / (height * width)))
+    scale = max(scale, min(1.0, LEAST / min(height, width)))
+    tall, wide = (max(step, round(side * scale / step) * step) for side in (height, width))
+    return tall, wide
+
+
+def resized(frames: Tensor, height: int, width: int) -> Tensor:
+    """[F,H,W,3] float in 0..1 at another size."""
+    pictures = frames.movedim(-1, 1).float()
+    change = F.interpolate(pictures, (height, width), mode="bicubic", antialias=True, align_corners=False)
+    return change.clamp(0, 1).movedim(1, -1)
+
+
+def enlarged(source: FrameSource, start: int, stop: int, like: FrameSource) -> FrameSource:
+    """Frames start..stop-1 of a source at the size of another one."""
+    part = Window(source, start, stop)
+    if (part.height, part.width) == (like.height, like.width):
+        return part
+    return Resized(part, like.height, like.width, lambda frames: resized(frames, like.height, like.width))
+
+
+def edit_file(
+    model: SoraModel,
+    edit: Edit,
+    prompt: str,
+    out: Path,
+    timeline: Callable[[FrameSource], Sequence[FrameSource]],
+    *,
+    sounds: Sequence[tuple[Path, float]] = (),
+    kept: bool = True,
+    seed: int = DEFAULTS.seed,
+    settings: SamplingSettings | None = None,
+    negative: str = "",
+    expand: bool = True,
+    parents: Sequence[Path] = (),
+    progress: Progress | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> int:
+    """Sample an edit and write its clip to `out`; returns the frames written.
+
+    timeline: the finished clip in parts, of the result at the working size. sounds: files whose sound is kept, each
+    with the second of the finished clip at which it begins. kept: some frames are those of a file, so the watermark,
+    which changes pixels, stays away; the file is signed all the same where that can be done.
+    """
+    review(prompt, warn=warn)
+    for said in edit.notes:
+        tell(said)
+    caption = prompt
+    if prompt.strip():
+        warn_of_unknown_words(model, prompt, warn)
+        if expand:
+            made_of = expanded(prompt, seed)
+            caption, negative = made_of.caption, ", ".join(filter(None, (negative, made_of.negative)))
+            tell(f"caption: {caption}")
+    estimate(model, edit, settings or model.settings, tell)
+    latent = sample_edit(model, edit, caption, settings, seed, negative=negative, progress=progress).cpu()
+    finished = Joined(timeline(stitched(edit, latent, model.codec)))
+    made_with: dict[str, Any] = {
+        "prompt": prompt,
+        "caption": caption,
+        "seed": seed,
+        "edited": [p.name for p in parents],
+    }
+    origin = Origin(
+        settings=made_with, parent=parents[0] if len(parents) == 1 else None, parts=tuple(parents[1:] and parents)
+    )
+    return publish(
+        out,
+        (in_levels(part) for part in chunks(finished, CHUNK)),
+        fps=edit.fps,
+        metadata={METADATA_KEY + "_edit": json.dumps(made_with)},
+        guards=guards_for(Protection(watermark=not kept), fps=edit.fps, origin=origin, warn=warn),
+        sound=joined_sound(sounds, finished.length / edit.fps, warn),
+    )
+
+
+def in_levels(frames: Tensor) -> Tensor:
+    """Frames as uint8 [F,H,W,3]; those of a file come out as they were."""
+    return frames if frames.dtype == torch.uint8 else (frames.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def estimate(model: SoraModel, edit: Edit, settings: SamplingSettings, tell: Callable[[str], None]) -> None:
+    """Say what the run will take. Raises ResourceError where it does not fit the machine."""
+    factor, (h, w) = model.geometry.space_factor, edit.state.latent.shape[3:]
+    size = VideoSize(frames=int(edit.state.spans.sum()), height=h * factor, width=w * factor, fps=edit.fps)
+    grid = plan(size, model.geometry)
+    check_memory(model, grid)
+    seconds = time_estimate(model, grid, steps=settings.steps)
+    tell(f"sampling {size}: about {seconds:.0f} s and {size_text(memory_estimate(model, grid))} of memory")
+
+
+def joined_sound(sounds: Sequence[tuple[Path, float]], seconds: float, warn: Callable[[str], None]) -> Sound | None:
+    """The sounds of files on the finished clip's time; one of another rate than the first is left out, and said."""
+    heard = [(path, sound, start) for path, start in sounds if (sound := read_sound(path)) is not None]
+    if not heard:
+        return None
+    rate = heard[0][1].rate
+    for path, sound, _ in heard:
+        if sound.rate != rate:
+            warn(f"the sound of {path.name} has {sound.rate} samples a second, not {rate}: it is left out")
+    same = [(sound.waveform[None], start) for _, sound, start in heard if sound.rate == rate]
+    return Sound(waveform=lay_sounds(same, rate=rate, seconds=seconds)[0], rate=rate)

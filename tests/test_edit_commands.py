@@ -1,0 +1,78 @@
+"""`sora extend CLIP` and its kin: from files to a file, the clip's own frames as they were."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sora_nodes import cli
+from sora_nodes.sora_core.media import read_video, write_video
+from sora_nodes.sora_core.world import ClipShape, render, sample_scene
+
+QUICK = ["--steps", "2", "--seed", "3", "-o"]
+
+
+@pytest.fixture
+def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two clips larger than the working size, of one shape, and a picture."""
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("a.mp4", 1), ("b.mp4", 2)):
+        video = render([sample_scene(seed, family="single")], ClipShape(frames=17, height=120, width=200, fps=8))[0]
+        write_video(name, video, 8, lossless=True)
+    Image.fromarray(np.full((90, 160, 3), 120, np.uint8)).save("p.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "made", "kept"),
+    [
+        (["extend", "a.mp4", "a red ball", "--seconds", "1"], 25, slice(0, 17)),
+        (["extend", "a.mp4", "--seconds", "1", "--backward"], 25, slice(8, 25)),
+        (["loop", "a.mp4", "--seconds", "1"], 25, slice(0, 17)),
+        (["fill", "a.mp4", "a red ball", "--frames", "5-9"], 17, slice(0, 5)),
+        (["connect", "a.mp4", "b.mp4", "--seconds", "1"], 42, slice(0, 17)),
+        (["restyle", "a.mp4", "a red ball on snow"], 17, None),
+    ],
+    ids=["extend", "backward", "loop", "fill", "connect", "restyle"],
+)
+def test_a_clip_is_edited_at_its_own_size(
+    clips: Path, command: list[str], made: int, kept: slice | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*command, *QUICK, "out.mp4"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "out.mp4\n" and "about" in said.err and "of memory" in said.err
+    frames = read_video("out.mp4").frames
+    assert len(frames) == made and frames.shape[1:] == (120, 200, 3)
+    if kept is not None:
+        given = read_video("a.mp4").frames[: kept.stop - kept.start]
+        error = (frames[kept].float() - given.float()).abs().mean()
+        assert error < 1.5, "kept frames differ from the file's by no more than one encoding"
+
+
+def test_a_picture_is_animated(clips: Path) -> None:
+    assert cli.main(["animate", "p.png", "a red ball", "--seconds", "1", *QUICK, "out.mp4"]) == 0
+    video = read_video("out.mp4")
+    assert len(video.frames) == 8 and video.frames.shape[1] < video.frames.shape[2]
+    assert (video.frames[0].float() - 120).abs().mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["extend", "none.mp4"], "there is no file none.mp4"),
+        (["extend", "a.mp4", "--seconds", "0"], "seconds must be above 0"),
+        (["fill", "a.mp4", "--frames", "9-40"], "frames 0 to 16"),
+        (["fill", "a.mp4", "--frames", "x"], "FIRST-LAST"),
+        (["restyle", "a.mp4", "x", "--denoise", "3"], "--denoise"),
+        (["extend", "p.png"], "p.png"),
+        (["loop", "a.mp4", "-o", "x.gif"], ".mp4"),
+    ],
+)
+def test_a_mistake_is_one_line(clips: Path, command: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(command) == 2
+    error = capsys.readouterr().err
+    assert words in error and "Traceback" not in error
+    assert torch.equal(
+        torch.tensor(sorted(p.name == "a.mp4" for p in clips.glob("*.mp4"))), torch.tensor([False, True])
+    )
