@@ -1,8 +1,6 @@
-"""Decorators over time: rings, windows, span prompts and the feature cache, on toy denoisers."""
+"""Decorators over time: rings, span prompts and the feature cache, on toy denoisers."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import pytest
 import torch
@@ -19,9 +17,7 @@ from sora_nodes.sora_core.diffusion import (
     schedule,
     span_prompts,
     span_weights,
-    windows,
 )
-from sora_nodes.sora_core.diffusion.windows import window_starts, window_weights
 from sora_nodes.sora_core.errors import InputError
 from torch import Tensor
 
@@ -71,38 +67,6 @@ def test_a_ring_rolls_the_mask_too_and_visits_every_cut() -> None:
     assert set(cuts) == set(range(5)) and cuts[0] == 0
 
 
-def test_one_window_is_no_window() -> None:
-    noise = draw_noise(SHAPE, 1)
-    assert torch.equal(run(windows(smooth, length=5, overlap=2), noise), run(smooth, noise))
-
-
-def test_windows_of_a_framewise_network_change_nothing() -> None:
-    noise = draw_noise(SHAPE, 1)
-    assert torch.allclose(run(windows(gaussian, length=3, overlap=1), noise), run(gaussian, noise), atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("frames", "length", "overlap"), [(21, 21, 4), (22, 21, 4), (50, 13, 4), (50, 13, 9), (40, 8, 0), (7, 2, 1)]
-)
-def test_windows_cover_every_frame_with_weights_that_sum_to_one(frames: int, length: int, overlap: int) -> None:
-    starts, weights = window_starts(frames, length, overlap), window_weights(frames, length, overlap)
-    assert starts[0] == 0 and starts[-1] == frames - length
-    assert all(0 < b - a <= length - overlap for a, b in pairwise(starts))
-    assert torch.allclose(weights.sum(0), torch.ones(frames)) and bool((weights >= 0).all())
-
-
-def test_two_windows_cross_fade_linearly() -> None:
-    assert torch.allclose(window_weights(9, 6, 3)[1, 3:6], torch.tensor([0.25, 0.5, 0.75]))
-
-
-def test_a_window_may_be_told_where_it_is() -> None:
-    places: list[slice] = []
-    windows(gaussian, length=3, overlap=1, at=lambda part: places.append(part) or gaussian)(  # type: ignore[func-returns-value]
-        torch.zeros(1, *SHAPE), torch.ones(1), torch.ones(1, 1, *SHAPE[1:]), NO_TEXT
-    )
-    assert places == [slice(0, 3), slice(2, 5)]
-
-
 def test_each_span_follows_its_own_prompt() -> None:
     prompts = torch.stack([torch.full((1, 2, 1), value) for value in (1.0, 5.0)], 1)
     made = run(span_prompts(text, span_weights([2, 3])), draw_noise(SHAPE, 0), prompts)
@@ -148,8 +112,6 @@ def test_a_threshold_of_zero_caches_nothing() -> None:
 
 def test_bad_input_is_named() -> None:
     x, sigma, mask = torch.zeros(1, *SHAPE), torch.ones(1), torch.ones(1, 1, *SHAPE[1:])
-    with pytest.raises(InputError, match="use 0 to 3"):
-        windows(gaussian, length=4, overlap=4)
     with pytest.raises(InputError, match="3 prompts over 5"):
         span_prompts(gaussian, span_weights([2, 3]))(x, sigma, mask, torch.zeros(1, 3, 2, 1))
     with pytest.raises(InputError, match="at least one latent frame"):
@@ -163,13 +125,13 @@ def test_nothing_waits_for_the_device(solver: str) -> None:
     """On the meta device tensors have no values, so any read on the host would raise."""
     state, noise = state_of().to("meta"), draw_noise(SHAPE, 0)
     prompts, uncond = torch.zeros(1, 2, 2, 1, device="meta"), torch.zeros(1, 2, 1, device="meta")
-    stack = span_prompts(windows(gaussian, length=3, overlap=1), span_weights([2, 3]))
+    stack = span_prompts(gaussian, span_weights([2, 3]))
     stack = renoise(ring(cfg(stack, 4.0, uncond=uncond), SIGMAS), noise)
     assert sample(stack, state, noise, SIGMAS, prompts, solver=solver).shape == (1, *SHAPE)
 
 
 def test_the_whole_stack_agrees_with_the_plain_denoiser_where_nothing_should_change() -> None:
     noise, prompt = draw_noise(SHAPE, 0), torch.zeros(1, 2, 1)
-    stack = span_prompts(windows(gaussian, length=3, overlap=1), span_weights([2, 3]))
+    stack = span_prompts(gaussian, span_weights([2, 3]))
     stack = renoise(FeatureCache(ring(cfg(stack, 4.0, uncond=prompt), SIGMAS), 0.0), noise)
     assert torch.allclose(run(stack, noise, prompt[:, None].expand(1, 2, 2, 1)), run(gaussian, noise), atol=1e-5)

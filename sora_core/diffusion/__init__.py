@@ -16,7 +16,6 @@ from .ring import ring
 from .schedule import SCHEDULES, get_schedule, schedule, shift_for_grid, shift_for_tokens, shift_sigma
 from .solvers import SOLVERS, get_solver
 from .span_prompts import span_prompts, span_weights
-from .windows import windows
 
 __all__ = [
     "SCHEDULES",
@@ -44,5 +43,4 @@ __all__ = [
     "span_prompts",
     "span_weights",
     "start",
-    "windows",
 ]

@@ -1,7 +1,6 @@
 """Decorators that steer a denoiser: by its prompt (`cfg`) and by what is kept (`keep`, `renoise`).
 
-Order, outermost first: keep (the loop adds it) > renoise > feature cache > ring > cfg > span prompts > windows >
-network.
+Order, outermost first: keep (the loop adds it) > renoise > feature cache > ring > cfg > span prompts > network.
 """
 
 from __future__ import annotations
