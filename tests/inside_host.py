@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from inside_toys import (
@@ -35,10 +36,20 @@ from sora_pack.nodes.comfy import text as comfy_text  # type: ignore[import-not-
 from sora_pack.sora_core.dit import DiT  # type: ignore[import-not-found]
 
 
-def step(net: Any, our: Our, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """One call of a network on a small grid."""
+def step(net: Any, our: Our, dtype: torch.dtype = torch.float32, window: Any = None) -> torch.Tensor:
+    """One call of a network on a small grid, or on a context window of it."""
     x = torch.randn(1, our.core.geometry.channels, 3, 4, 6, generator=torch.Generator().manual_seed(0)).to(dtype)
-    return net(x, torch.tensor([700.0]), our.said[0][0].to(dtype))
+    options = {} if window is None else {"transformer_options": {"context_window": window}}
+    return net(x, torch.tensor([700.0]), our.said[0][0].to(dtype), **options)
+
+
+def windows(model: Any, length: int) -> Any:
+    """WAN Context Windows of `length` frames; what a version asks besides has its default."""
+    node = nodes_context_windows.WanContextWindowsManualNode
+    given = {"model": model, "context_length": length, "context_overlap": 5, "context_schedule": "standard_static"}
+    given |= {"context_stride": 1, "closed_loop": False, "fuse_method": "pyramid"}
+    other = {asked.id: asked.default for asked in node.define_schema().inputs if asked.id not in given}
+    return node.execute(**given, **other).result[0]
 
 
 def check_casting(our: Our) -> None:
@@ -141,18 +152,16 @@ def check_caches_and_windows(our: Our) -> None:
         assert not torch.equal(made, plain) and (made - plain).abs().mean() < 0.1 * plain.abs().mean(), (
             "Sora Feature Cache"
         )
-    cut = nodes_context_windows.WanContextWindowsManualNode.execute(
-        our.model, 13, 5, "standard_static", 1, False, "pyramid"
-    ).result[0]
+    cut = windows(our.model, 13)
     assert ours(cut, our.said, latent).shape == plain.shape and ours(cut, our.said, latent).isfinite().all()
     shots = "1: a red ball on grass at noon\n1.5: a blue cone on grass at noon"
     board, given = assembly.SoraStoryboard.execute(our.clip, our.vae, shots, "cut", 0.5, latent).result[:2]
     assert ours(cut, board, given).isfinite().all()
     refused("each become a loop under ring time", lambda: ours(objects.ring_time(cut), our.said, latent))
-    whole = nodes_context_windows.WanContextWindowsManualNode.execute(
-        our.model, 81, 5, "standard_static", 1, False, "pyramid"
-    ).result[0]
-    differ("windows longer than the clip", ours(whole, our.said, latent, steps=25), plain)
+    differ("windows longer than the clip", ours(windows(our.model, 81), our.said, latent, steps=25), plain)
+    led = SimpleNamespace(index_list=[4, 5], causal_anchor_index=3)
+    net, alone = our.model.model.diffusion_model, SimpleNamespace(index_list=[3, 4, 5])
+    differ("a window and the frame that leads it", step(net, our, window=led), step(net, our, window=alone))
 
 
 def check_saved(our: Our) -> None:

@@ -134,7 +134,7 @@ class SoraTransformer(DiT):
     def _denoiser(self, frames: int, shots: Any, options: dict[str, Any]) -> Denoiser:
         """The denoiser of a grid, or of one of ComfyUI's context windows on it."""
         told, window = options.get(TIME, LatentTime()), options.get("context_window")
-        places = tuple(range(frames) if window is None else window.index_list)
+        places = tuple(range(frames) if window is None else _window_places(window))
         key = (told.at(places, whole=window is None), told.fps, places, shots)
         if key not in self._denoisers:
             for old in list(self._denoisers)[: 1 - KEPT]:
@@ -147,6 +147,12 @@ class SoraTransformer(DiT):
         rows = table if table is not None and table.ndim == 1 else None
         own = HostDenoiser(self, positions=positions(spans, fps), spans=spans, fps=fps, rows=rows)
         return own if table is None or rows is not None else span_prompts(own, table)
+
+
+def _window_places(window: Any) -> list[int]:
+    """Which latent frames a context window shows: since 0.27 the one before it may lead, cut off again afterwards."""
+    anchor = getattr(window, "causal_anchor_index", None)
+    return [*([] if anchor is None or anchor < 0 else [anchor]), *window.index_list]
 
 
 class SoraBase(comfy.model_base.BaseModel):
