@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -152,8 +153,20 @@ class SoraLongVideo(io.ComfyNode):
             whole = with_segment(whole, counts, index, made["samples"], geometry, overlap=overlap)
         frames = long_frames(counts, geometry)
         notes = f"{len(counts)} segments, {frames} frames, {frames / size.fps:.3g} s at {size.fps:g} fps."
+        notes += open_note([shot.prompt for shot in shots])
         info = LatentInfo(size=replace(size, frames=frames))
         return io.NodeOutput({"samples": whole, KEY: info}, notes, ui=ui.PreviewText(notes))
+
+
+def open_note(prompts: Sequence[str]) -> str:
+    """A sentence about the segments that leave ground or light open, empty where none does."""
+    from ..sora_core.world.understand import understand
+
+    said = [understand(prompt) for prompt in prompts]
+    left = [str(i) for i, words in enumerate(said, 1) if words.ground is None or words.light is None]
+    if not left:
+        return ""
+    return f" Ground or light may change where the prompt leaves them open (segment {', '.join(left)}): say both."
 
 
 NODES: list[type[io.ComfyNode]] = [SoraLongVideo]

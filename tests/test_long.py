@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from editing_toys import FPS, H, W, sampled, tiny_codec, tiny_model
-from sora_nodes.nodes.long import SoraLongVideo
+from sora_nodes.nodes.long import SoraLongVideo, open_note
 from sora_nodes.nodes.sampling import SoraNoiseGrid
 from sora_nodes.nodes.video import SoraDecodeVideo
 from sora_nodes.runtime.session import Session
@@ -72,10 +72,16 @@ def run(**inputs: Any) -> Any:
     return SoraLongVideo.execute(model=MODEL, clip=MODEL, vae=MODEL, latent=grid, segments=text, **settings, **inputs)
 
 
+def test_what_the_prompts_leave_open_is_said() -> None:
+    said, left = "a red ball bounces on grass at noon", "a red ball bounces on grass"
+    assert open_note([said, said]) == ""
+    assert "(segment 1, 3)" in open_note([left, said, "a red ball at noon"])
+
+
 def test_the_node_makes_all_and_then_one_anew(tmp_path: Any) -> None:
     with torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
         latent, notes = run().result
-        assert notes == "3 segments, 33 frames, 4.12 s at 8 fps."
+        assert notes.startswith("3 segments, 33 frames, 4.12 s at 8 fps. Ground or light may change")
         again = run(samples=latent, remake=2, **{}).result[0]
         assert torch.equal(again["samples"][:, :, :3], latent["samples"][:, :, :3])
         assert torch.equal(again["samples"][:, :, 7:], latent["samples"][:, :, 7:])
