@@ -164,6 +164,7 @@ def test_no_seconds_or_a_png_name_make_a_still(tiny: Path, args: str, path: str)
         ("--cfg -1", "cfg"),
         ("--seconds -1", "seconds"),
         ("--steps 0", "steps"),
+        ("--seed -1", "seed"),
     ],
 )
 def test_what_cannot_be_made_is_refused_before_sampling(

@@ -10,9 +10,15 @@ from torch import Tensor
 
 from ..errors import InputError
 
-__all__ = ["MAX_SEED", "draw_noise", "enlarge_noise"]
+__all__ = ["MAX_SEED", "check_seed", "draw_noise", "enlarge_noise"]
 
 MAX_SEED = 2**64 - 1
+
+
+def check_seed(seed: int) -> None:
+    """Raises InputError for a seed that is not from 0 to MAX_SEED, all that a generator takes."""
+    if not 0 <= seed <= MAX_SEED:
+        raise InputError(f"a seed is a whole number from 0 to {MAX_SEED}, not {seed}")
 
 
 def draw_noise(shape: Sequence[int], seed: int, *, count: int = 1) -> Tensor:
@@ -22,8 +28,7 @@ def draw_noise(shape: Sequence[int], seed: int, *, count: int = 1) -> Tensor:
     not depend on how many come after it, as long as C*T*H*W is a multiple of 16 (torch draws normals in blocks of 16),
     which holds for every latent of an even height and width with at least four channels.
     """
-    if not 0 <= seed <= MAX_SEED:
-        raise InputError(f"a seed is a whole number from 0 to {MAX_SEED}, not {seed}")
+    check_seed(seed)
     if count < 1 or any(size < 1 for size in shape):
         raise InputError(f"noise needs sizes of at least one, not {count} of {list(shape)}")
     generator = torch.Generator(device="cpu").manual_seed(seed)

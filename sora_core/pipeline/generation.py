@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..diffusion import draw_noise, schedule
+from ..diffusion.noise import check_seed
 from ..errors import InputError
 from ..files import size_text
 from ..grid import VideoSize, frames_for, plan
@@ -110,6 +111,7 @@ def generate(
         taken[name], began = time.perf_counter() - began, time.perf_counter()
 
     check_prompt(prompt)
+    check_seed(seed)
     protection = protection or Protection()
     review(prompt, protection.policy, warn=warn)
     review(negative, protection.policy, negative=True)
