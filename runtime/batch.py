@@ -45,6 +45,8 @@ class Outcome:
     files: list[str] = field(default_factory=list)
     seconds: float = 0.0
     error: str = ""
+    notes: list[str] = field(default_factory=list)
+    """what nodes said: words that the model does not know, what was changed on the way"""
 
 
 class Journal:
@@ -156,10 +158,11 @@ def _run_job(job: Job, runner: Runner, session: Session, home: Path) -> Outcome:
     shutil.rmtree(staging, ignore_errors=True)
     make_folder(staging)
     files: list[str] = []
+    told: list[str] = []
     try:
         if job.graph is None:
             raise InputError(job.error)
-        files = runner(job.graph, replace(session, staging=staging))
+        files = runner(job.graph, replace(session, staging=staging, told=told))
         for name in files:
             _sync(inside(staging, name, what="output"))
         status, message = "done", ""
@@ -168,7 +171,7 @@ def _run_job(job: Job, runner: Runner, session: Session, home: Path) -> Outcome:
     except Exception as error:  # whatever is wrong with one row, the others go on
         status, message = "failed", str(error) if isinstance(error, SoraError) else f"{type(error).__name__}: {error}"
     seconds = round(time.monotonic() - began, 3)
-    return Outcome(key=job.key, job=job.number, status=status, files=files, seconds=seconds, error=message)
+    return Outcome(key=job.key, job=job.number, status=status, files=files, seconds=seconds, error=message, notes=told)
 
 
 def _deliver(outcome: Outcome, home: Path, output: Path) -> None:

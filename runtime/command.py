@@ -171,9 +171,10 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
 
         def runner(graph: Graph, session: Session) -> list[str]:
             try:
-                files = executor.run(graph, replace(session, runs=runs)).files()
+                result = executor.run(graph, replace(session, runs=runs))
+                session.told.extend(" ".join(text.split()) for text in result.texts().values())
                 runs.finish()
-                return files
+                return result.files()
             finally:
                 runs.close()
 

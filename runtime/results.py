@@ -25,35 +25,50 @@ def write_table(path: Path, jobs: list[Job], outcomes: list[Outcome]) -> None:
     columns = list(dict.fromkeys(column for job in jobs for column in job.row))
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["job", "status", "seconds", "files", "error", *columns])
+    table.writerow(["job", "status", "seconds", "files", "error", "notes", *columns])
     for job, outcome in zip(jobs, outcomes, strict=True):
         values = [job.row.get(column, "") for column in columns]
-        table.writerow([job.number, outcome.status, outcome.seconds, " ".join(outcome.files), outcome.error, *values])
+        made, notes = " ".join(outcome.files), " | ".join(outcome.notes)
+        table.writerow([job.number, outcome.status, outcome.seconds, made, outcome.error, notes, *values])
     write_text(path, text.getvalue())
 
 
 def write_contact_sheet(path: Path, output: Path, outcomes: list[Outcome]) -> int:
-    """A picture with the middle frame of each job's first file, 8 to a row. Returns how many jobs it shows; 0 writes
-    nothing."""
+    """A picture with the middle frame of each job's first file, 8 to a row, failed jobs as dark fields with what went
+    wrong. Returns how many jobs it shows; 0 writes nothing."""
     from ..sora_core.media.sheet import contact_sheet  # here: a batch that made nothing needs no video library
 
-    tiles, captions = [], []
-    for outcome in [outcome for outcome in outcomes if outcome.status == "done"][:_MOST]:
-        shown = next(
-            (name for name in outcome.files if Path(name).suffix.lower() in KINDS["image"] | KINDS["video"]), None
-        )
-        if shown is None:
-            continue
-        try:
-            tiles.append(_tile(output / shown))
-            captions.append(f"{outcome.job} {Path(shown).stem}")
-        except SoraError:
-            continue  # moved or deleted since; the table still names it
-    if tiles:
+    tiles, captions, shown = [], [], 0
+    for outcome in outcomes[:_MOST]:
+        found = _shown(output, outcome)
+        if found is None and outcome.status == "done":
+            continue  # moved, deleted, or no picture; the table names it
+        shown += found is not None
+        tiles.append(_empty() if found is None else found)
+        name = Path(outcome.files[0]).stem if outcome.files else ""
+        captions.append(f"{outcome.job} {name}" if found is not None else f"{outcome.job} failed: {outcome.error}")
+    if shown:
         sheet = contact_sheet(tiles, 8, captions=captions)
         with beside(path) as part:
             sheet.save(part, format="PNG")
-    return len(tiles)
+    return shown
+
+
+def _shown(output: Path, outcome: Outcome):  # type: ignore[no-untyped-def]
+    """The picture of a job that is done, or None."""
+    names = outcome.files if outcome.status == "done" else []
+    name = next((n for n in names if Path(n).suffix.lower() in KINDS["image"] | KINDS["video"]), None)
+    try:
+        return None if name is None else _tile(output / name)
+    except SoraError:
+        return None
+
+
+def _empty():  # type: ignore[no-untyped-def]
+    """What stands for a job that failed: uint8 [1,H,W,3]."""
+    import torch
+
+    return torch.full((1, _TILE // 2, _TILE // 2, 3), 40, dtype=torch.uint8)
 
 
 def _tile(path: Path):  # type: ignore[no-untyped-def]

@@ -99,6 +99,8 @@ class Session:
     """the title of the node that runs now"""
     runs: RunStore | None = None
     """where the states of sampling are stored until the files of the run are there; None: nowhere"""
+    told: list[str] = field(default_factory=list)
+    """what nodes said while they ran, a line each, for the table of a batch"""
     chosen: list[Claim] = field(default_factory=list)
     """claims to the names of results, so that another run does not choose them too"""
 
