@@ -40,7 +40,7 @@ class SoraLongVideo(io.ComfyNode):
                 io.String.Input(
                     "segments",
                     multiline=True,
-                    default="4: a red ball rolls to the left on grass\n4: a red ball rolls to the right on grass",
+                    default="2: a red ball bounces on grass at noon\n2: a red ball spins on grass at noon",
                     tooltip="One segment a line: seconds, a colon, the prompt.",
                 ),
                 io.Int.Input(
