@@ -72,13 +72,14 @@ class CodecLoss:
         return self._backward(*self.crops(draws), share, draws)
 
     def rehearse(self) -> None:
-        """Crops of noise forward and backward, and whole clips encoded, so that all that is compiled is."""
+        """Crops of noise forward and backward, many and few clips sent through, so that all that is compiled is."""
         draws = Draws(self.seed, 0, self.stores[0].device)
         for mid_stream in (False, True):
             video = draws.uniform(self.clips, 3, FRAMES - mid_stream, self.crop, self.crop)
             self._backward(video, video[:, :1].round(), mid_stream, 1.0, draws)
         with torch.no_grad():
-            self.codec.encode(video[:, :, :13])
+            for count in (len(video), 2):
+                self.codec.decode(self.codec.encode(video[:count, :, :13]))
 
     def _backward(self, video: Tensor, seen: Tensor, mid_stream: bool, share: float, draws: Draws) -> Tensor:
         mean, logvar = self.codec.moments(video, mid_stream=mid_stream)
