@@ -61,7 +61,7 @@ def check_prompt(prompt: str) -> None:
 def warn_of_unknown_words(model: SoraModel, prompt: str, warn: Callable[[str], None]) -> None:
     """Calls `warn` with the words that the model's text encoder does not know, where there are any."""
     if unknown := model.unknown_words(prompt):
-        warn(unknown_note(unknown))
+        warn(unknown_note(unknown, getattr(model.tokenizer, "vocabulary", None)))
 
 
 def outside_training(asked: VideoSize) -> str:

@@ -7,7 +7,7 @@ expand("red ball rolling left")
 import difflib
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from . import words
@@ -65,12 +65,14 @@ def expanded(prompt: str, seed: int = 0) -> Expansion:
     return Expansion(caption=text.rstrip(".") + after + ".", negative=plain.negative, notes=(*plain.notes, *notes))
 
 
-def unknown_note(unknown: Sequence[str]) -> str:
-    """One line that names words the model does not know, each with the nearest that it does; empty where there are
-    none."""
+def unknown_note(unknown: Sequence[str], vocabulary: Collection[str] | None = None) -> str:
+    """One line that names words the model does not know, each with the nearest that it does where its vocabulary is
+    given; empty where there are none."""
     named = []
+    asked = unknown and vocabulary is not None
+    known = [word for word in content_words() if asked and not unknown_words(word, vocabulary)]
     for word in unknown:
-        near = difflib.get_close_matches(word, content_words(), n=2, cutoff=0.6)
+        near = difflib.get_close_matches(word, known, n=2, cutoff=0.6)
         named.append(repr(word) + (f" (nearest: {', '.join(near)})" if near else ""))
     return f"the model does not know {', '.join(named)}; `sora info` lists what it knows" if named else ""
 
