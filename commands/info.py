@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -95,16 +96,23 @@ def vocabulary() -> dict[str, list[str]]:
     tables: dict[str, dict[str, tuple[str, ...]]] = {
         "colours": words.COLOUR_WORDS,
         "things": things,
+        "motions": {
+            name: tuple(spoken(phrase) for phrase in phrases) for name, phrases in words.MOTION_PHRASES.items()
+        },
         "grounds": words.GROUND_PHRASES,
         "light": words.LIGHT_PHRASES,
         "camera": words.CAMERA_PHRASES,
         "styles": words.STYLE_PHRASES,
     }
-    found = {
+    return {
         kind: [name for name, phrases in table.items() if not unknown_words(phrases[0], known)]
         for kind, table in tables.items()
     }
-    return {**found, "motions": list(words.MOTION_PHRASES)}
+
+
+def spoken(phrase: str) -> str:
+    """The plain words of a motion's phrase: its verbs bare, nothing for the places that captions fill."""
+    return re.sub(r"<\w+>", "", phrase.replace("{", "").replace("}", ""))
 
 
 def text(report: dict[str, Any]) -> str:

@@ -77,6 +77,31 @@ def outside_training(asked: VideoSize) -> str:
     return ""
 
 
+def described(
+    prompt: str, negative: str, seed: int, warn: Callable[[str], None], tell: Callable[[str], None]
+) -> tuple[str, str]:
+    """The descriptive caption that `world.expanded` makes of a prompt, and what to avoid with its additions."""
+    made = expanded(prompt, seed)
+    for said in made.notes:
+        warn(said)
+    tell(f"caption: {made.caption}" + (f" (not: {made.negative})" if made.negative else ""))
+    return made.caption, ", ".join(filter(None, (negative, made.negative)))
+
+
+class Laps:
+    """Measures the parts of a run: each call names what has passed since the last one."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        """what each part took"""
+        self._began = time.perf_counter()
+
+    def __call__(self, part: str) -> None:
+        """Ends a part."""
+        now = time.perf_counter()
+        self.seconds[part], self._began = now - self._began, now
+
+
 def generate(
     prompt: str,
     *,
@@ -103,16 +128,9 @@ def generate(
     own. The bundled weights are loaded to `device` where no `model` is given. `warn` is called with what may go wrong,
     `tell` with what is made of the prompt and, above ten seconds, what it will take.
     """
-    out, taken = Path(out), dict[str, float]()
-    began = time.perf_counter()
-
-    def lap(name: str) -> None:
-        nonlocal began
-        taken[name], began = time.perf_counter() - began, time.perf_counter()
-
+    out, laps, protection = Path(out), Laps(), protection or Protection()
     check_prompt(prompt)
     check_seed(seed)
-    protection = protection or Protection()
     review(prompt, protection.policy, warn=warn)
     review(negative, protection.policy, negative=True)
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
@@ -123,23 +141,17 @@ def generate(
     check_memory(model, grid)
     schedule(settings.scheduler, settings.steps, denoise=settings.denoise)  # raises for steps that cannot be
     warn_of_unknown_words(model, prompt, warn)
-    caption = prompt
-    if expand:
-        made_of = expanded(prompt, seed)
-        caption, negative = made_of.caption, ", ".join(filter(None, (negative, made_of.negative)))
-        for said in made_of.notes:
-            warn(said)
-        tell(f"caption: {caption}" + (f" (not: {made_of.negative})" if made_of.negative else ""))
+    caption, negative = described(prompt, negative, seed, warn, tell) if expand else (prompt, negative)
     if outside := outside_training(asked):
         warn(outside)
-    lap("load")
+    laps("load")
     if (estimate := time_estimate(model, grid, steps=settings.steps)) > LONG:
         memory = size_text(memory_estimate(model, grid))
         tell(f"{asked}: about {estimate:.0f} s of sampling and {memory} of memory")
-    lap("estimate")
+    laps("estimate")
     context = encode_text(model, [caption])
     against = encode_text(model, [negative]) if negative.strip() else None
-    lap("text")
+    laps("text")
     noise = draw_noise(grid.shape, seed)
     state = empty_state(grid, model.geometry)
     runs = RunStore(out.absolute().parent / FOLDER, warn=warn)
@@ -148,7 +160,7 @@ def generate(
             model, state, context, noise=noise, negative=against, fps=fps, settings=settings, progress=progress,
             runs=runs,
         )  # fmt: skip
-        lap("sample")
+        laps("sample")
         made_with = dict(
             prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps,
             steps=settings.steps, cfg=settings.cfg, seed=seed, caption=caption,
@@ -159,8 +171,8 @@ def generate(
         runs.finish()
     finally:
         runs.close()
-    lap("decode and save")
-    return GenerateResult(path=out, size=asked, seed=seed, caption=caption, seconds_taken=taken)
+    laps("decode and save")
+    return GenerateResult(path=out, size=asked, seed=seed, caption=caption, seconds_taken=laps.seconds)
 
 
 def frames_of(model: SoraModel, latent: Tensor, asked: VideoSize) -> Iterator[Tensor]:
