@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..sora_core.errors import InputError
-from ..sora_core.settings import DEFAULTS
-from . import calls, host, models
+from . import calls, models
 from .host import io, ui
-from .inputs import SAMPLERS, SCHEDULERS, checked, shots_of
+from .inputs import checked, shots_of
 from .layouts.edits import edit_latent
 from .layouts.latents import KEY, LatentInfo, single, size_of
+from .sampling_fields import settings_inputs
 
 __all__ = ["NODES"]
 
@@ -51,33 +51,7 @@ class SoraLongVideo(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Of the first segment; each following one takes the next.",
                 ),
-                io.Int.Input(
-                    "steps",
-                    default=DEFAULTS.sampling.steps,
-                    min=1,
-                    max=1000,
-                    tooltip="More steps are slower and finer.",
-                ),
-                io.Float.Input(
-                    "cfg",
-                    default=DEFAULTS.sampling.cfg,
-                    min=1.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="How firmly the prompts are followed; 1 is off.",
-                ),
-                io.Combo.Input(
-                    "sampler_name",
-                    options=host.solvers(SAMPLERS),
-                    default=DEFAULTS.sampling.solver,
-                    tooltip="The solver of each step.",
-                ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=host.schedulers(SCHEDULERS),
-                    default=DEFAULTS.sampling.scheduler,
-                    tooltip="How noise levels are spaced.",
-                ),
+                *settings_inputs("How firmly the prompts are followed; 1 is off."),
                 io.Int.Input(
                     "overlap",
                     default=8,

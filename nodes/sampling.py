@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..sora_core.settings import DEFAULTS, MAX_FPS, MAX_SECONDS, MAX_SIDE
-from . import calls, host
+from . import calls
 from .host import io, ui
-from .inputs import ASPECTS, FREE, SAMPLERS, SCHEDULERS, checked, size_for
+from .inputs import ASPECTS, FREE, checked, size_for
 from .layouts.conditioning import is_empty
+from .sampling_fields import settings_inputs
 
 __all__ = ["NODES"]
 
@@ -118,32 +119,8 @@ class SoraSampler(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="The same seed gives the same video.",
                 ),
-                io.Int.Input(
-                    "steps",
-                    default=DEFAULTS.sampling.steps,
-                    min=1,
-                    max=1000,
-                    tooltip="More steps are slower and finer.",
-                ),
-                io.Float.Input(
-                    "cfg",
-                    default=DEFAULTS.sampling.cfg,
-                    min=1.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="How firmly the prompt is followed; 1 is off. Left at its default, restyle takes 1.5.",
-                ),
-                io.Combo.Input(
-                    "sampler_name",
-                    options=host.solvers(SAMPLERS),
-                    default=DEFAULTS.sampling.solver,
-                    tooltip="The solver of each step.",
-                ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=host.schedulers(SCHEDULERS),
-                    default=DEFAULTS.sampling.scheduler,
-                    tooltip="How noise levels are spaced.",
+                *settings_inputs(
+                    "How firmly the prompt is followed; 1 is off. Left at its default, restyle takes 1.5."
                 ),
                 io.Float.Input(
                     "denoise",
