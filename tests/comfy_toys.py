@@ -1,8 +1,8 @@
 """A real ComfyUI with the pack for `test_comfy*.py`. They run where COMFYUI_PATH names a checkout (0.3.64 is the
 oldest).
 
-COMFYUI_PYTHON: the Python that ComfyUI runs with, where it is not this one. COMFYUI_FULL=1: examples at full size and
-steps.
+COMFYUI_PYTHON: the Python that ComfyUI runs with, where it is not this one. COMFYUI_FRONTEND: the folder `static` of a
+comfyui-frontend-package, where it is not the installed one. COMFYUI_FULL=1: examples at full size and steps.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from sora_nodes.sora_core.media.read import read_video
 PACK = Path(__file__).resolve().parent.parent
 COMFY = os.environ.get("COMFYUI_PATH", "")
 PYTHON = os.environ.get("COMFYUI_PYTHON", sys.executable)
+FRONTEND = os.environ.get("COMFYUI_FRONTEND", "")
 FULL = bool(os.environ.get("COMFYUI_FULL"))
 
 needs_comfy = [
@@ -68,6 +69,7 @@ class Comfy:
             str(base),
         ]
         command += ["--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
+        command += ["--front-end-root", FRONTEND] if FRONTEND else []
         self.process = subprocess.Popen(command, cwd=COMFY, stdout=self.log.open("w"), stderr=subprocess.STDOUT)
         self.server = RemoteClient(f"http://127.0.0.1:{port}", timeout=120)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from sora_nodes.nodes import SoraExtension
 from sora_nodes.runtime.registry import Registry
 
 LOCALES = Path(__file__).parent.parent / "locales"
+HELP = Path(__file__).parent.parent / "web" / "docs"
+LANGUAGES = sorted(path.name for path in LOCALES.iterdir() if path.name != "en")
 
 
 def english() -> dict[str, Any]:
@@ -37,7 +40,7 @@ def test_the_english_file_is_what_the_nodes_say() -> None:
     )
 
 
-@pytest.mark.parametrize("language", sorted(path.name for path in LOCALES.iterdir() if path.name != "en"))
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_another_language_has_all_words(language: str) -> None:
     """All that is not from this month: a new input shows its English words until it is translated."""
     words, ours = json.loads((LOCALES / language / "nodeDefs.json").read_text()), english()
@@ -49,6 +52,28 @@ def test_another_language_has_all_words(language: str) -> None:
         texts = [node[key] for key in ("display_name", "description")]
         texts += [text for item in node["inputs"].values() for text in (item["name"], item["tooltip"])]
         assert all(texts) and node["description"] != ours[name]["description"]
+
+
+def rows(page: str) -> list[list[str]]:
+    """What the tables of a help page name in their first column, table by table."""
+    tables = re.findall(r"^\|[^\n]*\|\n\|---\|---\|\n((?:\|[^\n]*\n)+)", page, re.MULTILINE)
+    return [re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for table in tables]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", sorted(english()))
+def test_a_help_page_in_another_language_names_the_same_inputs_by_their_labels(name: str, language: str) -> None:
+    """ComfyUI looks for docs/NODE/LANGUAGE.md and falls back on docs/NODE.md."""
+    page = (HELP / name / f"{language}.md").read_text(encoding="utf-8")
+    words, ours = json.loads((LOCALES / language / "nodeDefs.json").read_text(encoding="utf-8")), english()
+    inputs = {key: item["name"] for key, item in words[name]["inputs"].items()}
+    outputs = {output["name"]: words[name]["outputs"][i]["name"] for i, output in ours[name]["outputs"].items()}
+    given = [re.findall(r"(\w+)（([^）]+)）", " ".join(table)) for table in rows(page)]
+    wanted = [re.findall(r"\w+", " ".join(table)) for table in rows((HELP / f"{name}.md").read_text(encoding="utf-8"))]
+    assert wanted and [[key for key, _ in table] for table in given] == wanted
+    assert page.startswith(f"# {words[name]['display_name']}\n")
+    for labels, table in zip((inputs, outputs), given, strict=False):
+        assert dict(table) == {key: labels[key] for key, _ in table}
 
 
 def write() -> None:
