@@ -67,7 +67,6 @@ def edited(
     timeline: Callable[[FrameSource], Sequence[FrameSource]],
     *,
     sounds: Sequence[tuple[Path, float]] = (),
-    kept: bool = True,
     parents: Sequence[Path] = (),
 ) -> int:
     """Run an edit and say the name of its file."""
@@ -76,7 +75,7 @@ def edited(
     settings = model.settings.with_(**given(args, SAMPLING))
     with ProgressLine("sampling") as progress:
         frames = edit_file(
-            model, edit, args.prompt, out, timeline, sounds=sounds, kept=kept, seed=args.seed, settings=settings,
+            model, edit, args.prompt, out, timeline, sounds=sounds, seed=args.seed, settings=settings,
             negative=args.negative, expand=not args.no_expand, parents=parents, progress=progress, warn=warn, tell=note,
         )  # fmt: skip
     say(str(out))

@@ -32,4 +32,4 @@ def execute(args: argparse.Namespace) -> int:
     def timeline(result: FrameSource) -> list[FrameSource]:
         return [enlarged(result, 0, result.length, clip.own)]
 
-    return edited(args, model, edit, out, timeline, sounds=[(args.clip, 0.0)], kept=False, parents=[args.clip])
+    return edited(args, model, edit, out, timeline, sounds=[(args.clip, 0.0)], parents=[args.clip])

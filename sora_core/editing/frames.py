@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..media import FrameSource, as_image
+from ..media import FileSource, FrameSource, Piece, as_image
 
-__all__ = ["Joined", "Picked", "Placed", "Resampled", "Resized", "Window", "lengthened", "read_image", "window"]
+__all__ = [
+    "Joined", "Pending", "Picked", "Placed", "Resampled", "Resized", "Window", "lengthened", "pieces_of", "read_image",
+    "window",
+]  # fmt: skip
 
 
 class Window:
@@ -59,6 +62,20 @@ class Joined:
             found.append(self.parts[i].read(at - self.starts[i], end - self.starts[i]))
             at = end
         return found[0] if len(found) == 1 else torch.cat(_alike(found))
+
+
+class Pending:
+    """A clip that is still to be made, so that what is built on it can be planned; its frames are those of `source`."""
+
+    def __init__(self, length: int, height: int, width: int, fps: float) -> None:
+        self.length, self.height, self.width, self.fps = length, height, width, fps
+        self.source: FrameSource | None = None
+        self.notes: tuple[str, ...] = ()
+
+    def read(self, start: int, stop: int) -> Tensor:
+        if self.source is None:
+            raise InputError("these frames are still to be made.")
+        return self.source.read(start, stop)
 
 
 class Placed:
@@ -141,6 +158,24 @@ def window(source: FrameSource, start: int, stop: int) -> FrameSource | None:
 def read_image(source: FrameSource, start: int = 0, stop: int | None = None) -> Tensor:
     """Frames of a source as IMAGE, float [F,H,W,3] in 0..1."""
     return as_image(source.read(start, source.length if stop is None else stop))
+
+
+def pieces_of(source: FrameSource, start: int = 0, stop: int | None = None) -> list[Piece]:
+    """Frames start..stop-1 of a clip as the parts that it is made of; those of a file are kept ones."""
+    stop = source.length if stop is None else stop
+    if isinstance(source, Window):
+        return pieces_of(source.source, source.start + start, source.start + stop)
+    if not isinstance(source, Joined):
+        return [Piece(source=source, start=start, stop=stop, kept=isinstance(source, FileSource))]
+    found: list[Piece] = []
+    for at, part in zip(source.starts, source.parts, strict=False):
+        first, end = max(0, start - at), min(part.length, stop - at)
+        for piece in pieces_of(part, first, end) if first < end else []:
+            last = found[-1] if found else None
+            if last is not None and last.source is piece.source and last.stop == piece.start:
+                piece = Piece(source=piece.source, start=found.pop().start, stop=piece.stop, kept=piece.kept)
+            found.append(piece)
+    return found
 
 
 def lengthened(source: FrameSource, length: int) -> FrameSource:

@@ -14,8 +14,9 @@ from .metadata import read_metadata
 from .publish import Guards, publish
 from .read import MediaInfo, Video, iter_frames, probe, read_video
 from .sheet import contact_sheet
-from .sound import Sound, read_sound
+from .sound import Sound, SoundFile, has_sound, read_sound
 from .source import FileSource, FrameSource, TensorSource, as_image, chunks
+from .splice import Piece, Splice
 from .write import VideoWriter, check_output, estimated_bytes, write_video
 
 __all__ = [
@@ -24,7 +25,10 @@ __all__ = [
     "Guards",
     "MediaInfo",
     "Pictures",
+    "Piece",
     "Sound",
+    "SoundFile",
+    "Splice",
     "TensorSource",
     "Video",
     "VideoWriter",
@@ -35,6 +39,7 @@ __all__ = [
     "contact_sheet",
     "estimated_bytes",
     "frames_to_video",
+    "has_sound",
     "image_to_video",
     "iter_frames",
     "probe",

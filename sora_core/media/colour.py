@@ -21,7 +21,7 @@ from av.video.reformatter import VideoReformatter
 from ..errors import MediaError
 from .tone import HLG, PQ, tone_mapped
 
-__all__ = ["BT709", "LIMITED", "Colours", "FromRgb", "ToRgb"]
+__all__ = ["BT709", "FULL", "LIMITED", "Colours", "FromRgb", "ToRgb"]
 
 BT709, BT601, BT2020 = 1, 5, 9
 """colour matrices, as ITU-T H.273 numbers them"""
@@ -29,6 +29,8 @@ LIMITED, FULL = 1, 2
 UNSPECIFIED = {0, 2, 3}
 MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: BT2020, 10: BT2020}
 """of the matrices that a file may name, those that swscale knows; constant luminance is read as the usual BT.2020"""
+NAMES = {BT709: "bt709", 4: "fcc", BT601: "bt601", 7: "smpte240m", BT2020: "bt2020"}
+"""as swscale calls them"""
 ACCURATE = 4 | 0x2000 | 0x4000 | 0x40000 | 0x80000
 """swscale's flags: bicubic, full chroma on both sides, accurate rounding, the same on every machine"""
 HD_WIDTH, SD_HEIGHT = 1280, 576
@@ -86,7 +88,7 @@ class ToRgb:
     def converted(self, frame: av.VideoFrame, target: str, size: tuple[int, int]) -> np.ndarray:
         """In an RGB format, rounded to the nearest level."""
         name = frame.format.name
-        full = frame.format.is_rgb or name.startswith(("yuvj", "gray")) or int(frame.color_range) == FULL
+        full = self.is_full(frame)
         if not OWN_PLACE and name.startswith(("yuv420p", "yuv422p")):
             return self.filtered(frame, target, size, full)
         matrix = None if frame.format.is_rgb else self.matrix_of(frame)
@@ -97,10 +99,15 @@ class ToRgb:
             src_color_range=FULL if full else LIMITED, dst_color_range=FULL,
         ).to_ndarray()  # fmt: skip
 
+    @staticmethod
+    def is_full(frame: av.VideoFrame) -> bool:
+        """Whether levels reach from 0 to 255."""
+        whole = frame.format.is_rgb or frame.format.name.startswith(("yuvj", "gray"))
+        return whole or int(frame.color_range) == FULL
+
     def filtered(self, frame: av.VideoFrame, target: str, size: tuple[int, int], full: bool) -> np.ndarray:
         """The same through a filter, which can be told that chroma lies at the left of each pair of pixels."""
-        names = {BT709: "bt709", 4: "fcc", BT601: "bt601", 7: "smpte240m", BT2020: "bt2020"}
-        colours = f"in_color_matrix={names[self.matrix_of(frame)]}:in_range={'pc' if full else 'tv'}:out_range=pc"
+        colours = f"in_color_matrix={NAMES[self.matrix_of(frame)]}:in_range={'pc' if full else 'tv'}:out_range=pc"
         scale = f"w={size[1]}:h={size[0]}:{colours}:in_h_chr_pos=0:in_v_chr_pos=128:flags={ACCURATE}"
         form = f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1"
         if self.graph is None or self.made_for != form + scale + target:
@@ -121,14 +128,15 @@ class ToRgb:
 
 
 class FromRgb:
-    """RGB uint8 [H,W,3] of one size, even sides, to frames of yuv420p: BT.709, limited range.
+    """RGB uint8 [H,W,3] of one size, even sides, to frames of yuv420p: BT.709 in limited range, or as is asked.
 
     Chroma lies where H.264 says it does, at the left of each pair of pixels: placed between them, as swscale does when
     it is not asked, it moves by a quarter of a pixel at every writing and smears colours within a few.
     """
 
-    def __init__(self, height: int, width: int) -> None:
-        scale = f"out_color_matrix=bt709:out_range=tv:out_h_chr_pos=0:out_v_chr_pos=128:flags={ACCURATE}"
+    def __init__(self, height: int, width: int, *, matrix: int = BT709, full: bool = False) -> None:
+        colours = f"out_color_matrix={NAMES[matrix]}:out_range={'pc' if full else 'tv'}"
+        scale = f"{colours}:out_h_chr_pos=0:out_v_chr_pos=128:flags={ACCURATE}"
         self.graph = filter_graph(f"video_size={width}x{height}:pix_fmt=rgb24:time_base=1/1", scale, "yuv420p")
 
     def __call__(self, pixels: np.ndarray) -> av.VideoFrame:

@@ -2,15 +2,18 @@
 
     publish(path, chunks, fps=8.0, guards=guards)      # frames: reviewed, marked, encoded, signed
     publish(path, Path("made.mp4"), guards=guards)     # a file that is copied: reviewed and signed
+    publish(path, Splice.of(pieces, 8.0), guards=guards)   # parts of files and new frames (`splice`)
 
 The order is fixed, everything is streamed, and the name appears when all of it is done or not at all. What the guards
-do is decided by `safety`; without guards a file is only written.
+do is decided by `safety`; without guards a file is only written. Of a splice every frame is reviewed, so that with a
+reviewer nothing is copied undecoded; only frames that are not the user's own are marked.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -26,7 +29,10 @@ from .images import write_image
 from .metadata import PICTURES
 from .read import iter_frames
 from .remux import copy_video
-from .sound import Sound
+from .sound import Sound, SoundFile
+from .source import chunks
+from .splice import Piece, Splice
+from .splicing import write_splice
 from .write import write_video
 
 __all__ = ["Guards", "publish"]
@@ -51,18 +57,19 @@ class Guards:
 
 def publish(
     path: str | Path,
-    content: Tensor | Iterable[Tensor] | Path | BytesIO,
+    content: Tensor | Iterable[Tensor] | Path | BytesIO | Splice,
     *,
     fps: float = 0.0,
     metadata: dict[str, str] | None = None,
     guards: Guards | None = None,
     lossless: bool = False,
-    sound: Sound | None = None,
+    sound: Sound | SoundFile | None = None,
 ) -> int:
     """Give a file its name; returns the frames written (0 for a copy whose frames nobody looked at).
 
     content: frames uint8 [F,H,W,3] or video [1,3,F,H,W] in -1..1, one tensor or chunks; or a video file, whose streams
-    are copied and cannot be marked. An ending of .png or .webp takes one frame. Raises what the guards and writers do.
+    are copied and cannot be marked; or a splice, which has its own fps. An ending of .png or .webp takes one frame.
+    Raises what the guards and writers do.
     """
     path, guards = Path(path), guards or Guards()
     with beside(path) as part:
@@ -70,6 +77,8 @@ def publish(
         try:
             if isinstance(content, Path | BytesIO):
                 count = copied(content, written, metadata or {}, guards)
+            elif isinstance(content, Splice):
+                count = spliced(content, written, metadata, guards, sound=sound)
             else:
                 count = made(guarded(content, guards), written, fps, metadata, lossless=lossless, sound=sound)
             if guards.sign is not None:
@@ -92,6 +101,37 @@ def guarded(content: Tensor | Iterable[Tensor], guards: Guards) -> Iterator[Tens
     return frames
 
 
+def spliced(
+    splice: Splice,
+    path: Path,
+    metadata: dict[str, str] | None,
+    guards: Guards,
+    *,
+    sound: Sound | SoundFile | None,
+) -> int:
+    """Write a splice, copying what can be copied unless every frame is to be reviewed."""
+    if splice.sets is not None and guards.review is None:
+        return write_splice(path, splice, lambda run: marked(run, guards), metadata=metadata, sound=sound)
+    return write_video(path, marked(splice.pieces, guards), splice.fps, metadata=metadata, sound=sound)
+
+
+def marked(pieces: Sequence[Piece], guards: Guards) -> Iterator[Tensor]:
+    """The frames of pieces in a row, reviewed; those that are not the user's own marked."""
+    kept: deque[bool] = deque()
+
+    def frames() -> Iterator[Tensor]:
+        for piece in pieces:
+            for chunk in chunks(piece.source, CHUNK, start=piece.start, stop=piece.stop):
+                kept.append(piece.kept)
+                yield as_frames(chunk)
+
+    for chunk in guards.review(frames()) if guards.review is not None else frames():
+        if kept.popleft() or guards.mark is None:
+            yield chunk
+        else:
+            yield from guards.mark([chunk])
+
+
 def made(
     frames: Iterator[Tensor],
     path: Path,
@@ -99,7 +139,7 @@ def made(
     metadata: dict[str, str] | None,
     *,
     lossless: bool,
-    sound: Sound | None,
+    sound: Sound | SoundFile | None,
 ) -> int:
     """Write frames as a video or a still; the number of frames."""
     if path.suffix in PICTURES:

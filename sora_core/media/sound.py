@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
 import numpy as np
@@ -17,13 +19,15 @@ from ..errors import MediaError
 from ..memory import check_memory_for
 from .decode import opened
 
-__all__ = ["Sound", "SoundTrack", "read_sound"]
+__all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "track_of"]
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 """what AAC can hold, by channels"""
 AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
 USUAL_RATE = 48000
 """samples a second that any other rate is turned into"""
+HELD = {"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"}
+"""codecs of sound that an mp4 holds"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,32 @@ class Sound:
     def __post_init__(self) -> None:
         if self.waveform.ndim != 2 or not len(self.waveform) or not 0 < self.rate <= 768_000:
             raise MediaError(f"sound is a waveform [C,S] at a rate, not {list(self.waveform.shape)} at {self.rate}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundFile:
+    """The first sound stream of a video file, to be copied as it is."""
+
+    path: Path
+    start: float
+    """second of the finished clip at which the file's first frame is shown"""
+    rate: int
+    """samples a second"""
+
+    @staticmethod
+    def of(path: Path, start: float) -> SoundFile | None:
+        """The sound of a file that begins at that second of the clip, or None where it cannot be copied into an mp4."""
+        with opened(path) as (container, _):
+            context = container.streams.audio[0].codec_context if container.streams.audio else None
+            if context is None or context.name not in HELD or not context.rate:
+                return None
+            return SoundFile(path=path, start=start, rate=context.rate)
+
+
+def has_sound(path: Path) -> bool:
+    """Whether a video file has a stream of sound."""
+    with opened(path) as (container, _):
+        return bool(container.streams.audio)
 
 
 def read_sound(path: str | Path) -> Sound | None:
@@ -91,6 +121,52 @@ def shifted(wave: np.ndarray, late: int) -> np.ndarray:
     return np.pad(wave, ((0, 0), (late, 0))) if late > 0 else np.ascontiguousarray(wave[:, -late:])
 
 
+class Track(Protocol):
+    """The sound of a file that is being written."""
+
+    def until(self, seconds: Fraction | float) -> None:
+        """Hand over what is heard before that second of the clip."""
+
+    def end(self) -> None:
+        """Hand over what is left of that."""
+
+
+def track_of(container: OutputContainer, sound: Sound | SoundFile | None) -> Track | None:
+    """The track of a file that is being written, for its sound."""
+    if isinstance(sound, SoundFile):
+        return CopiedTrack(container, sound)
+    return None if sound is None else SoundTrack(container, sound)
+
+
+class CopiedTrack:
+    """Sound whose packets are copied, cut where the frames end."""
+
+    def __init__(self, container: OutputContainer, sound: SoundFile) -> None:
+        self.container = container
+        self.open = ExitStack()
+        given, video = self.open.enter_context(opened(sound.path))
+        source = given.streams.audio[0]
+        self.stream = container.add_stream_from_template(source)
+        self.unit = source.time_base or Fraction(1, source.codec_context.rate)
+        begin = (video.start_time or 0) * (video.time_base or Fraction(0))
+        self.late = round((Fraction(sound.start).limit_denominator(1_000_000) - begin) / self.unit)
+        self.packets = (packet for packet in given.demux(source) if packet.size and packet.dts is not None)
+        self.waiting = next(self.packets, None)
+
+    def until(self, seconds: Fraction | float) -> None:
+        while self.waiting is not None:
+            stamp = self.waiting.dts if self.waiting.pts is None else self.waiting.pts
+            if ((stamp or 0) + self.late) * self.unit >= seconds:
+                return
+            packet, self.waiting = self.waiting, next(self.packets, None)
+            packet.pts, packet.dts = (stamp or 0) + self.late, (packet.dts or 0) + self.late
+            packet.stream = self.stream
+            self.container.mux(packet)
+
+    def end(self) -> None:
+        self.open.close()
+
+
 class SoundTrack:
     """The sound of a file that is being written: AAC, handed over as the frames come, cut where they end."""
 
@@ -105,7 +181,6 @@ class SoundTrack:
         self.container, self.given = container, 0
 
     def until(self, seconds: Fraction | float) -> None:
-        """Hand over what is heard before that second of the clip."""
         end = min(self.wave.shape[1], round(seconds * self.rate))
         if end <= self.given:
             return

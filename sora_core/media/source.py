@@ -111,15 +111,15 @@ class FileSource:
         if found is None or first is None:
             raise MediaError(f"{path} holds no frame that can be decoded.")
         with opened(path) as (container, stream):
-            self._display = Display.of(container, stream, first[1])
-        self._times = found
+            self.display = Display.of(container, stream, first[1])
+        self.times = found
         self.length, self.fps = found.length, found.fps
-        self.height, self.width = self._display.size
+        self.height, self.width = self.display.size
         self.info = MediaInfo(
-            frames=self.length, height=self.height, width=self.width, fps=self.fps, rotation=90 * self._display.turns,
+            frames=self.length, height=self.height, width=self.width, fps=self.fps, rotation=90 * self.display.turns,
             has_audio=has_audio, variable_rate=found.variable, faults=found.faults,
         )  # fmt: skip
-        self._notes = dict.fromkeys([*found.notes, *self._display.notes])
+        self._notes = dict.fromkeys([*found.notes, *self.display.notes])
         self._pictures: Iterator[np.ndarray] = iter(())
         self._next = -1
 
@@ -132,7 +132,7 @@ class FileSource:
         if start != self._next:
             self.close()
             note = lambda text: self._notes.setdefault(text)  # noqa: E731
-            self._pictures = pictures(self.path, self._times, self._display, start, note)
+            self._pictures = pictures(self.path, self.times, self.display, start, note)
         frames = self.scratch(stop - start)
         rows = frames.numpy()  # a copy by torch starts threads, which is dear on a busy machine
         self._next = -1  # an error on the way leaves the file to be opened anew

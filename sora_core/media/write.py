@@ -27,13 +27,21 @@ from ..grid import VideoSize
 from .colour import BT709, LIMITED, FromRgb
 from .convert import as_frames
 from .metadata import CROP_KEY, PICTURES
-from .sound import Sound, SoundTrack
+from .sound import Sound, SoundFile, track_of
 
-__all__ = ["VideoWriter", "check_output", "estimated_bytes", "rate_of", "write_video"]
+__all__ = [
+    "CRF", "ENCODER", "MP4", "VideoWriter", "check_output", "encoding_error", "estimated_bytes", "rate_of",
+    "write_video",
+]  # fmt: skip
 
 ENCODER = {"preset": "veryfast", "mbtree": "0"}
 """x264's macroblock tree reads past its data at many widths, so that two runs differ; without it the same frames are
 the same file"""
+
+CRF = 18
+"""x264's quality: 18 looks like the original, larger is smaller"""
+MP4 = {"movflags": "use_metadata_tags+faststart"}
+"""any tags, and what a player needs first at the beginning"""
 
 
 def rate_of(fps: float) -> Fraction:
@@ -62,6 +70,13 @@ def check_output(path: str | Path, size: VideoSize) -> None:
     check_writable(path, estimated_bytes(size))
 
 
+def encoding_error(path: Path, error: av.FFmpegError) -> Exception:
+    """What an error of the encoder or the file means for the user."""
+    if isinstance(error, OSError) or error.errno == errno.ENOSPC:
+        return write_error(path, OSError(error.errno, error.strerror))
+    return MediaError(f"{path} cannot be encoded: {error}.")
+
+
 class VideoWriter:
     """Writes an mp4 chunk by chunk, in memory that does not grow with its length.
 
@@ -83,10 +98,10 @@ class VideoWriter:
         width: int,
         fps: float,
         *,
-        crf: int = 18,
+        crf: int = CRF,
         metadata: dict[str, str] | None = None,
         lossless: bool = False,
-        sound: Sound | None = None,
+        sound: Sound | SoundFile | None = None,
     ) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() != ".mp4":
@@ -105,11 +120,11 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         with ExitStack() as stack:
             part = stack.enter_context(beside(self.path))
-            self.container = av.open(str(part), "w", format="mp4", options={"movflags": "use_metadata_tags+faststart"})
+            self.container = av.open(str(part), "w", format="mp4", options=MP4)
             stack.callback(self.close_quietly)
             self.container.metadata.update(self.tags)
             self.stream = self.add_stream(self.container)
-            self.track = SoundTrack(self.container, self.sound) if self.sound else None
+            self.track = track_of(self.container, self.sound)
             self.stack = stack.pop_all()
         return self
 
@@ -149,12 +164,7 @@ class VideoWriter:
         try:
             self.container.mux(self.stream.encode(frame))
         except av.FFmpegError as error:
-            raise self.failure(error) from error
-
-    def failure(self, error: av.FFmpegError) -> Exception:
-        if isinstance(error, OSError) or error.errno == errno.ENOSPC:
-            return write_error(self.path, OSError(error.errno, error.strerror))
-        return MediaError(f"{self.path} cannot be encoded: {error}.")
+            raise encoding_error(self.path, error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -171,7 +181,7 @@ class VideoWriter:
                     self.track.end()
                 self.container.close()
             except av.FFmpegError as failed:
-                raise self.failure(failed) from failed
+                raise encoding_error(self.path, failed) from failed
 
 
 def write_video(
@@ -181,7 +191,7 @@ def write_video(
     *,
     metadata: dict[str, str] | None = None,
     lossless: bool = False,
-    sound: Sound | None = None,
+    sound: Sound | SoundFile | None = None,
 ) -> int:
     """Write one tensor, or an iterable of chunks, as an mp4; its size is that of the first chunk. Returns the frames
     written.

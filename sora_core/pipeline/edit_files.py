@@ -1,7 +1,7 @@
 """An edit operation from files to a file: at a working size that the model was trained for, back at the clip's own.
 
-Kept frames are copied from the file as they are; what is made is enlarged beside them. Frames are read and written in
-chunks.
+Kept frames are the file's own, copied without decoding where that can be done (`media.splice`); what is made is
+enlarged beside them, and alone carries the watermark. Frames are read and written in chunks.
 """
 
 from __future__ import annotations
@@ -13,21 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..editing import Clip, Edit, stitched
-from ..editing.frames import Joined, Resized, Window
+from ..editing.frames import Joined, Pending, Resized, Window, pieces_of
 from ..editing.sound import lay_sounds
 from ..errors import InputError
-from ..files import size_text
+from ..files import check_writable, size_text
 from ..grid import VideoSize, plan
-from ..media import FileSource, FrameSource, chunks, publish, read_sound
-from ..media.sound import Sound
+from ..media import (
+    FileSource,
+    FrameSource,
+    Sound,
+    SoundFile,
+    Splice,
+    has_sound,
+    publish,
+    read_sound,
+)
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
-from ..safety.provenance import Origin
+from ..safety.provenance import Origin, can_sign
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.expand import expanded
@@ -35,6 +42,7 @@ from .edits import sample_edit
 from .generation import METADATA_KEY, warn_of_unknown_words
 from .limits import check_memory, memory_estimate, time_estimate
 from .model import SoraModel
+from .stored import FOLDER, RunStore
 
 __all__ = ["Material", "edit_file", "enlarged", "working_clip", "working_size"]
 
@@ -42,8 +50,7 @@ AREA = 64 * 112
 """pixels of the working size: the largest picture that the bundled weights make well"""
 LEAST = 64
 """pixels of its shorter side at least"""
-CHUNK = 16
-"""frames written at once"""
+REVIEWED = "frames are reviewed, so all of them are decoded and encoded again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +116,6 @@ def edit_file(
     timeline: Callable[[FrameSource], Sequence[FrameSource]],
     *,
     sounds: Sequence[tuple[Path, float]] = (),
-    kept: bool = True,
     seed: int = DEFAULTS.seed,
     settings: SamplingSettings | None = None,
     negative: str = "",
@@ -122,8 +128,8 @@ def edit_file(
     """Sample an edit and write its clip to `out`; returns the frames written.
 
     timeline: the finished clip in parts, of the result at the working size. sounds: files whose sound is kept, each
-    with the second of the finished clip at which it begins. kept: some frames are those of a file, so the watermark,
-    which changes pixels, stays away; the file is signed all the same where that can be done.
+    with the second of the finished clip at which it begins. Raises ResourceError, before anything is sampled, where
+    memory or the disk have no room for it.
     """
     review(prompt, warn=warn)
     for said in edit.notes:
@@ -135,9 +141,6 @@ def edit_file(
             made_of = expanded(prompt, seed)
             caption, negative = made_of.caption, ", ".join(filter(None, (negative, made_of.negative)))
             tell(f"caption: {caption}")
-    estimate(model, edit, settings or model.settings, tell)
-    latent = sample_edit(model, edit, caption, settings, seed, negative=negative, progress=progress).cpu()
-    finished = Joined(timeline(stitched(edit, latent, model.codec)))
     made_with: dict[str, Any] = {
         "prompt": prompt,
         "caption": caption,
@@ -147,19 +150,46 @@ def edit_file(
     origin = Origin(
         settings=made_with, parent=parents[0] if len(parents) == 1 else None, parts=tuple(parents[1:] and parents)
     )
-    return publish(
-        out,
-        (in_levels(part) for part in chunks(finished, CHUNK)),
-        fps=edit.fps,
-        metadata={METADATA_KEY + "_edit": json.dumps(made_with)},
-        guards=guards_for(Protection(watermark=not kept), fps=edit.fps, origin=origin, warn=warn),
-        sound=joined_sound(sounds, finished.length / edit.fps, warn),
-    )
+    result = pending(model, edit)
+    splice = Splice.of(pieces_of(Joined(timeline(result))), edit.fps)
+    check_writable(out, splice.estimated_bytes * (2 if can_sign() else 1))  # signing writes the file once more
+    guards = guards_for(Protection(), fps=edit.fps, origin=origin, warn=warn)
+    if splice.note:
+        tell(REVIEWED if splice.sets and guards.review else splice.note)
+    estimate(model, edit, settings or model.settings, tell)
+    runs = RunStore(out.absolute().parent / FOLDER, warn=warn)
+    try:
+        latent = sample_edit(
+            model, edit, caption, settings, seed, negative=negative, progress=progress, runs=runs
+        ).cpu()
+        result.source = stitched(edit, latent, model.codec)
+        count = publish(
+            out,
+            splice,
+            metadata={METADATA_KEY + "_edit": json.dumps(made_with)},
+            guards=guards,
+            sound=sound_for(splice, sounds, warn),
+        )
+        runs.finish()
+    finally:
+        runs.close()
+    return count
 
 
-def in_levels(frames: Tensor) -> Tensor:
-    """Frames as uint8 [F,H,W,3]; those of a file come out as they were."""
-    return frames if frames.dtype == torch.uint8 else (frames.clamp(0, 1) * 255).round().to(torch.uint8)
+def pending(model: SoraModel, edit: Edit) -> Pending:
+    """The edit's clip at the working size, before it is made."""
+    factor, (h, w) = model.geometry.space_factor, edit.state.latent.shape[3:]
+    height, width = edit.size or (factor * h, factor * w)
+    return Pending(edit.frames, height, width, edit.fps)
+
+
+def sound_for(
+    splice: Splice, sounds: Sequence[tuple[Path, float]], warn: Callable[[str], None]
+) -> Sound | SoundFile | None:
+    """The sound of a finished clip: that of one file copied as it is, that of several laid on one track."""
+    heard = [(path, start) for path, start in sounds if has_sound(path)]
+    copied = SoundFile.of(*heard[0]) if splice.sets is not None and len(heard) == 1 else None
+    return copied or joined_sound(heard, splice.length / splice.fps, warn)
 
 
 def estimate(model: SoraModel, edit: Edit, settings: SamplingSettings, tell: Callable[[str], None]) -> None:

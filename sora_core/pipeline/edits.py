@@ -18,6 +18,7 @@ from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from .model import SoraModel
 from .sampling import encode_text, sample
+from .stored import RunStore
 
 __all__ = ["edit_video", "encode_prompts", "sample_edit", "sample_edits"]
 
@@ -31,13 +32,14 @@ def sample_edit(
     *,
     negative: str = DEFAULTS.negative,
     progress: Progress | None = None,
+    runs: RunStore | None = None,
 ) -> Tensor:
     """The sampled latent [1,C,T,h,w] of an edit.
 
     prompts: one text, or as many as a storyboard has shots. settings: None takes the model's own; the edit's cfg and
-    denoise replace those that are left as the model has them (see `Edit.settings`).
+    denoise replace those that are left as the model has them (see `Edit.settings`). runs: as in `sample`.
     """
-    return sample_edits(model, [edit], [prompts], settings, [seed], negative=negative, progress=progress)
+    return sample_edits(model, [edit], [prompts], settings, [seed], negative=negative, progress=progress, runs=runs)
 
 
 def sample_edits(
@@ -49,6 +51,7 @@ def sample_edits(
     *,
     negative: str = DEFAULTS.negative,
     progress: Progress | None = None,
+    runs: RunStore | None = None,
 ) -> Tensor:
     """The sampled latents [B,C,T,h,w] of B edits of one kind and shape, as one batch; prompts and a seed for each.
 
@@ -66,6 +69,7 @@ def sample_edits(
         negative=encode_text(model, [negative] * len(edits)),
         prompt_schedule=first.prompt_schedule,
         progress=progress,
+        runs=runs,
     )
 
 

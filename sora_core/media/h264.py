@@ -1,0 +1,119 @@
+"""H.264 streams as mp4 files hold them: parameter sets, and packets of NAL units behind their lengths (ISO 14496-15).
+
+Parts of two encoders can share one stream where their parameter sets have numbers of their own: the file then names all
+of them in one record (`avcC`), as the standard has it, and every key frame can be sought to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..errors import MediaError
+
+__all__ = ["MOST_SETS", "ParameterSets", "begins_anew", "framed"]
+
+IDR, SPS, PPS = 5, 7, 8
+"""kinds of NAL units: a picture that refers to none before it, and parameters of sequences and pictures"""
+FIRST_KINDS = {1, 2, IDR}
+"""kinds of NAL units that a picture begins with"""
+MOST_SETS = 31
+"""sets of a kind that the record can count"""
+LENGTH = 4
+"""bytes of a NAL unit's length"""
+HIGH = {100, 110, 122, 144}
+"""profiles whose record ends with the form of pixels"""
+FORM_420_8 = bytes((0xFD, 0xF8, 0xF8, 0))
+"""that form: 4:2:0, 8 bits, no extensions"""
+
+
+def framed(annexb: bytes) -> bytes:
+    """A packet as an encoder gives it, NAL units behind start codes, as mp4 has it, behind their lengths."""
+    return b"".join(len(unit).to_bytes(LENGTH, "big") + unit for unit in units(annexb))
+
+
+def units(annexb: bytes) -> list[bytes]:
+    """The NAL units between start codes; no unit holds one, or ends in a zero."""
+    return [unit for unit in re.split(rb"\x00*\x00\x00\x01", annexb) if unit]
+
+
+def begins_anew(packet: bytes) -> bool:
+    """Whether decoding can begin at a packet (units behind lengths), and nothing behind it refers to what is before."""
+    at = 0
+    while at + LENGTH < len(packet):
+        kind = packet[at + LENGTH] & 31
+        if kind in FIRST_KINDS:
+            return kind == IDR
+        at += LENGTH + int.from_bytes(packet[at : at + LENGTH], "big")
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterSets:
+    """The parameter sets of a stream by their numbers."""
+
+    sps: Mapping[int, bytes]
+    pps: Mapping[int, bytes]
+
+    @staticmethod
+    def of(record: bytes) -> ParameterSets:
+        """As a file's `avcC` record or an encoder's header names them. Raises MediaError for what is neither."""
+        try:
+            if record[:1] == b"\x01":
+                if record[4] & 3 != LENGTH - 1:
+                    raise MediaError("its NAL units have lengths of an unusual size")
+                found = list(listed(record))
+            else:
+                found = units(record)
+            sps = {number(unit, skip=4): unit for unit in found if unit[0] & 31 == SPS}
+            pps = {number(unit, skip=1): unit for unit in found if unit[0] & 31 == PPS}
+        except IndexError as error:
+            raise MediaError("its H.264 parameter sets cannot be read") from error
+        if not sps or not pps:
+            raise MediaError("it names no H.264 parameter sets")
+        return ParameterSets(sps=sps, pps=pps)
+
+    def with_(self, other: ParameterSets) -> ParameterSets | None:
+        """The sets of both, or None where one number would stand for two, or they are too many."""
+        for mine, theirs in ((self.sps, other.sps), (self.pps, other.pps)):
+            if any(mine.get(key, unit) != unit for key, unit in theirs.items()) or len({*mine, *theirs}) > MOST_SETS:
+                return None
+        return ParameterSets(sps={**self.sps, **other.sps}, pps={**self.pps, **other.pps})
+
+    def record(self) -> bytes:
+        """The `avcC` record of 4:2:0 pictures of 8 bits: the highest profile and level of all."""
+        profile, level = (max(unit[i] for unit in self.sps.values()) for i in (1, 3))
+        limits = 0xFF
+        for unit in self.sps.values():
+            limits &= unit[2]
+        head = bytes((1, profile, limits, level, 0xFC | LENGTH - 1, 0xE0 | len(self.sps)))
+        tail = FORM_420_8 if profile in HIGH else b""
+        return head + sized(self.sps) + bytes((len(self.pps),)) + sized(self.pps) + tail
+
+
+def sized(sets: Mapping[int, bytes]) -> bytes:
+    """Sets behind their lengths of two bytes."""
+    return b"".join(len(unit).to_bytes(2, "big") + unit for unit in sets.values())
+
+
+def listed(record: bytes) -> Iterator[bytes]:
+    """The sets of an `avcC` record. Raises IndexError where it is cut off."""
+    at = 5
+    for mask in (31, 255):
+        count, at = record[at] & mask, at + 1
+        for _ in range(count):
+            size = record[at] << 8 | record[at + 1]
+            if at + 2 + size > len(record):
+                raise IndexError
+            yield record[at + 2 : at + 2 + size]
+            at += 2 + size
+
+
+def number(unit: bytes, *, skip: int) -> int:
+    """The exponential-Golomb number (ITU-T H.264, 9.1) behind the first `skip` bytes of a set: its own."""
+    bits = int.from_bytes(unit[skip : skip + 4].ljust(4, b"\0"), "big")
+    zeros = 32 - bits.bit_length()
+    if zeros > 15:
+        raise IndexError
+    return (bits >> (31 - 2 * zeros)) - 1
