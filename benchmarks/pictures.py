@@ -2,16 +2,17 @@
 
 With `--points DIR` (folders of weights named by their training step) it also draws how quality rises with compute. With
 `--thumbnails DIR`, where `sora run example_workflows/NAME.json --out DIR/NAME` has left its files, it only draws the
-examples' thumbnails.
+examples' thumbnails; those of published weights, which are not here, are cards with a title on noise that clears.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.media import contact_sheet, read_image, read_video, video_to_frames, write_image, write_webp
 from sora_nodes.sora_core.pipeline import DEFAULTS, SoraModel, load_bundled, sample_video
@@ -56,12 +57,37 @@ def thumbnails(outputs: Path, workflows: Path) -> None:
     for workflow in sorted(workflows.glob("*.json")):
         made = sorted(path for path in (outputs / workflow.stem).rglob("*") if path.suffix in (".mp4", ".png"))
         if not made:
+            if workflow.stem.startswith("wan"):
+                card(*title_of(workflow)).save(workflow.with_suffix(".jpg"), quality=88)
             continue
         frames = read_image(made[-1]) if made[-1].suffix == ".png" else read_video(made[-1]).frames
         last = len(frames) - 1
         chosen = [frames[i : i + 1] for i in sorted({0, last // 2, last})]
         write_image(outputs / "thumbnail.png", wall(chosen, len(chosen), 3))
         Image.open(outputs / "thumbnail.png").convert("RGB").save(workflow.with_suffix(".jpg"), quality=88)
+
+
+def title_of(workflow: Path) -> tuple[str, str]:
+    """The heading of a workflow's note, and the model file it samples."""
+    nodes = json.loads(workflow.read_text())["nodes"]
+    note = next(node["widgets_values"][0] for node in nodes if node["type"] == "MarkdownNote")
+    model = next(node["widgets_values"][0] for node in nodes if node["type"] == "UNETLoader")
+    return note.partition("\n")[0].strip("# "), model.removesuffix(".safetensors")
+
+
+def card(title: str, below: str) -> Image.Image:
+    """576x192: a title over noise that gives way to an even light from left to right."""
+    width, height = 576, 192
+    across = torch.linspace(0, 1, width)
+    light = torch.stack([across * 60 + 20, across * 70 + 30, across * 90 + 60], -1).expand(height, width, 3)
+    noise = torch.randn(height // 6, width // 6, 3, generator=torch.Generator().manual_seed(1))
+    noise = noise.repeat_interleave(6, 0).repeat_interleave(6, 1) * 70 * (1 - across).square()[None, :, None]
+    picture = Image.fromarray((light + noise).clamp(0, 255).to(torch.uint8).numpy())
+    draw = ImageDraw.Draw(picture, "RGBA")
+    draw.rectangle((0, 62, width, 134), fill=(0, 0, 0, 150))
+    draw.text((width / 2, 88), title, "white", ImageFont.load_default(34), anchor="mm")
+    draw.text((width / 2, 118), below, (200, 210, 225), ImageFont.load_default(16), anchor="mm")
+    return picture
 
 
 def main() -> None:

@@ -57,6 +57,21 @@ def test_an_example_is_valid_as_it_is(example: Path, tmp_path: Path) -> None:
     assert len(checked.order) == len(drawn)
 
 
+def test_an_example_opens_as_an_app(example: Path) -> None:
+    """What App mode shows (extra.linearData) are fields that are free and nodes that save; the graph opens first."""
+    document = json.loads(example.read_text())
+    nodes, app = {str(node["id"]): node for node in document["nodes"]}, document["extra"]["linearData"]
+    assert "linearMode" not in document["extra"] and app["inputs"] and app["outputs"]
+    names = []
+    for key, widget in app["inputs"]:
+        fields = {item["name"]: item for item in nodes[key].get("inputs", []) if "widget" in item}
+        assert nodes[key]["type"] == "PrimitiveNode" or fields[widget]["link"] is None, (key, widget)
+        names.append(fields.get(widget, {}).get("label", widget))
+    assert len(set(names)) == len(names), "two fields of one name"
+    saving = [key for key, node in nodes.items() if node["type"] in ("SoraSaveVideo", "SaveImage")]
+    assert sorted(app["outputs"]) == sorted(saving)
+
+
 def test_an_example_is_laid_out_for_a_person(example: Path) -> None:
     """A note, each node with its title in one group, nothing on top of anything else, and links that agree on both
     ends."""

@@ -201,9 +201,24 @@ function watchErrors() {
     sayWrong(detail.node_id, detail.node_type, detail.exception_message?.trim()));
 }
 
+// --- the templates of the pack: the first one first, those of weights to be downloaded last; else the disk decides
+
+const rank = (name) => (name === "text_to_video" ? 0 : name.startsWith("wan") ? 2 : 1);
+
+function orderTemplates() {
+  const list = api.getWorkflowTemplates;
+  api.getWorkflowTemplates = async function (...given) {
+    const all = await list.apply(this, given);
+    const ours = Object.values(all).filter((names) => names.includes?.("loop_by_stock_sampler"));
+    for (const names of ours) names.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+    return all;
+  };
+}
+
 app.registerExtension({
   name: "sora.nodes",
   setup() {
+    orderTemplates();
     document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
     watchErrors();
     api.addEventListener("b_preview_with_metadata", ({ detail }) => showPreview(detail.displayNodeId ?? detail.nodeId, detail.blob));
