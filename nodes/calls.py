@@ -195,9 +195,12 @@ def encode_image(vae: Any, pixels: Tensor) -> Latent:
     import torch
 
     from ..sora_core.media.convert import image_to_video
+    from ..sora_core.vae import encode_bounded
 
+    codec = models.current().codec_of(vae)
+    videos = (image_to_video(pixels[at : at + CHUNK]) for at in range(0, len(pixels), CHUNK))
     with torch.no_grad():
-        return {"samples": models.current().codec_of(vae).encode(image_to_video(pixels)).cpu()}
+        return {"samples": torch.cat([latent.cpu() for latent in encode_bounded(codec, videos)], 2)}
 
 
 def stitched(vae: Any, samples: Latent, *, colour_match: bool, in_memory: bool) -> tuple[Any, Any, float]:

@@ -162,7 +162,7 @@ def _run_job(job: Job, runner: Runner, session: Session, home: Path) -> Outcome:
     try:
         if job.graph is None:
             raise InputError(job.error)
-        files = runner(job.graph, replace(session, staging=staging, told=told))
+        files = runner(job.graph, replace(session, staging=staging, told=told, last={}))
         for name in files:
             _sync(inside(staging, name, what="output"))
         status, message = "done", ""

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..sora_core.errors import SoraError
 from .graph import Graph, Link, Node
+from .images import FileImages
 from .registry import Registry, accepted
 from .session import Session
 from .validate import RunPlan, plan
@@ -140,8 +141,10 @@ class Executor:
                 result = cls.PREPARE_CLASS_CLONE(wanted).EXECUTE_NORMALIZED(**values)
         except SoraError as error:
             raise _named(error, node) from error
-        ui = result.ui.as_dict() if hasattr(result.ui, "as_dict") else result.ui
-        return _Kept(tuple(result.args), ui or {})
+        ui = (result.ui.as_dict() if hasattr(result.ui, "as_dict") else result.ui) or {}
+        if met := [note for value in values.values() if isinstance(value, FileImages) for note in value.new_notes()]:
+            ui = {**ui, "text": (" ".join([*map(str, ui.get("text", ())), *met]),)}
+        return _Kept(tuple(result.args), ui)
 
     def _free(self, signatures: dict[str, str], last_use: dict[str, int], index: int) -> None:
         """Forgets the outputs of nodes that have run and whose last user has (two nodes may share a signature)."""

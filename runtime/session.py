@@ -101,8 +101,10 @@ class Session:
     """where the states of sampling are stored until the files of the run are there; None: nowhere"""
     told: list[str] = field(default_factory=list)
     """what nodes said while they ran, a line each, for the table of a batch"""
-    chosen: list[Claim] = field(default_factory=list)
+    chosen: dict[Path, Claim] = field(default_factory=dict)
     """claims to the names of results, so that another run does not choose them too"""
+    last: dict[Path, int] = field(default_factory=dict)
+    """the number of the newest result of each name"""
 
     def input_files(self, kind: str) -> list[str]:
         """Names of the input folder's files of a kind, subfolders included, sorted."""
@@ -153,17 +155,24 @@ class Session:
         homes = [root / folder for root in (self.output, self.staging) if root is not None]
         for home in homes:
             make_folder(home)
-        sweep(base.parent)
-        number = 1 + max((_number(path.name, base.name) for home in homes for path in home.iterdir()), default=0)
-        final, claim = claim_first(base.parent / f"{base.name}_{n:05}_{suffix}" for n in count(number))
-        self.chosen.append(claim)
+        if base not in self.last:
+            sweep(base.parent)
+            self.last[base] = max(
+                (_number(path.name, base.name) for home in homes for path in home.iterdir()), default=0
+            )
+        names = (base.parent / f"{base.name}_{n:05}_{suffix}" for n in count(self.last[base] + 1))
+        final, claim = claim_first(names)
+        self.last[base] = _number(final.name, base.name)
+        self.release(written=True)
+        self.chosen[final] = claim
         name = (folder / final.name).as_posix()
         return (self.staging or self.output) / name, name
 
-    def release(self) -> None:
-        """Let other runs choose names again: the files are there, or never will be."""
-        while self.chosen:
-            self.chosen.pop().release()
+    def release(self, *, written: bool = False) -> None:
+        """Let other runs choose names again: the files are there, or never will be. `written`: only names of files that
+        are there, each of which keeps a file open."""
+        for path in [path for path in self.chosen if not written or path.exists()]:
+            self.chosen.pop(path).release()
 
     def temp_path(self, suffix: str) -> Path:
         """A fresh file name in the folder for what is thrown away after the run."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import weakref
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..sora_core.errors import MediaError
+from .images import images_of
 
 __all__ = ["VideoComponents", "VideoFromComponents", "VideoFromFile", "memory_video", "sound_of"]
 
@@ -53,21 +53,13 @@ class VideoFromFile:
         return info.frames / info.fps
 
     def get_components(self) -> VideoComponents:
-        """All frames in memory, and the sound. Raises ResourceError where they do not fit."""
-        import torch
+        """Its frames and sound. Raises ResourceError where they do not fit into memory and are not many enough to be
+        read one by one."""
+        from ..sora_core.media import FileSource, read_sound
 
-        from ..sora_core.media import FileSource, as_image, chunks, read_sound
-        from ..sora_core.memory import check_memory_for
-
-        with FileSource(self._path) as source:
+        with FileSource(self._path, owner=self) as source:
             known = source.notes
-            shape = (source.length, source.height, source.width, 3)
-            what = f"{self._path.name} as pictures ({shape[0]} of {shape[2]}x{shape[1]})"
-            check_memory_for(4 * math.prod(shape), what, "cut it shorter or scale it down")
-            images, at = torch.empty(shape), 0
-            for chunk in chunks(source, 16):
-                images[at : at + len(chunk)] = as_image(chunk)
-                at += len(chunk)
+            images = images_of(source)
             rate = Fraction(source.fps).limit_denominator(100_000)
             notes = [note for note in source.notes if note not in known]  # what was met on the way
         audio = None

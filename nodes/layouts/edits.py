@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...runtime.images import FileImages
 from ...sora_core.errors import InputError, MediaError
 from ...sora_core.settings import DEFAULTS
 from .. import host, models
@@ -41,6 +42,8 @@ def clip_of(
     if isinstance(source, str):
         return file_clip(video, source)
     parts = video.get_components()
+    if isinstance(parts.images, FileImages):
+        return Clip(source=parts.images.source, fps=float(parts.frame_rate)), parts.audio
     return Clip(image=rgb(parts.images), fps=float(parts.frame_rate)), parts.audio
 
 

@@ -22,7 +22,9 @@ __all__ = ["keyframes_of", "load_image", "missing_mask", "rgb", "save_image", "s
 
 def rgb(image: Tensor) -> Tensor:
     """IMAGE [F,H,W,3]: grey becomes RGB, transparency is dropped."""
-    return image[..., :3] if image.shape[-1] >= 3 else image[..., :1].expand(-1, -1, -1, 3)
+    if image.shape[-1] == 3:
+        return image
+    return image[..., :3] if image.shape[-1] > 3 else image[..., :1].expand(-1, -1, -1, 3)
 
 
 def load_image(path: Path) -> tuple[Tensor, Tensor]:
@@ -36,10 +38,9 @@ def load_image(path: Path) -> tuple[Tensor, Tensor]:
 
 def save_image(image: Tensor, path: Path, metadata: dict[str, str]) -> None:
     """One frame [H,W,C] in 0..1 as png."""
-    from ...sora_core.media.convert import image_to_video
     from ...sora_core.media.images import write_image
 
-    write_image(path, image_to_video(image[None]), metadata=metadata)
+    write_image(path, rgb(image[None]), metadata=metadata)
 
 
 def save_video(video: Any, path: Path, metadata: dict[str, str], *, sign: bool = True, **chosen: Any) -> None:

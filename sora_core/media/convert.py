@@ -21,12 +21,17 @@ def video_to_frames(video_BCFHW: Tensor) -> Tensor:
 
     Raises MediaError for values that are not numbers: they would become black frames without a word.
     """
-    if video_BCFHW.isnan().any():
+    video_FHWC = video_BCFHW.permute(0, 2, 3, 4, 1).flatten(0, 1)
+    return rounded((video_FHWC.float() + 1) * 127.5)
+
+
+def rounded(levels: Tensor) -> Tensor:
+    """Fresh levels of any shape to the nearest of 0..255 as uint8 on the CPU; raises as `video_to_frames` does."""
+    if levels.sum().isnan():
         raise MediaError(
             "the video holds values that are not numbers (NaN), so it cannot be shown; sample it again in float32."
         )
-    scaled = (video_BCFHW.float() + 1) * 127.5
-    return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 4, 1).flatten(0, 1).cpu().contiguous()
+    return levels.round_().clamp_(0, 255).to(torch.uint8).cpu().contiguous()
 
 
 def image_to_video(image_FHWC: Tensor) -> Tensor:
@@ -48,7 +53,7 @@ def as_frames(pixels: Tensor) -> Tensor:
     if pixels.is_floating_point() and pixels.ndim == 5 and pixels.shape[1] == 3:
         return video_to_frames(pixels)
     if pixels.is_floating_point() and pixels.ndim == 4 and pixels.shape[-1] == 3:
-        return video_to_frames(image_to_video(pixels))
+        return rounded(pixels.float() * 255)
     raise MediaError(
         "pixels are uint8 [F,H,W,3], float [F,H,W,3] in 0..1 or float [B,3,F,H,W] in -1..1, not"
         f" {pixels.dtype} {list(pixels.shape)}."
