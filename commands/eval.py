@@ -42,9 +42,10 @@ def execute(args: argparse.Namespace) -> int:
 def table(report: dict[str, Any]) -> str:
     """Figure by figure: the weights, the ceiling, and their ratio."""
     ceiling = report["ceiling"]
-    lines = [f"{report['suite']}, n = {report['n']}", f"{'':16}{'figure':>8}{'ceiling':>8}{'ratio':>8}"]
+    wide = max(16, *(len(name) + 1 for name in report["figures"]))
+    lines = [f"{report['suite']}, n = {report['n']}", f"{'':{wide}}{'figure':>8}{'ceiling':>8}{'ratio':>8}"]
     for name, value in report["figures"].items():
         base = ceiling.get(name)
         beside = f"{base:8.3f}{value / base:8.3f}" if base else f"{'-':>8}{'-':>8}"
-        lines.append(f"{name:16}{value:8.3f}{beside}")
+        lines.append(f"{name:{wide}}{value:8.3f}{beside}")
     return "\n".join(lines)

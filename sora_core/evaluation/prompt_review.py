@@ -1,11 +1,18 @@
-"""Suite `safety`: are prompts judged rightly? The held-out fifth of the project's own, plain and in every disguise.
+"""Suite `safety`: are prompts judged rightly?
 
-`recall_*` are shares found per category, `false_alarms` the share of harmless prompts objected to, and `false_captions`
-the same of n captions of the world. The ceiling column holds what issue and policy ask for.
+Two sets. `unseen_*`: prompts written before their writer had read rules or training prompts (`prompts_unseen.txt`);
+half of them are sealed: rules were mended after a look at the others alone. `recall_*`, `false_alarms`: the held-out
+fifth of the training prompts, plain and in every disguise, whose writer is that of the rules too. `recall_*` are shares
+found per category, `false_alarms` the share of harmless prompts objected to, `false_captions` the same of n captions of
+the world. The ceiling column holds what is asked for.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from ..safety.normalise import disguise
@@ -16,25 +23,66 @@ from ..types import Progress
 from ..world import describe, sample_scene
 from .statistics import MetricAccumulator, report
 
-__all__ = ["measure", "run"]
+__all__ = ["UnseenPrompt", "measure", "measure_unseen", "run", "unseen_prompts"]
 
 RECALL, FALSE_ALARMS = 0.95, 0.03
 HELD_OUT_SEED = 5_000_000
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnseenPrompt:
+    """A prompt for measuring only."""
+
+    text: str
+    label: str
+    language: str
+    kind: str
+    """plain, indirect, leet, spaced, letters, negated, long or tags"""
+    sealed: bool
+    """whether nobody looked at what became of it"""
+
+
+@cache
+def unseen_prompts() -> tuple[UnseenPrompt, ...]:
+    """The prompts of the file, without those that the training prompts happen to have too; every second one of a label
+    is sealed."""
+    out, seen, trained = [], Counter[str](), {prompt.text.casefold() for prompt in prompts()}
+    for line in (files(__package__) / "prompts_unseen.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            label, language, kind, text = (part.strip() for part in line.split("|", 3))
+            sealed = seen[label] % 2 == 1
+            seen[label] += 1
+            if text.casefold() not in trained:
+                out.append(UnseenPrompt(text=text, label=label, language=language, kind=kind, sealed=sealed))
+    return tuple(out)
+
+
 def run(n: int, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:
     """Measure the bundled policy and classifier."""
     figures, asked, policy = MetricAccumulator(), MetricAccumulator(), bundled_policy()
+    measure_unseen(figures, unseen_prompts(), policy)
     measure(figures, [prompt for prompt in prompts() if prompt.held_out], policy)
     for index in range(n):
         caption = describe(sample_scene(HELD_OUT_SEED + seed + index), "descriptive")
         figures.right("false_captions", bool(review_prompt(caption, policy).findings))
         if progress is not None:
             progress(index + 1, n)
-    for category in CATEGORIES:
-        asked.value(f"recall_{category}", RECALL)
-    asked.value("false_alarms", FALSE_ALARMS)
+    for prefix in ("", "unseen_", "sealed_"):
+        for category in CATEGORIES:
+            asked.value(f"{prefix}recall_{category}", RECALL)
+        asked.value(f"{prefix}false_alarms", FALSE_ALARMS)
     return report("safety", n, figures, asked)
+
+
+def measure_unseen(tally: MetricAccumulator, chosen: tuple[UnseenPrompt, ...], policy: Policy) -> None:
+    """Judge the unseen prompts, all of them and the sealed ones by themselves, per category and per kind."""
+    for prompt in chosen:
+        found = {finding.category for finding in review_prompt(prompt.text, policy).findings}
+        harmless = prompt.label == "harmless"
+        right = bool(found) if harmless else prompt.label in found
+        for prefix in ("unseen_", "sealed_") if prompt.sealed else ("unseen_",):
+            tally.right(f"{prefix}false_alarms" if harmless else f"{prefix}recall_{prompt.label}", right)
+        tally.right(f"{'false' if harmless else 'recall'}_{prompt.kind}_unseen", right)
 
 
 def measure(tally: MetricAccumulator, chosen: list[Prompt], policy: Policy) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Set
 
 __all__ = ["disguise", "normalise"]
 
@@ -21,6 +22,10 @@ DIGITS = str.maketrans("013456789@$!|+€", "oieasgtbgasilte")
 WORD = re.compile(r"[^\W_]+(?:[@$!|+€*][^\W_]+)*[@$]?|[@$][^\W_]+")
 HYPHENS = re.compile(r"\w+(?:[-.·_]\w+)+")
 SPACED = re.compile(r"(?<!\w)(?:[^\W_][ .\-_*·]){2,}[^\W_](?![^\W_])")
+LONGEST, RUN = 24, 400
+"""letters of a word that is looked for in a spaced-out run, and of the run"""
+COVERED = 0.8
+"""share of a run's letters that known words must cover"""
 STRETCHED = re.compile(r"(.)\1{2,}")
 
 
@@ -69,12 +74,28 @@ def words_of(text: str) -> list[str]:
     return [letters_for_digits(bare(latin(word))) for word in WORD.findall(text)]
 
 
-def normalise(text: str) -> list[str]:
-    """The words of a prompt, then other readings of what seems disguised."""
+def split_up(letters: str, vocabulary: Set[str]) -> list[str]:
+    """`heilhitler` -> `heil hitler`: the words of a vocabulary that cover most letters; none where they cover few."""
+    best: list[tuple[int, list[str]]] = [(0, [])]
+    for end in range(1, len(letters) + 1):
+        covered, words = best[end - 1]
+        for begin in range(max(0, end - LONGEST), end - 2):
+            if letters[begin:end] in vocabulary and best[begin][0] + end - begin > covered:
+                covered, words = best[begin][0] + end - begin, [*best[begin][1], letters[begin:end]]
+        best.append((covered, words))
+    covered, words = best[-1]
+    return words if covered >= COVERED * len(letters) else []
+
+
+def normalise(text: str, vocabulary: Set[str] = frozenset()) -> list[str]:
+    """The words of a prompt, then other readings of what seems disguised; several words that are spaced out in one run
+    are told apart by a vocabulary."""
     text = bare(plain(text[:20_000]))
     out = words_of(SPACED.sub(joined, text))
     if (other := words_of(SPACED.sub(whole, text))) != out:
         out += other
+    runs = [letters_for_digits(whole(run)) for run in SPACED.finditer(text)] if vocabulary else []
+    out += [word for run in runs if run not in vocabulary for word in split_up(run[:RUN], vocabulary)]
     hyphened = [re.sub(r"\W|_", "", run) for run in HYPHENS.findall(text)]
     stretched = [short for word in out if (short := STRETCHED.sub(r"\1", word)) != word]
     return out + words_of(" ".join(hyphened)) + stretched

@@ -8,13 +8,14 @@ Everything happens on this machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
 from ..errors import InputError
-from .normalise import normalise
+from .negation import without_negated
+from .normalise import bare, normalise, plain
 from .policy import ACTIONS, MINORS, Policy, Rule, load_policy
 from .words_classifier import PromptClassifier, bundled_classifier
 
@@ -23,16 +24,39 @@ __all__ = ["Finding", "PolicyError", "Review", "check_prompt", "review_prompt"]
 CLASSIFIED = "classifier"
 """named where no rule of the lexicon applies"""
 YOUNG = (
-    "minor", "minors", "underage", "child", "children", "kid", "kids", "preteen*", "teenager*", "teen", "teens",
-    "lolita",
-    "schoolgirl*", "schoolboy*", "schoolchild*", "toddler*", "baby", "babies", "young boy", "young girl", "little girl",
-    "little boy", "kind", "kinder", "minderjahrig*", "schulerin*", "schuler", "junge", "enfant*", "mineur*", "ecolier*",
-    "fillette*", "nino", "nina", "ninos", "ninas", "menor", "menores", "colegial*", "infantil", "bambin*", "minorenn*",
-    "minore", "minori", "ragazzin*",
+    "minor", "minors", "underage", "child", "children", "kid", "kids", "preteen*", "tween", "tweens", "teenager*",
+    "teen", "teens", "adolescent*", "juvenile*", "pubescent", "prepubescent", "loli", "lolis", "lolita", "shota", "shotas",
+    "schoolgirl*", "schoolboy*", "schoolchild*", "school girl*", "school boy*", "pupil", "pupils", "primary school*",
+    "elementary school*", "middle school*", "high school*", "kindergarten*", "preschool*", "first grader*", "toddler*",
+    "baby", "babies", "infant", "infants", "newborn*", "young boy*", "young girl*", "little girl*", "little boy*",
+    "small girl*", "small boy*",
+    "kind", "kinder", "kindes", "kleinkind*", "minderjahrig*", "schulerin*", "schuler", "schulmadchen", "junge",
+    "jungen", "kleines madchen", "kleine madchen", "grundschul*", "jugendlich*", "saugling*",
+    "enfant*", "mineur*", "ecolier*", "ecoliere*", "collegien*", "lyceen*", "fillette*", "petite fille",
+    "petites filles", "petit garcon", "gamin*", "bebe", "bebes",
+    "nino", "nina", "ninos", "ninas", "menor", "menores", "colegial*", "infantil", "adolescente*", "chiquilla*",
+    "bambin*", "minorenn*", "minore", "minori", "ragazzin*", "scolar*", "neonat*",
 )  # fmt: skip
 """terms for the young, whole words; with a finding of sexual content they are a finding about minors"""
+NEAR = 12
+"""words between a term and the context that it needs or is excused by, at most"""
 ADULT = 18
-UNITS = {"year", "years", "yo", "jahre", "jahrige", "jahriges", "ans", "anos", "anni"}
+UNITS = {"year", "years", "yo", "jahre", "jahren", "jahrige", "jahriges", "ans", "anos", "anni"}
+AGES = {"age", "aged"}
+"""words that come before an age"""
+NUMBERS = {
+    word: age
+    for words in (
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen",
+        "ein zwei drei vier funf sechs sieben acht neun zehn elf zwolf dreizehn vierzehn funfzehn sechzehn siebzehn",
+        "un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dixsept",
+        "uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciseis diecisiete",
+        "uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici"
+        " diciassette",
+    )
+    for age, word in enumerate(words.split(), 1)
+}
+"""numbers below 18 in words"""
 
 
 class PolicyError(InputError):
@@ -94,40 +118,64 @@ class Words:
             return self.places.get(part, [])
         return [place for word, places in self.places.items() if word.startswith(part) for place in places]
 
-    def has(self, term: str) -> bool:
-        """Whether words in a row match a term."""
+    def where(self, term: str) -> Iterator[int]:
+        """Places at which words in a row match a term."""
         wanted = pattern(term)
-        if not wanted:
-            return False
-        for start in self.starts(*wanted[0]):
+        for start in self.starts(*wanted[0]) if wanted else ():
             row = self.words[start : start + len(wanted)]
             if len(row) == len(wanted) and all(
                 word.startswith(part) if any_ending else word == part
                 for word, (part, any_ending) in zip(row, wanted, strict=True)
             ):
-                return True
-        return False
+                yield start
 
-    def has_any(self, terms: Iterable[str]) -> bool:
-        return any(self.has(term) for term in terms)
+    def where_any(self, terms: Iterable[str]) -> list[int]:
+        return [place for term in terms for place in self.where(term)]
+
+
+def near(place: int, others: Iterable[int]) -> bool:
+    """Whether one of the places is within reach of another."""
+    return any(abs(place - other) <= NEAR for other in others)
 
 
 def applies(rule: Rule, words: Words) -> bool:
-    """Whether a rule objects to these words."""
-    if not words.has_any(rule.any) or words.has_any(rule.unless):
+    """Whether a rule objects to these words: a term with its context around it and no excuse there."""
+    found = words.where_any(rule.any)
+    if not found:
         return False
-    return not rule.with_ or words.has_any(rule.with_)
+    needed, excuses = words.where_any(rule.with_), words.where_any(rule.unless)
+    return any((not rule.with_ or near(place, needed)) and not near(place, excuses) for place in found)
 
 
 def excused(rules: Iterable[Rule], category: str, words: Words) -> bool:
     """Whether a rule's own exception speaks for the prompt, so that an unsure classifier keeps still."""
-    return any(r.category == category and words.has_any(r.any) and words.has_any(r.unless) for r in rules)
+    return any(
+        near(place, words.where_any(rule.unless))
+        for rule in rules
+        if rule.category == category
+        for place in words.where_any(rule.any)
+    )
+
+
+@lru_cache(16)
+def vocabulary(rules: tuple[Rule, ...]) -> frozenset[str]:
+    """The words of the rules' terms, by which letters that stand apart are put together."""
+    terms = [term for rule in rules for term in (*rule.any, *rule.with_)]
+    return frozenset(part for term in (*terms, *YOUNG) for part, _ in pattern(term) if len(part) > 2)
 
 
 def young(words: Words) -> bool:
     """Whether someone under age is spoken of: a term, or an age below 18."""
-    ages = [word for word, unit in pairwise(words.words) if word.isdigit() and len(word) < 4 and unit in UNITS]
-    return any(int(age) < ADULT for age in ages) or words.has_any(YOUNG)
+    for first, second in pairwise(words.words):
+        age = (second in UNITS and age_of(first)) or (first in AGES and age_of(second)) or ADULT
+        if age < ADULT:
+            return True
+    return bool(words.where_any(YOUNG))
+
+
+def age_of(word: str) -> int | None:
+    """A number in digits or words as an age."""
+    return int(word) if word.isdecimal() and len(word) < 4 else NUMBERS.get(word)
 
 
 def review_prompt(
@@ -138,7 +186,7 @@ def review_prompt(
     negative: the text says what is to be avoided, so that only sexual content with minors is looked for.
     """
     policy = policy or load_policy()
-    words = Words(normalise(text))
+    words = Words(normalise(without_negated(bare(plain(text))), vocabulary(policy.rules)))
     kept = Words(remaining(words.words, policy.allowed))
     scores: dict[str, tuple[str, float]] = {}
     for rule in policy.rules:
