@@ -25,7 +25,8 @@ CLASSIFIED = "classifier"
 """named where no rule of the lexicon applies"""
 YOUNG = (
     "minor", "minors", "underage", "child", "children", "kid", "kids", "preteen*", "tween", "tweens", "teenager*",
-    "teen", "teens", "adolescent*", "juvenile*", "pubescent", "prepubescent", "loli", "lolis", "lolita", "shota", "shotas",
+    "teen", "teens", "adolescent*", "juvenile*", "pubescent", "prepubescent", "loli", "lolis", "lolita", "shota",
+    "shotas",
     "schoolgirl*", "schoolboy*", "schoolchild*", "school girl*", "school boy*", "pupil", "pupils", "primary school*",
     "elementary school*", "middle school*", "high school*", "kindergarten*", "preschool*", "first grader*", "toddler*",
     "baby", "babies", "infant", "infants", "newborn*", "young boy*", "young girl*", "little girl*", "little boy*",
