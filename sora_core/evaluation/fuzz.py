@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..errors import SoraError
@@ -31,6 +32,7 @@ from .statistics import MetricAccumulator, report
 
 __all__ = ["mutated", "run"]
 
+Target = tuple[bytes, Callable[[bytes], bool | None]]
 SLOW = 10.0
 """seconds"""
 
@@ -64,20 +66,24 @@ def one(tally: MetricAccumulator, data: bytes, try_it: Callable[[bytes], bool | 
         tally.right("not_trusted", not trusted)
 
 
-def targets(folder: Path) -> list[tuple[bytes, Callable[[bytes], bool | None]]]:
-    """What is mutated, and what it is given to."""
+def targets(folder: Path) -> list[Target]:
+    """What is mutated, and what it is given to: whole files, their manifests alone, a policy and a prompt."""
     frames = (
         clips(1, 3, 48, torch.Generator().manual_seed(0), torch.device("cpu"))[0].permute(0, 2, 3, 1) * 255
     ).byte()
-    video, png, webp = (folder / f"whole.{ending}" for ending in ("mp4", "png", "webp"))
-    write_video(video, frames, 8.0)
-    for still in (png, webp):
+    files = [folder / f"whole.{ending}" for ending in ("mp4", "png", "webp", "jpg")]
+    write_video(files[0], frames, 8.0)
+    for still in files[1:3]:
         write_image(still, frames[:1])
-    root = signed(video, png, webp)
-    out: list[tuple[bytes, Callable[[bytes], bool | None]]] = []
-    for path in (video, png, webp):
-        out.append((path.read_bytes(), verified(folder / f"changed{path.suffix}", root)))
-        out.append((path.read_bytes(), detected(folder / f"changed{path.suffix}")))
+    Image.fromarray(frames[0].numpy()).save(files[3])
+    root = signed(*files)
+    out: list[Target] = []
+    for path in files:
+        data, changed = path.read_bytes(), folder / f"changed{path.suffix}"
+        out += [(data, verified(changed, root)), (data, detected(changed))]
+        if (begin := data.find(b"jumb") - 4) > 0:
+            end = begin + int.from_bytes(data[begin : begin + 4], "big")
+            out.append((data[begin:end], between(data[:begin], data[end:], verified(changed, root))))
     policy = json.dumps({"actions": {"hate": "warn"}, "frames": {"every": 2}, "allowed": ["a"], "rules": [
         {"category": "ip", "name": "x", "any": ["y*"], "with": ["z"], "unless": ["w"]}]})  # fmt: skip
     prompt = "a n u d e st4tue, the kіller whale and D@rth V@der"
@@ -93,6 +99,11 @@ def signed(*paths: Path) -> str:
     for path in paths:
         sign(path, path, Origin(), Credentials(chain=chain, key=key))
     return "-----BEGIN" + chain.split("-----BEGIN")[2]
+
+
+def between(before: bytes, after: bytes, try_it: Callable[[bytes], bool | None]) -> Callable[[bytes], bool | None]:
+    """A part of a file by itself, the rest as it was."""
+    return lambda data: try_it(before + data + after)
 
 
 def verified(path: Path, root: str) -> Callable[[bytes], bool | None]:
