@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from . import calls
-from .edit_fields import CATEGORY, codec_of, latent_output, notes_output, shown, vae_input
-from .host import io
+from .edit_fields import CATEGORY, audio_vae_input, codec_of, latent_output, notes_output, shown, vae_input
+from .host import io, ui
 from .inputs import checked, shots_of
+from .layouts.edits import sound_for
 from .layouts.latents import size_of
+from .layouts.sounds import is_nested
 
 __all__ = ["NODES"]
 
@@ -68,7 +71,11 @@ class SoraStoryboard(io.ComfyNode):
 
         fade = blend_seconds if transition == "blend" else 0.0
         board = storyboard(shots_of(shots), codec_of(vae), size=size_of(latent), fade=fade)
-        made, notes, preview = shown(board.edit)
+        edit = board.edit
+        if is_nested(latent["samples"]):
+            said = "prompts over time do not reach a model's sound: the picture alone is made."
+            edit = replace(edit, notes=(*edit.notes, said))
+        made, notes, preview = shown(edit)
         return io.NodeOutput(calls.encode_shots(clip, board), made, notes, ui=preview)
 
 
@@ -96,6 +103,7 @@ class SoraStitchVideo(io.ComfyNode):
                         " still in a loop."
                     ),
                 ),
+                audio_vae_input("decodes the sound of an edit of LTX 2 or MiniMax H3"),
             ],
             outputs=[
                 io.Video.Output(tooltip="The whole clip, for Sora Save Video or the next edit; nothing is lost in it."),
@@ -106,9 +114,11 @@ class SoraStitchVideo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, samples: Any, vae: Any, colour_match: bool) -> io.NodeOutput:
+    def execute(cls, samples: Any, vae: Any, colour_match: bool, audio_vae: Any = None) -> io.NodeOutput:
         linked = cls.hidden is None or frames_linked(cls.hidden.prompt, cls.hidden.unique_id)
-        return io.NodeOutput(*calls.stitched(vae, samples, colour_match=colour_match, in_memory=linked))
+        sound, said = sound_for(samples, audio_vae)
+        made = calls.stitched(vae, samples, colour_match=colour_match, in_memory=linked, sound=sound)
+        return io.NodeOutput(*made, ui=ui.PreviewText(said) if said else None)
 
 
 def frames_linked(prompt: Any, node: str | None) -> bool:

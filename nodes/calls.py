@@ -77,10 +77,20 @@ def empty_latent(vae: Any, size: VideoSize, *, draft: Latent | None = None, mode
 
     from ..sora_core.grid import plan
 
-    grid = plan(size, models.current().geometry_of(vae))
+    found = models.current()
+    grid, sound = plan(size, found.geometry_of(vae)), None if model is None else found.makes_sound(model)
     smaller = None if draft is None else tuple(samples_of(draft).shape[1:])
     summary = grid.summary() + cost_text(vae, model, grid)
-    return {"samples": torch.zeros(1, *grid.shape), KEY: LatentInfo(size=size, draft=smaller)}, summary
+    samples = torch.zeros(1, *grid.shape)
+    if sound is not None:
+        if sound.fps and abs(size.fps - sound.fps) > 1e-3:
+            raise InputError(
+                f"{sound.model} makes {sound.fps:g} frames a second, not {size.fps:g}; set fps to {sound.fps:g}"
+            )
+        count = sound.count(grid.sampled.frames, size.fps)
+        samples = found.joined(samples, torch.zeros(1, *sound.shape(count)))
+        summary += f"; with sound ({count} latents)"
+    return {"samples": samples, KEY: LatentInfo(size=size, draft=smaller)}, summary
 
 
 def cost_text(vae: Any, model: Any, grid: LatentGrid) -> str:
@@ -160,9 +170,17 @@ def trimmed(chunks: Iterator[Tensor], size: VideoSize) -> Iterator[Tensor]:
 
 
 def decode_to_file(
-    vae: Any, latent: Latent, path: Path, *, fps: float, progress: Progress, watermark: bool = True
+    vae: Any,
+    latent: Latent,
+    path: Path,
+    *,
+    fps: float,
+    progress: Progress,
+    watermark: bool = True,
+    sound: dict[str, Any] | None = None,
 ) -> Tensor:
-    """Streams a LATENT into an mp4, its frames reviewed and marked. Returns its first frame as IMAGE, unmarked."""
+    """Streams a LATENT into an mp4 with its `sound`, AUDIO, its frames reviewed and marked. Returns its first frame as
+    IMAGE, unmarked."""
     from ..sora_core.media.convert import video_to_image
     from ..sora_core.media.publish import publish
 
@@ -177,7 +195,7 @@ def decode_to_file(
             progress(count, max(count, info.frames))
 
     guards = doors.frame_guards(path, fps, watermark=watermark)
-    publish(path, told(), fps=fps, sound=sound_of(info.sound), guards=guards)
+    publish(path, told(), fps=fps, sound=sound_of(sound), guards=guards)
     return video_to_image(begin[:, :, :1]).cpu()
 
 
@@ -203,9 +221,11 @@ def encode_image(vae: Any, pixels: Tensor) -> Latent:
         return {"samples": torch.cat([latent.cpu() for latent in encode_bounded(codec, videos)], 2)}
 
 
-def stitched(vae: Any, samples: Latent, *, colour_match: bool, in_memory: bool) -> tuple[Any, Any, float]:
-    """(VIDEO, IMAGE, fps) of a sampled edit, with its sound; kept frames as they were given. A LATENT of no edit is
-    decoded.
+def stitched(
+    vae: Any, samples: Latent, *, colour_match: bool, in_memory: bool, sound: dict[str, Any] | None = None
+) -> tuple[Any, Any, float]:
+    """(VIDEO, IMAGE, fps) of a sampled edit, with its `sound`, AUDIO; kept frames as they were given. A LATENT
+    of no edit is decoded.
 
     A clip of more than LARGE bytes that need not be `in_memory` becomes a file, streamed, and has no IMAGE.
     """
@@ -213,7 +233,7 @@ def stitched(vae: Any, samples: Latent, *, colour_match: bool, in_memory: bool) 
     from ..sora_core.editing.frames import read_image
     from ..sora_core.media import VideoWriter, chunks
 
-    edit, sound, found = info_of(samples).edit, info_of(samples).sound, models.current()
+    edit, found = info_of(samples).edit, models.current()
     check_edit(samples)
     if edit is None:
         image, fps = decode_image(vae, samples), info_of(samples).fps or DEFAULTS.fps

@@ -9,7 +9,8 @@ from .host import io, ui
 from .layouts.edits import edit_latent
 
 __all__ = [
-    "CATEGORY", "codec_of", "fit_input", "latent_output", "notes_output", "overlap_input", "shown", "vae_input",
+    "CATEGORY", "audio_vae_input", "codec_of", "fit_input", "latent_output", "notes_output", "overlap_input", "shown",
+    "vae_input",
 ]  # fmt: skip
 
 CATEGORY = "Sora/editing"
@@ -52,7 +53,14 @@ def notes_output() -> Any:
     return io.String.Output(display_name="notes", tooltip="What was changed or rounded on the way in.")
 
 
-def shown(edit: Any, *sounds: tuple[Any, float]) -> tuple[Any, str, Any]:
-    """LATENT and notes of an edit, and the notes as the node shows them."""
-    latent, notes = edit_latent(edit, *sounds)
+def audio_vae_input(what: str) -> Any:
+    return io.Vae.Input(
+        "audio_vae", optional=True, tooltip=f"For models that make sound with the picture: {what}, by its own loader."
+    )
+
+
+def shown(edit: Any, *sounds: tuple[Any, float], like: Any = None) -> tuple[Any, str, Any]:
+    """LATENT and notes of an edit, and the notes as the node shows them. like: the grid whose sound, if it has any, is
+    to be made."""
+    latent, notes = edit_latent(edit, *sounds, like=like)
     return latent, notes, ui.PreviewText(notes)

@@ -6,12 +6,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .edit_fields import CATEGORY, codec_of, fit_input, latent_output, notes_output, overlap_input, shown, vae_input
+from .edit_fields import (
+    CATEGORY,
+    audio_vae_input,
+    codec_of,
+    fit_input,
+    latent_output,
+    notes_output,
+    overlap_input,
+    shown,
+    vae_input,
+)  # fmt: skip
 from .host import io
 from .inputs import checked, ranges
 from .layouts.edits import begins, clip_of, second_begins
 from .layouts.latents import size_of
 from .layouts.pictures import keyframes_of, missing_mask
+from .layouts.sounds import is_nested
 
 __all__ = ["NODES"]
 
@@ -73,7 +84,7 @@ class SoraAnimateImage(io.ComfyNode):
 
         keys = keyframes_of(image, strength, end_image, keyframes, frame_idx)
         edit = animate(keys, codec_of(vae), size=size_of(latent), how=fit)
-        made, notes, preview = shown(edit)
+        made, notes, preview = shown(edit, like=latent)
         return io.NodeOutput(made, notes, ui=preview)
 
 
@@ -112,17 +123,25 @@ class SoraExtendVideo(io.ComfyNode):
                         "Instead of a video: a sampled latent. Its latents are kept, so many extensions do not drift."
                     ),
                 ),
+                audio_vae_input("encodes the sound of the video, so that it goes on"),
             ],
             outputs=[latent_output(), notes_output()],
         )
 
     @classmethod
     def execute(
-        cls, vae: Any, seconds: float, direction: Any, overlap: int, video: Any = None, samples: Any = None
+        cls,
+        vae: Any,
+        seconds: float,
+        direction: Any,
+        overlap: int,
+        video: Any = None,
+        samples: Any = None,
+        audio_vae: Any = None,
     ) -> io.NodeOutput:
         from ..sora_core.editing import extend
 
-        clip, sound = clip_of(vae, video, samples)
+        clip, sound = clip_of(vae, video, samples, audio_vae=audio_vae)
         codec = codec_of(vae)
         edit = extend(clip, codec, seconds=seconds, direction=direction, overlap=overlap, mid_stream=codec.takes_spans)
         made, notes, preview = shown(edit, (sound, begins(edit)))
@@ -160,26 +179,37 @@ class SoraLoopVideo(io.ComfyNode):
                 io.Latent.Input(
                     "samples", optional=True, tooltip="Instead of a video: a sampled latent, to be closed."
                 ),
+                audio_vae_input("encodes the sound of the video, so that it goes on"),
             ],
             outputs=[latent_output(), notes_output()],
         )
 
     @classmethod
     def execute(
-        cls, vae: Any, seconds: float, overlap: int, latent: Any = None, video: Any = None, samples: Any = None
+        cls,
+        vae: Any,
+        seconds: float,
+        overlap: int,
+        latent: Any = None,
+        video: Any = None,
+        samples: Any = None,
+        audio_vae: Any = None,
     ) -> io.NodeOutput:
         from ..sora_core.editing import loop_clip, loop_new
 
-        codec, sound = codec_of(vae), None
+        codec, sounds = codec_of(vae), []
         if latent is not None:
             edit = loop_new(codec, size=size_of(latent))
             unused = [name for name, given in (("video", video), ("samples", samples)) if given is not None]
             said = [f"{name} is linked too and not used: latent, for a new loop, goes before it." for name in unused]
+            if is_nested(latent["samples"]):
+                said.append("the picture alone is a ring: its sound is left out.")
             edit = replace(edit, notes=(*edit.notes, *said))
         else:
-            clip, sound = clip_of(vae, video, samples, what="clip or grid")
+            clip, sound = clip_of(vae, video, samples, what="clip or grid", audio_vae=audio_vae)
             edit = loop_clip(clip, codec, seconds=seconds, overlap=overlap, mid_stream=codec.takes_spans)
-        made, notes, preview = shown(edit, (sound, 0.0))
+            sounds = [(sound, 0.0), (replace(sound, audio=None), second_begins(edit))]
+        made, notes, preview = shown(edit, *sounds)
         return io.NodeOutput(made, notes, ui=preview)
 
 
@@ -209,15 +239,18 @@ class SoraConnectVideos(io.ComfyNode):
                 ),
                 overlap_input(8),
                 fit_input("the second clip"),
+                audio_vae_input("encodes the sound of both clips, so that one goes over into the other"),
             ],
             outputs=[latent_output(), notes_output()],
         )
 
     @classmethod
-    def execute(cls, vae: Any, first: Any, second: Any, seconds: float, overlap: int, fit: Any) -> io.NodeOutput:
+    def execute(
+        cls, vae: Any, first: Any, second: Any, seconds: float, overlap: int, fit: Any, audio_vae: Any = None
+    ) -> io.NodeOutput:
         from ..sora_core.editing import connect
 
-        (a, sound), (b, other) = (clip_of(vae, video) for video in (first, second))
+        (a, sound), (b, other) = (clip_of(vae, video, audio_vae=audio_vae) for video in (first, second))
         codec = codec_of(vae)
         edit = connect(a, b, codec, seconds=seconds, overlap=overlap, how=fit, mid_stream=codec.takes_spans)
         made, notes, preview = shown(edit, (sound, 0.0), (other, second_begins(edit)))

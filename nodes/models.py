@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
     from .layouts.conditioning import Conditioning
     from .layouts.latents import Latent
+    from .layouts.sounds import SoundFormat
 
 __all__ = ["Models", "current"]
 
@@ -51,6 +52,21 @@ class Models(Protocol):
 
     def codec_of(self, vae: Any) -> Any:
         """The codec of a VAE, ready to run."""
+
+    def makes_sound(self, model: Any) -> SoundFormat | None:
+        """The layout of the sound that a MODEL makes with the picture; None for a model of pictures alone."""
+
+    def joined(self, picture: Tensor, sound: Tensor) -> Any:
+        """The samples, or the mask, of a LATENT of picture and sound."""
+
+    def encode_sound(self, vae: Any, audio: dict[str, Any] | None) -> Tensor:
+        """Latents of AUDIO by a VAE of sound, none of them where there is no AUDIO."""
+
+    def decode_sound(self, vae: Any, latent: Tensor) -> dict[str, Any]:
+        """AUDIO of latents of sound."""
+
+    def resampled(self, wave: Tensor, rate: int, to: int) -> Tensor:
+        """A waveform [B,C,S] at another rate."""
 
     def measurable(self, vae: Any, model: Any) -> SoraModel | None:
         """The model of ours whose time and memory can be told before sampling, of a VAE or a MODEL, where there is

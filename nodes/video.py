@@ -7,7 +7,9 @@ from typing import Any
 from ..runtime.naming import fill_prefix, prompt_values
 from ..sora_core.settings import DEFAULTS, MAX_FPS
 from . import calls, host
+from .edit_fields import audio_vae_input
 from .host import io, ui
+from .layouts.edits import sound_for
 from .layouts.latents import info_of
 from .layouts.pictures import save_video
 
@@ -44,6 +46,7 @@ class SoraDecodeVideo(io.ComfyNode):
                     optional=True,
                     tooltip="Hide the invisible watermark in the frames, so that `sora detect` knows the video again.",
                 ),
+                audio_vae_input("decodes the sound of a latent of LTX 2 or MiniMax H3"),
             ],
             outputs=[
                 io.Video.Output(tooltip="The video, to be saved or edited."),
@@ -54,11 +57,17 @@ class SoraDecodeVideo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, samples: Any, vae: Any, fps: float, watermark: bool = True) -> io.NodeOutput:
+    def execute(
+        cls, samples: Any, vae: Any, fps: float, watermark: bool = True, audio_vae: Any = None
+    ) -> io.NodeOutput:
         path = host.temp_path(".mp4")
         rate, note = rate_of(samples, fps)
-        first = calls.decode_to_file(vae, samples, path, fps=rate, progress=host.progress(), watermark=watermark)
-        return io.NodeOutput(host.owned_video(path), first, ui=ui.PreviewText(note) if note else None)
+        sound, said = sound_for(samples, audio_vae)
+        first = calls.decode_to_file(
+            vae, samples, path, fps=rate, progress=host.progress(), watermark=watermark, sound=sound
+        )
+        notes = "\n".join(filter(None, (note, said)))
+        return io.NodeOutput(host.owned_video(path), first, ui=ui.PreviewText(notes) if notes else None)
 
 
 class SoraSaveVideo(io.ComfyNode):

@@ -30,11 +30,19 @@ class Geometry:
     """latent channels"""
     patch: int = 2
     """latent cells per token, in height and width"""
+    cycle: int = 0
+    """latent frames after which the codec begins anew with one that stands for a single frame, and a clip ends with the
+    second of a cycle (MiniMax H3: 5); 0: it never begins anew"""
 
     def __post_init__(self) -> None:
         for name in ("time_factor", "space_factor", "channels", "patch"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    @property
+    def step(self) -> tuple[int, int]:
+        """(latent frames, pixel frames) by which a clip can grow."""
+        return (self.cycle, 1 + (self.cycle - 1) * self.time_factor) if self.cycle else (1, self.time_factor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,16 +114,19 @@ def latent_frames(frames: int, geometry: Geometry, *, mid_stream: bool = False) 
 
     A clip begins with a latent frame that stands for one frame; mid-stream all of them stand for `time_factor`.
     """
-    if mid_stream:
+    if mid_stream and not geometry.cycle:
         return math.ceil(frames / geometry.time_factor)
+    if geometry.cycle and frames > 1:
+        latents, pixels = geometry.step
+        return 2 + latents * max(0, math.ceil((frames - 1 - geometry.time_factor) / pixels))
     return 1 + math.ceil((frames - 1) / geometry.time_factor)
 
 
 def spans(latents: int, geometry: Geometry, *, mid_stream: bool = False) -> Tensor:
     """Pixel frames per latent frame, [T] int64."""
     out = torch.full((latents,), geometry.time_factor, dtype=torch.int64)
-    if not mid_stream:
-        out[0] = 1
+    if geometry.cycle or not mid_stream:
+        out[:: geometry.cycle or latents] = 1
     return out
 
 
@@ -131,7 +142,7 @@ def plan(size: VideoSize, geometry: Geometry) -> LatentGrid:
     t = latent_frames(size.frames, geometry)
     h, w = math.ceil(size.height / cell) * geometry.patch, math.ceil(size.width / cell) * geometry.patch
     sampled = VideoSize(
-        frames=1 + (t - 1) * geometry.time_factor,
+        frames=int(spans(t, geometry).sum()),
         height=h * geometry.space_factor,
         width=w * geometry.space_factor,
         fps=size.fps,

@@ -58,7 +58,7 @@ def check_a_trimmed_video_is_taken_as_trimmed(our: Our) -> None:
         differ(f"{name}: the clip", greys(read_image(clip.source)), right)
         differ(f"{name}: as ComfyUI cuts it", greys(cut.get_components().images), right)
         differ(f"{name}: saved", greys(read_video(saved(cut, "cut")).frames / 255), right)
-        heard = sound["waveform"].shape[-1] / sound["sample_rate"]
+        heard = sound.audio["waveform"].shape[-1] / sound.audio["sample_rate"]
         assert abs(heard - (last - first) / FPS) < 0.15, (name, heard)
     nothing = whole.as_trimmed(2.95, 0.01, strict_duration=False)
     refused("there is no frame", lambda: edits.clip_of(our.vae, nothing))

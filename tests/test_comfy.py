@@ -90,7 +90,7 @@ def test_a_workflow_comes_back_from_its_video(comfy: Comfy, tmp_path: Path) -> N
     assert again.saved and [n["id"] for n in again.saved["nodes"]] == [n["id"] for n in (graph.saved or {})["nodes"]]
 
 
-@pytest.mark.parametrize("script", ["inside_objects.py", "inside_video.py", "inside_comfy.py", "inside_host.py"])
+@pytest.mark.parametrize("script", [f"inside_{name}.py" for name in ("objects", "video", "comfy", "sound", "host")])
 def test_from_the_inside(script: str, tmp_path: Path) -> None:
     """What needs the inside of ComfyUI: the script measures it there and says what it found."""
     code = Path(__file__).with_name(script)

@@ -16,6 +16,7 @@ from ..layouts.latents import Latent, samples_of
 from . import sampling
 from .model import sora_patcher
 from .sampling import patched, ring_time, sample
+from .sound import decode_sound, encode_sound, joined, makes_sound, resampled
 from .text import encode, is_sora_clip, sora_clip, unknown_words
 from .vae import SoraVAE, checked, codec_of, geometry_of
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from ...sora_core.settings import SamplingSettings
 
 __all__ = [
-    "base_settings", "codec_of", "encode", "feature_cache", "follows_schedules", "for_latent", "geometry_of", "load",
-    "measurable", "ring_time", "sample", "unknown_words", "with_lora",
+    "base_settings", "codec_of", "decode_sound", "encode", "encode_sound", "feature_cache", "follows_schedules",
+    "for_latent", "geometry_of", "joined", "load", "makes_sound", "measurable", "resampled", "ring_time", "sample",
+    "unknown_words", "with_lora",
 ]  # fmt: skip
 
 CACHE = "sora_feature_cache"

@@ -3,6 +3,7 @@ with 0.3.64."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -24,9 +25,11 @@ from ...sora_core.errors import InputError
 from ...sora_core.settings import DEFAULTS, SamplingSettings
 from ...sora_core.types import Denoiser, Progress
 from ...sora_core.vae.tiny import TinyDecoder, load_tiny
-from ..layouts.latents import Latent, info_of, noise_for
+from ..layouts.latents import Latent, info_of, noise_for, samples_of
+from ..layouts.sounds import is_nested, picture_of
 from ..preview import moving_preview
 from .model import TIME, LatentTime, SoraBase
+from .sound import check_sound, joined, makes_sound, timed, with_sound
 from .text import MARK
 
 __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
@@ -57,18 +60,35 @@ def sample(
     seed: int, settings: SamplingSettings, progress: Progress | None = None,
 ) -> Tensor:  # fmt: skip
     """Samples a LATENT with any video MODEL through ComfyUI's own samplers: progress, preview and cancel are theirs."""
-    model = for_latent(model, latent)
+    model, latent = for_latent(model, latent), with_sound(model, latent)
     _check_text(model, positive)
     if negative is None:
         negative = _without_text(model, positive, settings.cfg)
     samples, mask = latent["samples"], latent.get("noise_mask")
+    if is_nested(samples):
+        positive, negative = (timed(model, prompts, latent) for prompts in (positive, negative))
     made = comfy.sample.sample_custom(
-        model, noise_for(latent, seed), settings.cfg, comfy.samplers.sampler_object(settings.solver),
+        model, _noise(latent, seed), settings.cfg, comfy.samplers.sampler_object(settings.solver),
         _sigmas(model, settings),
         _with_picture(model, positive, latent), _with_picture(model, negative, latent), samples,
         noise_mask=mask, callback=_callback(model, latent), disable_pbar=True, seed=seed,
     )  # fmt: skip
-    if mask is None or mask.ndim != 5 or mask.shape[2:] != made.shape[2:]:
+    if not is_nested(samples):
+        return _kept(made, samples, mask)
+    masks = mask.unbind() if mask is not None and is_nested(mask) else (mask, None)
+    return joined(*(_kept(*parts) for parts in zip(made.unbind(), samples.unbind(), masks, strict=True)))
+
+
+def _noise(latent: Latent, seed: int) -> Any:
+    """The noise of a seed; that of sound follows that of the picture, as ComfyUI draws it."""
+    if not is_nested(latent["samples"]):
+        return noise_for(latent, seed)
+    return joined(noise_for(latent, seed), comfy.sample.prepare_noise(latent["samples"], seed).unbind()[1])
+
+
+def _kept(made: Tensor, samples: Tensor, mask: Tensor | None) -> Tensor:
+    """What was made, with what was to be kept as it was."""
+    if mask is None or mask.ndim != samples.ndim or mask.shape[2:] != made.shape[2:]:
         return made
     return torch.where(mask.to(made) > 0, made, samples.to(made))
 
@@ -82,7 +102,8 @@ def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:
 
     All of it is the MODEL's, so any sampler has it. Raises InputError where MODEL and LATENT do not fit.
     """
-    samples, info = latent["samples"], info_of(latent)
+    samples, info = samples_of(latent), info_of(latent)
+    check_sound(model, latent)
     _check_grid(model, samples)
     edit = info.edit
     settings = DEFAULTS.sampling if edit is None else edit.settings(DEFAULTS.sampling, DEFAULTS.sampling)
@@ -143,7 +164,17 @@ def _ring(network: Denoiser, options: dict[str, Any]) -> Denoiser:
         raise InputError(
             "EasyCache would use what it kept of one turn of the ring at another; take LazyCache with ring time"
         )
-    return ring(network, options["sample_sigmas"])
+    turning = ring(network, options["sample_sigmas"])
+
+    def turned(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        if x.ndim != 5:
+            raise InputError(
+                "ring time turns pictures, and this latent holds their sound too; sample the picture alone (Separate AV"
+                " Latent), and take a model of pictures where this one makes none without sound"
+            )
+        return turning(x, sigma, mask, context)
+
+    return turned
 
 
 def _corrected(source: Tensor) -> Callable[[Denoiser, dict[str, Any]], Denoiser]:
@@ -197,7 +228,8 @@ def _check_video(model: ModelPatcher) -> None:
 
 def _check_grid(model: ModelPatcher, samples: Tensor) -> None:
     _check_video(model)
-    wanted, name = model.get_model_object("latent_format").latent_channels, type(model.model).__name__
+    known, name = makes_sound(model), type(model.model).__name__
+    wanted = known.channels if known else model.get_model_object("latent_format").latent_channels
     if samples.shape[1] != wanted:
         raise InputError(
             f"latent has {samples.shape[1]} channels and the model ({name}) takes {wanted}; size it with the VAE of the"
@@ -235,7 +267,7 @@ def _with_picture(model: ModelPatcher, conditioning: Any, latent: Latent) -> Any
     mask = latent.get("noise_mask")
     if mask is None or not isinstance(model.model, comfy.model_base.WAN21):
         return conditioning
-    samples = latent["samples"]
+    samples = samples_of(latent)
     kept = samples * (1 - comfy.utils.reshape_mask(mask, samples.shape).to(samples))
     return [[text, {"concat_latent_image": kept, **settings}] for text, settings in conditioning]
 
@@ -261,10 +293,13 @@ def _callback(model: ModelPatcher, latent: Latent) -> Callable[..., None]:
     """Called by ComfyUI's samplers after each step: the bar, and what is made so far."""
     layout, bars = model.get_model_object("latent_format"), SimpleNamespace(bar=None)
     decoder = tiny_decoder(layout, model.load_device)
-    fps = info_of(latent).fps or DEFAULTS.fps
+    fps, shape = info_of(latent).fps or DEFAULTS.fps, tuple(samples_of(latent).shape)
 
-    def step(done: int, clean: Tensor, x: Tensor, total: int) -> None:
+    def step(done: int, clean: Any, x: Any, total: int) -> None:
         bars.bar = bars.bar or comfy.utils.ProgressBar(total)
+        clean = picture_of(clean)
+        if clean.shape != shape:  # before 0.30 picture and sound come in one row
+            clean = clean.flatten(1)[:, : math.prod(shape[1:])].view(shape)
         bars.bar.update_absolute(done + 1, total, moving_preview(clean, layout, fps, decoder))
 
     return step

@@ -142,6 +142,8 @@ def geometry_of(vae: Any) -> Geometry:
     if time is None or vae.latent_dim != 3:
         raise InputError(f"the VAE of a video model is needed (Wan, LTX, Hunyuan, Cosmos or ours), not {_kind(vae)}")
     space = int(vae.spacial_compression_encode())
+    if vae.latent_channels == 24 and vae.upscale_ratio[0](7) == 22:  # MiniMax H3, which begins anew every 17 frames
+        return Geometry(time_factor=4, space_factor=space, channels=24, patch=2, cycle=5)
     return Geometry(time_factor=time, space_factor=space, channels=vae.latent_channels, patch=2 if space <= 16 else 1)
 
 

@@ -12,11 +12,12 @@ from ...sora_core.settings import DEFAULTS
 from .. import host, models
 from .latents import KEY, Latent, LatentInfo, info_of, samples_of
 from .pictures import rgb
+from .sounds import Heard, Track, format_of, mixed, sound_in
 
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
 
-__all__ = ["EXACT", "begins", "clip_of", "edit_latent", "second_begins"]
+__all__ = ["EXACT", "begins", "clip_of", "edit_latent", "heard_of", "second_begins", "sound_for"]
 
 Sound = dict[str, Any]
 """ComfyUI's AUDIO"""
@@ -25,26 +26,41 @@ EXACT = "sora_source"
 
 
 def clip_of(
-    vae: Any, video: Any = None, samples: Latent | None = None, *, what: str = "clip"
-) -> tuple[Clip, Sound | None]:
+    vae: Any, video: Any = None, samples: Latent | None = None, *, what: str = "clip", audio_vae: Any = None
+) -> tuple[Clip, Heard]:
     """The clip of a VIDEO or of a sampled LATENT (which keeps its latents), and its sound; raises InputError for
-    neither."""
+    neither. audio_vae: encodes the sound of a VIDEO, for a model that makes sound with the picture."""
     if samples is not None:
         clip = latent_clip(vae, samples)
         if video is not None:
             clip = replace(clip, notes=(*clip.notes, "video is linked too and not used: samples goes before it."))
-        return clip, info_of(samples).sound
+        return clip, heard_of(samples)
     if video is None:
         raise InputError(f"no {what} is given; link a video, or the latent of one that was just sampled")
     from ...sora_core.editing import Clip
 
     source = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
     if isinstance(source, str):
-        return file_clip(video, source)
-    parts = video.get_components()
-    if isinstance(parts.images, FileImages):
-        return Clip(source=parts.images.source, fps=float(parts.frame_rate)), parts.audio
-    return Clip(image=rgb(parts.images), fps=float(parts.frame_rate)), parts.audio
+        clip, sound = file_clip(video, source)
+    else:
+        parts = video.get_components()
+        held = isinstance(parts.images, FileImages)
+        frames = {"source": parts.images.source} if held else {"image": rgb(parts.images)}
+        clip, sound = Clip(**frames, fps=float(parts.frame_rate)), parts.audio
+    if audio_vae is None:
+        return clip, Heard(audio=sound)
+    if sound is None:
+        note = "audio_vae is linked and the video has no sound: all of it is made."
+        return replace(clip, notes=(*clip.notes, note)), Heard(latent=models.current().encode_sound(audio_vae, None))
+    return clip, Heard(audio=sound, latent=models.current().encode_sound(audio_vae, sound))
+
+
+def heard_of(samples: Latent) -> Heard:
+    """The sound of a sampled LATENT."""
+    info, latent = info_of(samples), sound_in(samples["samples"])
+    if latent is not None and info.track is not None:
+        latent = info.track.sampled(latent).clip()
+    return Heard(audio=info.sound, spans=info.heard if info.sound is not None else None, latent=latent)
 
 
 def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
@@ -85,44 +101,85 @@ def latent_clip(vae: Any, samples: Latent) -> Clip:
     from ...sora_core.editing import Clip, continued
     from ...sora_core.grid import spans
 
-    info, latent = info_of(samples), samples_of(samples, "samples")
+    info, latent, sound = info_of(samples), samples_of(samples, "samples"), sound_in(samples["samples"])
     if info.edit is not None:
         return continued(info.edit, latent, models.current().codec_of(vae))
     if len(latent) != 1:
         raise InputError(
             f"samples is a batch of {len(latent)} and an edit goes on from one clip; choose one with Latent From Batch"
         )
+    latent_spans, fps = spans(latent.shape[2], models.current().geometry_of(vae)), info.fps or DEFAULTS.fps
+    if sound is not None and not info.fps:  # of a stock node: the sound says how long it is
+        known = format_of(sound)
+        fps = known.fps or round(float(latent_spans.sum()) * known.rate / sound.shape[known.axis], 1)
     return Clip(
         latent=latent,
-        spans=spans(latent.shape[2], models.current().geometry_of(vae)),
-        fps=info.fps or DEFAULTS.fps,
+        spans=latent_spans,
+        fps=fps,
         size=None if info.size is None else (info.size.height, info.size.width),
     )
 
 
-def edit_latent(edit: Edit, *sounds: tuple[Sound | None, float]) -> tuple[Latent, str]:
-    """(LATENT, notes) of an edit. `sounds`: each with the second of the finished clip at which it begins."""
+def edit_latent(edit: Edit, *sounds: tuple[Heard, float], like: Latent | None = None) -> tuple[Latent, str]:
+    """(LATENT, notes) of an edit. `sounds`: each with the second of the finished clip at which it begins. like: the
+    grid of Sora Noise Grid; where it has sound to make, so has this one."""
     from ...sora_core.diffusion import blend
 
     state, notes = edit.state, list(edit.notes)
-    info = LatentInfo(edit=edit, sound=laid(sounds, edit, notes))
-    latent = {"samples": blend(state.mask, state.latent, state.clean), "noise_mask": state.mask, KEY: info}
+    tracks = [(sound.latent, start) for sound, start in sounds if sound.latent is not None]
+    wanted = tracks[0][0] if tracks else sound_in(like["samples"]) if like is not None else None
+    track = None if wanted is None else Track.of(tracks, edit, format_of(wanted))
+    sound, heard = laid(sounds, edit, notes, made=track is not None)
+    picture, mask, joined = blend(state.mask, state.latent, state.clean), state.mask, models.current().joined
+    latent: Latent = {"samples": picture, "noise_mask": mask}
+    if track is not None:
+        latent = {"samples": joined(picture, track.grid()), "noise_mask": joined(mask, track.mask())}
+    latent[KEY] = LatentInfo(edit=edit, sound=sound, heard=heard, track=track)
     return latent, "\n".join(notes) or f"{edit.frames} frames at {edit.fps:g} fps."
 
 
-def laid(sounds: tuple[tuple[Sound | None, float], ...], edit: Edit, notes: list[str]) -> Sound | None:
-    """All sounds on the finished clip's time; those of another rate than the first are dropped with a note."""
+def sound_for(samples: Latent, audio_vae: Any) -> tuple[Sound | None, str]:
+    """(AUDIO of the finished clip, what is to be said of it) of a sampled LATENT."""
+    heard, info = heard_of(samples), info_of(samples)
+    if heard.latent is None or not heard.latent.numel():
+        return heard.audio, "audio_vae is linked and this latent holds no sound." if audio_vae is not None else ""
+    if audio_vae is None:
+        return heard.audio, "the sound of this latent is not decoded: link the audio VAE of its model to audio_vae."
+    made, known = models.current().decode_sound(audio_vae, heard.latent), format_of(heard.latent)
+    if info.frames:
+        fps = info.fps or known.fps or DEFAULTS.fps
+        made = {**made, "waveform": made["waveform"][..., : round(info.frames / fps * made["sample_rate"])]}
+    if heard.audio is None:
+        return made, ""
+    rate = heard.audio["sample_rate"]
+    wave = models.current().resampled(made["waveform"], made["sample_rate"], rate)
+    return mixed(heard.audio, heard.spans or (), {"waveform": wave, "sample_rate": rate}), ""
+
+
+def laid(
+    sounds: tuple[tuple[Heard, float], ...], edit: Edit, notes: list[str], *, made: bool = False
+) -> tuple[Sound | None, tuple[tuple[float, float], ...]]:
+    """All sounds on the finished clip's time, and where they lie in it; those of another rate than the first are
+    dropped with a note. made: the rest is sampled with the picture."""
     from ...sora_core.editing.sound import lay_sounds
 
-    heard = [(sound, start) for sound, start in sounds if sound is not None]
+    heard = [(sound, sound.audio, start) for sound, start in sounds if sound.audio is not None]
     if not heard:
-        return None
-    rate = heard[0][0]["sample_rate"]
-    same = [(sound["waveform"], start) for sound, start in heard if sound["sample_rate"] == rate]
+        return None, ()
+    rate, seconds = heard[0][1]["sample_rate"], edit.frames / edit.fps
+    same = [(audio["waveform"], start) for _, audio, start in heard if audio["sample_rate"] == rate]
+    lies = [
+        (max(0.0, start + begin), min(seconds, start + end))
+        for sound, audio, start in heard
+        if audio["sample_rate"] == rate
+        for begin, end in (sound.spans if sound.spans is not None else ((0.0, audio["waveform"].shape[-1] / rate),))
+    ]
     if len(same) < len(heard):
         notes.append(f"sounds of different rates cannot be joined: only those of {rate} samples a second are kept.")
-    notes.append("the sound is kept where frames are kept; what is made is silent.")
-    return {"waveform": lay_sounds(same, rate=rate, seconds=edit.frames / edit.fps), "sample_rate": rate}
+    if not made:
+        notes.append("the sound is kept where frames are kept; what is made is silent.")
+    audio = {"waveform": lay_sounds(same, rate=rate, seconds=seconds), "sample_rate": rate}
+    return audio, tuple(span for span in lies if span[0] < span[1])
 
 
 def begins(edit: Edit) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...sora_core.errors import InputError
 from ...sora_core.settings import DEFAULTS
+from .sounds import picture_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ...sora_core.editing import Edit
     from ...sora_core.grid import Geometry, VideoSize
     from ...sora_core.types import LatentState
+    from .sounds import Track
 
 __all__ = ["Latent", "LatentInfo", "check_edit", "info_of", "noise_for", "samples_of", "single", "size_of", "state_of"]
 
@@ -35,6 +37,10 @@ class LatentInfo:
     """the edit that it is the grid of"""
     sound: dict[str, Any] | None = None
     """AUDIO on the finished clip's time"""
+    heard: tuple[tuple[float, float], ...] = ()
+    """where that AUDIO was given, (start, end) in seconds"""
+    track: Track | None = None
+    """the sound as latents, of a model that makes it with the picture"""
 
     @property
     def fps(self) -> float | None:
@@ -71,13 +77,9 @@ def size_of(latent: Latent) -> VideoSize:
 
 
 def samples_of(latent: Latent, name: str = "latent") -> Tensor:
-    """[B,C,T,H,W] of a LATENT; raises InputError for the latents of image models."""
-    samples = latent["samples"]
-    if getattr(samples, "is_nested", False):  # ComfyUI's own kind of tensor, of LTX 2 and MiniMax H3
-        raise InputError(
-            f"{name} holds a picture and its sound in one, which Sora nodes do not take; link the picture that LTXV"
-            " Separate AV Latent gives"
-        )
+    """[B,C,T,H,W] of a LATENT, the picture's of one that holds sound too; raises InputError for the latents of image
+    models."""
+    samples = picture_of(latent["samples"])
     if samples.ndim != 5:
         raise InputError(
             f"{name} is {list(samples.shape)}, as image models make them; a video's has five dimensions [B,C,T,H,W]"

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ...sora_core.vae import CausalCodec
 
 __all__ = [
-    "base_settings", "codec_of", "encode", "feature_cache", "follows_schedules", "for_latent", "geometry_of", "load",
-    "measurable", "ring_time", "sample", "unknown_words", "with_lora",
+    "base_settings", "codec_of", "decode_sound", "encode", "encode_sound", "feature_cache", "follows_schedules",
+    "for_latent", "geometry_of", "joined", "load", "makes_sound", "measurable", "resampled", "ring_time", "sample",
+    "unknown_words", "with_lora",
 ]  # fmt: skip
 
 
@@ -59,6 +60,31 @@ def geometry_of(vae: Any) -> Geometry:
 
 def codec_of(vae: Any) -> CausalCodec:
     return _ours(vae, "VAE").codec
+
+
+def makes_sound(model: Any) -> None:
+    """No model of ours makes sound."""
+    return None
+
+
+def joined(picture: Tensor, sound: Tensor) -> Any:
+    raise _soundless()
+
+
+def encode_sound(vae: Any, audio: Any) -> Tensor:
+    raise _soundless()
+
+
+def decode_sound(vae: Any, latent: Any) -> dict[str, Any]:
+    raise _soundless()
+
+
+def resampled(wave: Tensor, rate: int, to: int) -> Tensor:
+    raise _soundless()
+
+
+def _soundless() -> InputError:
+    return InputError("models that make sound with the picture run in ComfyUI alone; link no audio_vae here")
 
 
 def measurable(vae: Any, model: Any) -> SoraModel | None:

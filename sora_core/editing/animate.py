@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..grid import VideoSize, latent_frames
 from ..media import TensorSource
 from .coding import encode_clip, encode_mid_stream
-from .edit import Codec, Edit, compose, empty, made
+from .edit import Codec, Edit, check_even, compose, empty, made
 from .ends import padded
 from .sizes import Fit, fit_frames
 
@@ -46,6 +46,8 @@ def animate(keyframes: Sequence[Keyframe], codec: Codec, *, size: VideoSize, how
     given, keep = None, None
     for key in keyframes:
         index = frame_index(key, size.frames)
+        if index:
+            check_even(codec, "a clip with a later keyframe")
         place = latent_frames(index + 1, geometry) - 1
         if place in taken:
             raise InputError(

@@ -31,10 +31,10 @@ def connect(
     zero seconds.
     """
     a, b = first, reconcile(first, second, codec, how=how)
-    count, notes = latents_for(seconds, a.fps, codec.geometry)
+    count, notes = latents_for(seconds, a.fps, codec.geometry, between=True)
     tail = kept_tail(a, codec, overlap, mid_stream=mid_stream)
     latent, head, rest, more = kept_head(b, codec, overlap)
-    new, ending = made(count, codec.geometry), made(latent.shape[2], codec.geometry)
+    new, ending = made(count, codec.geometry, at=len(tail.spans)), made(latent.shape[2], codec.geometry)
     state = compose(
         [kept(tail.latent, tail.spans), new, kept(latent.to(tail.latent), ending.spans)], a.fps, tail.latent
     )

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..grid import Geometry, VideoSize, plan, positions
+from ..grid import Geometry, VideoSize, plan, positions, spans
 from ..media import FrameSource, TensorSource, Video
 from ..settings import MAX_FPS, SamplingSettings
 from ..types import LatentState, PromptSchedule
 
-__all__ = ["Clip", "Codec", "Edit", "Part", "compose", "empty", "kept", "made"]
+__all__ = ["Clip", "Codec", "Edit", "Part", "check_even", "compose", "empty", "kept", "made"]
 
 
 class Codec(Protocol):
@@ -148,12 +148,21 @@ def kept(latent: Tensor, spans: Tensor) -> Part:
     return Part(latent=latent, spans=spans)
 
 
-def made(count: int, geometry: Geometry, *, first: bool = False) -> Part:
-    """A stretch to make; `first`: it begins the clip, so its first latent frame stands for one frame."""
-    spans = torch.full((count,), geometry.time_factor, dtype=torch.int64)
-    if first and count:
-        spans[0] = 1
-    return Part(spans=spans)
+def made(count: int, geometry: Geometry, *, first: bool = False, at: int = 0) -> Part:
+    """A stretch to make; `first`: it begins the clip, so its first latent frame stands for one frame. `at`: latent
+    frames of the grid before it, for a codec that begins anew from time to time."""
+    if geometry.cycle:
+        return Part(spans=spans(at + count, geometry)[at:])
+    return Part(spans=spans(count, geometry, mid_stream=not (first and count)))
+
+
+def check_even(codec: Codec, what: str) -> None:
+    """Raises InputError for a codec that begins anew from time to time, with which `what` is not made."""
+    if codec.geometry.cycle:
+        raise InputError(
+            f"{what} is not made with a VAE that begins anew every {codec.geometry.step[1]} frames, as MiniMax H3 does;"
+            " its clips are made from text or a first picture, extended, connected, closed and restyled."
+        )
 
 
 def empty(size: VideoSize, geometry: Geometry, batch: int = 1) -> Tensor:
@@ -169,14 +178,14 @@ def compose(parts: Sequence[Part], fps: float, like: Tensor) -> LatentState:
         t = len(part.spans)
         cleans.append(like.new_zeros(b, c, t, h, w) if part.latent is None else part.latent.to(like))
         masks.append(torch.full((b, 1, t, h, w), 0.0 if part.latent is not None else 1.0, device=like.device))
-    spans = torch.cat([part.spans for part in parts])
+    all_spans = torch.cat([part.spans for part in parts])
     clean = torch.cat(cleans, 2)
     return LatentState(
         latent=torch.zeros_like(clean),
         clean=clean,
         mask=torch.cat(masks, 2),
-        positions=positions(spans, fps),
-        spans=spans,
+        positions=positions(all_spans, fps),
+        spans=all_spans,
     )
 
 

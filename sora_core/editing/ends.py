@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..grid import Geometry
+from ..grid import Geometry, latent_frames
+from ..grid import spans as grid_spans
 from ..media import FrameSource
 from .coding import HISTORY, encode_clip, encode_mid_stream, encode_tail, frames_of
 from .edit import Clip, Codec
 from .frames import Placed, Window, window
 
-__all__ = ["BOTH_ENDS", "OVERLAP", "Tail", "kept_head", "kept_tail", "overlap_latents", "padded"]
+__all__ = ["BOTH_ENDS", "OVERLAP", "Tail", "kept_head", "kept_tail", "longest", "overlap_latents", "padded"]
 
 OVERLAP = 8
 """frames of a given clip that a new part at one end of it sees, by default"""
@@ -98,18 +99,16 @@ def _split(clip: Clip, latent: Tensor, spans: Tensor, count: int, notes: tuple[s
 
 def _fresh_tail(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Tail:
     """The tail encoded as a clip of its own, for networks that know clips only from their first frame on."""
-    source, factor = frames_of(clip, codec), codec.geometry.time_factor
-    most = (source.length - 1) // factor
+    source, geometry = frames_of(clip, codec), codec.geometry
+    count += 0 if geometry.cycle else 1
+    most = longest(source.length, geometry)
     if count > most:
-        notes = (
-            *notes,
-            f"the clip has {most * factor + 1} frames to overlap with, fewer than asked for: all of them are used.",
-        )
-    frames = min(count, most) * factor + 1
+        has = int(grid_spans(most, geometry).sum())
+        notes = (*notes, f"the clip has {has} frames to overlap with, fewer than asked for: all of them are used.")
+    spans = grid_spans(min(count, most), geometry)
+    frames = int(spans.sum())
     note = "this network is told no spans, so the tail is encoded anew as a clip of its own."
     given = Window(source, source.length - frames, source.length)
-    spans = torch.full((min(count, most) + 1,), factor, dtype=torch.int64)
-    spans[0] = 1
     return Tail(
         latent=encode_clip(given, codec),
         spans=spans,
@@ -126,33 +125,41 @@ def kept_head(
 ) -> tuple[Tensor, FrameSource, FrameSource | None, tuple[str, ...]]:
     """The first `overlap` frames: their latents [1,C,k,h,w], the frames themselves, the frames after them, and
     notes."""
-    factor, source = codec.geometry.time_factor, frames_of(clip, codec)
-    count, notes = overlap_latents(overlap, codec.geometry)
-    have = source.length // factor
+    geometry, source = codec.geometry, frames_of(clip, codec)
+    count, notes = overlap_latents(overlap, geometry)
+    have = longest(source.length, geometry) if geometry.cycle else source.length // geometry.time_factor
+    least = geometry.time_factor + (1 if geometry.cycle else 0)
     if not have:
         raise InputError(
-            f"a clip of {source.length} frames is too short to be kept at its beginning; give at least {factor}."
+            f"a clip of {source.length} frames is too short to be kept at its beginning; give at least {least}."
         )
     if count > have:
+        has = int(grid_spans(have, geometry, mid_stream=True).sum())
         notes = (
             *notes,
-            (
-                f"the clip has {have * factor} frames to overlap with, fewer than the {overlap} asked for: all of them"
-                " are used."
-            ),
+            f"the clip has {has} frames to overlap with, fewer than the {overlap} asked for: all of them are used.",
         )
         count = have
-    head, rest = Window(source, 0, count * factor), window(source, count * factor, source.length)
-    return encode_mid_stream(source, codec, count), head, rest, notes
+    frames = int(grid_spans(count, geometry, mid_stream=True).sum())
+    head, rest = Window(source, 0, frames), window(source, frames, source.length)
+    latent = encode_clip(head, codec) if geometry.cycle else encode_mid_stream(source, codec, count)
+    return latent, head, rest, notes
 
 
 def overlap_latents(overlap: int, geometry: Geometry) -> tuple[int, tuple[str, ...]]:
     """Whole latent frames that cover `overlap` frames, with a note where that is more."""
     if overlap < 1:
         raise InputError(f"an overlap needs at least one frame, not {overlap}.")
-    count = -(-overlap // geometry.time_factor)
-    frames = count * geometry.time_factor
+    count = latent_frames(overlap, geometry, mid_stream=not geometry.cycle)
+    frames = int(grid_spans(count, geometry, mid_stream=True).sum())
     return count, () if frames == overlap else (f"an overlap of {overlap} frames is rounded up to {frames}.",)
+
+
+def longest(frames: int, geometry: Geometry) -> int:
+    """Latent frames of the longest clip of its own that has at most `frames` frames, 0 where none has."""
+    latents, pixels = geometry.step
+    ending, least = (2, 1 + geometry.time_factor) if geometry.cycle else (1, 1)
+    return 0 if frames < least else ending + (frames - least) // pixels * latents
 
 
 def padded(source: FrameSource | None, start: int, frames: int) -> tuple[FrameSource | None, Tensor | None]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Literal
 
 from ..errors import InputError
-from .coding import encode_mid_stream, frames_of, size_of
+from .coding import encode_clip, encode_mid_stream, frames_of, size_of
 from .edit import Clip, Codec, Edit, compose, kept, made
-from .ends import OVERLAP, kept_head, kept_tail, padded
+from .ends import OVERLAP, kept_head, kept_tail, longest, padded
 from .frames import Window
 from .sizes import latents_for
 
@@ -49,7 +49,7 @@ def extend(
 
 def _forward(clip: Clip, codec: Codec, count: int, overlap: int, mid_stream: bool, notes: tuple[str, ...]) -> Edit:
     tail = kept_tail(clip, codec, overlap, mid_stream=mid_stream)
-    new = made(count, codec.geometry)
+    new = made(count, codec.geometry, at=len(tail.spans))
     state = compose([kept(tail.latent, tail.spans), new], clip.fps, tail.latent)
     given, keep = padded(tail.given, 0, tail.frames + int(new.spans.sum()))
     return Edit(
@@ -67,11 +67,12 @@ def _forward(clip: Clip, codec: Codec, count: int, overlap: int, mid_stream: boo
 
 def _backward(clip: Clip, codec: Codec, count: int, overlap: int, notes: tuple[str, ...]) -> Edit:
     latent, head, rest, more = kept_head(clip, codec, overlap)
-    new, old = made(count + 1, codec.geometry, first=True), made(latent.shape[2], codec.geometry)
+    over = 0 if codec.geometry.cycle else 1  # one frame more than whole spans is made: a clip begins with a single one
+    new, old = made(count + over, codec.geometry, first=True), made(latent.shape[2], codec.geometry)
     frames = int(new.spans.sum())
     given, keep = padded(head, frames, frames + head.length)
     state = compose([new, kept(latent, old.spans)], clip.fps, latent)
-    shown = (1, frames + head.length)  # one frame more than whole spans is made, since a clip begins with a single one
+    shown = (over, frames + head.length)
     size = size_of(clip, codec.geometry)
     return Edit(
         state=state, fps=clip.fps, size=size, given=given, keep=keep, after=rest, shown=shown, notes=(*notes, *more)
@@ -80,18 +81,22 @@ def _backward(clip: Clip, codec: Codec, count: int, overlap: int, notes: tuple[s
 
 def _both(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Edit:
     source, geometry = frames_of(clip, codec), codec.geometry
-    whole = source.length // geometry.time_factor
+    step, pixels = geometry.step
+    whole = longest(source.length, geometry) if geometry.cycle else source.length // geometry.time_factor
     if not whole:
         raise InputError(
             f"a clip of {source.length} frames is too short to extend; give at least {geometry.time_factor}."
         )
-    rest = source.length - whole * geometry.time_factor
-    latent = encode_mid_stream(Window(source, rest, source.length), codec, whole)
-    head, tail = made(count + 1 + int(rest > 0), geometry, first=True), made(count, geometry)
-    state = compose([head, kept(latent, made(whole, geometry).spans), tail], clip.fps, latent)
+    old = made(whole, geometry).spans
+    rest = source.length - int(old.sum())
+    seen = Window(source, rest, source.length)
+    latent = encode_clip(seen, codec) if geometry.cycle else encode_mid_stream(seen, codec, whole)
+    over = 0 if geometry.cycle else 1
+    head, tail = made(count + over + step * int(rest > 0), geometry, first=True), made(count, geometry, at=whole)
+    state = compose([head, kept(latent, old), tail], clip.fps, latent)
     start, end = int(head.spans.sum()) - rest, int(state.spans.sum())
     given, keep = padded(source, start, end)
-    first = start - count * geometry.time_factor
+    first = start - count // step * pixels
     if rest:
         notes = (
             *notes,

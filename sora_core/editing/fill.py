@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..grid import Geometry, latent_frames
 from ..media import FrameSource
 from .coding import encode_clip, encode_mid_stream, frames_of
-from .edit import Clip, Codec, Edit, compose, made
+from .edit import Clip, Codec, Edit, check_even, compose, made
 from .frames import Placed, Window, lengthened, window
 
 __all__ = ["CONTEXT", "fill", "latent_mask"]
@@ -31,6 +31,7 @@ def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
     Each kept stretch is encoded on its own behind a mirrored preroll, so nothing of the missing frames leaks into it.
     Of a long clip the network sees what is missing and CONTEXT frames on either side.
     """
+    check_even(codec, "a clip with missing frames")
     whole = frames_of(clip, codec)
     start, end = _stretch(missing := _checked(missing, whole), codec.geometry.time_factor)
     seen, missing = Window(whole, start, end), missing[start:end]

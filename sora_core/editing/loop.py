@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..errors import InputError
 from ..grid import VideoSize, latent_frames
 from .connect import connect
-from .edit import Clip, Codec, Edit, compose, empty, made
+from .edit import Clip, Codec, Edit, check_even, compose, empty, made
 from .ends import BOTH_ENDS
 
 __all__ = ["loop_clip", "loop_new"]
@@ -18,6 +18,7 @@ def loop_new(codec: Codec, *, size: VideoSize, batch: int = 1) -> Edit:
 
     The ring has whole latent frames only, so its length is rounded up, with a note; a loop is not trimmed.
     """
+    check_even(codec, "a new loop")
     geometry = codec.geometry
     if size.frames < 2 * geometry.time_factor:
         raise InputError(f"a loop needs at least {2 * geometry.time_factor} frames, not {size.frames}.")

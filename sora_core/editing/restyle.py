@@ -7,6 +7,7 @@ the prompt changes changes.
 from __future__ import annotations
 
 from ..errors import InputError
+from ..grid import latent_frames
 from .coding import encode_clip, frames_of, size_of
 from .edit import Clip, Codec, Edit, Part, compose, made
 from .frames import lengthened
@@ -40,10 +41,10 @@ def restyle(
     if clip.latent is not None and clip.spans is not None:
         latent, spans, frames = clip.latent, clip.spans, int(clip.spans.sum())
     else:
-        source, factor = frames_of(clip, codec), codec.geometry.time_factor
+        source = frames_of(clip, codec)
         frames = source.length
-        latent = encode_clip(lengthened(source, frames + -(frames - 1) % factor), codec)
-        spans = made(latent.shape[2], codec.geometry, first=True).spans
+        spans = made(latent_frames(frames, codec.geometry), codec.geometry, first=True).spans
+        latent = encode_clip(lengthened(source, int(spans.sum())), codec)
     state = compose([Part(spans=spans)], clip.fps, latent)
     return Edit(
         state=state.with_(latent=latent, clean=latent),

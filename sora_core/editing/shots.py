@@ -12,7 +12,7 @@ from ..diffusion import span_weights
 from ..errors import InputError
 from ..grid import VideoSize, frames_for, latent_frames
 from ..types import PromptSchedule
-from .edit import Codec, Edit, compose, empty, made
+from .edit import Codec, Edit, check_even, compose, empty, made
 
 __all__ = ["Shot", "Storyboard", "storyboard"]
 
@@ -44,6 +44,7 @@ def storyboard(
     A cut falls between latent frames, at most half of one away from the time asked (a note says where).
     Raises InputError for no shots, an empty prompt, zero seconds or a shot that is too short for a latent frame.
     """
+    check_even(codec, "a storyboard")
     if not shots:
         raise InputError("a storyboard needs at least one shot.")
     for i, shot in enumerate(shots, 1):

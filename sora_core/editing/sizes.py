@@ -22,14 +22,18 @@ Fit = Literal["crop", "fit"]
 """crop: fill the size and cut what hangs over, evenly; fit: show all of it and go on with the colours of its edges."""
 
 
-def latents_for(seconds: float, fps: float, geometry: Geometry) -> tuple[int, tuple[str, ...]]:
-    """Whole latent frames for `seconds` of new frames beside given ones, rounded up, with a note where that is
-    longer."""
+def latents_for(
+    seconds: float, fps: float, geometry: Geometry, *, between: bool = False
+) -> tuple[int, tuple[str, ...]]:
+    """Whole latent frames for `seconds` of new frames beside given ones, or `between` two, rounded up, with a note
+    where that is longer."""
     if not (math.isfinite(seconds) and seconds > 0):
         raise InputError(f"seconds must be above 0, not {seconds:g}: nothing would be made.")
     asked = frames_for(seconds, fps)
-    count = math.ceil(asked / geometry.time_factor)
-    frames = count * geometry.time_factor
+    latents, pixels = geometry.step
+    used, filled = (2, 1 + geometry.time_factor) if between and geometry.cycle else (0, 0)  # by the end before it
+    count = math.ceil((asked + filled) / pixels)
+    count, frames = count * latents - used, count * pixels - filled
     if frames == asked:
         return count, ()
     return count, (
