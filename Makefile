@@ -7,7 +7,7 @@ STAMP := .venv/.stamp
 TYPED := .venv/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test fuzz check format video clean
+.PHONY: help setup test browser fuzz check format video clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -23,6 +23,11 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: $(STAMP) ## the tests
 	$(BIN)/python -m pytest tests
+
+browser: $(STAMP) ## the nodes in a real browser, some minutes: make browser COMFYUI=/path/to/ComfyUI COMFYUI_PYTHON=/its/python
+	@test -f "$(COMFYUI)/main.py" || { echo "make: COMFYUI names no ComfyUI; say make browser COMFYUI=/path/to/ComfyUI" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet playwright
+	COMFYUI_PATH="$(COMFYUI)" $(BIN)/python -m pytest tests/test_comfy_browser.py
 
 fuzz: $(STAMP) ## broken files of every kind, fifty thousand each (hours): make fuzz CASES=1000
 	$(BIN)/python tests/fuzz_toys.py --cases $(or $(CASES),50000)

@@ -1,24 +1,20 @@
 """The second ring, as a person meets it: a real ComfyUI in a real browser, on the classic canvas and in Nodes 2.0.
 
-    COMFYUI_PATH=/path/to/ComfyUI python -m pytest tests/test_comfy_browser.py -c tests/pytest.ini --rootdir tests
+    make browser COMFYUI=/path/to/ComfyUI
 
-Needs playwright and a Chromium (CHROMIUM names it; else `chromium` of the PATH, else playwright's own).
+It needs playwright and a Chromium. What can be set: `browser_toys.py`, `comfy_toys.py`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import time
-from base64 import b64encode
 from collections.abc import Iterator
 from importlib.util import find_spec
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_toys import CHROMIUM, SEEN, Interface
 from comfy_toys import PACK, Comfy, comfy, needs_comfy
 from sora_nodes.runtime.saved import from_saved
 from sora_nodes.sora_core.media.read import probe
@@ -29,113 +25,29 @@ sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = needs_comfy
 EXAMPLES = [path.stem for path in sorted((PACK / "example_workflows").glob("*.json"))]
 OURS = [name for name in EXAMPLES if not name.startswith("wan")]
+BLUEPRINTS = sorted((PACK / "subgraphs").glob("*.json"))
 MODES = ["classic", "Nodes 2.0"]
-SEEN = "() => [...document.querySelectorAll('.sora-says')].map(box => box.textContent)"
-
-
-class Interface:
-    """ComfyUI's interface in a page."""
-
-    def __init__(self, page: Any, comfy: Comfy, mode: str) -> None:
-        self.page, self.comfy, self.url, self.mode = page, comfy, comfy.server.url, mode
-        self.lines: list[str] = []
-        page.on("console", lambda line: self.lines.append(f"{line.location.get('url', '')}: {line.text}"))
-        page.on("pageerror", lambda error: self.lines.append(f"{error.stack}: {error}"))
-        settings = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": mode != "classic"}
-        for name, value in {**settings, "Comfy.UseNewMenu": "Top"}.items():
-            page.request.post(
-                f"{self.url}/api/settings/{name}",
-                data=json.dumps(value),
-                headers={"content-type": "application/json"},
-            )
-        page.goto(self.url)
-        page.wait_for_function("window.app?.graph && window.app.extensionManager?.toast", timeout=120_000)
-
-    def open(self, workflow: dict[str, Any]) -> None:
-        self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
-        self.page.wait_for_timeout(1500)
-        drawn = self.page.evaluate("() => Boolean(window.LiteGraph?.vueNodesMode)")
-        if self.mode != "classic" and not drawn:
-            pytest.skip("this interface has no Nodes 2.0")
-
-    def open_template(self, name: str) -> None:
-        listed = self.page.request.get(f"{self.url}/api/workflow_templates").json()
-        assert name in listed["sora-nodes"]
-        self.open(self.page.request.get(f"{self.url}/api/workflow_templates/sora-nodes/{name}.json").json())
-
-    def set(self, kind: str, name: str, value: Any) -> None:
-        """Sets a widget as a person does: its value, and the callback that the interface calls."""
-        self.page.evaluate(
-            """([kind, name, value]) => app.graph.nodes.filter(node => node.type === kind).forEach(node => {
-                 const widget = node.widgets.find(widget => widget.name === name)
-                 widget.value = value
-                 widget.callback?.(value)
-               })""",
-            [kind, name, value],
-        )
-
-    def queue(self) -> None:
-        self.page.evaluate("() => app.queuePrompt(0)")
-
-    def run(self, seconds: float = 240) -> None:
-        """Queues what is open and waits for its end."""
-        before = len(self.page.request.get(f"{self.url}/api/history").json())
-        self.queue()
-        began = time.monotonic()
-        while len(history := self.page.request.get(f"{self.url}/api/history").json()) == before:
-            assert time.monotonic() - began < seconds, "the run does not end"
-            self.page.wait_for_timeout(250)
-        last = list(history.values())[-1]
-        assert last["status"]["status_str"] == "success", last["status"]["messages"]
-        self.page.wait_for_timeout(1000)
-
-    def boxes(self) -> list[tuple[str, float, float, float, float]]:
-        """Title, left, top, right and bottom of each node, its title bar included."""
-        return [tuple(box) for box in self.page.evaluate(BOXES)]
-
-    def sees(self, words: str, seconds: float = 15) -> str:
-        """The text of the page, once these words are in it."""
-        self.page.wait_for_function(
-            "words => document.body.innerText.includes(words)", arg=words, timeout=1000 * seconds
-        )
-        return self.page.evaluate("() => document.body.innerText")
-
-    def sees_error(self, words: str, seconds: float = 60) -> str:
-        """The text of the page, once an error with these words is shown; newer interfaces hide it behind a button."""
-        began = time.monotonic()
-        while words not in (text := self.page.evaluate("() => document.body.innerText")):
-            assert time.monotonic() - began < seconds, text[-2000:]
-            details = self.page.get_by_text("View details").first
-            if details.is_visible():
-                details.click()
-            self.page.wait_for_timeout(500)
-        return text
-
-
-BOXES = """() => app.graph.nodes.map(node => {
-  const drawn = window.LiteGraph?.vueNodesMode && document.querySelector(`[data-node-id="${node.id}"]`)
-  if (!drawn) return [node.title, node.pos[0], node.pos[1] - 30, node.pos[0] + node.size[0], node.pos[1] + node.size[1]]
-  const {scale, offset} = app.canvas.ds, frame = app.canvas.canvas.getBoundingClientRect()
-  const {left, top, right, bottom} = drawn.getBoundingClientRect()
-  return [node.title, (left - frame.left) / scale - offset[0], (top - frame.top) / scale - offset[1],
-          (right - frame.left) / scale - offset[0], (bottom - frame.top) / scale - offset[1]]
-})"""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_api.sync_playwright() as play:
-        started = play.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield started
         started.close()
 
 
 @pytest.fixture(scope="module", params=MODES)
-def interface(request: pytest.FixtureRequest, browser: Any, comfy: Comfy) -> Iterator[Interface]:
-    page = browser.new_page(viewport={"width": 1600, "height": 1000})
-    yield Interface(page, comfy, request.param)
-    page.close()
+def opened(request: pytest.FixtureRequest, browser: Any, comfy: Comfy) -> Iterator[Interface]:
+    interface = Interface(browser, comfy, request.param)
+    yield interface
+    interface.context.close()
+
+
+@pytest.fixture
+def interface(opened: Interface, request: pytest.FixtureRequest) -> Iterator[Interface]:
+    yield opened
+    opened.picture(request.node.name)
 
 
 def test_the_estimate_follows_the_values(interface: Interface) -> None:
@@ -161,45 +73,88 @@ def test_the_estimate_follows_the_values(interface: Interface) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_no_node_covers_another(name: str, interface: Interface) -> None:
     interface.open_template(name)
-    apart(interface)
+    interface.apart()
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_template_runs_and_plays(name: str, interface: Interface) -> None:
-    """Each of our own, at three steps; afterwards, too, no node covers another."""
-    if interface.mode != "classic" and name not in ("text_to_video", "extend_video"):
-        pytest.skip("one of each kind is run in Nodes 2.0")
+    """Each of our own, at two steps; afterwards, too, no node covers another."""
     interface.open_template(name)
-    for kind in ("SoraSampler", "KSampler"):
-        interface.set(kind, "steps", 3)
+    interface.set_steps(2)
     interface.run()
-    apart(interface)
-    if name == "text_to_image":
-        return
-    plays = "() => [...document.querySelectorAll('video')].some(video => video.readyState > 1 && video.duration > 0)"
-    interface.page.wait_for_function(plays, timeout=20_000)
+    if name != "text_to_image":
+        interface.plays()
+    interface.apart()
     if interface.mode == "classic" and name == "text_to_video":
         assert interface.page.evaluate("() => document.querySelector('.sora-preview')?.naturalWidth") > 0
 
 
-def apart(interface: Interface) -> None:
-    boxes = interface.boxes()
-    assert len(boxes) > 3
-    for a, b in combinations(boxes, 2):
-        over = min(a[3], b[3]) - max(a[1], b[1]), min(a[4], b[4]) - max(a[2], b[2])
-        assert min(over) <= 1, f"{a[0]} and {b[0]} lie over each other by {over[0]:.0f} x {over[1]:.0f}"
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
+def test_a_blueprint_is_put_into_a_workflow_and_runs(path: Path, interface: Interface) -> None:
+    listed = interface.page.request.get(f"{interface.url}/api/global_subgraphs")
+    if not listed.ok:
+        pytest.skip("this ComfyUI has no blueprints")
+    (found,) = [key for key, entry in listed.json().items() if entry["name"] == path.stem]
+    data = interface.page.request.get(f"{interface.url}/api/global_subgraphs/{found}").json()["data"]
+    interface.open_template("text_to_video")
+    sources = {
+        "MODEL": ["SoraLoadModel", "MODEL"],
+        "VAE": ["SoraLoadModel", "VAE"],
+        "CONDITIONING": ["SoraTextEncode", "CONDITIONING"],
+        "LATENT": ["SoraNoiseGrid", "LATENT"],
+        "VIDEO": ["SoraDecodeVideo", "VIDEO"],
+        "IMAGE": ["SoraDecodeVideo", "first_frame"],
+    }
+    widgets = interface.add(json.loads(data), sources)
+    assert any("steps" in name for name in widgets), widgets
+    interface.set_steps(1)
+    interface.run()
+    interface.plays()
+
+
+def test_app_mode_shows_the_fields_and_the_result(interface: Interface) -> None:
+    interface.open_template("connect_videos")
+    commands = interface.page.evaluate("() => app.extensionManager.command.commands.map(command => command.id)")
+    if "Comfy.ToggleLinear" not in commands:
+        pytest.skip("this interface has no App mode")
+    toggle = "() => app.extensionManager.command.execute('Comfy.ToggleLinear')"
+    interface.page.evaluate(toggle)
+    try:
+        for label in ("first clip", "second clip", "between them", "seconds between", "short_side", "seed"):
+            interface.page.get_by_text(label, exact=True).first.wait_for()
+    finally:
+        interface.picture("app mode " + interface.mode)
+        interface.page.keyboard.press("Escape")
+        interface.page.evaluate(toggle)
+        interface.settle()
+
+
+def test_the_interface_speaks_chinese(browser: Any, comfy: Comfy) -> None:
+    interface = Interface(browser, comfy, "classic", "zh")
+    interface.open_template("text_to_video")
+    titles = interface.page.evaluate("() => app.graph.nodes.map(node => node.title)")
+    assert "Sora 噪声网格" in titles and "Sora 采样器" in titles
+    page = interface.page.request.get(f"{interface.url}/extensions/sora-nodes/docs/SoraNoiseGrid/zh.md")
+    assert page.ok and page.text().startswith("# Sora 噪声网格") and "html" not in page.headers["content-type"]
+    assert not [line for line in interface.lines if "sora-nodes" in line]
+    interface.picture("chinese")
+    interface.context.close()
+
+
+def test_templates_stand_in_order(interface: Interface) -> None:
+    """What the interface lists: the first one first, those of weights to be downloaded last, each with a picture."""
+    names = interface.page.evaluate("async () => (await app.api.getWorkflowTemplates())['sora-nodes']")
+    assert names[0] == "text_to_video" and {*names[-5:]} == {*EXAMPLES} - {*OURS} and len(names) == len(EXAMPLES)
+    for name in names:
+        assert interface.page.request.get(f"{interface.url}/api/workflow_templates/sora-nodes/{name}.jpg").ok
 
 
 def test_an_expanded_prompt_can_be_edited(interface: Interface) -> None:
     interface.open_template("text_to_video")
-    interface.set("SoraSampler", "steps", 1)
+    interface.set_steps(1)
     interface.run()
     interface.page.locator(".sora-says button").dispatch_event("click")
-    value = (
-        "() => app.graph.nodes.find(n => n.type === 'SoraExpandPrompt').widgets.find(w => w.name === 'caption').value"
-    )
-    caption = interface.page.evaluate(value)
-    assert len(caption) > 30
+    assert len(interface.value("SoraExpandPrompt", "caption")) > 30
     interface.set("SoraExpandPrompt", "caption", "a blue cube spins on sand at noon")
     interface.run()
     assert "a blue cube spins on sand at noon" in interface.page.evaluate(SEEN)
@@ -207,22 +162,16 @@ def test_an_expanded_prompt_can_be_edited(interface: Interface) -> None:
 
 def test_a_video_dropped_on_the_canvas_brings_its_workflow(interface: Interface) -> None:
     interface.open_template("text_to_video")
-    interface.set("SoraSampler", "steps", 1)
+    interface.set_steps(1)
     interface.set("SoraNoiseGrid", "short_side", 72)
     interface.run()
     made = max((interface.comfy.base / "output").rglob("*.mp4"), key=lambda path: path.stat().st_mtime)
     assert probe(made).frames == 16
     interface.open_template("text_to_image")
-    drop = """async data => {
-      const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0))
-      await app.handleFile(new File([bytes], "made.mp4", {type: "video/mp4"}))
-    }"""
-    interface.page.evaluate(drop, b64encode(made.read_bytes()).decode())
-    interface.page.wait_for_timeout(2000)
-    side = (
-        "() => app.graph.nodes.find(n => n.type === 'SoraNoiseGrid').widgets.find(w => w.name === 'short_side').value"
-    )
-    assert interface.page.evaluate(side) == 72
+    interface.drop(made)
+    interface.page.wait_for_function("() => app.graph.nodes.some(node => node.type === 'SoraSaveVideo')")
+    interface.settle()
+    assert interface.value("SoraNoiseGrid", "short_side") == 72
 
 
 MISTAKES = {
@@ -236,15 +185,13 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_said_in_a_sentence_without_paths(mistake: str, interface: Interface) -> None:
-    interface.page.reload()
-    interface.page.wait_for_function("window.app?.graph && window.app.extensionManager?.toast", timeout=120_000)
+    """On the node and in a toast, before anything runs."""
     template, kind, name, value, words = MISTAKES[mistake]
     interface.open_template(template)
-    for sampler in ("SoraSampler", "KSampler"):
-        interface.set(sampler, "steps", 1)
+    interface.set_steps(1)
     interface.set(kind, name, value)
     interface.queue()
-    text = interface.sees_error(words)
+    text = interface.sees_everywhere(words)
     assert "sora_core" not in text and "InputError" not in text
 
 
