@@ -192,6 +192,11 @@ class Interface:
         self.page.wait_for_function("words => document.body.innerText.includes(words)", arg=words)
         return self.page.evaluate("() => document.body.innerText")
 
+    def sees_toast(self, words: str) -> str:
+        """A toast with these words in it."""
+        self.page.wait_for_function(f"words => ({TOASTS})().some(text => text.includes(words))", arg=words)
+        return next(text for text in self.page.evaluate(TOASTS) if words in text)
+
     def sees_everywhere(self, words: str) -> str:
         """All that the page says once these words stand on a node and in a toast."""
         for where in (SEEN, TOASTS):

@@ -27,6 +27,12 @@ EXAMPLES = [path.stem for path in sorted((PACK / "example_workflows").glob("*.js
 OURS = [name for name in EXAMPLES if not name.startswith("wan")]
 BLUEPRINTS = sorted((PACK / "subgraphs").glob("*.json"))
 MODES = ["classic", "Nodes 2.0"]
+FILL = """() => {
+  const node = app.graph.nodes.find(node => node.isSubgraphNode?.())
+  const frames = node.widgets.find(widget => /frames/.test(widget.name))
+  frames.value = "4-7"
+  frames.callback?.("4-7")
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +113,10 @@ def test_a_blueprint_is_put_into_a_workflow_and_runs(path: Path, interface: Inte
     }
     widgets = interface.add(json.loads(data), sources)
     assert any("steps" in name for name in widgets), widgets
+    if path.stem == "fill_frames":
+        interface.queue()
+        assert "Sora Fill Frames" in interface.sees_toast("nothing is missing"), "inside a subgraph the node is named"
+        interface.page.evaluate(FILL)
     interface.set_steps(1)
     interface.run()
     interface.plays()

@@ -108,7 +108,7 @@ def _checked(missing: Tensor, source: FrameSource) -> Tensor:
         raise InputError(f"the mask must be {shape[:1]} or {shape} for this clip, not {list(missing.shape)}.")
     missing = missing > 0.5
     if not missing.any():
-        raise InputError("nothing is missing: the mask has no frame or place to make.")
+        raise InputError("nothing is missing: name frames, such as '5, 12-20', or give a mask that is white somewhere.")
     if missing.all():
         raise InputError("everything is missing: the mask keeps no frame to go by.")
     return missing

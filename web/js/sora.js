@@ -162,7 +162,7 @@ function sayCaption(node, text) {
 // --- the preview of a sampler
 
 function showPreview(id, blob) {
-  const node = app.graph.getNodeById(id);
+  const node = nodeOf(id);
   if (node?.comfyClass !== "SoraSampler" || globalThis.LiteGraph?.vueNodesMode) return;
   const picture = extra(node, "sora-preview", "img", 128);
   URL.revokeObjectURL(picture.src);
@@ -179,9 +179,19 @@ function showPreview(id, blob) {
 
 // --- what is wrong, on the node itself: newer interfaces keep the sentence behind several clicks
 
+// The node of "3", or of "7:3" inside the subgraph that node 7 stands for.
+function nodeOf(id) {
+  let [node, graph] = [undefined, app.rootGraph ?? app.graph];
+  for (const part of String(id).split(":")) {
+    node = graph?.getNodeById(part) ?? graph?.getNodeById(Number(part));
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
 function sayWrong(id, kind, sentence) {
   if (!kind?.startsWith("Sora") || !sentence) return;
-  const node = app.graph.getNodeById(id);
+  const node = nodeOf(id);
   if (node) say(node, sentence, { wrong: true });
   app.extensionManager?.toast?.add({ severity: "error", summary: node?.title ?? kind, detail: sentence, life: 20000 });
 }
