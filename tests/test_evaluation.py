@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from sora_nodes.sora_core.data.labels import UNASKED, answers_of
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.evaluation import SUITES, measures, run_suite
+from sora_nodes.sora_core.evaluation.connect import score_made
+from sora_nodes.sora_core.evaluation.joins import Join, in_view
 from sora_nodes.sora_core.evaluation.making import held_out, shape_of, true_clips
-from sora_nodes.sora_core.evaluation.statistics import median_interval, wilson
+from sora_nodes.sora_core.evaluation.statistics import MetricAccumulator, median_interval, wilson
 from sora_nodes.sora_core.evaluation.text import ask
 from sora_nodes.sora_core.grid import Geometry, VideoSize
 from sora_nodes.sora_core.perception.classifier import ATTRIBUTES, AttributeClassifier, ClassifierConfig, to_read
@@ -139,6 +142,60 @@ def test_drift_tells_light_contrast_and_colour_apart():
     assert float(measures.drift(frames).max()) < 1e-6
     assert float(measures.drift(darker)[0]) > 0.05
     assert float(measures.drift(gray)[2]) > 0.1 > float(measures.drift(gray)[0])
+
+
+class NamedClassifier:
+    """Says of each frame the shape and colour that its first pixel stands for."""
+
+    names = (("ball", "red"), ("cube", "blue"), ("ball", "blue"))
+
+    def read(self, video, fps):
+        said = [self.names[round(float((clip[0, 0, 0, 0] + 1) / 2 * 10))] for clip in video]
+        return SimpleNamespace(answers={"shape": [s for s, _ in said], "colour": [c for _, c in said]})
+
+
+def pair_of_subjects():
+    """A red ball and a blue cube."""
+    first, second = held_out(2, family="single")
+    return tuple(
+        replace(scene, things=(replace(scene.things[0], shape=shape, colour=colour),))
+        for scene, (shape, colour) in zip((first, second), NamedClassifier.names, strict=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("says", "counted", "subjects", "whole"),
+    [
+        ([0, 0, 1, 1], [1, 1, 1, 1], 1.0, 1.0),
+        ([0, 2, 1, 1], [1, 1, 1, 1], 0.75, 0.0),  # one frame shows the first's shape in the second's colour
+        ([0, 2, 1, 1], [1, 0, 1, 1], 1.0, 1.0),  # where neither has to be in view
+        ([0, 1, 0, 1], [1, 1, 1, 1], 1.0, 0.0),  # back to the first
+    ],
+)
+def test_a_connected_clip_holds_one_whole_subject_in_every_frame_that_counts(says, counted, subjects, whole):
+    made = (torch.tensor(says) / 10).view(-1, 1, 1, 1).expand(-1, 8, 8, 3)
+    frames = torch.cat([made[:1].expand(5, -1, -1, -1), made, made[-1:].expand(5, -1, -1, -1)])
+    metrics = MetricAccumulator()
+    join = Join(start=5, end=9)
+    score_made(metrics, NamedClassifier(), frames, join, pair_of_subjects(), torch.tensor(counted).bool())
+    assert metrics.figures() | {"jump": 0} == {"subjects": subjects, "whole": whole, "jump": 0}
+
+
+def test_a_jump_between_made_frames_is_found_wherever_it_is():
+    smooth, jumps = MetricAccumulator(), MetricAccumulator()
+    for metrics, frames in ((smooth, sliding(20)), (jumps, sliding(20, 10, 20))):
+        join, none = Join(start=8, end=12), torch.zeros(4).bool()
+        score_made(metrics, tiny_classifier(), frames, join, pair_of_subjects(), none)
+    assert smooth.figures()["jump"] == pytest.approx(1.0)
+    assert jumps.figures()["jump"] > 3
+
+
+def test_a_subject_counts_while_more_than_half_of_it_is_in_view():
+    scene = held_out(1, family="single", accept=lambda scene: scene.things[0].motion == "left")[0]
+    size = VideoSize(frames=17, height=32, width=32, fps=8)
+    seen = in_view(scene, size, 17)
+    assert seen[8] and torch.equal(in_view(scene, size, 5, start=12), seen[12:])
+    assert not in_view(scene, size, 1, start=200).any()
 
 
 def test_cuts_paths_and_fidelity():

@@ -14,7 +14,7 @@ from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Cutouts, Joined, Scene, render_joined
 from . import measures
-from .joins import Join, coded_frames, edited, measure_join, prompt_of, second
+from .joins import Join, coded_frames, edited, in_view, measure_join, prompt_of, second, shown
 from .making import SIZE, Generator, batches, clip_of, held_out, shape_of
 from .statistics import MetricAccumulator, report
 
@@ -37,7 +37,7 @@ def run(
 
     The ceiling is the world's own: of the seams a front that leaves the first clip for the second within the second
     between them, through the codec (something new comes into the picture from its first frame on), of the residual its
-    transitions.
+    transitions. What is asked of the subjects: `score_made`.
     """
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
     given, new = size.frames, second(size)
@@ -53,26 +53,49 @@ def run(
         prompts = [f"{prompt_of(x).rstrip('.')}, then {prompt_of(y)}" for x, y in zip(scenes, nexts, strict=True)]
         for k, frames in enumerate(edited(generator, edits, prompts, [seed + i for i in numbers])):
             figures.right("kept", torch.equal(frames[:given], a[k]), torch.equal(frames[-given:], b[k]))
-            measure_join(figures, classifier, frames, Join(start=given, end=given + new))
+            pair, join = (scenes[k], nexts[k]), Join(start=given, end=given + new)
+            counted = expected(pair, size, new, generator.cutouts)
             score_middle(figures, frames[given - 1 : given + new + 1])
-            pair = (scenes[k], nexts[k])
-            figures.right("subjects", *subjects(classifier, frames[given : given + new], pair))
             best = coded_frames(
                 generator,
                 true_transition(scenes[k], nexts[k], given, new, size, generator.cutouts),
                 [slice(given), slice(given + new, None)],
             )
-            measure_join(ceiling, classifier, best, Join(start=given, end=given + new))
-            ceiling.right("subjects", *subjects(classifier, best[given : given + new], pair))
+            for metrics, shows in ((figures, frames), (ceiling, best)):
+                measure_join(metrics, classifier, shows, join)
+                score_made(metrics, classifier, shows, join, pair, counted)
             score_middle(ceiling, transition(generator, changes[numbers[k]], size))
     return report("connect", n, figures, ceiling)
 
 
-def subjects(classifier: AttributeClassifier, frames: Tensor, pair: tuple[Scene, Scene]) -> list[bool]:
-    """Which frames [F,H,W,3], each read as a still, show the first or the second subject in its own shape: noise and
-    things that melt into each other do not."""
-    read = classifier.read(frames.permute(0, 3, 1, 2)[:, :, None] * 2 - 1, 1.0).answers["shape"]
-    return [shape in {scene.things[0].shape for scene in pair} for shape in read]
+def score_made(
+    metrics: MetricAccumulator, classifier: AttributeClassifier, frames: Tensor, join: Join, pair: tuple[Scene, Scene],
+    counted: Tensor,
+) -> None:  # fmt: skip
+    """The subjects in the made frames of a connected clip, of which `counted` [made] should show one of them.
+
+    subjects: the frames that show the first or the second subject in its own shape and colour; whole: the clips in which
+    all do, the first subject before the second; jump: the largest step between frames, in ordinary steps of the clip.
+    """
+    made = frames[join.start : join.end]
+    first, second = (torch.tensor(shown(classifier, made, scene)) for scene in pair)
+    whole = (first | second)[counted].tolist()
+    metrics.right("subjects", *whole)
+    metrics.right("whole", all(whole) and in_order(first & ~second, second & ~first))
+    metrics.value("jump", max(measures.seam_ratio(frames, at) for at in range(join.start, join.end + 1)))
+
+
+def in_order(first: Tensor, second: Tensor) -> bool:
+    """Whether no frame of `first` [F] comes behind one of `second` [F]."""
+    begun = second.cumsum(0) > 0
+    return not bool((first & begun).any())
+
+
+def expected(pair: tuple[Scene, Scene], size: VideoSize, new: int, cutouts: Cutouts | None) -> Tensor:
+    """The frames [new] between two clips in which one of their subjects is more than half in view: the first as it goes
+    on in its own clip, the second as it begins."""
+    goes_on = in_view(pair[0], size, new, start=size.frames, cutouts=cutouts)
+    return goes_on | in_view(pair[1], size, 1, cutouts=cutouts)
 
 
 def score_middle(metrics: MetricAccumulator, frames: Tensor) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..editing import Edit, stitch
 from ..grid import VideoSize
 from ..perception.classifier import AttributeClassifier
-from ..world import Scene, describe, track_of
+from ..world import ClipShape, Cutouts, Scene, describe, track_of, truth
 from . import measures
 from .making import Generator, coded, video_of
 from .statistics import MetricAccumulator
@@ -20,13 +20,19 @@ __all__ = [
     "Join",
     "coded_frames",
     "edited",
+    "in_view",
     "measure_join",
     "prompt_of",
     "same_subject",
     "second",
+    "shown",
     "sized",
     "true_track",
 ]
+
+
+IN_VIEW = 0.5
+"""share of an object's pixels that are in the picture and not hidden, above which it should be seen whole"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +91,23 @@ def same_subject(classifier: AttributeClassifier, frames: Tensor, fps: float, sc
     return reading.answers["colour"] == [thing.colour or reading.answers["colour"][0]] and reading.answers["shape"] == [
         thing.shape
     ]
+
+
+def shown(classifier: AttributeClassifier, frames: Tensor, scene: Scene) -> list[bool]:
+    """Which frames [F,H,W,3], each read as a still by itself, show the scene's object in its own shape and colour: noise
+    does not, nor do two things that melt into each other."""
+    thing, answers = scene.things[0], classifier.read(frames.permute(0, 3, 1, 2)[:, :, None] * 2 - 1, 1.0).answers
+    return [
+        shape == thing.shape and colour == (thing.colour or colour)
+        for shape, colour in zip(answers["shape"], answers["colour"], strict=True)
+    ]
+
+
+def in_view(scene: Scene, size: VideoSize, frames: int, *, start: int = 0, cutouts: Cutouts | None = None) -> Tensor:
+    """In which of `frames` frames of the true clip, from frame `start` on, more than half of the scene's object is in
+    view, [F] bool."""
+    shape = ClipShape(frames=frames, height=size.height, width=size.width, fps=size.fps, start=start / size.fps)
+    return truth(scene, shape, cutouts).visible[:, 0] > IN_VIEW
 
 
 def true_track(scene: Scene, size: VideoSize, frames: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Scene
 from . import measures
-from .joins import coded_frames, prompt_of, same_subject, sized
+from .joins import coded_frames, in_view, prompt_of, same_subject, shown, sized
 from .making import SIZE, Generator, batches, clip_of, held_out, video_of
 from .restyle import other
 from .statistics import MetricAccumulator, report
@@ -30,12 +31,16 @@ def run(
     progress: Progress | None = None,
     size: VideoSize = SIZE,
 ) -> dict[str, Any]:
-    """n storyboards of two shots: the same subject, another place after the cut. The ceiling is two true clips,
-    joined."""
+    """n storyboards of two shots: of every two the first shows the same subject in another place after the cut, the
+    second another subject. The ceiling is two true clips, joined."""
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
     length = size.frames - 1
-    for numbers, scenes in batches(held_out(n, family="single", seed=seed, cutouts=generator.cutouts), progress):
-        pairs = [(scene, other(scene, style=False)) for scene in scenes]
+    cutouts = generator.cutouts
+    others = held_out(n, family="single", seed=seed + 1, cutouts=cutouts)
+    for numbers, scenes in batches(held_out(n, family="single", seed=seed, cutouts=cutouts), progress):
+        pairs = [
+            (scene, others[i] if i % 2 else other(scene, style=False)) for i, scene in zip(numbers, scenes, strict=True)
+        ]
         boards = [
             storyboard([Shot(prompt=prompt_of(s), seconds=length / size.fps) for s in pair], generator.codec, size=size)
             for pair in pairs
@@ -43,11 +48,11 @@ def run(
         latents = generator.shots(boards, [seed + i for i in numbers])
         for pair, board, latent in zip(pairs, boards, latents[:, None], strict=True):
             frames = stitch(board.edit, latent, generator.codec)
-            best = coded_frames(
-                generator, torch.cat([clip_of(s, sized(size, length), generator.cutouts) for s in pair])
-            )
-            for metrics, shown in ((figures, frames), (ceiling, best)):
-                score(metrics, classifier, shown, pair, length, size.fps, generator.codec.geometry.time_factor)
+            best = coded_frames(generator, torch.cat([clip_of(s, sized(size, length), cutouts) for s in pair]))
+            counted = [in_view(s, size, length, cutouts=cutouts) for s in pair]
+            for metrics, shows in ((figures, frames), (ceiling, best)):
+                score(metrics, classifier, shows, pair, length, size.fps, generator.codec.geometry.time_factor)
+                score_subjects(metrics, classifier, shows.split(length), pair, counted)
     return report("shots", n, figures, ceiling)
 
 
@@ -60,7 +65,7 @@ def score(
     fps: float,
     near: int,
 ) -> None:
-    """The cut within one latent frame of the time asked, each shot's place, the subject in both."""
+    """The cut within one latent frame of the time asked, each shot's place, each shot's subject."""
     metrics.right("cut", abs(measures.cut_at(frames) - cut) <= near)
     parts = frames[:cut], frames[cut:]
     right = []
@@ -70,4 +75,20 @@ def score(
     metrics.right("shot_1", right[0])
     metrics.right("shot_2", right[1])
     metrics.right("shots", all(right))
-    metrics.right("subject", all(same_subject(classifier, part, fps, pair[0]) for part in parts))
+    same = pair[0].things[0] == pair[1].things[0]
+    right = [same_subject(classifier, part, fps, scene) for part, scene in zip(parts, pair, strict=True)]
+    metrics.right("subject" if same else "two_subjects", all(right))
+
+
+def score_subjects(
+    metrics: MetricAccumulator,
+    classifier: AttributeClassifier,
+    parts: Sequence[Tensor],
+    pair: Sequence[Scene],
+    counted: Sequence[Tensor],
+) -> None:
+    """The frames of each shot, each read by itself, that show its subject in its own shape and colour, of those in which
+    it should be in view; of second shots apart those of another subject."""
+    same = pair[0].things[0] == pair[1].things[0]
+    for name, part, scene, frames in zip(("own_1", "own_2" if same else "own_2_new"), parts, pair, counted, strict=True):
+        metrics.right(name, *torch.tensor(shown(classifier, part, scene))[frames].tolist())
