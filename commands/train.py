@@ -1,7 +1,8 @@
 """`sora train CONFIG`: by steps, resuming where an earlier run of the same configuration stopped, or by the clock.
 
 A configuration with the key `watermark` trains the watermark: it ends by the clock and does not resume. One with the
-key `prompts` trains the classifier of prompts, in a minute.
+key `prompts` trains the classifier of prompts, in a minute. One with the key `few_steps` distils the bundled
+transformer, by steps, and resumes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     began = time.monotonic()
-    for key, stage in {"watermark": train_watermark, "prompts": train_prompts}.items():
+    for key, stage in STAGES.items():
         if has_key(args.config, key):
             return stage(args)
     from ..sora_core import training
@@ -80,3 +81,18 @@ def train_prompts(args: argparse.Namespace) -> int:
     train_classifier(config).save(out / "prompts.safetensors", config)
     say(str(out / "prompts.safetensors"))
     return 0
+
+
+def train_few_steps(args: argparse.Namespace) -> int:
+    from ..sora_core.pipeline import load_bundled
+    from ..sora_core.training import few_steps
+
+    run, out = few_steps.read_few_steps(args.config), args.out or Path("output/training/few_steps")
+    model = load_bundled(args.start, device=args.device)
+    few_steps.make_paths(run, model, out, say=note)
+    say(str(few_steps.train(run, model, out, say=note)))
+    return 0
+
+
+STAGES = {"watermark": train_watermark, "prompts": train_prompts, "few_steps": train_few_steps}
+"""what a key of the configuration asks to train"""

@@ -14,9 +14,9 @@ from sora_nodes.sora_core.data.labels import UNASKED, answers_of
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.evaluation import SUITES, measures, run_suite
-from sora_nodes.sora_core.evaluation.connect import score_made
-from sora_nodes.sora_core.evaluation.joins import Join, in_view
-from sora_nodes.sora_core.evaluation.making import held_out, shape_of, true_clips
+from sora_nodes.sora_core.evaluation.connect import score_subjects, whole_subjects
+from sora_nodes.sora_core.evaluation.joins import in_view
+from sora_nodes.sora_core.evaluation.making import clip_of, held_out, shape_of, true_clips
 from sora_nodes.sora_core.evaluation.statistics import MetricAccumulator, median_interval, wilson
 from sora_nodes.sora_core.evaluation.text import ask
 from sora_nodes.sora_core.grid import Geometry, VideoSize
@@ -174,20 +174,19 @@ def pair_of_subjects():
 )
 def test_a_connected_clip_holds_one_whole_subject_in_every_frame_that_counts(says, counted, subjects, whole):
     made = (torch.tensor(says) / 10).view(-1, 1, 1, 1).expand(-1, 8, 8, 3)
-    frames = torch.cat([made[:1].expand(5, -1, -1, -1), made, made[-1:].expand(5, -1, -1, -1)])
     metrics = MetricAccumulator()
-    join = Join(start=5, end=9)
-    score_made(metrics, NamedClassifier(), frames, join, pair_of_subjects(), torch.tensor(counted).bool())
-    assert metrics.figures() | {"jump": 0} == {"subjects": subjects, "whole": whole, "jump": 0}
+    score_subjects(metrics, NamedClassifier(), made, pair_of_subjects(), torch.tensor(counted).bool())
+    assert metrics.figures() == {"subjects": subjects, "whole": whole}
 
 
-def test_a_jump_between_made_frames_is_found_wherever_it_is():
-    smooth, jumps = MetricAccumulator(), MetricAccumulator()
-    for metrics, frames in ((smooth, sliding(20)), (jumps, sliding(20, 10, 20))):
-        join, none = Join(start=8, end=12), torch.zeros(4).bool()
-        score_made(metrics, tiny_classifier(), frames, join, pair_of_subjects(), none)
-    assert smooth.figures()["jump"] == pytest.approx(1.0)
-    assert jumps.figures()["jump"] > 3
+def test_true_frames_between_clips_hold_whole_subjects_and_a_jump_is_one_step():
+    size = VideoSize(frames=9, height=16, width=16, fps=8)
+    pair = tuple(held_out(2, family="single"))
+    made, counted = whole_subjects(pair, size, 8, None)
+    assert made.shape == (8, 16, 16, 3) and counted.shape == (8,)
+    assert torch.equal(made[4:], clip_of(pair[1], size)[:4])
+    assert int(measures.steps(made).argmax()) == 3
+    assert measures.largest_step(sliding(9)) == pytest.approx(1 / 8)
 
 
 def test_a_subject_counts_while_more_than_half_of_it_is_in_view():

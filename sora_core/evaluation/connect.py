@@ -14,7 +14,7 @@ from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Cutouts, Joined, Scene, render_joined
 from . import measures
-from .joins import Join, coded_frames, edited, in_view, measure_join, prompt_of, second, shown
+from .joins import Join, coded_frames, edited, in_view, measure_join, prompt_of, second, shown, sized
 from .making import SIZE, Generator, batches, clip_of, held_out, shape_of
 from .statistics import MetricAccumulator, report
 
@@ -37,7 +37,8 @@ def run(
 
     The ceiling is the world's own: of the seams a front that leaves the first clip for the second within the second
     between them, through the codec (something new comes into the picture from its first frame on), of the residual its
-    transitions. What is asked of the subjects: `score_made`.
+    transitions, of the subjects true frames in which they are whole. jump: the share of all change between the clips
+    that falls into one step.
     """
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
     given, new = size.frames, second(size)
@@ -54,35 +55,39 @@ def run(
         for k, frames in enumerate(edited(generator, edits, prompts, [seed + i for i in numbers])):
             figures.right("kept", torch.equal(frames[:given], a[k]), torch.equal(frames[-given:], b[k]))
             pair, join = (scenes[k], nexts[k]), Join(start=given, end=given + new)
-            counted = expected(pair, size, new, generator.cutouts)
-            score_middle(figures, frames[given - 1 : given + new + 1])
             best = coded_frames(
                 generator,
-                true_transition(scenes[k], nexts[k], given, new, size, generator.cutouts),
+                true_transition(*pair, given, new, size, generator.cutouts),
                 [slice(given), slice(given + new, None)],
             )
             for metrics, shows in ((figures, frames), (ceiling, best)):
                 measure_join(metrics, classifier, shows, join)
-                score_made(metrics, classifier, shows, join, pair, counted)
+                metrics.value("jump", measures.largest_step(shows[given - 1 : given + new + 1]))
+            made, counted = whole_subjects(pair, size, new, generator.cutouts)
+            score_subjects(ceiling, classifier, coded_frames(generator, made), pair, counted)
+            counted = expected(pair, size, new, generator.cutouts)
+            score_subjects(figures, classifier, frames[given : given + new], pair, counted)
+            score_middle(figures, frames[given - 1 : given + new + 1])
             score_middle(ceiling, transition(generator, changes[numbers[k]], size))
     return report("connect", n, figures, ceiling)
 
 
-def score_made(
-    metrics: MetricAccumulator, classifier: AttributeClassifier, frames: Tensor, join: Join, pair: tuple[Scene, Scene],
+def score_subjects(
+    metrics: MetricAccumulator,
+    classifier: AttributeClassifier,
+    made: Tensor,
+    pair: tuple[Scene, Scene],
     counted: Tensor,
-) -> None:  # fmt: skip
-    """The subjects in the made frames of a connected clip, of which `counted` [made] should show one of them.
+) -> None:
+    """The subjects in frames [made,H,W,3] between two clips, of which `counted` [made] should show one of them.
 
-    subjects: the frames that show the first or the second subject in its own shape and colour; whole: the clips in which
-    all do, the first subject before the second; jump: the largest step between frames, in ordinary steps of the clip.
+    subjects: the frames that show the first or the second subject in its own shape and colour; whole: the clips in
+    which all do, the first subject before the second.
     """
-    made = frames[join.start : join.end]
     first, second = (torch.tensor(shown(classifier, made, scene)) for scene in pair)
-    whole = (first | second)[counted].tolist()
-    metrics.right("subjects", *whole)
-    metrics.right("whole", all(whole) and in_order(first & ~second, second & ~first))
-    metrics.value("jump", max(measures.seam_ratio(frames, at) for at in range(join.start, join.end + 1)))
+    right = (first | second)[counted].tolist()
+    metrics.right("subjects", *right)
+    metrics.right("whole", all(right) and in_order(first & ~second, second & ~first))
 
 
 def in_order(first: Tensor, second: Tensor) -> bool:
@@ -96,6 +101,18 @@ def expected(pair: tuple[Scene, Scene], size: VideoSize, new: int, cutouts: Cuto
     on in its own clip, the second as it begins."""
     goes_on = in_view(pair[0], size, new, start=size.frames, cutouts=cutouts)
     return goes_on | in_view(pair[1], size, 1, cutouts=cutouts)
+
+
+def whole_subjects(
+    pair: tuple[Scene, Scene], size: VideoSize, new: int, cutouts: Cutouts | None
+) -> tuple[Tensor, Tensor]:
+    """True frames [new,H,W,3], half of the first clip going on and half of the second's beginning, and which count: in
+    them both subjects are whole, and what is not read so is the classifier's error. A front would cut them."""
+    half = new // 2
+    first = clip_of(pair[0], sized(size, size.frames + half), cutouts)[size.frames :]
+    second = clip_of(pair[1], sized(size, new - half), cutouts)
+    goes_on = in_view(pair[0], size, half, start=size.frames, cutouts=cutouts)
+    return torch.cat([first, second]), torch.cat([goes_on, in_view(pair[1], size, new - half, cutouts=cutouts)])
 
 
 def score_middle(metrics: MetricAccumulator, frames: Tensor) -> None:

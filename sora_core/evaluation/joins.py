@@ -94,8 +94,8 @@ def same_subject(classifier: AttributeClassifier, frames: Tensor, fps: float, sc
 
 
 def shown(classifier: AttributeClassifier, frames: Tensor, scene: Scene) -> list[bool]:
-    """Which frames [F,H,W,3], each read as a still by itself, show the scene's object in its own shape and colour: noise
-    does not, nor do two things that melt into each other."""
+    """Which frames [F,H,W,3], each read as a still by itself, show the scene's object in its own shape and colour:
+    noise does not, nor do two things that melt into each other."""
     thing, answers = scene.things[0], classifier.read(frames.permute(0, 3, 1, 2)[:, :, None] * 2 - 1, 1.0).answers
     return [
         shape == thing.shape and colour == (thing.colour or colour)

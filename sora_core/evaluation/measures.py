@@ -16,6 +16,7 @@ __all__ = [
     "crossfade_residual",
     "cut_at",
     "drift",
+    "largest_step",
     "motion",
     "psnr",
     "seam_ratio",
@@ -42,6 +43,13 @@ def steps(frames: Tensor) -> Tensor:
 def motion(frames: Tensor) -> float:
     """How much a clip moves: the median step."""
     return float(steps(frames).median())
+
+
+def largest_step(frames: Tensor) -> float:
+    """The share of all change that falls into one step: 1 for a cut between stills, 1/(F-1) where all steps are
+    alike."""
+    step = steps(frames) + STILL
+    return float(step.max() / step.sum())
 
 
 def seam_ratio(frames: Tensor, seam: int) -> float:

@@ -87,8 +87,10 @@ def score_subjects(
     pair: Sequence[Scene],
     counted: Sequence[Tensor],
 ) -> None:
-    """The frames of each shot, each read by itself, that show its subject in its own shape and colour, of those in which
-    it should be in view; of second shots apart those of another subject."""
+    """The frames of each shot, each read by itself, that show its subject in its own shape and colour, of those in
+    which it should be in view; of second shots apart those of another subject."""
     same = pair[0].things[0] == pair[1].things[0]
-    for name, part, scene, frames in zip(("own_1", "own_2" if same else "own_2_new"), parts, pair, counted, strict=True):
+    for name, part, scene, frames in zip(
+        ("own_1", "own_2" if same else "own_2_new"), parts, pair, counted, strict=True
+    ):
         metrics.right(name, *torch.tensor(shown(classifier, part, scene))[frames].tolist())

@@ -1,0 +1,314 @@
+"""Few-step mode of the bundled transformer: guidance and steps distilled into a LoRA.
+
+    run = read_few_steps(Path("configs/few_steps.json"))
+    make_paths(run, load_bundled(), folder)
+    train(run, load_bundled(), folder)
+
+The teacher is the transformer as it is usually sampled (`FewSteps.teacher`). Of each of its sampling runs the latents
+at the few noise levels that the student visits are kept on disk: a path. The student, a copy of the transformer, learns
+to go from one of them to the next in a single Euler step without guidance; first from the teacher's latents, then from
+its own, all steps behind one another and differentiated as one. Trajectory regression: progressive distillation
+(arXiv 2202.00512) at once from all steps to the few, with guidance inside (arXiv 2210.03142).
+
+Legend: n clips of a path, C channels, T H W of the latent, S text tokens, D text width, K steps of the student.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from .. import checkpoints
+from ..data.draws import Draws
+from ..data.masks import keep_mask
+from ..diffusion import SamplerState, draw_noise, schedule, shift_for_grid
+from ..diffusion.guidance import blend
+from ..dit import DiT
+from ..dit.denoiser import DiTDenoiser
+from ..errors import InputError
+from ..grid import VideoSize, latent_frames, positions, spans
+from ..headers import with_tuples
+from ..media import frames_to_video
+from ..pipeline.model import SoraModel
+from ..pipeline.sampling import encode_text, sample
+from ..settings import SamplingSettings
+from ..types import LatentState
+from ..world import ClipShape, Scene, describe, render, sample_scene
+from .loop import Recipe, Step, Trainer, matrices_in
+from .plan import made
+
+__all__ = ["FewSteps", "PathLoss", "Paths", "lora_of", "make_paths", "read_few_steps", "train"]
+
+WORDINGS = ("plain", "descriptive", "descriptive", "short")
+FAMILIES = (None, "single")
+"""half of the scenes are of the world's mix, half show one thing"""
+SAID_EVERY = 20
+"""steps between lines of a report"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathKind:
+    """Clips of one size and rate, and how often they are made."""
+
+    size: VideoSize
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewSteps:
+    """A whole run."""
+
+    kinds: tuple[PathKind, ...]
+    recipe: Recipe
+    steps: int = 4
+    """of the student; they divide the teacher's"""
+    teacher: SamplingSettings = field(default_factory=lambda: SamplingSettings(steps=12))
+    paths: int = 48
+    """files to make, of `clips` clips each"""
+    clips: int = 16
+    keep: float = 0.3
+    """share of the files in which a part of every clip is kept, as edits keep it"""
+    untold: float = 0.05
+    """share of the clips without a caption"""
+    own: float = 0.6
+    """share of training from which the student goes on from its own latents"""
+    rank: int = 64
+    """of the LoRA"""
+    seed: int = 700_000_000
+    """of the first scene"""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.teacher.steps % self.steps:
+            raise InputError(f"the teacher's {self.teacher.steps} steps must be a multiple of the {self.steps}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """What the teacher went through: latents x [K+1,n,C,T,H,W] at `sigmas` [K+1], of clips with one grid.
+
+    cond [n,S,D]; mask [n,1,T,H,W] 1 made, 0 kept; positions [T] in seconds, spans [T] in frames.
+    """
+
+    x: Tensor
+    sigmas: Tensor
+    cond: Tensor
+    mask: Tensor
+    positions: Tensor
+    spans: Tensor
+    fps: float
+
+    def save(self, path: Path) -> None:
+        """To a file, whole or not at all."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        checkpoints.save(path, {k: v.contiguous() for k, v in tensors.items()}, config={"fps": self.fps})
+
+    @classmethod
+    def load(cls, path: Path) -> Paths:
+        """From a file."""
+        file = checkpoints.load(path)
+        return cls(**file.tensors, fps=float(file.config["fps"]))
+
+    def part(self, chosen: Tensor) -> Paths:
+        """Some of the clips."""
+        return Paths(
+            x=self.x[:, chosen], sigmas=self.sigmas, cond=self.cond[chosen], mask=self.mask[chosen],
+            positions=self.positions, spans=self.spans, fps=self.fps,
+        )  # fmt: skip
+
+
+def read_few_steps(path: Path) -> FewSteps:
+    """A run from the key `few_steps` of a JSON file. Raises InputError that says what is wrong with it."""
+    try:
+        given: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))["few_steps"])
+        kinds = [dict(kind) for kind in given.pop("kinds")]
+        return made(
+            FewSteps,
+            {
+                **given,
+                "kinds": tuple(PathKind(weight=kind.pop("weight", 1.0), size=made(VideoSize, kind)) for kind in kinds),
+                "recipe": made(Recipe, given.pop("recipe")),
+                "teacher": made(SamplingSettings, with_tuples(given.pop("teacher", {"steps": 12}))),
+            },
+        )
+    except OSError as error:
+        raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (KeyError, ValueError, TypeError, InputError) as error:
+        raise InputError(f"{path} is not a configuration of few-step training: {error}") from error
+
+
+def make_paths(run: FewSteps, model: SoraModel, folder: Path, *, say: Callable[[str], None] = lambda _: None) -> None:
+    """Make the files of paths that are not there yet; those are never made again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(run.paths):
+        file = folder / f"path-{number:04}.safetensors"
+        if not file.exists():
+            new_paths(run, model, number).save(file)
+            say(f"{number + 1} of {run.paths} files of teacher's paths")
+
+
+def new_paths(run: FewSteps, model: SoraModel, number: int) -> Paths:
+    """The teacher's sampling runs of the file `number`, all that is random in it from that number."""
+    draws = Draws(run.seed, number)
+    size = draws.one_of(run.kinds, [kind.weight for kind in run.kinds]).size
+    family = draws.one_of(FAMILIES, [1.0] * len(FAMILIES))
+    first = run.seed + number * run.clips
+    scenes = [
+        sample_scene(seed, family=family, held_out=False, seconds=max(2.0, size.seconds))
+        for seed in range(first, first + run.clips)
+    ]
+    captions = [
+        "" if draws.chance(run.untold) else describe(scene, draws.one_of(WORDINGS, [1.0] * len(WORDINGS)), scene.seed)
+        for scene in scenes
+    ]
+    state = state_of(model, scenes, size, draws, keep=size.frames > 1 and draws.chance(run.keep))
+    shift = shift_for_grid(state.latent.shape[2:], model.dit.config.patch)
+    every, seen = run.teacher.steps // run.steps, []
+
+    def see(reached: SamplerState) -> None:
+        if reached.step % every == 0:
+            seen.append(reached.x.clone())
+
+    cond = encode_text(model, captions)
+    noise = draw_noise(state.latent.shape[1:], first, count=run.clips)
+    sample(model, state, cond, noise=noise, fps=size.fps, settings=run.teacher, checkpoint=see)
+    sigmas = schedule(run.teacher.scheduler, run.teacher.steps, shift=shift)[::every]
+    return Paths(
+        x=torch.stack([blend(state.mask, noise, state.clean), *seen]), sigmas=sigmas, cond=cond, mask=state.mask,
+        positions=state.positions, spans=state.spans, fps=size.fps,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def state_of(model: SoraModel, scenes: Sequence[Scene], size: VideoSize, draws: Draws, *, keep: bool) -> LatentState:
+    """A grid for each scene: made whole, or, with `keep`, with parts of true clips kept, half of those mid-stream."""
+    geometry, count = model.geometry, len(scenes)
+    length = latent_frames(size.frames, geometry)
+    mid = keep and draws.chance(0.5)
+    grid_spans = spans(length, geometry, mid_stream=mid)
+    h, w = size.height // geometry.space_factor, size.width // geometry.space_factor
+    clean, mask = torch.zeros(count, geometry.channels, length, h, w), torch.ones(count, 1, length, h, w)
+    if keep:
+        frames = (length - 1 + int(mid)) * geometry.time_factor + 1
+        shape = ClipShape(frames=frames, height=size.height, width=size.width, fps=size.fps)
+        clean = model.codec.encode(frames_to_video(render(scenes, shape)))[:, :, -length:]
+        mask = torch.stack([keep_mask((length, h, w), draws.tensors) for _ in scenes])[:, None]
+    return LatentState(
+        latent=torch.zeros_like(clean), clean=clean, mask=mask,
+        positions=positions(grid_spans, size.fps), spans=grid_spans,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathLoss:
+    """How far the student's steps lead from the teacher's path: a pure function of step, share, and the files."""
+
+    dit: DiT
+    folder: Path
+    own: float
+    seed: int
+    clips: int = 8
+    """of a step"""
+    known: dict[Path, Paths] = field(default_factory=dict, repr=False)
+
+    def backward(self, step: int, share: float) -> Tensor:
+        """Add the gradients of a step; returns the loss."""
+        draws = Draws(self.seed, step)
+        files = sorted(self.folder.glob("path-*.safetensors"))
+        if not files:
+            raise InputError(f"there are no paths of a teacher in {self.folder}")
+        file = draws.one_of(files, [1.0] * len(files))
+        if file not in self.known:
+            self.known[file] = Paths.load(file)
+        paths = self.known[file]
+        own = share >= self.own
+        chosen = torch.randperm(paths.x.shape[1], generator=draws.tensors)[: self.clips * (1 if own else 2)]
+        loss = self.own_steps(paths.part(chosen)) if own else self.single_steps(paths.part(chosen), draws)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def denoiser(self, paths: Paths) -> DiTDenoiser:
+        return DiTDenoiser(self.dit, positions=paths.positions, spans=paths.spans, fps=paths.fps)
+
+    def single_steps(self, paths: Paths, draws: Draws) -> Tensor:
+        """One step of each clip, from the teacher's latents."""
+        n, count = len(paths.cond), len(paths.sigmas) - 1
+        at, clip = draws.integers(count, n), torch.arange(n)
+        sigma, after = paths.sigmas[at], paths.sigmas[at + 1]
+        denoised = self.denoiser(paths)(paths.x[at, clip], sigma, paths.mask, paths.cond)
+        return missed(denoised, paths.x[at, clip], paths.x[at + 1, clip], sigma, after, paths.mask)
+
+    def own_steps(self, paths: Paths) -> Tensor:
+        """All steps, each from where the one before has led."""
+        x, n = paths.x[0], len(paths.cond)
+        network, losses = self.denoiser(paths), []
+        for i, (sigma, after) in enumerate(pairwise(paths.sigmas)):
+            denoised = network(x, sigma.expand(n), paths.mask, paths.cond)
+            losses.append(missed(denoised, x, paths.x[i + 1], sigma.expand(n), after.expand(n), paths.mask))
+            x = blend(paths.mask, denoised + after / sigma * (x - denoised), paths.x[0])
+        return torch.stack(losses).mean()
+
+
+def missed(denoised: Tensor, x: Tensor, wanted: Tensor, sigma: Tensor, after: Tensor, mask: Tensor) -> Tensor:
+    """The squared error of clean estimates, as velocities, for steps from x at `sigma` [n] to `wanted` at `after` [n].
+
+    The estimate that leads there is (wanted - r x) / (1 - r) with r = after / sigma.
+    """
+    ratio = (after / sigma).view(-1, 1, 1, 1, 1)
+    target = (wanted - ratio * x) / (1 - ratio)
+    error = mask * (denoised - target).square() / sigma.square().view(-1, 1, 1, 1, 1)
+    return error.sum() / (mask.sum() * x.shape[1])
+
+
+def train(
+    run: FewSteps,
+    model: SoraModel,
+    folder: Path,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    watch: Callable[[Step], None] = lambda _: None,
+) -> Path:
+    """Train on the paths in a folder, resuming there; returns the LoRA's file, few_steps.safetensors."""
+    student = copy.deepcopy(model.dit).requires_grad_(True).train()
+    trainer = Trainer(student, run.recipe, folder / "few-steps-run.safetensors", matrices=matrices_in(("blocks",)))
+    if trainer.resume():
+        say(f"goes on from step {trainer.step}")
+    loss, losses = PathLoss(dit=student, folder=folder, own=run.own, seed=run.recipe.seed), []
+
+    def report(step: Step) -> None:
+        losses.append(float(step.loss))
+        if step.step % SAID_EVERY == 0:
+            say(f"step {step.step}, loss {sum(losses[-SAID_EVERY:]) / len(losses[-SAID_EVERY:]):.4f}")
+        watch(step)
+
+    trainer.train(loss, watch=report)
+    path = folder / "few_steps.safetensors"
+    tensors = lora_of(model.dit, trainer.averaged(), run.rank)
+    checkpoints.save(path, tensors, config={"steps": run.steps, "rank": run.rank})
+    return path
+
+
+def lora_of(base: nn.Module, changed: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
+    """What turns the weights of `base` into the changed ones, as a LoRA file in bfloat16: the best approximation of
+    that rank of what a matrix of the blocks gains (singular values), the whole difference of everything else."""
+    out = {}
+    for name, before in base.named_parameters():
+        gain = changed[name].float() - before.float()
+        layer, _, parameter = name.rpartition(".")
+        if name.startswith("blocks.") and parameter == "weight" and gain.ndim == 2:
+            u, s, v = torch.linalg.svd(gain, full_matrices=False)
+            root = s[:rank].sqrt()
+            out[f"{layer}.lora_up.weight"] = u[:, :rank] * root
+            out[f"{layer}.lora_down.weight"] = root[:, None] * v[:rank]
+        else:
+            ending = {"weight": "diff", "bias": "diff_b", "modulation": "diff_m"}[parameter]
+            out[f"{layer}.{ending}"] = gain
+    return {name: value.to(torch.bfloat16).contiguous() for name, value in out.items()}
