@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from sora_nodes.sora_core import checkpoints
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import VideoSize
@@ -103,12 +104,12 @@ def test_training_resumes_and_brings_the_student_to_the_teachers_path(model: Sor
 
     with pytest.raises(StopError):
         train(RUN, model, stopped, watch=stop)
-    assert train(RUN, model, stopped).read_bytes() == whole.read_bytes()
+    resumed, never_stopped = (checkpoints.load(path).tensors for path in (train(RUN, model, stopped), whole))
+    assert resumed.keys() == never_stopped.keys()
+    assert all(torch.equal(resumed[name], never_stopped[name]) for name in resumed)
 
 
 def test_the_lora_of_full_rank_is_the_student(model: SoraModel, tmp_path: Path) -> None:
-    from sora_nodes.sora_core import checkpoints
-
     torch.manual_seed(0)
     changed = {name: value + 0.1 * torch.randn_like(value) for name, value in model.dit.named_parameters()}
     checkpoints.save(tmp_path / "lora.safetensors", lora_of(model.dit, changed, rank=32), config={})
