@@ -9,9 +9,12 @@ import platform
 import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .terminal import say
+
+if TYPE_CHECKING:
+    from ..sora_core.pipeline.stored import StoredRun
 
 PACKAGES = ("sora-nodes", "torch", "numpy", "safetensors", "av", "pillow")
 
@@ -35,9 +38,14 @@ def stored(folder: Path) -> list[dict[str, Any]]:
     from ..sora_core.pipeline.stored import stored_runs
 
     return [
-        {"file": str(run.path), "step": run.step, "steps": run.steps, "megabytes": round(run.bytes / 1e6, 1)}
+        {"file": str(run.path), "done": progress_of(run), "megabytes": round(run.bytes / 1e6, 1)}
         for run in stored_runs(folder)
     ]
+
+
+def progress_of(run: StoredRun) -> str:
+    """How far a stopped run is, for a person."""
+    return f"{run.step} of {run.steps} steps" if run.segments is None else f"{run.segments} segments decoded"
 
 
 def versions() -> dict[str, str]:
@@ -122,7 +130,7 @@ def text(report: dict[str, Any]) -> str:
         extra = "".join(f", {key} {value}" for key, value in entry["metadata"].items() if len(value) < 60)
         lines.append(f"weights   {entry['name']}: {entry['parameters']:,} parameters, {entry['megabytes']} MB{extra}")
     for run in report["stored_runs"]:
-        lines.append(f"stopped   {run['file']}: {run['step']} of {run['steps']} steps, {run['megabytes']} MB")
+        lines.append(f"stopped   {run['file']}: {run['done']}, {run['megabytes']} MB")
     if not report["weights"]:
         lines.append("weights   none are bundled; train them with `sora train`")
         return "\n".join(lines)

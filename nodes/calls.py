@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..runtime.video import sound_of
 from ..sora_core.errors import InputError
+from ..sora_core.grid import VideoSize
 from ..sora_core.settings import DEFAULTS
 from . import doors, host, models
 from .layouts.conditioning import Conditioning, joined_shots, masked_shots
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..sora_core.editing import Storyboard
-    from ..sora_core.grid import LatentGrid, VideoSize
+    from ..sora_core.grid import LatentGrid
+    from ..sora_core.media import Segmented
     from ..sora_core.pipeline import SoraModel
+    from ..sora_core.pipeline.stored import RunStore
     from ..sora_core.settings import SamplingSettings
     from ..sora_core.types import Progress
 
@@ -137,10 +141,22 @@ def sample(
     samples_of(latent)
     check_edit(latent)
     doors.check_positive(positive)
+    host.check_room(bytes_of(latent))
     made = models.current().sample(
         model, positive, negative, latent, seed=seed, settings=settings, progress=host.progress()
     )
     return {**latent, "samples": made}
+
+
+def bytes_of(latent: Latent) -> int:
+    """Room on the disk that the clip of a LATENT takes: its file, and that file once more until it has its name."""
+    from ..sora_core.media import estimated_bytes
+
+    info = info_of(latent)
+    size, edit = info.size, info.edit
+    if edit is not None and edit.size is not None:
+        size = VideoSize(frames=edit.frames, height=edit.size[0], width=edit.size[1], fps=edit.fps)
+    return 0 if size is None or size.frames == 1 else 2 * estimated_bytes(size)
 
 
 def decoded(vae: Any, latent: Latent) -> Iterator[Tensor]:
@@ -184,10 +200,17 @@ def decode_to_file(
     from ..sora_core.media.convert import video_to_image
     from ..sora_core.media.publish import publish
 
-    chunks, info = decoded(vae, latent), info_of(latent)
+    info, content = info_of(latent), segmented(vae, latent, fps, watermark=watermark, progress=progress)
+    guards = doors.frame_guards(path, fps, watermark=watermark)
+    chunks = decoded(vae, latent)
     begin = next(chunks)
+    if content is None:
+        content = told(chain([begin], chunks), progress, info.frames)
+    publish(path, content, fps=fps, sound=sound_of(sound), guards=guards)
+    return video_to_image(begin[:, :, :1]).cpu()
 
-    def told() -> Iterator[Tensor]:
+
+def told() -> Iterator[Tensor]:
         count = 0
         for chunk in chain([begin], chunks):
             yield chunk.cpu()
@@ -196,7 +219,32 @@ def decode_to_file(
 
     guards = doors.frame_guards(path, fps, watermark=watermark)
     publish(path, told(), fps=fps, sound=sound_of(sound), guards=guards)
+=======
+    publish(path, told(chain([begin], chunks), progress, info.frames), fps=fps, sound=sound, guards=guards)
+>>>>>>> f18043f (Go on with a decode at its segment, and check the disk before sampling)
     return video_to_image(begin[:, :, :1]).cpu()
+
+
+def told(chunks: Iterable[Tensor], progress: Progress, total: int, count: int = 0) -> Iterator[Tensor]:
+    """The chunks, and how far they are."""
+    for chunk in chunks:
+        yield chunk.cpu()
+        count += chunk.shape[2]
+        progress(count, max(count, total))
+
+
+def segmented(vae: Any, latent: Latent, fps: float, *, watermark: bool, progress: Progress) -> Segmented | None:
+    """A long LATENT as a clip whose segments are kept until its file is there, where the host keeps any."""
+    from ..sora_core.media import segment_frames
+    from ..sora_core.pipeline import segmented
+
+    info, runs, found = info_of(latent), host.runs(), models.current()
+    size = info.size
+    if runs is None or info.edit is not None or size is None or size.frames <= segment_frames(size):
+        return None
+    samples = single(latent, found.geometry_of(vae).channels)
+    clip = segmented(found.codec_of(vae), samples, replace(size, fps=fps), runs, watermark)
+    return replace(clip, frames=lambda start: told(clip.frames(start), progress, size.frames, start))
 
 
 def decode_image(vae: Any, latent: Latent) -> Tensor:

@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..sora_core.errors import InputError
+from ..sora_core.files import check_folder
 from . import schema as io
 from . import ui
 from .naming import fill_prefix, fill_size
 from .schema import ComfyExtension
-from .session import current
+from .session import current, make_folder
 from .video import VideoComponents, VideoFromComponents, VideoFromFile
 
 if TYPE_CHECKING:
+    from ..sora_core.pipeline.stored import RunStore
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "device",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_room", "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "prepared", "progress", "schedulers",
+    "model_path", "output_path", "owned_video", "prepared", "progress", "runs", "schedulers",
     "solvers", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
@@ -69,6 +71,18 @@ def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path
     path, name = current().output_path(fill_size(fill_prefix(prefix, lambda *_: None), width, height), suffix)
     folder, _, file = name.rpartition("/")
     return path, ui.SavedResult(file, folder, io.FolderType.output)
+
+
+def check_room(need: int) -> None:
+    """Raises ResourceError where the output folder's disk has no room for that many bytes."""
+    if need:
+        make_folder(current().output)
+        check_folder(current().output, need)
+
+
+def runs() -> RunStore | None:
+    """Where what a run has made so far is kept, in case it is stopped."""
+    return current().runs
 
 
 def temp_path(suffix: str) -> Path:

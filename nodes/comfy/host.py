@@ -13,15 +13,16 @@ from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
 
 from ...runtime.video import memory_video
 from ...sora_core.errors import InputError, SoraError
+from ...sora_core.files import check_folder
 from ..saved_models import is_saved_model
 
 if TYPE_CHECKING:
     from ...sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "device",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_room", "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "prepared", "progress", "schedulers",
+    "model_path", "output_path", "owned_video", "prepared", "progress", "runs", "schedulers",
     "solvers", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
@@ -83,6 +84,16 @@ def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path
     )
     file = f"{name}_{number:05}_{suffix}"
     return Path(folder) / file, ui.SavedResult(file, subfolder, io.FolderType.output)
+
+
+def check_room(need: int) -> None:
+    """Raises ResourceError where the output folder's disk has no room for that many bytes."""
+    if need:
+        check_folder(Path(folder_paths.get_output_directory()), need)
+
+
+def runs() -> None:
+    """ComfyUI keeps what a node has made itself; a run that is stopped begins with the node that was at work."""
 
 
 def temp_path(suffix: str) -> Path:

@@ -20,6 +20,9 @@ __all__ = [
     "window",
 ]  # fmt: skip
 
+PIXELS = 1 << 23
+"""of frames of a large size that are in memory at once while they are brought to a smaller one"""
+
 
 class Window:
     """Frames start..stop-1 of a source."""
@@ -114,7 +117,10 @@ class Resized:
         return self.source.notes
 
     def read(self, start: int, stop: int) -> Tensor:
-        return self.change(as_image(self.source.read(start, stop)))
+        step = max(1, PIXELS // (self.source.height * self.source.width))
+        parts = range(start, stop, step)
+        found = [self.change(as_image(self.source.read(i, min(i + step, stop)))) for i in parts]
+        return found[0] if len(found) == 1 else torch.cat(found)
 
 
 class Resampled:

@@ -15,7 +15,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -29,6 +30,7 @@ from .images import write_image
 from .metadata import PICTURES
 from .read import iter_frames
 from .remux import copy_video
+from .segments import Segmented, write_segmented
 from .sound import Sound, SoundFile
 from .source import chunks
 from .splice import Piece, Splice
@@ -57,7 +59,7 @@ class Guards:
 
 def publish(
     path: str | Path,
-    content: Tensor | Iterable[Tensor] | Path | BytesIO | Splice,
+    content: Tensor | Iterable[Tensor] | Path | BytesIO | Splice | Segmented,
     *,
     fps: float = 0.0,
     metadata: dict[str, str] | None = None,
@@ -68,7 +70,8 @@ def publish(
     """Give a file its name; returns the frames written (0 for a copy whose frames nobody looked at).
 
     content: frames uint8 [F,H,W,3] or video [1,3,F,H,W] in -1..1, one tensor or chunks; or a video file, whose streams
-    are copied and cannot be marked; or a splice, which has its own fps. An ending of .png or .webp takes one frame.
+    are copied and cannot be marked; or a splice, or a clip in segments, which have their own fps. An ending of .png
+    or .webp takes one frame.
     Raises what the guards and writers do.
     """
     path, guards = Path(path), guards or Guards()
@@ -79,6 +82,9 @@ def publish(
                 count = copied(content, written, metadata or {}, guards)
             elif isinstance(content, Splice):
                 count = spliced(content, written, metadata, guards, sound=sound)
+            elif isinstance(content, Segmented):
+                filters = lambda frames: guarded(frames, fresh(guards))  # noqa: E731
+                count = write_segmented(written, content, filters, metadata=metadata, sound=sound)
             else:
                 count = made(guarded(content, guards), written, fps, metadata, lossless=lossless, sound=sound)
             if guards.sign is not None:
@@ -89,6 +95,11 @@ def publish(
             with suppress(OSError):
                 written.unlink(missing_ok=True)
     return count
+
+
+def fresh(guards: Guards) -> Guards:
+    """The same with a mark that has seen no frame, so that a segment does not depend on those before it."""
+    return replace(guards, mark=copy(guards.mark))
 
 
 def guarded(content: Tensor | Iterable[Tensor], guards: Guards) -> Iterator[Tensor]:

@@ -9,7 +9,7 @@ frames = edit_video(model, edit, "a red ball rolls to the left", model.settings.
 
 from ..settings import DEFAULTS, Defaults, SamplingSettings, StepRange
 from .edits import edit_video, sample_edit, sample_edits
-from .generation import GenerateResult, check_prompt, generate
+from .generation import GenerateResult, check_prompt, generate, segmented
 from .limits import check_device, check_memory, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled, load_codec, load_open
 from .sampling import decode_stream, denoiser, empty_state, encode_text, sample, sample_video
@@ -38,5 +38,6 @@ __all__ = [
     "sample_edit",
     "sample_edits",
     "sample_video",
+    "segmented",
     "time_estimate",
 ]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -15,17 +16,18 @@ from ..diffusion.noise import check_seed
 from ..errors import InputError
 from ..files import size_text
 from ..grid import VideoSize, frames_for, plan
-from ..media import check_output, publish
+from ..media import Segmented, check_output, publish, segment_frames
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
+from ..vae import CausalCodec
 from ..world.expand import expanded, unknown_note
 from .limits import check_device, check_memory, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
-from .sampling import decode_stream, empty_state, encode_text, sample
-from .stored import FOLDER, RunStore
+from .sampling import decode_from, empty_state, encode_text, sample
+from .stored import FOLDER, RunStore, key_of
 
 __all__ = ["GenerateResult", "check_prompt", "generate"]
 
@@ -167,7 +169,10 @@ def generate(
         )  # fmt: skip
         guards = guards_for(protection, fps=fps, origin=Origin(settings=made_with))
         metadata = {METADATA_KEY: json.dumps(made_with)}
-        publish(out, frames_of(model, latent, asked), fps=fps, metadata=metadata, guards=guards)
+        content: Iterator[Tensor] | Segmented = frames_of(model.codec, latent, asked)
+        if asked.frames > segment_frames(asked):
+            content = segmented(model.codec, latent, asked, runs, (protection.watermark, protection.message))
+        publish(out, content, fps=fps, metadata=metadata, guards=guards)
         runs.finish()
     finally:
         runs.close()
@@ -175,10 +180,19 @@ def generate(
     return GenerateResult(path=out, size=asked, seed=seed, caption=caption, seconds_taken=laps.seconds)
 
 
-def frames_of(model: SoraModel, latent: Tensor, asked: VideoSize) -> Iterator[Tensor]:
-    """Chunks [1,3,F,H,W] of a latent, trimmed to the size asked for."""
-    left = asked.frames
-    for chunk in decode_stream(model.codec, latent):
+def segmented(codec: CausalCodec, latent: Tensor, asked: VideoSize, runs: RunStore, said: Any = None) -> Segmented:
+    """The frames of a latent as a clip whose segments are kept with a run's states until the file is there.
+
+    said: what else decides how the frames look
+    """
+    key = key_of([codec], [latent], (asked, said))
+    return Segmented(folder=runs.segments(key), size=asked, frames=lambda start: frames_of(codec, latent, asked, start))
+
+
+def frames_of(codec: CausalCodec, latent: Tensor, asked: VideoSize, start: int = 0) -> Iterator[Tensor]:
+    """Chunks [1,3,F,H,W] of a latent from frame `start` on, trimmed to the size asked for."""
+    left = asked.frames - start
+    for chunk in decode_from(codec, latent, start):
         if left:
             yield chunk[:, :, :left, : asked.height, : asked.width]
         left -= min(left, chunk.shape[2])

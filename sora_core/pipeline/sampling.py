@@ -37,7 +37,19 @@ from ..vae.bounded import out_of_memory
 from .model import SoraModel
 from .stored import RunStore, run_key
 
-__all__ = ["decode_stream", "denoiser", "empty_state", "encode_text", "sample", "sample_video", "sigmas_of"]
+__all__ = [
+    "decode_from",
+    "decode_stream",
+    "denoiser",
+    "empty_state",
+    "encode_text",
+    "sample",
+    "sample_video",
+    "sigmas_of",
+]
+
+WHOLE_CHUNKS = 4
+"""latent frames that decoding takes at once, or a divisor of them: begun between, it would give other bits"""
 
 
 @torch.no_grad()
@@ -214,6 +226,20 @@ def guided_denoiser(
 def decode_stream(codec: CausalCodec, latent: Tensor, *, mid_stream: bool = False) -> Iterator[Tensor]:
     """Chunks [B,3,F,H,W] in -1..1 of a latent, in bounded memory."""
     yield from decode_bounded(codec, latent.to(codec.latent_mean.device), mid_stream=mid_stream)
+
+
+def decode_from(codec: CausalCodec, latent: Tensor, start: int) -> Iterator[Tensor]:
+    """The chunks of `decode_stream` from pixel frame `start` on, bit for bit.
+
+    Of what comes before, no more is decoded than the codec must have seen.
+    """
+    reach, factor = getattr(codec, "reach", None), codec.geometry.time_factor
+    begin = 0 if reach is None else max(0, (start + factor - 1) // factor - reach) // WHOLE_CHUNKS * WHOLE_CHUNKS
+    skip = start - (1 + (begin - 1) * factor if begin else 0)
+    for chunk in decode_stream(codec, latent[:, :, begin:], mid_stream=begin > 0):
+        if skip < chunk.shape[2]:
+            yield chunk[:, :, skip:]
+        skip = max(0, skip - chunk.shape[2])
 
 
 def sample_video(

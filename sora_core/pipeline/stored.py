@@ -12,6 +12,8 @@ model or setting has another key, so it is never taken for this one. A state bel
 from __future__ import annotations
 
 import hashlib
+import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -28,10 +30,12 @@ from ..diffusion import SamplerState
 from ..errors import CheckpointError, InputError, ResourceError
 from .model import SoraModel
 
-__all__ = ["FOLDER", "RunStore", "StoredRun", "run_key", "stored_runs"]
+__all__ = ["FOLDER", "RunStore", "StoredRun", "key_of", "run_key", "stored_runs"]
 
 FOLDER = ".sora-runs"
 """beside the files that runs lead to"""
+SEGMENTS = ".segments"
+"""ending of the folders of segments of files"""
 EVERY = 20.0
 """seconds of sampling that may be lost"""
 PROBES = 64
@@ -40,12 +44,14 @@ PROBES = 64
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRun:
-    """A state that lies in a folder."""
+    """A state that lies in a folder, or the segments of a file that was being decoded."""
 
     path: Path
     step: int
     steps: int
     bytes: int
+    segments: int | None = None
+    """that are decoded; None: it is the state of sampling"""
 
 
 class RunStore:
@@ -86,11 +92,19 @@ class RunStore:
 
         return keep
 
+    def segments(self, key: str) -> Path:
+        """The folder for the segments of the file of that key: that of a run that was stopped, or a new one."""
+        path = self.folder / f"{key}{SEGMENTS}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        while not self._claim(path):  # another process writes the same file
+            path = path.with_name(f"{key}-{secrets.token_hex(4)}{SEGMENTS}")
+        return path
+
     def finish(self) -> None:
         """Remove the states of this process's runs: what they led to is whole."""
         for path in self._claims:
             with suppress(OSError):
-                path.unlink(missing_ok=True)
+                shutil.rmtree(path) if path.suffix == SEGMENTS else path.unlink(missing_ok=True)
         self.close()
         with suppress(OSError):
             self.folder.rmdir()  # if it is empty
@@ -120,14 +134,22 @@ def stored_runs(folder: Path) -> list[StoredRun]:
             tensors = checkpoints.load(path).tensors
             steps = len(tensors["sigmas"]) - 1
             found.append(StoredRun(path=path, step=int(tensors["step"]), steps=steps, bytes=path.stat().st_size))
+    for path in sorted((folder / FOLDER).glob(f"*{SEGMENTS}")):
+        sizes = [segment.stat().st_size for segment in path.glob("*.mp4")]
+        found.append(StoredRun(path=path, step=0, steps=0, bytes=sum(sizes), segments=len(sizes)))
     return found
 
 
 def run_key(model: SoraModel, tensors: Iterable[Tensor | None], said: Any) -> str:
     """A name for a run: a hash of the weights (a few numbers of each), of the tensors it begins with and of `said`."""
+    return key_of(filter(None, (model.dit, model.low)), tensors, said)
+
+
+def key_of(networks: Iterable[torch.nn.Module], tensors: Iterable[Tensor | None], said: Any) -> str:
+    """The same for what any networks make."""
     digest = hashlib.sha256(repr(said).encode())
-    for dit in filter(None, (model.dit, model.low)):
-        for name, weight in dit.state_dict().items():
+    for network in networks:
+        for name, weight in network.state_dict().items():
             flat = weight.detach().flatten()
             digest.update(f"{name} {list(weight.shape)} {weight.dtype}".encode())
             probe = flat[:: max(1, len(flat) // PROBES)] if not weight.is_mkldnn else flat[:0]

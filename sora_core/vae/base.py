@@ -30,6 +30,8 @@ class CausalCodec(nn.Module):
     geometry: Geometry
     takes_spans = False
     """whether its transformer is told the span of each latent frame, so that clips may begin mid-stream"""
+    reach: int | None = None
+    """latent frames before one that its pixels depend on; None: all, so that decoding begins with the first"""
     latent_mean: Tensor
     latent_std: Tensor
 

@@ -132,6 +132,7 @@ class BundledCodec(CausalCodec):
     def __init__(self, config: CodecConfig, *, ops: Any = nn) -> None:
         super().__init__()
         self.config = config
+        self.reach = 2 * sum(config.decoder_blocks)
         self.geometry = Geometry(time_factor=TIME, space_factor=2 * PATCH, channels=config.channels)
         self.encoder = Encoder(config, ops)
         self.decoder = Decoder(config, ops)

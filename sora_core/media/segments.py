@@ -1,0 +1,103 @@
+"""Long and large files in segments: what was decoded and encoded before a process was stopped is not made again.
+
+Each segment is a small mp4 in a folder, whole or not there at all; the file is what their packets in a row give. Where
+segments begin depends on the clip's size alone, so a run that was stopped and one that was not give the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import MediaError
+from ..grid import VideoSize
+from .convert import as_frames
+from .sound import Sound, SoundFile
+from .source import FileSource
+from .splice import Piece, Splice
+from .splicing import write_splice
+from .write import write_video
+
+__all__ = ["Segmented", "segment_frames", "write_segmented"]
+
+PIXELS = 100_000_000
+"""of a segment: two seconds of 1920x1080"""
+LEAST = 8
+"""frames of a segment"""
+SUFFIX = ".mp4"
+
+
+def segment_frames(size: VideoSize) -> int:
+    """Frames of a segment of a clip of that size; a clip of fewer is one piece."""
+    return max(LEAST, PIXELS // (size.height * size.width))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmented:
+    """A clip whose frames can be had from any place on."""
+
+    folder: Path
+    """where its segments are kept; whoever gives the file its name removes it then"""
+    size: VideoSize
+    frames: Callable[[int], Iterable[Tensor]]
+    """the frames from that number on, in chunks, at least to the clip's end"""
+
+    @property
+    def every(self) -> int:
+        return segment_frames(self.size)
+
+    def path(self, number: int) -> Path:
+        return self.folder / f"{number:06}{SUFFIX}"
+
+
+def write_segmented(
+    path: Path,
+    clip: Segmented,
+    guarded: Callable[[Iterable[Tensor]], Iterable[Tensor]],
+    *,
+    metadata: dict[str, str] | None = None,
+    sound: Sound | SoundFile | None = None,
+) -> int:
+    """Write a clip as an mp4 by way of its segments, those that are there as they are; returns its frames.
+
+    guarded: the frames of one segment as they pass review and mark. Raises what `VideoWriter` does.
+    """
+    clip.folder.mkdir(parents=True, exist_ok=True)
+    total, every = clip.size.frames, clip.every
+    starts = range(0, total, every)
+    first = next((i for i in range(len(starts)) if not clip.path(i).is_file()), len(starts))
+    if first < len(starts):
+        frames = Frames(clip.frames(starts[first]))
+        for i in range(first, len(starts)):
+            part = guarded(frames.take(min(every, total - starts[i])))
+            write_video(clip.path(i), part, clip.size.fps)
+    pieces = [Piece(source=FileSource(clip.path(i)), kept=True) for i in range(len(starts))]
+    splice = Splice.of(pieces, clip.size.fps)
+    if splice.sets is None or len(splice.runs) != len(pieces) or splice.length != total:
+        raise MediaError(f"the segments in {clip.folder} do not fit together; remove that folder and run again.")
+    return write_splice(path, splice, lambda run: (), metadata=metadata, sound=sound)
+
+
+class Frames:
+    """Chunks of frames, to be taken in other lengths."""
+
+    def __init__(self, chunks: Iterable[Tensor]) -> None:
+        self.chunks: Iterator[Tensor] = (as_frames(chunk) for chunk in chunks)
+        self.rest = torch.empty(0)
+
+    def take(self, count: int) -> Iterator[Tensor]:
+        """The next `count` frames. Raises MediaError where there are fewer."""
+        while count:
+            if not len(self.rest):
+                found = list(islice(self.chunks, 1))
+                if not found:
+                    raise MediaError(f"{count} frames of this clip are missing; this is a fault of ours.")
+                self.rest = found.pop()
+            part, self.rest = self.rest[:count], self.rest[count:]
+            count -= len(part)
+            yield part
