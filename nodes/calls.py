@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..sora_core.grid import LatentGrid
     from ..sora_core.media import Segmented
     from ..sora_core.pipeline import SoraModel
-    from ..sora_core.pipeline.stored import RunStore
     from ..sora_core.settings import SamplingSettings
     from ..sora_core.types import Progress
 
@@ -207,21 +206,6 @@ def decode_to_file(
     if content is None:
         content = told(chain([begin], chunks), progress, info.frames)
     publish(path, content, fps=fps, sound=sound_of(sound), guards=guards)
-    return video_to_image(begin[:, :, :1]).cpu()
-
-
-def told() -> Iterator[Tensor]:
-        count = 0
-        for chunk in chain([begin], chunks):
-            yield chunk.cpu()
-            count += chunk.shape[2]
-            progress(count, max(count, info.frames))
-
-    guards = doors.frame_guards(path, fps, watermark=watermark)
-    publish(path, told(), fps=fps, sound=sound_of(sound), guards=guards)
-=======
-    publish(path, told(chain([begin], chunks), progress, info.frames), fps=fps, sound=sound, guards=guards)
->>>>>>> f18043f (Go on with a decode at its segment, and check the disk before sampling)
     return video_to_image(begin[:, :, :1]).cpu()
 
 
