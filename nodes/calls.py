@@ -199,13 +199,12 @@ def decode_to_file(
     from ..sora_core.media.convert import video_to_image
     from ..sora_core.media.publish import publish
 
-    info, content = info_of(latent), segmented(vae, latent, fps, watermark=watermark, progress=progress)
     guards = doors.frame_guards(path, fps, watermark=watermark)
-    chunks = decoded(vae, latent)
+    chunks, heard = decoded(vae, latent), sound_of(sound)
     begin = next(chunks)
-    if content is None:
-        content = told(chain([begin], chunks), progress, info.frames)
-    publish(path, content, fps=fps, sound=sound_of(sound), guards=guards)
+    clip = segmented(vae, latent, fps, watermark=watermark, progress=progress)
+    whole = told(chain([begin], chunks), progress, info_of(latent).frames)
+    publish(path, whole if clip is None else clip, fps=fps, sound=heard, guards=guards)
     return video_to_image(begin[:, :, :1]).cpu()
 
 
