@@ -91,9 +91,9 @@ class Interface:
         self.context = browser.new_context(viewport={"width": 1600, "height": 1000})
         self.page, self.comfy, self.url, self.mode = self.context.new_page(), comfy, comfy.server.url, mode
         self.page.set_default_timeout(SLOW)
-        self.lines: list[str] = []
-        self.page.on("console", lambda line: self.lines.append(f"{line.location.get('url', '')}: {line.text}"))
-        self.page.on("pageerror", lambda error: self.lines.append(f"{error.stack}: {error}"))
+        self.lines: list[tuple[str, str]] = []  # who wrote it, and what
+        self.page.on("console", lambda line: self.lines.append((line.location.get("url", ""), line.text)))
+        self.page.on("pageerror", lambda error: self.lines.append((str(error.stack), str(error))))
         settings = {
             "Comfy.TutorialCompleted": True,
             "Comfy.VueNodes.Enabled": mode != "classic",
@@ -202,6 +202,10 @@ class Interface:
         for where in (SEEN, TOASTS):
             self.page.wait_for_function(f"words => ({where})().some(text => text.includes(words))", arg=words)
         return self.page.evaluate("() => document.body.innerText")
+
+    def written(self) -> list[tuple[str, str]]:
+        """What the pack has written to the console, or has not been found of it."""
+        return [line for line in self.lines if "sora-nodes" in line[0]]
 
     def picture(self, name: str) -> None:
         if SCREENSHOTS:

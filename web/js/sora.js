@@ -48,6 +48,16 @@ function toast(node, detail) {
   app.extensionManager?.toast?.add({ severity: "info", summary: node.title, detail, life: 10000 });
 }
 
+// The node of "3", or of "7:3" inside the subgraph that node 7 stands for.
+function nodeOf(id) {
+  let [node, graph] = [undefined, app.rootGraph ?? app.graph];
+  for (const part of String(id).split(":")) {
+    node = graph?.getNodeById(part) ?? graph?.getNodeById(Number(part));
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
 const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
 
 function onChange(widget, call) {
@@ -135,12 +145,29 @@ function watchGrid(node) {
 
 // --- what a run says
 
-function onExecuted(node, output) {
+function onExecuted(node, output, aloud = true) {
   const text = [output?.text ?? []].flat().join("\n");
   if (!text) return;
   if (node.comfyClass === "SoraExpandPrompt") return sayCaption(node, text);
   say(node, text);
-  if (node.comfyClass !== "SoraNoiseGrid" && !ORDINARY.test(text)) toast(node, text);
+  if (aloud && node.comfyClass !== "SoraNoiseGrid" && !ORDINARY.test(text)) toast(node, text);
+}
+
+let queued = {}; // the job last queued, as the server takes it: {id: {inputs}}
+
+// A result that the server has kept from an earlier run comes without its words; the run that made it still has them.
+async function recall(ids) {
+  const silent = ids.filter((id) => {
+    const node = nodeOf(id), box = extras.get(node)?.["sora-says"];
+    return node?.comfyClass?.startsWith("Sora") && (!box || box.classList.contains("wrong"));
+  });
+  if (!silent.length) return;
+  const runs = Object.values(await (await api.fetchApi("/history?max_items=16")).json()).reverse();
+  const inputs = (job, id) => JSON.stringify(job?.[id]?.inputs);
+  for (const id of silent) {
+    const same = runs.find((run) => run.outputs?.[id]?.text && inputs(run.prompt?.[2], id) === inputs(queued, id));
+    if (same) onExecuted(nodeOf(id), same.outputs[id], false);
+  }
 }
 
 function sayCaption(node, text) {
@@ -179,16 +206,6 @@ function showPreview(id, blob) {
 
 // --- what is wrong, on the node itself: newer interfaces keep the sentence behind several clicks
 
-// The node of "3", or of "7:3" inside the subgraph that node 7 stands for.
-function nodeOf(id) {
-  let [node, graph] = [undefined, app.rootGraph ?? app.graph];
-  for (const part of String(id).split(":")) {
-    node = graph?.getNodeById(part) ?? graph?.getNodeById(Number(part));
-    graph = node?.subgraph;
-  }
-  return node;
-}
-
 function sayWrong(id, kind, sentence) {
   if (!kind?.startsWith("Sora") || !sentence) return;
   const node = nodeOf(id);
@@ -199,6 +216,7 @@ function sayWrong(id, kind, sentence) {
 function watchErrors() {
   const queue = api.queuePrompt;
   api.queuePrompt = async function (...given) {
+    queued = given[1]?.output ?? {};
     try {
       return await queue.apply(this, given);
     } catch (error) {
@@ -231,6 +249,7 @@ app.registerExtension({
     orderTemplates();
     document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
     watchErrors();
+    api.addEventListener("execution_cached", ({ detail }) => recall(detail?.nodes ?? []).catch(() => {}));
     api.addEventListener("b_preview_with_metadata", ({ detail }) => showPreview(detail.displayNodeId ?? detail.nodeId, detail.blob));
   },
   nodeCreated(node) {
