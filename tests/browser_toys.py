@@ -204,7 +204,7 @@ class Interface:
         return self.page.evaluate("() => document.body.innerText")
 
     def written(self) -> list[tuple[str, str]]:
-        """What the pack has written to the console, or has not been found of it."""
+        """What the pack has written to the console, and what of it was not found."""
         return [line for line in self.lines if "sora-nodes" in line[0]]
 
     def picture(self, name: str) -> None:
