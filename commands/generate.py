@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-expand", action="store_true", help="sample the prompt as it stands, not a long caption of it"
     )
+    parser.add_argument(
+        "--no-refine", action="store_true", help="sample a large size as it is, not small and brought up by the refiner"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the file's name")
     parser.add_argument("--negative", help="what not to show")
     parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
@@ -86,8 +89,8 @@ def execute(args: argparse.Namespace) -> int:
     settings = pipeline.DEFAULTS.sampling.with_(**sampling)
     with ProgressLine("sampling") as progress:
         result = pipeline.generate(
-            prompt, out=out, settings=settings, expand=not args.no_expand, device=args.device, progress=progress,
-            warn=warn, tell=note, **asked,
+            prompt, out=out, settings=settings, expand=not args.no_expand, refine=not args.no_refine,
+            device=args.device, progress=progress, warn=warn, tell=note, **asked,
         )  # fmt: skip
     if args.json:
         made = {"file": str(result.path), "seed": result.seed, "caption": result.caption}

@@ -1,8 +1,8 @@
 """`sora train CONFIG`: by steps, resuming where an earlier run of the same configuration stopped, or by the clock.
 
-A configuration with the key `watermark` trains the watermark: it ends by the clock and does not resume. One with the
-key `prompts` trains the classifier of prompts, in a minute. One with the key `few_steps` distils the bundled
-transformer, by steps, and resumes.
+A configuration with the key `watermark` trains the watermark, one with the key `refiner` the refiner: both end by the
+clock and do not resume. One with the key `prompts` trains the classifier of prompts, in a minute. One with the key
+`few_steps` distils the bundled transformer, by steps, and resumes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that render clips (default: 2)")
     parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns, as `sora world` packs them")
     parser.add_argument("--out", type=Path, help="folder of the weights (default: output/training/<configuration>)")
-    parser.add_argument("--start", type=Path, help="weights to go on from: a folder, or the watermark's file")
+    parser.add_argument("--start", type=Path, help="weights to go on from: a folder, or the file of a small stage")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -68,6 +68,19 @@ def train_watermark(args: argparse.Namespace) -> int:
     return 0
 
 
+def train_refiner(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from ..sora_core.training import refiner
+
+    run = refiner.read_training(args.config)
+    run = run if args.minutes is None else replace(run, minutes=args.minutes)
+    out = args.out or Path("output/training/refiner")
+    made = refiner.train(run, out, device=args.device, start=args.start, cutouts=args.cutouts, report=note)
+    say(str(made))
+    return 0
+
+
 def train_prompts(args: argparse.Namespace) -> int:
     from ..sora_core.errors import InputError
     from ..sora_core.safety.words_classifier import ClassifierConfig, train_classifier
@@ -94,5 +107,10 @@ def train_few_steps(args: argparse.Namespace) -> int:
     return 0
 
 
-STAGES = {"watermark": train_watermark, "prompts": train_prompts, "few_steps": train_few_steps}
+STAGES = {
+    "watermark": train_watermark,
+    "refiner": train_refiner,
+    "prompts": train_prompts,
+    "few_steps": train_few_steps,
+}
 """what a key of the configuration asks to train"""

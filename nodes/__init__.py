@@ -19,6 +19,7 @@ ALIASES = {
     "SoraExpandPrompt": ["prompt enhancer", "caption", "upsample prompt"],
     "SoraTextEncode": ["clip text encode", "prompt"],
     "SoraDecodeVideo": ["vae decode", "latent to video"],
+    "SoraRefineVideo": ["upscale", "super resolution", "enlarge", "hd"],
     "SoraSaveVideo": ["export mp4", "video combine"],
     "SoraLoadVideo": ["import video", "open mp4"],
     "SoraLoadModel": ["checkpoint loader", "load diffusion model"],
@@ -45,7 +46,20 @@ class SoraExtension(ComfyExtension):
             add_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        from . import assembly, cache, editing, loading, long, lora, patches, prompting, safety, sampling, video
+        from . import (
+            assembly,
+            cache,
+            editing,
+            loading,
+            long,
+            lora,
+            patches,
+            prompting,
+            refining,
+            safety,
+            sampling,
+            video,
+        )
 
-        groups = (loading, prompting, sampling, video, editing, long, assembly, patches, cache, lora, safety)
+        groups = (loading, prompting, sampling, video, refining, editing, long, assembly, patches, cache, lora, safety)
         return [prepared(node, ALIASES) for group in groups for node in group.NODES]

@@ -13,6 +13,7 @@ from ..sora_core.errors import InputError
 from ..sora_core.grid import VideoSize
 from ..sora_core.settings import DEFAULTS
 from . import doors, host, models
+from .inputs import wanted_size
 from .layouts.conditioning import Conditioning, joined_shots, masked_shots
 from .layouts.edits import EXACT
 from .layouts.latents import KEY, Latent, LatentInfo, check_edit, info_of, samples_of, single
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
     from ..sora_core.editing import Storyboard
     from ..sora_core.grid import LatentGrid
-    from ..sora_core.media import Segmented
+    from ..sora_core.media import FrameSource, Segmented
     from ..sora_core.pipeline import SoraModel
     from ..sora_core.settings import SamplingSettings
     from ..sora_core.types import Progress
 
 __all__ = [
     "BUNDLED", "decode_image", "decode_to_file", "empty_latent", "encode_image", "encode_prompt", "encode_shots",
-    "load_model", "sample",
+    "load_model", "refine_to_file", "sample",
     "settings_for", "stitched", "time_text", "weights_of",
 ]  # fmt: skip
 
@@ -193,19 +194,64 @@ def decode_to_file(
     progress: Progress,
     watermark: bool = True,
     sound: dict[str, Any] | None = None,
+    size: tuple[int, int] = (0, 0),
 ) -> Tensor:
     """Streams a LATENT into an mp4 with its `sound`, AUDIO, its frames reviewed and marked. Returns its first frame as
-    IMAGE, unmarked."""
+    IMAGE, unmarked.
+
+    size: width and height that the refiner brings it up to, 0 where the other one or the latent says.
+    """
     from ..sora_core.media.convert import video_to_image
     from ..sora_core.media.publish import publish
 
     guards = doors.frame_guards(path, fps, watermark=watermark)
     chunks, heard = decoded(vae, latent), sound_of(sound)
     begin = next(chunks)
-    clip = segmented(vae, latent, fps, watermark=watermark, progress=progress)
+    wanted = wanted_size(*size, (begin.shape[3], begin.shape[4]))
+    clip = None
+    if wanted is None:
+        clip = segmented(vae, latent, fps, watermark=watermark, progress=progress)
+    else:
+        bundled = getattr(models.current().codec_of(vae), "takes_spans", False)
+        chunks = refined(chain([begin], chunks), wanted, draft=bundled)
+        begin = next(chunks)
     whole = told(chain([begin], chunks), progress, info_of(latent).frames)
     publish(path, whole if clip is None else clip, fps=fps, sound=heard, guards=guards)
     return video_to_image(begin[:, :, :1]).cpu()
+
+
+def refined(chunks: Iterator[Tensor], size: tuple[int, int], *, draft: bool) -> Iterator[Tensor]:
+    """Chunks [1,3,F,H,W] brought to a height and width by the bundled refiner; draft: they are the bundled model's."""
+    from ..sora_core import pipeline, refine
+
+    return refine.refined(pipeline.bundled_refiner(host.device()), chunks, size, draft=draft)
+
+
+def refine_to_file(
+    source: FrameSource, size: tuple[int, int], path: Path, *, sound: Any, draft: bool, progress: Progress
+) -> Tensor:
+    """Brings frames to a width and height, 0 where the other one says, as an mp4; those of a draft are marked. Returns
+    the first frame as IMAGE, unmarked. Raises InputError for no size."""
+    from ..sora_core.media import as_image, image_to_video
+    from ..sora_core.media import chunks as chunks_of
+    from ..sora_core.media.convert import video_to_image
+    from ..sora_core.media.publish import publish
+
+    wanted = wanted_size(*size, (source.height, source.width))
+    if wanted is None:
+        raise InputError("width and height are both 0; give one of them, such as a height of 256")
+    guards = doors.frame_guards(path, source.fps, watermark=draft)
+    given = (image_to_video(as_image(frames)) for frames in chunks_of(source, CHUNK))
+    chunks = refined(given, wanted, draft=draft)
+    begin = next(chunks)
+    publish(
+        path,
+        told(chain([begin], chunks), progress, source.length),
+        fps=source.fps,
+        sound=sound_of(sound),
+        guards=guards,
+    )
+    return video_to_image(begin).cpu()
 
 
 def told(chunks: Iterable[Tensor], progress: Progress, total: int, count: int = 0) -> Iterator[Tensor]:

@@ -11,7 +11,7 @@ from ..sora_core.errors import InputError, SoraError
 if TYPE_CHECKING:
     from ..sora_core.editing import Shot
 
-__all__ = ["ASPECTS", "FREE", "SAMPLERS", "SCHEDULERS", "checked", "ranges", "shots_of", "size_for"]
+__all__ = ["ASPECTS", "FREE", "SAMPLERS", "SCHEDULERS", "checked", "ranges", "shots_of", "size_for", "wanted_size"]
 
 SAMPLERS = ["euler", "dpmpp_2m", "heun"]
 SCHEDULERS = ["simple", "normal", "sgm_uniform", "beta"]
@@ -78,3 +78,17 @@ def sides(ratio: tuple[int, int], short: int) -> tuple[int, int]:
     wide, tall = ratio
     long = round(short * max(ratio) / min(ratio) / 2) * 2
     return (long, short) if wide >= tall else (short, long)
+
+
+def wanted_size(width: int, height: int, given: tuple[int, int]) -> tuple[int, int] | None:
+    """Height and width that two fields ask for of a picture of a given height and width; 0 is by the other one and the
+    picture's shape. None where both are 0. Raises InputError for a side beyond what a video has."""
+    from ..sora_core.settings import MAX_SIDE
+
+    if not (width or height):
+        return None
+    tall = height or round(width * given[0] / given[1])
+    wide = width or round(height * given[1] / given[0])
+    if not 1 <= min(tall, wide) <= max(tall, wide) <= MAX_SIDE:
+        raise InputError(f"a side has between 1 and {MAX_SIDE} pixels, and this would be {wide}x{tall}")
+    return tall, wide

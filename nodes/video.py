@@ -6,7 +6,7 @@ from typing import Any
 
 from ..runtime.naming import fill_prefix, prompt_values
 from ..sora_core.settings import DEFAULTS, MAX_FPS
-from . import calls, host
+from . import calls, host, refining
 from .edit_fields import audio_vae_input
 from .host import io, ui
 from .layouts.edits import sound_for
@@ -47,6 +47,7 @@ class SoraDecodeVideo(io.ComfyNode):
                     tooltip="Hide the invisible watermark in the frames, so that `sora detect` knows the video again.",
                 ),
                 audio_vae_input("decodes the sound of a latent of LTX 2 or MiniMax H3"),
+                *refining.size_inputs(),
             ],
             outputs=[
                 io.Video.Output(tooltip="The video, to be saved or edited."),
@@ -58,14 +59,22 @@ class SoraDecodeVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, samples: Any, vae: Any, fps: float, watermark: bool = True, audio_vae: Any = None
+        cls,
+        samples: Any,
+        vae: Any,
+        fps: float,
+        watermark: bool = True,
+        audio_vae: Any = None,
+        width: int = 0,
+        height: int = 0,
     ) -> io.NodeOutput:
         path = host.temp_path(".mp4")
         rate, note = rate_of(samples, fps)
         sound, said = sound_for(samples, audio_vae)
         first = calls.decode_to_file(
-            vae, samples, path, fps=rate, progress=host.progress(), watermark=watermark, sound=sound
-        )
+            vae, samples, path, fps=rate, progress=host.progress(), watermark=watermark, sound=sound,
+            size=(width, height),
+        )  # fmt: skip
         notes = "\n".join(filter(None, (note, said)))
         return io.NodeOutput(host.owned_video(path), first, ui=ui.PreviewText(notes) if notes else None)
 

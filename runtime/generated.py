@@ -15,6 +15,7 @@ def graph_of(settings: str, where: str) -> dict[str, Any]:
     try:
         made = json.loads(settings)
         width, height = (int(side) for side in made["size"])
+        draft = [int(side) for side in made["draft"]] if made.get("draft") else [width, height]
         seconds, fps, steps, cfg, seed = (made[name] for name in ("seconds", "fps", "steps", "cfg", "seed"))
         caption, negative = str(made.get("caption", made["prompt"])), str(made.get("negative", ""))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -28,7 +29,7 @@ def graph_of(settings: str, where: str) -> dict[str, Any]:
         "2": node("SoraTextEncode", clip=["1", 1], text=caption),
         "3": node(
             "SoraNoiseGrid", vae=["1", 2], aspect="free (width x height)",
-            short_side=min(width, height), width=width, height=height,
+            short_side=min(draft), width=draft[0], height=draft[1],
             seconds=seconds, fps=fps,
         ),
         "4": node(
@@ -38,6 +39,8 @@ def graph_of(settings: str, where: str) -> dict[str, Any]:
         "5": node("SoraDecodeVideo", samples=["4", 0], vae=["1", 2], fps=0.0),
         "6": node("SoraSaveVideo", video=["5", 0], filename_prefix="video/sora"),
     }  # fmt: skip
+    if draft != [width, height]:
+        graph["5"]["inputs"] |= {"width": width, "height": height}
     if negative.strip():
         graph["7"] = node("SoraTextEncode", clip=["1", 1], text=negative)
         graph["4"]["inputs"]["negative"] = ["7", 0]

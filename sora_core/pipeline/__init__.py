@@ -8,6 +8,7 @@ frames = edit_video(model, edit, "a red ball rolls to the left", model.settings.
 """
 
 from ..settings import DEFAULTS, Defaults, SamplingSettings, StepRange
+from .drafts import bundled_refiner, draft_size
 from .edits import edit_video, sample_edit, sample_edits
 from .generation import GenerateResult, check_prompt, generate, segmented
 from .limits import check_device, check_memory, memory_estimate, time_estimate
@@ -21,11 +22,13 @@ __all__ = [
     "SamplingSettings",
     "SoraModel",
     "StepRange",
+    "bundled_refiner",
     "check_device",
     "check_memory",
     "check_prompt",
     "decode_stream",
     "denoiser",
+    "draft_size",
     "edit_video",
     "empty_state",
     "encode_text",

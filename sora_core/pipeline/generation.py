@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..diffusion import draw_noise, schedule
 from ..diffusion.noise import check_seed
 from ..errors import InputError
 from ..files import size_text
-from ..grid import VideoSize, frames_for, plan
+from ..grid import LatentGrid, VideoSize, frames_for, plan
 from ..media import Segmented, check_output, publish, segment_frames
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
@@ -24,6 +25,7 @@ from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..vae import CausalCodec
 from ..world.expand import expanded, unknown_note
+from .drafts import brought_up, draft_size, refine_memory, refine_seconds
 from .limits import check_device, check_memory, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
 from .sampling import decode_from, empty_state, encode_text, sample
@@ -114,6 +116,7 @@ def generate(
     fps: float = DEFAULTS.fps,
     seed: int = DEFAULTS.seed,
     expand: bool = True,
+    refine: bool = True,
     settings: SamplingSettings | None = None,
     model: SoraModel | None = None,
     device: str = "cpu",
@@ -126,7 +129,8 @@ def generate(
     cannot end well.
 
     The prompt passes the policy, and the file is reviewed, marked and signed as `protection` says (None: all of it).
-    expand: sample the descriptive caption that `world.expanded` makes of the prompt. settings: None takes the model's
+    expand: sample the descriptive caption that `world.expanded` makes of the prompt. refine: a size beyond what the
+    model makes well is sampled small and brought up by its refiner, if it has one. settings: None takes the model's
     own. The bundled weights are loaded to `device` where no `model` is given. `warn` is called with what may go wrong,
     `tell` with what is made of the prompt and, above ten seconds, what it will take.
     """
@@ -139,17 +143,17 @@ def generate(
     check_output(out, asked)
     model = model or load_bundled(device=check_device(device))
     settings = settings or model.settings
-    grid = plan(asked, model.geometry)
+    draft = draft_size(model, asked) if refine else None
+    sampled = draft or asked
+    grid = plan(sampled, model.geometry)
     check_memory(model, grid)
     schedule(settings.scheduler, settings.steps, denoise=settings.denoise)  # raises for steps that cannot be
     warn_of_unknown_words(model, prompt, warn)
     caption, negative = described(prompt, negative, seed, warn, tell) if expand else (prompt, negative)
-    if outside := outside_training(asked):
+    if outside := outside_training(sampled):
         warn(outside)
     laps("load")
-    if (estimate := time_estimate(model, grid, steps=settings.steps)) > LONG:
-        memory = size_text(memory_estimate(model, grid))
-        tell(f"{asked}: about {estimate:.0f} s of sampling and {memory} of memory")
+    foretell(model, grid, draft and asked, settings.steps, tell)
     laps("estimate")
     context = encode_text(model, [caption])
     against = encode_text(model, [negative]) if negative.strip() else None
@@ -166,12 +170,17 @@ def generate(
         made_with = dict(
             prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps,
             steps=settings.steps, cfg=settings.cfg, seed=seed, caption=caption,
+            **({"draft": (draft.width, draft.height)} if draft else {}),
         )  # fmt: skip
         guards = guards_for(protection, fps=fps, origin=Origin(settings=made_with))
         metadata = {METADATA_KEY: json.dumps(made_with)}
-        content: Iterator[Tensor] | Segmented = frames_of(model.codec, latent, asked)
+        frames = partial(frames_of, model.codec, latent, sampled)
+        if draft and model.refiner is not None:
+            frames = partial(brought_up, model.refiner, frames, (asked.height, asked.width))
+        content: Iterator[Tensor] | Segmented = frames(0)
         if asked.frames > segment_frames(asked):
-            content = segmented(model.codec, latent, asked, runs, (protection.watermark, protection.message))
+            said = (protection.watermark, protection.message, draft)
+            content = segmented(model.codec, latent, asked, runs, said, frames)
         publish(out, content, fps=fps, metadata=metadata, guards=guards)
         runs.finish()
     finally:
@@ -180,13 +189,37 @@ def generate(
     return GenerateResult(path=out, size=asked, seed=seed, caption=caption, seconds_taken=laps.seconds)
 
 
-def segmented(codec: CausalCodec, latent: Tensor, asked: VideoSize, runs: RunStore, said: Any = None) -> Segmented:
+def segmented(
+    codec: CausalCodec,
+    latent: Tensor,
+    asked: VideoSize,
+    runs: RunStore,
+    said: Any = None,
+    frames: Callable[[int], Iterator[Tensor]] | None = None,
+) -> Segmented:
     """The frames of a latent as a clip whose segments are kept with a run's states until the file is there.
 
-    said: what else decides how the frames look
+    said: what else decides how the frames look. frames: its chunks from a frame on, where they are not simply decoded.
     """
     key = key_of([codec], [latent], (asked, said))
-    return Segmented(folder=runs.segments(key), size=asked, frames=lambda start: frames_of(codec, latent, asked, start))
+    frames = frames or partial(frames_of, codec, latent, asked)
+    return Segmented(folder=runs.segments(key), size=asked, frames=frames)
+
+
+def foretell(
+    model: SoraModel, grid: LatentGrid, asked: VideoSize | None, steps: int, tell: Callable[[str], None]
+) -> None:
+    """Say how a run will go: that it is drafted and brought up to the size `asked` for, and what it takes, above ten
+    seconds."""
+    seconds, memory = time_estimate(model, grid, steps=steps), memory_estimate(model, grid)
+    if asked is not None:
+        tell(
+            f"drafted at {grid.sampled.width}x{grid.sampled.height}, brought up to {asked.width}x{asked.height} by the"
+            " refiner"
+        )
+        seconds, memory = seconds + refine_seconds(model, grid, asked), memory + refine_memory(model, grid, asked)
+    if seconds > LONG:
+        tell(f"{asked or grid.asked}: about {seconds:.0f} s and {size_text(memory)} of memory")
 
 
 def frames_of(codec: CausalCodec, latent: Tensor, asked: VideoSize, start: int = 0) -> Iterator[Tensor]:

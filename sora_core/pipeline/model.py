@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .. import checkpoints, open_weights
 from ..dit import DiT, DiTConfig
 from ..grid import Geometry
+from ..refine import Refiner, load_refiner
 from ..settings import DEFAULTS, SamplingSettings
 from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
@@ -24,6 +25,9 @@ from ..vae import BundledCodec, CausalCodec, CodecConfig
 from ..world.expand import unknown_words
 
 __all__ = ["SoraModel", "load_bundled", "load_codec", "load_open"]
+
+WEIGHTS = Path(str(files(__package__.rpartition(".")[0]) / "weights"))
+"""the folder of the bundled weights"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,8 @@ class SoraModel:
     """a second network, for noise levels below `low_from` (Wan 2.2 A14B)"""
     low_from: float = 0.0
     """a sigma"""
+    refiner: Refiner | None = None
+    """brings what was sampled small up to larger sizes, where these weights have one"""
     settings: SamplingSettings = DEFAULTS.sampling
     """how these weights are meant to be sampled; every run starts from them"""
 
@@ -62,7 +68,7 @@ class SoraModel:
 
 def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cpu") -> SoraModel:
     """The bundled weights (or another set of the same kind in `folder`). Raises CheckpointError for a damaged file."""
-    folder = folder or Path(str(files(__package__.rpartition(".")[0]) / "weights"))
+    folder = folder or WEIGHTS
     codec = load_codec(folder / "codec.safetensors", device=device)
     words, network = (checkpoints.load_sharded(folder, name) for name in ("text", "transformer"))
     with torch.device("meta"):
@@ -70,8 +76,13 @@ def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cp
         dit = DiT(DiTConfig(**network.config))
     _fill(text, words, device)
     _fill(dit, network, device)
+    refiner = folder / "refiner.safetensors"
     return SoraModel(
-        codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, text.config.tokens), dit=dit
+        codec=codec,
+        text=text,
+        tokenizer=WordTokenizer(text.config.vocabulary, text.config.tokens),
+        dit=dit,
+        refiner=load_refiner(refiner, device=device) if refiner.is_file() else None,
     )
 
 

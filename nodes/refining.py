@@ -1,0 +1,94 @@
+"""Sora / video: what was made small, brought up by the refiner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from ..sora_core.settings import DEFAULTS, MAX_SIDE
+from . import calls, host
+from .host import io
+from .layouts.edits import clip_of
+from .layouts.pictures import rgb
+
+if TYPE_CHECKING:
+    from ..sora_core.media import FrameSource
+
+__all__ = ["NODES", "size_inputs"]
+
+
+def size_inputs(height: int = 0) -> list[Any]:
+    """Width and height that a video is brought up to."""
+    side: dict[str, Any] = {"min": 0, "max": MAX_SIDE, "step": 8, "optional": True}
+    return [
+        io.Int.Input("width", default=0, **side, tooltip="Width after refining; 0 is by the height, or as it comes."),
+        io.Int.Input(
+            "height", default=height, **side, tooltip="Height after refining; 0 is by the width, or as it comes."
+        ),
+    ]
+
+
+class SoraRefineVideo(io.ComfyNode):
+    """A small video or picture at a larger size."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SoraRefineVideo",
+            display_name="Sora Refine Video",
+            category="Sora",
+            description=(
+                "Brings a small video or picture to a larger size: mends lumps and specks of a draft, and enlarges with"
+                " crisp edges."
+            ),
+            inputs=[
+                io.Video.Input("video", optional=True, tooltip="A video to be brought up."),
+                io.Image.Input("image", optional=True, tooltip="Or frames, or one picture."),
+                *size_inputs(256),
+                io.Boolean.Input(
+                    "draft",
+                    default=True,
+                    optional=True,
+                    tooltip=(
+                        "What comes in was sampled by the bundled model: its lumps and specks are mended. Off: it is"
+                        " clean, and only enlarged."
+                    ),
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=DEFAULTS.fps,
+                    min=1.0,
+                    max=240.0,
+                    step=0.5,
+                    optional=True,
+                    tooltip="Rate of frames that come as an image.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output(tooltip="The larger video, to be saved or edited."),
+                io.Image.Output(display_name="first_frame", tooltip="Its first frame; of one picture, the picture."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        video: Any = None,
+        image: Any = None,
+        width: int = 0,
+        height: int = 256,
+        draft: bool = True,
+        fps: float = DEFAULTS.fps,
+    ) -> io.NodeOutput:
+        from ..sora_core.editing import Clip
+
+        if video is None and image is not None:
+            clip, sound = Clip(image=rgb(image), fps=fps), None
+        else:
+            clip, sound = clip_of(None, video, what="video or image")
+        source = cast("FrameSource", clip.source)
+        path = host.temp_path(".mp4")
+        first = calls.refine_to_file(source, (width, height), path, sound=sound, draft=draft, progress=host.progress())
+        return io.NodeOutput(host.owned_video(path), first)
+
+
+NODES: list[type[io.ComfyNode]] = [SoraRefineVideo]
