@@ -84,7 +84,8 @@ class SoraRefineVideo(io.ComfyNode):
         if video is None and image is not None:
             clip, sound = Clip(image=rgb(image), fps=fps), None
         else:
-            clip, sound = clip_of(None, video, what="video or image")
+            clip, heard = clip_of(None, video, what="video or image")
+            sound = heard.audio
         source = cast("FrameSource", clip.source)
         path = host.temp_path(".mp4")
         first = calls.refine_to_file(source, (width, height), path, sound=sound, draft=draft, progress=host.progress())
