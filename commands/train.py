@@ -82,15 +82,13 @@ def train_refiner(args: argparse.Namespace) -> int:
 
 
 def train_prompts(args: argparse.Namespace) -> int:
-    from ..sora_core.errors import InputError
+    from ..sora_core.files import make_folder
     from ..sora_core.safety.words_classifier import ClassifierConfig, train_classifier
+    from ..sora_core.training.fields import made, object_in
 
-    try:
-        config = ClassifierConfig(**json.loads(args.config.read_text(encoding="utf-8"))["prompts"])
-    except TypeError as error:
-        raise InputError(f"{args.config} is not a configuration of the classifier: {error}") from error
+    config = made(ClassifierConfig, object_in(args.config, "prompts"), "prompts")
     out = args.out or Path("output/training/prompts")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     train_classifier(config).save(out / "prompts.safetensors", config)
     say(str(out / "prompts.safetensors"))
     return 0

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..sora_core.claims import Claim, claim_first, sweep
 from ..sora_core.errors import InputError, ResourceError
-from ..sora_core.files import check_name
+from ..sora_core.files import check_name, make_folder
 
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
@@ -202,14 +202,6 @@ def current() -> Session:
         here = Path.cwd()
         return Session(input=here / "input", output=here / "output", temp=here / "output" / ".temp")
     return session
-
-
-def make_folder(path: Path) -> None:
-    """Makes a folder and its parents. Raises ResourceError where that is not allowed."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(f"the folder {path} cannot be made: {error.strerror}") from error
 
 
 def _number(name: str, prefix: str) -> int:

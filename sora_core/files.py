@@ -18,7 +18,16 @@ from typing import IO
 from .claims import Claim, part_of
 from .errors import ResourceError
 
-__all__ = ["beside", "check_folder", "check_name", "check_writable", "scratch_file", "size_text", "write_text"]
+__all__ = [
+    "beside",
+    "check_folder",
+    "check_name",
+    "check_writable",
+    "make_folder",
+    "scratch_file",
+    "size_text",
+    "write_text",
+]
 
 LONGEST_NAME, LONGEST_PATH = 255, 4096 if os.name != "nt" else 260
 """bytes, where the system does not say"""
@@ -65,6 +74,14 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
     if taken:
         raise ResourceError(f"cannot write {path}: it is not a file; name one inside it or another.")
     check_folder(folder, estimated_bytes, what=path)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents. Raises ResourceError where that is not allowed."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"the folder {path} cannot be made: {error.strerror}") from error
 
 
 def check_name(path: Path, spare: int = 0) -> None:

@@ -72,6 +72,16 @@ def test_eight_rounds_keep_the_mean(tmp_path: Path) -> None:
     assert (frames.float().mean((0, 1, 2)) - first).abs().max() < 1
 
 
+def test_one_writing_moves_no_channel(tmp_path: Path) -> None:
+    """Of a natural picture that moves by fractions of a pixel, where an encoder's averages of frames are rounded."""
+    large = torch.from_numpy(toys.natural(192, 256, seed=3)).permute(2, 0, 1)[None].float()
+    shifts = [torch.nn.functional.avg_pool2d(large[..., i : i + 160, 2 * i : 2 * i + 192], 2) for i in range(24)]
+    frames = torch.cat(shifts).permute(0, 2, 3, 1).round().byte()
+    write_video(tmp_path / "x.mp4", frames, 25)
+    read = read_video(tmp_path / "x.mp4").frames
+    assert (read.float().mean((0, 1, 2)) - frames.float().mean((0, 1, 2))).abs().max() <= 0.3
+
+
 def test_colours_stay_in_their_place_over_rounds(tmp_path: Path) -> None:
     """A red square on blue: chroma placed elsewhere than it is read moves sideways with every round."""
     picture = np.zeros((64, 64, 3), np.uint8)

@@ -2,7 +2,12 @@
 forward passes of training are the networks' own."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -368,15 +373,47 @@ def test_a_run_by_the_clock_stops_itself(tmp_path: Path) -> None:
         training.run(path, folder=tmp_path, workers=1, seconds=50)
 
 
-def test_a_renderer_that_fails_ends_the_run(tmp_path: Path) -> None:
-    given = json.loads(CONFIG.read_text())
-    given["clips"]["kinds"][3]["family"] = "nothing"
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(given))
-    with pytest.raises(
-        ResourceError, match="process that renders clips has failed: ValueError: unknown family 'nothing'"
-    ):
-        training.run(path, folder=tmp_path, workers=1)
+def test_a_renderer_that_fails_says_why() -> None:
+    kinds = (replace(kind_of(5), family="nothing"),)
+    renderers = Renderers(Work(kinds=kinds, vocabulary=WORDS, text_tokens=8, channels=4, seed=0), 1)
+    try:
+        with pytest.raises(ResourceError, match="renders clips has failed: ValueError: unknown family 'nothing'"):
+            next(renderers.collect(300, wait=300))
+    finally:
+        renderers.close()
+
+
+ORPHANS = """
+import sys, time
+from pathlib import Path
+from sora_nodes.sora_core.data.clips import ClipKind
+from sora_nodes.sora_core.data.renderers import Renderers, Work
+if __name__ == "__main__":
+    kinds = (ClipKind(height=16, width=16, frames=1, fps=8.0),)
+    renderers = Renderers(Work(kinds=kinds, vocabulary=("a",), text_tokens=8, channels=4, seed=0), 1)
+    next(renderers.collect(300, wait=300))
+    print(renderers.processes[0].pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_processes_end_with_the_one_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(ORPHANS)
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    for _ in range(200):
+        with suppress(OSError, IndexError):
+            if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                os.kill(child, 0)
+                time.sleep(0.1)
+                continue
+        return
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("a process goes on rendering for nobody")
 
 
 def test_a_process_that_cannot_use_the_card_says_so_and_goes_on() -> None:
@@ -409,21 +446,6 @@ def test_the_configurations_hold(path: Path) -> None:
     plan = training.plan.read_config(path)
     assert len({kind.name for kind in plan.clips.kinds}) == len(plan.clips.kinds)
     assert plan.codec.share + (plan.classifier.share if plan.classifier else 0) + plan.clips.share < 1
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("", "Expecting value"),
-        (json.dumps({"steps": 3}), "lacks 'clips'"),
-        (json.dumps({**json.loads(CONFIG.read_text()), "speed": 3}), "unexpected keyword argument 'speed'"),
-    ],
-)
-def test_a_bad_configuration_is_named(text: str, problem: str, tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    path.write_text(text)
-    with pytest.raises(InputError, match=f"config.json is not a training configuration: .*{problem}"):
-        training.run(path, folder=tmp_path)
 
 
 def test_the_wrong_kind_of_clip_is_named() -> None:

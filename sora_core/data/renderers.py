@@ -10,6 +10,8 @@ import multiprocessing as mp
 import os
 import queue
 import random
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -101,8 +103,18 @@ class Renderers:
             process.terminate()
 
 
+def end_with_parent() -> None:
+    """End this process when the one that trains has ended, however it did: a queue that is full would wait for ever."""
+    parent = mp.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def render_on(work: Work, rank: int, may_use_card: bool, made: Any) -> None:
     """What a process does until it is ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the one that trains ends the others
+    threading.Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     os.nice(NICE)
     try:
@@ -128,7 +140,5 @@ def render_on(work: Work, rank: int, may_use_card: bool, made: Any) -> None:
                 made.put((NOTE, f"a process renders on the CPU alone, since on the card: {error}"[:300]))
                 continue
             made.put((clip.kind, *(getattr(clip, name).numpy() for name in ARRAYS)))
-            if not mp.parent_process().is_alive():  # type: ignore[union-attr]
-                return
     except Exception as error:
         made.put((FAULT, f"{type(error).__name__}: {error}"[:500]))

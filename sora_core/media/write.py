@@ -44,6 +44,11 @@ MP4 = {"movflags": "use_metadata_tags+faststart"}
 """any tags, and what a player needs first at the beginning"""
 
 
+FAITHFUL = {"x264-params": "bframes=0:trellis=1:chroma-qp-offset=-3"}
+"""frames of two others' mean are rounded up, and what is weak in chroma is dropped: red and blue of natural clips rise
+by .3 to .7 levels. So, they move by less than .3, most of which is the rounding to 8 bits, in about as many bytes."""
+
+
 def rate_of(fps: float) -> Fraction:
     """The exact rate a decimal fps stands for: 23.976 is 24000/1001."""
     broadcast = Fraction(round(fps * 1.001) * 1000, 1001)
@@ -134,7 +139,7 @@ class VideoWriter:
 
     def add_stream(self, container: OutputContainer) -> VideoStream:
         codec, pixels = ("libx264rgb", "rgb24") if self.lossless else ("libx264", "yuv420p")
-        quality = {"qp": "0"} if self.lossless else {"crf": str(self.crf)}
+        quality = {"qp": "0"} if self.lossless else {"crf": str(self.crf), **FAITHFUL}
         stream = cast(VideoStream, container.add_stream(codec, rate=rate_of(self.fps), options=ENCODER | quality))
         stream.height, stream.width = self.height + self.pad[0], self.width + self.pad[1]
         stream.pix_fmt = pixels

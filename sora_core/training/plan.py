@@ -5,22 +5,38 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ..data.clips import ClipKind
+from ..data.clips import GEOMETRY, ClipKind
+from ..dit import DiTConfig
 from ..errors import InputError
-from ..headers import with_tuples
 from ..perception.classifier import ClassifierConfig
+from ..text.encoder import TextConfig
+from ..vae import CodecConfig
+from ..world import FAMILIES, JOINED
+from .classifier import ClassifierLoss
+from .codec import CodecLoss
+from .fields import checked, made, object_in, part_of
 from .loop import Recipe
-from .transformer import Curriculum
+from .transformer import Curriculum, TransformerLoss
 
 __all__ = ["Clips", "Stage", "TrainingConfig", "read_config"]
 
-T = TypeVar("T")
+CELL = GEOMETRY.space_factor * GEOMETRY.patch
+"""pixels of a token's side"""
+LEAST_FRAMES = 5
+"""frames that a crop takes from the middle of a clip, with the one before them"""
+GIVEN = ("seed", "stores", "bfloat16")
+"""fields of every loss that the run sets"""
+STAGES: dict[str, tuple[type[Any], type[Any], tuple[str, ...]]] = {
+    "codec": (CodecConfig, CodecLoss, (*GIVEN, "codec")),
+    "transformer": (DiTConfig, TransformerLoss, (*GIVEN, "model", "curriculum", "block", "sources")),
+    "classifier": (ClassifierConfig, ClassifierLoss, (*GIVEN, "classifier", "codec")),
+}
+"""a stage's network, its loss, and the fields of that which the run sets"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,33 +91,89 @@ class TrainingConfig:
 
 
 def read_config(path: Path) -> TrainingConfig:
-    """Read a JSON configuration; raises InputError that names the file and what is wrong with it."""
+    """Read a JSON configuration, every part of it. Raises InputError that names the file and what is wrong with it."""
+    given = object_in(path)
     try:
-        given = json.loads(path.read_text())
-        clips = {**given.pop("clips")}
-        kinds = tuple(made(ClipKind, {**kind, "fps": float(kind["fps"])}) for kind in clips.pop("kinds"))
-        stages = {name: stage_of(given.pop(name)) for name in ("codec", "transformer", "classifier") if name in given}
-        if "classifier" in stages:
-            made(ClassifierConfig, stages["classifier"].model)
-        return TrainingConfig(clips=Clips(kinds=kinds, **clips), **stages, **given)  # type: ignore[arg-type]
-    except OSError as error:
-        raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except KeyError as error:
-        raise InputError(f"{path} is not a training configuration: it lacks {error}") from error
-    except (ValueError, TypeError, AttributeError, InputError) as error:
+        known = {field.name for field in fields(TrainingConfig)}
+        if foreign := [name for name in given if name not in known]:
+            raise InputError(f"it has no part {foreign[0][:60]!r}; it has {', '.join(sorted(known))}")
+        stages = {name: stage_of(name, part_of(given, name)) for name in ("codec", "transformer")}
+        if given.get("classifier") is not None:
+            stages["classifier"] = stage_of("classifier", given["classifier"])
+        seed = checked(TrainingConfig, {"seed": given.get("seed", 0)}, "it", without=[*known - {"seed"}])
+        plan = TrainingConfig(clips=clips_of(part_of(given, "clips")), **stages, **seed)
+        check_together(plan)
+        return plan
+    except InputError as error:
         raise InputError(f"{path} is not a training configuration: {error}") from error
 
 
-def stage_of(given: Mapping[str, Any]) -> Stage:
-    """One stage's part of the file."""
-    nested = {"recipe": made(Recipe, given["recipe"]), "curriculum": made(Curriculum, given.get("curriculum", {}))}
-    return Stage(**{**given, **nested})
+def clips_of(given: Any) -> Clips:
+    """What is rendered; a kind's rate may be a whole number."""
+    clips = made(Clips, given, "clips")
+    if not clips.kinds:
+        raise InputError("clips.kinds must name at least one kind of clip")
+    if not any(kind.weight for kind in clips.kinds):
+        raise InputError("clips.kinds must give a weight above 0 to at least one kind")
+    if clips.room < clips.least:
+        raise InputError(f"clips.room ({clips.room}) must be at least clips.least ({clips.least})")
+    for index, kind in enumerate(clips.kinds):
+        where = f"clips.kinds[{index}]"
+        if kind.family is not None and kind.family not in (known := {*FAMILIES, *JOINED}):
+            raise InputError(f"{where}.family must be one of {', '.join(sorted(known))}, not {kind.family[:40]!r}")
+        if kind.name in [other.name for other in clips.kinds[:index]]:
+            raise InputError(f"{where} is the same as one before it; give that one more weight")
+        for height, width in kind.sizes:
+            if height % CELL or width % CELL or height > kind.height or width > kind.width:
+                raise InputError(
+                    f"{where} is encoded at {width}x{height}, which must be multiples of {CELL} and no larger than its"
+                    f" {kind.width}x{kind.height}"
+                )
+    return clips
 
 
-def made(kind: type[T], given: Mapping[str, Any]) -> T:
-    """A configuration from what JSON gives; raises TypeError for a field there is not."""
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    foreign = [name for name in given if name not in known]
-    if foreign:
-        raise TypeError(f"{kind.__name__} has no field {foreign[0]!r}; it has {', '.join(sorted(known))}")
-    return kind(**with_tuples(given))
+def stage_of(name: str, given: Any) -> Stage:
+    """One stage's part of the file, with its network's config and the fields of its loss checked."""
+    stage = made(Stage, given, name)
+    network, loss, set_by_us = STAGES[name]
+    model = {"patch": (1, 2, 2), **stage.model} if name == "transformer" else stage.model
+    made(network, model, f"{name}.model", without=("answers",))
+    if stage.text and name != "transformer":
+        raise InputError(f"{name}.text is of no use: the transformer alone has a text encoder")
+    text = checked(TextConfig, stage.text, f"{name}.text", without=("vocabulary",))
+    TextConfig(vocabulary=(), **text)
+    return replace(
+        stage,
+        model=checked(network, stage.model, f"{name}.model", without=("answers",)),
+        text=text,
+        loss=checked(loss, stage.loss, f"{name}.loss", without=set_by_us),
+    )
+
+
+def check_together(plan: TrainingConfig) -> None:
+    """Raises InputError where parts that are right alone do not fit together."""
+    text = TextConfig(vocabulary=(), **plan.transformer.text)
+    dit = DiTConfig(**{"patch": (1, 2, 2), **plan.transformer.model})
+    codec = CodecConfig(**plan.codec.model)
+    for name, value, other, wanted in (
+        ("channels", dit.channels, "codec.model.channels", codec.channels),
+        ("text_width", dit.text_width, "transformer.text.width", text.width),
+        ("text_tokens", dit.text_tokens, "transformer.text.tokens", text.tokens),
+    ):
+        if value != wanted:
+            raise InputError(f"transformer.model.{name} is {value} and {other} is {wanted}; they must be the same")
+    if dit.patch != (1, 2, 2):
+        raise InputError(f"transformer.model.patch must be [1, 2, 2], not {list(dit.patch)}")
+    shares = plan.clips.share + plan.codec.share + (plan.classifier.share if plan.classifier else 0)
+    if shares >= 1:
+        raise InputError(
+            f"the shares of clips, codec and classifier are {shares:.3g}, which leaves the transformer none"
+        )
+    crop = plan.codec.loss.get("crop", CodecLoss.crop)
+    if crop < CELL or crop % CELL:
+        raise InputError(f"codec.loss.crop must be a multiple of {CELL}, not {crop}")
+    cropped = [kind for kind in plan.clips.kinds if min(kind.height, kind.width) >= crop]
+    if not cropped:
+        raise InputError(f"no kind of clip is as large as codec.loss.crop, {crop}x{crop} pixels")
+    if short := [kind.name for kind in cropped if kind.shape.frames < LEAST_FRAMES]:
+        raise InputError(f"clips of at least {LEAST_FRAMES} frames are needed, and {short[0]} has fewer")

@@ -22,13 +22,14 @@ from ..data.store import ClipStore, stores_for
 from ..dit import DiT, DiTConfig
 from ..errors import ResourceError
 from ..grid import Geometry
-from ..headers import with_tuples
 from ..perception.classifier import AttributeClassifier, ClassifierConfig, save_classifier
+from ..pipeline.limits import check_device
 from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
 from ..vae import BundledCodec, CodecConfig
 from ..world.captions import vocabulary as words_of_captions
 from .channels_last import FastCodec
+from .checks import check_calls, check_networks
 from .classifier import ClassifierLoss
 from .codec import CodecLoss, measure_latents, psnr
 from .compiled import Blocks, compiled_blocks, graphs
@@ -69,13 +70,13 @@ def run(
     began = time.monotonic()
     plan = read_config(config)
     folder = folder or Path("output") / "training" / config.stem
-    folder.mkdir(parents=True, exist_ok=True)
-    target = torch.device(device)
+    check_calls(workers=workers, seconds=seconds, cutouts=cutouts)
+    target, tokenizer = check_device(device), vocabulary(plan, start)
+    check_networks(plan, tokenizer, folder, device=target, start=start)
     if target.type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every size
-    tokenizer = vocabulary(plan, start)
-    geometry = Geometry(channels=CodecConfig(**with_tuples(plan.codec.model)).channels)
+    geometry = Geometry(channels=CodecConfig(**plan.codec.model).channels)
     work = Work(
         kinds=plan.clips.kinds,
         vocabulary=tokenizer.vocabulary,
@@ -140,7 +141,7 @@ def stages(session: Session, began: float, start: Path | None) -> None:
 
 def vocabulary(plan: TrainingConfig, start: Path | None) -> WordTokenizer:
     """The words of the world's captions, or those of the weights to go on from."""
-    length = plan.transformer.text["tokens"]
+    length = plan.transformer.text.get("tokens", TextConfig.tokens)
     if start is not None:
         return WordTokenizer(checkpoints.read_header(start / "text.safetensors").config["vocabulary"], length)
     return WordTokenizer((*PUNCTUATION, *sorted(words_of_captions())), length)
@@ -149,7 +150,7 @@ def vocabulary(plan: TrainingConfig, start: Path | None) -> WordTokenizer:
 def build_codec(plan: TrainingConfig, start: Path | None = None) -> BundledCodec:
     """The codec as the plan sizes it, from scratch or with the weights of a folder."""
     torch.manual_seed(plan.seed)
-    codec = BundledCodec(CodecConfig(**with_tuples(plan.codec.model)))
+    codec = BundledCodec(CodecConfig(**plan.codec.model))
     if start is not None:
         checkpoints.load_into(codec, checkpoints.load(start / "codec.safetensors").tensors)
     return codec
@@ -159,8 +160,8 @@ def build_transformer(plan: TrainingConfig, tokenizer: WordTokenizer, start: Pat
     """Text encoder and transformer as the plan sizes them, from scratch or with the weights of a folder."""
     torch.manual_seed(plan.seed)
     stage = plan.transformer
-    text = TextEncoder(TextConfig(vocabulary=tokenizer.vocabulary, **with_tuples(stage.text)))
-    model = TextToVideo(text, DiT(DiTConfig(**with_tuples({"patch": (1, 2, 2), **stage.model}))))
+    text = TextEncoder(TextConfig(vocabulary=tokenizer.vocabulary, **stage.text))
+    model = TextToVideo(text, DiT(DiTConfig(**{"patch": (1, 2, 2), **stage.model})))
     model.text.init_weights()
     model.dit.init_weights()
     if start is not None:
@@ -179,7 +180,7 @@ def warmed_up(session: Session, fast: FastCodec, model: TextToVideo) -> Session:
         for size, count in ((largest.kind.sizes[0], frames), (largest.kind.sizes[-1], 1)):
             loss.rehearse(Choice(store=largest, size=size, frames=count, weight=1.0))
         session.say(f"transformer's block compiled: {graphs()} graphs")
-        CodecLoss(codec=fast, stores=session.stores, **with_tuples(session.plan.codec.loss)).rehearse()
+        CodecLoss(codec=fast, stores=session.stores, **session.plan.codec.loss).rehearse()
         session.say(f"codec's block compiled: {graphs()} graphs")
     except Exception as error:  # whatever a compiler may raise
         session.say(f"blocks are not compiled, all runs slower: {type(error).__name__}: {str(error)[:400]}")
@@ -219,7 +220,7 @@ def first_clips(session: Session, began: float) -> None:
 def train_codec(session: Session, fast: FastCodec) -> None:
     """The codec stage: train, measure the latents, save the average."""
     stage, codec = session.plan.codec, fast.codec
-    loss = CodecLoss(codec=fast, stores=session.stores, seed=session.plan.seed, **with_tuples(stage.loss))
+    loss = CodecLoss(codec=fast, stores=session.stores, seed=session.plan.seed, **stage.loss)
     trainer = session.trainer(
         "codec", codec, stage, session.stage_seconds(stage.share), matrices=matrices_in(CODEC_MATRICES)
     )
@@ -254,7 +255,7 @@ def transformer_loss(session: Session, model: TextToVideo) -> TransformerLoss:
         seed=session.plan.seed,
         bfloat16=session.bfloat16,
         block=session.blocks.transformer,
-        **with_tuples(stage.loss),
+        **stage.loss,
     )
 
 
@@ -278,14 +279,14 @@ def train_transformer(session: Session, model: TextToVideo) -> None:
 def train_classifier(session: Session, stage: Stage, fast: FastCodec) -> None:
     """The classifier stage, on the clips that are there in the end."""
     torch.manual_seed(session.plan.seed)
-    classifier = AttributeClassifier(ClassifierConfig(**with_tuples(stage.model))).to(session.device)
+    classifier = AttributeClassifier(ClassifierConfig(**stage.model)).to(session.device)
     loss = ClassifierLoss(
         classifier=classifier,
         stores=session.stores,
         codec=fast,
         seed=session.plan.seed,
         bfloat16=session.bfloat16,
-        **with_tuples(stage.loss),
+        **stage.loss,
     )
     seconds = None if session.deadline is None else max(1.0, session.deadline - LAST / 2 - time.monotonic())
     trainer = session.trainer("reader", classifier, stage, seconds)

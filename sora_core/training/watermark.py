@@ -8,12 +8,10 @@ writes watermark.safetensors, the moving average of its weights.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,11 +19,12 @@ from torch import Tensor
 
 from .. import checkpoints
 from ..errors import InputError
-from ..headers import with_tuples
+from ..files import make_folder
 from ..safety.codeword import CHANNEL_BITS
 from ..safety.watermark import PILOT, Watermark, WatermarkConfig, load_watermark, luma
 from ..world import ClipShape, render, sample_scene
 from .attacks import Attacks, attack
+from .fields import made, object_in
 from .pictures import clips
 
 __all__ = ["WatermarkTraining", "read_training", "step_loss", "train"]
@@ -33,6 +32,7 @@ __all__ = ["WatermarkTraining", "read_training", "step_loss", "train"]
 SURE = 8.0
 """deviations the pilot should stand out by"""
 WORLD_SHARE = 1 / 3
+MOST_CROPPED = 0.9
 STEEP = 1.5
 """how the loss counts soft bits: a bit that is right by two deviations costs little"""
 
@@ -72,18 +72,22 @@ class WatermarkTraining:
 def read_training(path: Path) -> WatermarkTraining:
     """A run from the key `watermark` of a JSON file. Raises InputError that says what is wrong with it."""
     try:
-        given: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["watermark"]
-        pairs = {f.name: given[f.name] for f in fields(WatermarkTraining) if f.name in given}
-        if unknown := given.keys() - pairs.keys():
-            raise TypeError(f"unknown settings {', '.join(sorted(unknown))}")
-        pairs = with_tuples(pairs)
-        pairs["model"] = WatermarkConfig(**given.get("model", {}))
-        pairs["attacks"] = Attacks(**with_tuples(given.get("attacks", {})))
-        return WatermarkTraining(**pairs)
-    except OSError as error:
-        raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (KeyError, ValueError, TypeError) as error:
+        run = made(WatermarkTraining, object_in(path, "watermark"), "watermark")
+        check_run(run)
+        return run
+    except InputError as error:
         raise InputError(f"{path} is not a configuration of watermark training: {error}") from error
+
+
+def check_run(run: WatermarkTraining) -> None:
+    """Raises InputError for settings that are right alone and not together."""
+    for name, (low, high) in (("psnr", run.psnr), ("quality", run.attacks.quality), ("scale", run.attacks.scale)):
+        if low > high:
+            raise InputError(f"{name} goes from the lower to the higher, not from {low:g} to {high:g}")
+    if not run.sides:
+        raise InputError("watermark.sides must name at least one side in pixels")
+    if run.attacks.crop > MOST_CROPPED:
+        raise InputError(f"watermark.attacks.crop must be at most {MOST_CROPPED}, not {run.attacks.crop:g}")
 
 
 def rendered(run: WatermarkTraining) -> dict[int, Tensor]:
@@ -143,7 +147,7 @@ def train(
 ) -> Path:
     """Train until the clock or the steps run out; returns the weights' file. `start`: weights to go on from."""
     device = torch.device(device)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     torch.manual_seed(run.seed)
     model = load_watermark(start).requires_grad_(True) if start else Watermark(run.model)
     model = model.to(device).train()
