@@ -130,7 +130,7 @@ def test_a_configuration_that_does_not_hold_is_answered(tmp_path: Path) -> None:
     for wrong, named in (
         ({"step": 4}, "step"),
         ({"teacher": {"steps": 7}}, "multiple"),
-        ({"kinds": [{"width": 8}]}, "miss"),
+        ({"kinds": [{"width": 8}]}, "lacks frames"),
     ):
         path = tmp_path / "wrong.json"
         path.write_text(json.dumps({"few_steps": given | wrong}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -47,7 +48,7 @@ def check_networks(
     if device.type == "cpu":
         check_memory_for(weights * BYTES_PER_WEIGHT, "training networks of these sizes", "choose smaller ones")
     if start is not None:
-        model = networks["transformer"]
+        model: Any = networks["transformer"]
         for name, network in (("codec", networks["codec"]), ("text", model.text), ("transformer", model.dit)):
             path = start / f"{name}.safetensors"  # or in several files
             check_same(path, name, network, f"the weights in {start}", prefix="")

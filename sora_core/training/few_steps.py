@@ -16,7 +16,6 @@ Legend: n clips of a path, C channels, T H W of the latent, S text tokens, D tex
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -36,15 +35,14 @@ from ..dit import DiT
 from ..dit.denoiser import DiTDenoiser
 from ..errors import InputError
 from ..grid import VideoSize, latent_frames, positions, spans
-from ..headers import with_tuples
 from ..media import frames_to_video
 from ..pipeline.model import SoraModel
 from ..pipeline.sampling import encode_text, sample
 from ..settings import SamplingSettings
 from ..types import LatentState
 from ..world import ClipShape, Scene, describe, render, sample_scene
+from .fields import made, object_in, part_of
 from .loop import Recipe, Step, Trainer, matrices_in
-from .plan import made
 
 __all__ = ["FewSteps", "PathLoss", "Paths", "lora_of", "make_paths", "read_few_steps", "train"]
 
@@ -128,21 +126,23 @@ class Paths:
 def read_few_steps(path: Path) -> FewSteps:
     """A run from the key `few_steps` of a JSON file. Raises InputError that says what is wrong with it."""
     try:
-        given: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))["few_steps"])
-        kinds = [dict(kind) for kind in given.pop("kinds")]
-        return made(
-            FewSteps,
-            {
-                **given,
-                "kinds": tuple(PathKind(weight=kind.pop("weight", 1.0), size=made(VideoSize, kind)) for kind in kinds),
-                "recipe": made(Recipe, given.pop("recipe")),
-                "teacher": made(SamplingSettings, with_tuples(given.pop("teacher", {"steps": 12}))),
-            },
-        )
-    except OSError as error:
-        raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (KeyError, ValueError, TypeError, InputError) as error:
+        given = object_in(path, "few_steps")
+        kinds = part_of(given, "kinds", "few_steps.")
+        if not isinstance(kinds, list) or not kinds:
+            raise InputError("few_steps.kinds must name at least one kind of clip")
+        return made(FewSteps, {**given, "kinds": [sized(kind) for kind in kinds]}, "few_steps")
+    except InputError as error:
         raise InputError(f"{path} is not a configuration of few-step training: {error}") from error
+
+
+def sized(kind: Any) -> Any:
+    """A kind as the file has it, flat, with its size as an object."""
+    if not isinstance(kind, dict):
+        return kind
+    return {
+        **({"weight": kind["weight"]} if "weight" in kind else {}),
+        "size": {name: value for name, value in kind.items() if name != "weight"},
+    }
 
 
 def make_paths(run: FewSteps, model: SoraModel, folder: Path, *, say: Callable[[str], None] = lambda _: None) -> None:

@@ -100,8 +100,11 @@ def read_config(path: Path) -> TrainingConfig:
         stages = {name: stage_of(name, part_of(given, name)) for name in ("codec", "transformer")}
         if given.get("classifier") is not None:
             stages["classifier"] = stage_of("classifier", given["classifier"])
-        seed = checked(TrainingConfig, {"seed": given.get("seed", 0)}, "it", without=[*known - {"seed"}])
-        plan = TrainingConfig(clips=clips_of(part_of(given, "clips")), **stages, **seed)
+        seed = checked(TrainingConfig, {"seed": given.get("seed", 0)}, "it", without=[*known - {"seed"}])["seed"]
+        plan = TrainingConfig(
+            clips=clips_of(part_of(given, "clips")), codec=stages["codec"], transformer=stages["transformer"],
+            classifier=stages.get("classifier"), seed=seed,
+        )  # fmt: skip
         check_together(plan)
         return plan
     except InputError as error:
