@@ -79,7 +79,7 @@ def sheet(out: Path, path: Path) -> None:
     """A frame a second, ten to a row."""
     with FileSource(out) as source:
         step = round(source.fps)
-        pictures = [Image.fromarray(source.read(i, i + 1)[0].numpy()) for i in range(0, source.length, step)]
+        pictures = [Image.fromarray(source.read(i, i + 1)[0].numpy()) for i in range(0, source.length - step + 1, step)]
     side = round(pictures[0].width * SCALE), round(pictures[0].height * SCALE)
     whole = Image.new("RGB", (COLUMNS * side[0], -(-len(pictures) // COLUMNS) * side[1]))
     for i, picture in enumerate(pictures):

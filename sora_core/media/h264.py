@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import MediaError
 
-__all__ = ["MOST_SETS", "ParameterSets", "begins_anew", "framed"]
+__all__ = ["MOST_SETS", "ParameterSets", "begins_anew", "framed", "sets_within"]
 
 IDR, SPS, PPS = 5, 7, 8
 """kinds of NAL units: a picture that refers to none before it, and parameters of sequences and pictures"""
@@ -38,15 +38,23 @@ def units(annexb: bytes) -> list[bytes]:
     return [unit for unit in re.split(rb"\x00*\x00\x00\x01", annexb) if unit]
 
 
-def begins_anew(packet: bytes) -> bool:
-    """Whether decoding can begin at a packet (units behind lengths), and nothing behind it refers to what is before."""
+def sets_within(packet: bytes) -> list[bytes]:
+    """The parameter sets that a packet (units behind lengths) brings itself."""
+    return [unit for unit in split(packet) if unit and unit[0] & 31 in (SPS, PPS)]
+
+
+def split(packet: bytes) -> Iterator[bytes]:
+    """The NAL units of a packet, up to where it is cut off."""
     at = 0
     while at + LENGTH < len(packet):
-        kind = packet[at + LENGTH] & 31
-        if kind in FIRST_KINDS:
-            return kind == IDR
-        at += LENGTH + int.from_bytes(packet[at : at + LENGTH], "big")
-    return False
+        size = int.from_bytes(packet[at : at + LENGTH], "big")
+        yield packet[at + LENGTH : at + LENGTH + size]
+        at += LENGTH + max(1, size)
+
+
+def begins_anew(packet: bytes) -> bool:
+    """Whether decoding can begin at a packet (units behind lengths), and nothing behind it refers to what is before."""
+    return next((unit[0] & 31 == IDR for unit in split(packet) if unit and unit[0] & 31 in FIRST_KINDS), False)
 
 
 @dataclass(frozen=True, kw_only=True)

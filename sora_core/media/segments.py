@@ -25,8 +25,8 @@ from .write import write_video
 
 __all__ = ["Segmented", "segment_frames", "write_segmented"]
 
-PIXELS = 100_000_000
-"""of a segment: two seconds of 1920x1080"""
+PIXELS = 50_000_000
+"""of a segment: a second of 1920x1080 at 24 frames a second"""
 LEAST = 8
 """frames of a segment"""
 SUFFIX = ".mp4"

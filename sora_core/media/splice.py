@@ -20,7 +20,7 @@ from ..errors import InputError, MediaError
 from ..grid import VideoSize
 from .colour import FULL, ToRgb
 from .decode import opened, stored
-from .h264 import ParameterSets, begins_anew
+from .h264 import ParameterSets, begins_anew, sets_within
 from .source import FileSource, FrameSource
 from .tone import HLG, PQ
 from .write import estimated_bytes
@@ -190,7 +190,7 @@ def copy_of(piece: Piece, source: FileSource, fps: float) -> Copy:
     if source.fps != fps:
         raise MediaError(f"it has {source.fps:g} frames a second, not {fps:g}")
     form, sets = form_of(source)
-    order, fresh = decoding_order(source)
+    order, fresh = decoding_order(source, sets)
     highest = list(accumulate(order, max))
     first = next((k for k in fresh if k >= piece.start and order[k] == k and (not k or highest[k - 1] < k)), piece.stop)
     stop = next((m for m in range(piece.stop, first, -1) if highest[m - 1] == m - 1), first)
@@ -228,17 +228,21 @@ def form_of(source: FileSource) -> tuple[Form, ParameterSets]:
     ), sets  # fmt: skip
 
 
-def decoding_order(source: FileSource) -> tuple[list[int], list[int]]:
+def decoding_order(source: FileSource, sets: ParameterSets) -> tuple[list[int], list[int]]:
     """The place among the shown frames of each packet of a file, and the packets at which decoding can begin."""
     places = {stamp: place for place, stamp in enumerate(source.times.stamps)}
+    known = {*sets.sps.values(), *sets.pps.values()}
     order: list[int] = []
     fresh: list[int] = []
     with opened(source.path) as (container, stream):
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if packet.is_keyframe and begins_anew(bytes(packet)):
+            data = bytes(packet) if packet.is_keyframe else b""
+            if begins_anew(data):
                 fresh.append(len(order))
+            if not {*sets_within(data)} <= known or packet.has_sidedata("new_extradata"):
+                raise MediaError("its size or its encoder's settings change on the way")
             place = places.pop(packet.pts, None) if packet.pts is not None else None
             if place is None or packet.is_discard or packet.is_corrupt:
                 raise MediaError("some of its packets are hidden or damaged")

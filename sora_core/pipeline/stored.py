@@ -60,11 +60,16 @@ class RunStore:
     def __init__(self, folder: Path, *, every: float = EVERY, warn: Callable[[str], None] = lambda text: None) -> None:
         self.folder, self.every, self.warn = folder, every, warn
         self._claims: dict[Path, Claim] = {}
+        self._named = False
 
     def resume(self, key: str) -> SamplerState | None:
         """The state of the run of that key, if one was stopped and no other process has taken it up."""
         path = self._path(key)
-        if not path.is_file() or not self._claim(path):
+        if not path.is_file():
+            self._name_others()
+            return None
+        if not self._claim(path):
+            self.warn(f"another process goes on with the stored run {path}, so this one begins anew")
             return None
         try:
             tensors = checkpoints.load(path).tensors
@@ -72,6 +77,14 @@ class RunStore:
         except (CheckpointError, InputError, ValueError) as error:
             self.warn(f"the stored run {path} cannot be read, so it begins anew: {error}")
             return None
+
+    def _name_others(self) -> None:
+        """Say, once, that what is stored here is not of this run."""
+        others = [path for path in sorted(self.folder.glob("*.safetensors")) if path not in self._claims]
+        if others and not self._named:
+            names = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
+            self.warn(f"stored in {self.folder}, but of another model, prompt or setting, and not used: {names}")
+        self._named = True
 
     def keeper(self, key: str, total: int, *, midway: bool = True) -> Callable[[SamplerState], None]:
         """What stores the run's state every few seconds (unless not `midway`), and after step `total`."""

@@ -1,0 +1,169 @@
+"""One video that is killed, stopped and starved of disk again and again, and still becomes the same file:
+
+    python benchmarks/kill_run.py --kills 20 --stops 5 --fills 5
+
+`sora generate` on the bundled weights, beside one run that nobody disturbs. Each kill -9, Ctrl-C or full disk falls at
+a random moment of sampling or decoding; the same command is then called again until the file is there, which must have
+the same bytes, and nothing may lie beside it. So that a short clip has many places to go on from, its state is stored
+at every step and a segment is 8 frames. Full disks need Linux and root: a small file system in memory is filled up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sora_nodes.sora_core.pipeline.stored import FOLDER, stored_runs
+from table import show
+
+CHILD = """
+import sys
+from sora_nodes import cli
+from sora_nodes.sora_core.media import segments
+from sora_nodes.sora_core.pipeline.stored import RunStore
+RunStore.__init__.__kwdefaults__["every"] = 0.0
+segments.PIXELS = 0
+sys.exit(cli.main(sys.argv[1:]))
+"""
+ASKED = ["a red ball rolls to the left on grass at noon", "--seed", "7", "--fps", "8"]
+DISK = 24 << 20
+"""bytes of the small disk; a run looks for 17 MB before it begins"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--stops", type=int, default=5, help="by Ctrl-C")
+    parser.add_argument("--fills", type=int, default=0, help="of the disk")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of the video")
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    options = ["--seconds", f"{args.seconds:g}", "--size", f"{args.side}x{args.side}", "--steps", str(args.steps)]
+    chance, counts = random.Random(args.seed), Counter[str]()  # noqa: S311
+    with TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole"
+        whole.mkdir()
+        began = time.monotonic()
+        require(start(whole, options).wait() == 0, "the run that nobody disturbs failed")
+        known, length = (whole / "out.mp4").read_bytes(), time.monotonic() - began
+        for number, word in ((args.kills, "killed"), (args.stops, "stopped"), (args.fills, "disk full")):
+            tried = Path(folder) / word.replace(" ", "-")
+            tried.mkdir()
+            with small_disk(tried) if word == "disk full" else untouched():
+                disturbed(tried, options, word, number, length, known, chance, counts)
+    rows = [*sorted(counts.items()), ("seconds of the run that nobody disturbs", round(length, 1))]
+    show("one video, disturbed", ("what", "count"), rows, as_json=args.json)
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    yield
+
+
+def start(folder: Path, options: list[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", CHILD, "generate", *ASKED, *options, "-o", str(folder / "out.mp4")]
+    with (folder.parent / f"{folder.name}.txt").open("wb") as said:
+        return subprocess.Popen(command, stderr=said, stdout=subprocess.DEVNULL)  # noqa: S603
+
+
+def disturbed(
+    folder: Path, options: list[str], word: str, number: int, length: float, known: bytes, chance: random.Random,
+    counts: Counter[str],
+) -> None:  # fmt: skip
+    """Disturb runs `number` times; each that comes to its end must have given the known file."""
+    left = number
+    while left:
+        process = start(folder, options)
+        while process.poll() is None and not (folder / FOLDER).exists():
+            time.sleep(0.005)
+        wait = time.monotonic() + chance.random() * 0.5 * length
+        while process.poll() is None and time.monotonic() < wait:
+            time.sleep(0.002)
+        if process.poll() is None:
+            counts[f"{word} {moment(folder)}"] += 1
+            left -= 1
+            disturb(process, folder, word)
+        else:
+            finished(process, folder, known, counts)
+    process = start(folder, options)
+    process.wait()
+    finished(process, folder, known, counts)
+
+
+def disturb(process: subprocess.Popen[bytes], folder: Path, word: str) -> None:
+    if word == "disk full":
+        filler = folder / "filler"
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while process.poll() is None:
+                    file.write(bytes(1 << 16))
+            except OSError:
+                pass
+        code = process.wait()
+        filler.unlink()
+        said = (folder.parent / f"{folder.name}.txt").read_text(errors="replace")
+        require("Traceback" not in said and code in (0, 2), f"a full disk ended with {code}: {said[-500:]}")
+        if code == 0:
+            (folder / "out.mp4").unlink()
+    elif word == "stopped":
+        process.send_signal(signal.SIGINT)
+        code = process.wait()
+        said = (folder.parent / f"{folder.name}.txt").read_text(errors="replace")
+        require("Traceback" not in said and code in (0, 130), f"Ctrl-C ended with {code}: {said[-500:]}")
+        if code == 0:
+            (folder / "out.mp4").unlink()
+    else:
+        process.kill()
+        process.wait()
+
+
+def moment(folder: Path) -> str:
+    """What is under way, seen from what is stored."""
+    runs = stored_runs(folder)
+    decoded = [run.segments for run in runs if run.segments is not None]
+    if decoded:
+        return "while frames were decoded"
+    return "while it was sampled" if any(run.step < run.steps for run in runs) or not runs else "between the two"
+
+
+def finished(process: subprocess.Popen[bytes], folder: Path, known: bytes, counts: Counter[str]) -> None:
+    """The file must be there, the same to the byte, and alone; it is removed, so that the next run begins anew."""
+    said = (folder.parent / f"{folder.name}.txt").read_text(errors="replace")
+    require(process.returncode == 0, f"a run failed: {said[-500:]}")
+    require((folder / "out.mp4").read_bytes() == known, "a run that went on gave another file")
+    beside = [path.name for path in folder.iterdir() if path.name != "out.mp4"]
+    require(not beside, f"left beside the file: {beside}")
+    (folder / "out.mp4").unlink()
+    counts["files, all the same to the byte"] += 1
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of DISK bytes in that folder."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
+    subprocess.run(mount, check=True)  # noqa: S603
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)  # noqa: S603, S607
+
+
+def require(fine: bool, otherwise: str) -> None:
+    if not fine:
+        raise SystemExit(otherwise)
+
+
+if __name__ == "__main__":
+    main()
