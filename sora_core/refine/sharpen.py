@@ -26,7 +26,7 @@ TURN = 3
 
 def sharpened(picture: Tensor, steps: int, *, wide: bool = False) -> Tensor:
     """Pictures [B,3,H,W] with crisp edges, after some steps; `wide`: edges are soft over more than a few pixels."""
-    rounds, across = 1 + wide, torch.zeros(())
+    rounds, across = 2 + wide, torch.zeros(())
     for step in range(steps):
         x, y, xx, yy, xy = derivatives(blurred(picture, 3, rounds))
         if step % TURN == 0:

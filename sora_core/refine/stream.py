@@ -26,7 +26,7 @@ __all__ = ["memory_need", "passes", "refined", "work_of"]
 
 MOST = 4.0
 """times that a pass enlarges"""
-STEPS = 2.0
+STEPS = 3.0
 """steps of sharpening for each time that a picture is enlarged"""
 WIDE = 3.0
 """times enlarged from which on edges are soft over more than a few pixels"""
