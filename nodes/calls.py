@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..runtime.video import sound_of
 from ..sora_core.errors import InputError
@@ -15,15 +15,16 @@ from ..sora_core.settings import DEFAULTS
 from . import doors, host, models
 from .inputs import wanted_size
 from .layouts.conditioning import Conditioning, joined_shots, masked_shots
-from .layouts.edits import EXACT
+from .layouts.edits import EXACT, clip_of
 from .layouts.latents import KEY, Latent, LatentInfo, check_edit, info_of, samples_of, single
-from .layouts.pictures import video_of
+from .layouts.pictures import save_video, video_of
 from .saved_models import load_saved
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..sora_core.editing import Storyboard
+    from ..sora_core.encoding import Encoding
     from ..sora_core.grid import LatentGrid
     from ..sora_core.media import FrameSource, Segmented
     from ..sora_core.pipeline import SoraModel
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUNDLED", "decode_image", "decode_to_file", "empty_latent", "encode_image", "encode_prompt", "encode_shots",
-    "load_model", "refine_to_file", "sample",
+    "load_model", "refine_to_file", "sample", "save",
     "settings_for", "stitched", "time_text", "weights_of",
 ]  # fmt: skip
 
 BUNDLED = "bundled"
 CHUNK = 4
 """frames of a finished clip that are read at once"""
+COPIED = {"mp4", "mov", "mkv"}
+"""containers that hold what our own files and those of most others are coded in"""
 LARGE = 1 << 30
 """bytes of frames in floating point from which on a finished clip becomes a file"""
 
@@ -296,6 +299,33 @@ def encode_image(vae: Any, pixels: Tensor) -> Latent:
     videos = (image_to_video(pixels[at : at + CHUNK]) for at in range(0, len(pixels), CHUNK))
     with torch.no_grad():
         return {"samples": torch.cat([latent.cpu() for latent in encode_bounded(codec, videos)], 2)}
+
+
+def save(video: Any, path: Path, metadata: dict[str, str], encoding: Encoding, *, sign: bool = True) -> list[str]:
+    """A VIDEO as a file, its streams copied where the encoding leaves that open; returns what is to be said of it."""
+    from ..sora_core.editing.coding import frames_of
+    from ..sora_core.media import chunks
+    from ..sora_core.media.publish import publish
+    from ..sora_core.safety.provenance import FORMATS as SIGNED
+    from ..sora_core.safety.provenance import can_sign
+
+    said = []
+    if sign and encoding.ending not in SIGNED and can_sign():
+        said.append(f"{encoding.format} cannot carry C2PA provenance, so the file is not signed.")
+    sign = sign and encoding.ending in SIGNED
+    if encoding.plain and encoding.format in COPIED:
+        save_video(video, path, metadata, sign=sign)
+        return said
+    clip, heard = clip_of(None, video)
+    if encoding.animation and heard.audio is not None:
+        said.append(f"a {encoding.format} has no sound: it is left out.")
+    if encoding.format == "gif" and metadata:
+        said.append("a gif carries no workflow: keep a copy of it, or take webp.")
+    given = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
+    guards, sound = doors.signing(given, sign=sign), None if encoding.animation else sound_of(heard.audio)
+    source = frames_of(clip, cast("Any", None))  # frames are given, so none are decoded
+    publish(path, chunks(source, CHUNK), fps=clip.fps, metadata=metadata, guards=guards, sound=sound, encoding=encoding)
+    return [*said, *clip.notes]
 
 
 def stitched(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..runtime.naming import fill_prefix, prompt_values
+from ..sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Encoding
 from ..sora_core.settings import DEFAULTS, MAX_FPS
 from . import calls, host, refining
 from .edit_fields import audio_vae_input
 from .host import io, ui
+from .inputs import checked
 from .layouts.edits import sound_for
 from .layouts.latents import info_of
-from .layouts.pictures import save_video
 
 __all__ = ["NODES"]
 
@@ -108,17 +109,66 @@ class SoraSaveVideo(io.ComfyNode):
                     optional=True,
                     tooltip="Sign the file with C2PA provenance, where c2pa-python is installed.",
                 ),
+                io.Combo.Input(
+                    "format",
+                    options=list(FORMATS),
+                    default="mp4",
+                    optional=True,
+                    tooltip="The kind of file. A gif or webp is an animation without sound.",
+                ),
+                io.Combo.Input(
+                    "codec",
+                    options=[AUTO, *CODECS],
+                    default=AUTO,
+                    optional=True,
+                    tooltip="How the picture is coded; auto copies it where the format holds it: nothing is lost.",
+                ),
+                io.Int.Input(
+                    "crf",
+                    default=-1,
+                    min=-1,
+                    max=63,
+                    optional=True,
+                    tooltip="Quality on the codec's scale, lower is better; -1 copies, or takes the usual one.",
+                ),
+                io.Combo.Input(
+                    "pixel_format",
+                    options=[AUTO, *PIXEL_FORMATS],
+                    default=AUTO,
+                    optional=True,
+                    tooltip="How pixels are stored; yuv420p plays everywhere, 444 keeps all colour, 10le has ten bits.",
+                ),
             ],
+            outputs=[io.Video.Output(tooltip="The same video, as it came.")],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )
 
     @classmethod
-    def execute(cls, video: Any, filename_prefix: str, sign: bool = True) -> io.NodeOutput:
+    def validate_inputs(
+        cls, format: str = "mp4", codec: str = AUTO, crf: int = -1, pixel_format: str = AUTO
+    ) -> bool | str:
+        asked: dict[str, Any] = {"format": format, "codec": codec, "crf": crf, "pixel_format": pixel_format}
+        return checked(lambda: any(value is None for value in asked.values()) or bool(Encoding(**asked)))
+
+    @classmethod
+    def execute(cls, video: Any, filename_prefix: str, sign: bool = True, **encoding: Any) -> io.NodeOutput:
+        chosen = Encoding(**encoding)
         prefix = fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt))
-        path, result = host.output_path(prefix, ".mp4", *video.get_dimensions())
-        save_video(video, path, host.saved_metadata(cls.hidden), sign=sign)
-        return io.NodeOutput(ui=ui.PreviewVideo([result]))
+        path, result = host.output_path(prefix, chosen.ending, *video.get_dimensions())
+        said = calls.save(video, path, host.saved_metadata(cls.hidden), chosen, sign=sign)
+        return io.NodeOutput(video, ui=Saved([result], "\n".join(said)))
+
+
+class Saved(ui.PreviewVideo):
+    """A saved video as the node shows it, with what is to be said of it."""
+
+    def __init__(self, results: Any, said: str) -> None:
+        super().__init__(results)
+        self.said = said
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), **({"text": (self.said,)} if self.said else {})}
 
 
 def rate_of(latent: dict[str, Any], fps: float) -> tuple[float, str]:

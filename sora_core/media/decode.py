@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from ..errors import MediaError
 from .colour import Colours, ToRgb
 from .containers import CONTAINERS, address
-from .metadata import CROP_KEY
+from .metadata import CROP_KEY, tags_of
 from .timing import Timeline
 
 __all__ = ["Display", "opened", "pictures", "stored"]
@@ -103,7 +103,7 @@ class Display:
         notes = colours.notes
         scaled = square(first, stream, notes)
         crop = None
-        if tag := container.metadata.get(CROP_KEY):
+        if tag := tags_of(container).get(CROP_KEY):
             crop = true_size(tag, scaled, notes)
         rotation = getattr(first, "rotation", 0) or 0
         if rotation % 90:

@@ -10,12 +10,13 @@ import warnings
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 from PIL import Image, PngImagePlugin
 
 from ..errors import MediaError
 from .containers import CONTAINERS, address
 
-__all__ = ["CROP_KEY", "PICTURES", "exif_of", "png_text", "read_metadata", "user_tags"]
+__all__ = ["CROP_KEY", "PICTURES", "exif_of", "png_text", "read_metadata", "tags_of", "user_tags"]
 
 CROP_KEY = "crop"
 """the true size `WxH` of a video that was padded to even sides"""
@@ -34,10 +35,16 @@ def read_metadata(path: str | Path) -> dict[str, str]:
                 with Image.open(path) as image:
                     return picture_tags(image)
         with av.open(address(path), container_options=CONTAINERS) as container:
-            return user_tags(container.metadata)
+            return user_tags(tags_of(container))
     except Exception as error:  # a decoder of foreign bytes may fail in any way
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{path} cannot be read as a video or picture: {reason}.") from error
+
+
+def tags_of(container: InputContainer) -> dict[str, str]:
+    """The tags of an open file, under the keys they were saved with: Matroska writes them in capitals."""
+    lower = "matroska" in container.format.name
+    return {key.lower() if lower else key: value for key, value in container.metadata.items()}
 
 
 def user_tags(tags: dict[str, str]) -> dict[str, str]:

@@ -23,9 +23,11 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ..encoding import Encoding
 from ..errors import MediaError
 from ..files import beside
 from .convert import as_frames
+from .encode import encode_video
 from .images import write_image
 from .metadata import PICTURES
 from .read import iter_frames
@@ -66,13 +68,14 @@ def publish(
     guards: Guards | None = None,
     lossless: bool = False,
     sound: Sound | SoundFile | None = None,
+    encoding: Encoding | None = None,
 ) -> int:
     """Give a file its name; returns the frames written (0 for a copy whose frames nobody looked at).
 
     content: frames uint8 [F,H,W,3] or video [1,3,F,H,W] in -1..1, one tensor or chunks; or a video file, whose streams
     are copied and cannot be marked; or a splice, or a clip in segments, which have their own fps. An ending of .png
     or .webp takes one frame.
-    Raises what the guards and writers do.
+    encoding: of frames, where they are to be another file than our own mp4. Raises what the guards and writers do.
     """
     path, guards = Path(path), guards or Guards()
     with beside(path) as part:
@@ -86,7 +89,11 @@ def publish(
                 filters = lambda frames: guarded(frames, fresh(guards))  # noqa: E731
                 count = write_segmented(written, content, filters, metadata=metadata, sound=sound)
             else:
-                count = made(guarded(content, guards), written, fps, metadata, lossless=lossless, sound=sound)
+                frames = guarded(content, guards)
+                if encoding is not None:
+                    count = encode_video(written, frames, fps, encoding, metadata=metadata, sound=sound)
+                else:
+                    count = made(frames, written, fps, metadata, lossless=lossless, sound=sound)
             if guards.sign is not None:
                 guards.sign(written, part, path.name)
             else:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import av
 
+from ..encoding import FORMATS, Encoding
 from ..errors import MediaError
 from ..files import beside
 from .containers import CONTAINERS, address
 from .decode import is_cover
-from .metadata import user_tags
+from .encode import encode_video
+from .metadata import tags_of, user_tags
 from .sound import Sound, read_sound
 from .source import FileSource, chunks
-from .write import write_video
+from .write import MP4
 
 __all__ = ["copy_video", "remux"]
 
@@ -24,9 +26,9 @@ CHUNK = 16
 
 
 def copy_video(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> None:
-    """Write `target` (.mp4) with the streams of `source`, or what can be read of them where time stamps are faulty,
-    parts are missing, or the codec fits into no mp4; tags as in `remux`. Raises MediaError where nothing can be
-    read."""
+    """Write `target`, of a container of `encoding.FORMATS`, with the streams of `source`, or what can be read of them
+    where time stamps are faulty, parts are missing, or the container does not hold the codec; tags as in `remux`.
+    Raises MediaError where nothing can be read."""
     if not isinstance(source, Path):
         return remux(source, target, metadata)
     with FileSource(source) as frames:
@@ -34,10 +36,10 @@ def copy_video(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -
             try:
                 return remux(source, target, metadata)
             except MediaError:
-                pass  # not of a kind that an mp4 holds
+                pass  # not of a kind that the container holds
         with av.open(address(source), container_options=CONTAINERS) as given:
-            tags = {**user_tags(given.metadata), **metadata}
-        write_video(target, chunks(frames, CHUNK), frames.fps, metadata=tags, sound=heard(source))
+            tags = {**user_tags(tags_of(given)), **metadata}
+        encode_video(target, chunks(frames, CHUNK), frames.fps, Encoding.of(target), metadata=tags, sound=heard(source))
 
 
 def heard(source: Path) -> Sound | None:
@@ -49,17 +51,18 @@ def heard(source: Path) -> Sound | None:
 
 
 def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> None:
-    """Writes `target` (.mp4) with the streams of `source`, whose tags it keeps unless `metadata` has the same key.
+    """Writes `target` with the streams of `source`, whose tags it keeps unless `metadata` has the same key.
 
-    The file appears whole or not at all. Raises MediaError for a source that cannot be read or does not fit into an
-    mp4.
+    The file appears whole or not at all. Raises MediaError for a source that cannot be read or does not fit into the
+    container.
     """
     name = address(source) if isinstance(source, Path) else source
     try:
         with av.open(name, "r", container_options=CONTAINERS) as given, beside(target) as part:
-            options = {"movflags": "use_metadata_tags+faststart"}
-            with av.open(address(part), "w", format="mp4", options=options) as made:
-                made.metadata.update({**given.metadata, **metadata})
+            muxer = FORMATS[Encoding.of(target).format].muxer
+            options = MP4 if muxer in ("mp4", "mov") else {}
+            with av.open(address(part), "w", format=muxer, options=options) as made:
+                made.metadata.update({**tags_of(given), **metadata})
                 kept = [s for s in given.streams if s.type in ("video", "audio") and not is_cover(s)]
                 copies = {stream.index: made.add_stream_from_template(stream, opaque=True) for stream in kept}
                 for packet in given.demux(kept):

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import av
 import numpy as np
@@ -23,7 +23,11 @@ __all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "track_of"]
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 """what AAC can hold, by channels"""
-AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
+RATES = {
+    "aac": {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350},
+    "libopus": {48000, 24000, 16000, 12000, 8000},
+}
+"""samples a second that a codec takes"""
 USUAL_RATE = 48000
 """samples a second that any other rate is turned into"""
 HELD = {"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"}
@@ -131,11 +135,11 @@ class Track(Protocol):
         """Hand over what is left of that."""
 
 
-def track_of(container: OutputContainer, sound: Sound | SoundFile | None) -> Track | None:
+def track_of(container: OutputContainer, sound: Sound | SoundFile | None, codec: str = "aac") -> Track | None:
     """The track of a file that is being written, for its sound."""
     if isinstance(sound, SoundFile):
         return CopiedTrack(container, sound)
-    return None if sound is None else SoundTrack(container, sound)
+    return None if sound is None else SoundTrack(container, sound, codec)
 
 
 class CopiedTrack:
@@ -168,15 +172,17 @@ class CopiedTrack:
 
 
 class SoundTrack:
-    """The sound of a file that is being written: AAC, handed over as the frames come, cut where they end."""
+    """The sound of a file that is being written: AAC, or what the container holds, handed over as the frames come, cut
+    where they end."""
 
-    def __init__(self, container: OutputContainer, sound: Sound) -> None:
+    def __init__(self, container: OutputContainer, sound: Sound, codec: str = "aac") -> None:
         wave = torch.nan_to_num(sound.waveform.detach().float().cpu()).clamp(-1, 1)
         if len(wave) not in LAYOUTS:
             wave = wave.mean(0, keepdim=True)
         self.wave, self.rate = wave.contiguous().numpy(), sound.rate
         self.layout = LAYOUTS[len(wave)]
-        self.stream = container.add_stream("aac", rate=self.rate if self.rate in AAC_RATES else USUAL_RATE)
+        rate = self.rate if self.rate in RATES[codec] else USUAL_RATE
+        self.stream = cast(AudioStream, container.add_stream(codec, rate=rate))
         self.stream.codec_context.layout = self.layout
         self.container, self.given = container, 0
 

@@ -96,6 +96,9 @@ class VideoWriter:
     sound: begins with the first frame, is heard as AAC, and is cut off where the frames end
     """
 
+    ending, muxer, sound_codec = ".mp4", "mp4", "aac"
+    muxing = MP4
+
     def __init__(
         self,
         path: str | Path,
@@ -109,8 +112,8 @@ class VideoWriter:
         sound: Sound | SoundFile | None = None,
     ) -> None:
         self.path = Path(path)
-        if self.path.suffix.lower() != ".mp4":
-            raise MediaError(f"a video is saved as .mp4, so {path} needs that ending.")
+        if self.path.suffix.lower() != self.ending:
+            raise MediaError(f"a video is saved as {self.ending}, so {path} needs that ending.")
         size = VideoSize(frames=1, height=height, width=width, fps=fps)
         self.height, self.width, self.fps = size.height, size.width, size.fps
         self.crf, self.lossless, self.sound = crf, lossless, sound
@@ -125,11 +128,11 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         with ExitStack() as stack:
             part = stack.enter_context(beside(self.path))
-            self.container = av.open(str(part), "w", format="mp4", options=MP4)
+            self.container = av.open(str(part), "w", format=self.muxer, options=self.muxing)
             stack.callback(self.close_quietly)
             self.container.metadata.update(self.tags)
             self.stream = self.add_stream(self.container)
-            self.track = track_of(self.container, self.sound)
+            self.track = track_of(self.container, self.sound, self.sound_codec)
             self.stack = stack.pop_all()
         return self
 
@@ -157,12 +160,16 @@ class VideoWriter:
             raise MediaError(f"{self.path} is {self.width}x{self.height}, so it cannot take frames of {given}.")
         for pixels in frames:
             padded = np.pad(pixels, ((0, self.pad[0]), (0, self.pad[1]), (0, 0)), "edge") if any(self.pad) else pixels
-            frame = av.VideoFrame.from_ndarray(padded, format="rgb24") if self.lossless else self.to_yuv(padded)
+            frame = self.frame_of(padded)
             frame.pts, frame.time_base = self.frames, 1 / rate_of(self.fps)
             self.encode(frame)
             self.frames += 1
             if self.track:
                 self.track.until(self.frames / rate_of(self.fps))
+
+    def frame_of(self, pixels: np.ndarray) -> av.VideoFrame:
+        """RGB [H,W,3] as the encoder takes it."""
+        return av.VideoFrame.from_ndarray(pixels, format="rgb24") if self.lossless else self.to_yuv(pixels)
 
     def encode(self, frame: av.VideoFrame | None) -> None:
         """One frame to the encoder, or None for what it still holds."""
