@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import calls
+from . import calls, host
 from .edit_fields import CATEGORY, audio_vae_input, codec_of, latent_output, notes_output, shown, vae_input
-from .host import io, ui
-from .inputs import checked, shots_of
+from .host import io
+from .inputs import checked, output_linked, shots_of
 from .layouts.edits import sound_for
 from .layouts.latents import size_of
 from .layouts.sounds import is_nested
+from .showing import preview_input, previewed
 
 __all__ = ["NODES"]
 
@@ -34,6 +35,7 @@ class SoraStoryboard(io.ComfyNode):
                 io.String.Input(
                     "shots",
                     multiline=True,
+                    dynamic_prompts=True,
                     default=(
                         "1: a red ball rolls to the right on grass at noon\n1: close up of a red ball on grass at noon"
                     ),
@@ -104,6 +106,7 @@ class SoraStitchVideo(io.ComfyNode):
                     ),
                 ),
                 audio_vae_input("decodes the sound of an edit of LTX 2 or MiniMax H3"),
+                preview_input(),
             ],
             outputs=[
                 io.Video.Output(tooltip="The whole clip, for Sora Save Video or the next edit; nothing is lost in it."),
@@ -114,19 +117,14 @@ class SoraStitchVideo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, samples: Any, vae: Any, colour_match: bool, audio_vae: Any = None) -> io.NodeOutput:
-        linked = cls.hidden is None or frames_linked(cls.hidden.prompt, cls.hidden.unique_id)
+    def execute(
+        cls, samples: Any, vae: Any, colour_match: bool, audio_vae: Any = None, preview: bool = False
+    ) -> io.NodeOutput:
+        linked = cls.hidden is None or output_linked(cls.hidden.prompt, cls.hidden.unique_id, 1)
         sound, said = sound_for(samples, audio_vae)
         made = calls.stitched(vae, samples, colour_match=colour_match, in_memory=linked, sound=sound)
-        return io.NodeOutput(*made, ui=ui.PreviewText(said) if said else None)
-
-
-def frames_linked(prompt: Any, node: str | None) -> bool:
-    """Whether a workflow uses the second output, the frames, of a node; of a workflow that is not known: yes."""
-    if not prompt or node is None:
-        return True
-    links = (value for other in prompt.values() for value in other.get("inputs", {}).values())
-    return any(isinstance(link, list) and [str(part) for part in link] == [str(node), "1"] for link in links)
+        shown = calls.preview_file(made[0]) if preview and host.IN_COMFYUI else None
+        return io.NodeOutput(*made, ui=previewed(shown, said))
 
 
 NODES: list[type[io.ComfyNode]] = [SoraStoryboard, SoraStitchVideo]

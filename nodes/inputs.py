@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..sora_core.errors import InputError, SoraError
 
 if TYPE_CHECKING:
     from ..sora_core.editing import Shot
 
-__all__ = ["ASPECTS", "FREE", "SAMPLERS", "SCHEDULERS", "checked", "ranges", "shots_of", "size_for", "wanted_size"]
+__all__ = [
+    "ASPECTS", "FREE", "SAMPLERS", "SCHEDULERS", "checked", "output_linked", "ranges", "shots_of", "size_for",
+    "wanted_size",
+]  # fmt: skip
 
 SAMPLERS = ["euler", "dpmpp_2m", "heun"]
 SCHEDULERS = ["simple", "normal", "sgm_uniform", "beta"]
@@ -48,6 +51,15 @@ def ranges(text: str, name: str = "frames") -> list[tuple[int, int]]:
             raise InputError(f"{name} go upwards, such as '{last}-{first}', not {part!r}")
         out.append((first, last))
     return out
+
+
+def output_linked(prompt: Any, node: str | None, slot: int) -> bool:
+    """Whether a workflow uses an output of a node; of a workflow that is not known: yes."""
+    if not prompt or node is None:
+        return True
+    links = (value for other in prompt.values() for value in other.get("inputs", {}).values())
+    wanted = [str(node), str(slot)]
+    return any(isinstance(link, list) and [str(part) for part in link] == wanted for link in links)
 
 
 def shots_of(text: str) -> list[Shot]:

@@ -40,6 +40,7 @@ class SoraLongVideo(io.ComfyNode):
                 io.String.Input(
                     "segments",
                     multiline=True,
+                    dynamic_prompts=True,
                     default="2: a red ball bounces on grass at noon\n2: a red ball spins on grass at noon",
                     tooltip="One segment a line: seconds, a colon, the prompt.",
                 ),

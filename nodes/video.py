@@ -9,10 +9,11 @@ from ..sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Encoding
 from ..sora_core.settings import DEFAULTS, MAX_FPS
 from . import calls, host, refining
 from .edit_fields import audio_vae_input
-from .host import io, ui
+from .host import io
 from .inputs import checked
 from .layouts.edits import sound_for
 from .layouts.latents import info_of
+from .showing import ShownVideo, preview_input, previewed
 
 __all__ = ["NODES"]
 
@@ -49,6 +50,7 @@ class SoraDecodeVideo(io.ComfyNode):
                 ),
                 audio_vae_input("decodes the sound of a latent of LTX 2 or MiniMax H3"),
                 *refining.size_inputs(),
+                preview_input(),
             ],
             outputs=[
                 io.Video.Output(tooltip="The video, to be saved or edited."),
@@ -68,6 +70,7 @@ class SoraDecodeVideo(io.ComfyNode):
         audio_vae: Any = None,
         width: int = 0,
         height: int = 0,
+        preview: bool = False,
     ) -> io.NodeOutput:
         path = host.temp_path(".mp4")
         rate, note = rate_of(samples, fps)
@@ -77,7 +80,7 @@ class SoraDecodeVideo(io.ComfyNode):
             size=(width, height),
         )  # fmt: skip
         notes = "\n".join(filter(None, (note, said)))
-        return io.NodeOutput(host.owned_video(path), first, ui=ui.PreviewText(notes) if notes else None)
+        return io.NodeOutput(host.owned_video(path), first, ui=previewed(path if preview else None, notes))
 
 
 class SoraSaveVideo(io.ComfyNode):
@@ -157,18 +160,7 @@ class SoraSaveVideo(io.ComfyNode):
         prefix = fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt))
         path, result = host.output_path(prefix, chosen.ending, *video.get_dimensions())
         said = calls.save(video, path, host.saved_metadata(cls.hidden), chosen, sign=sign)
-        return io.NodeOutput(video, ui=Saved([result], "\n".join(said)))
-
-
-class Saved(ui.PreviewVideo):
-    """A saved video as the node shows it, with what is to be said of it."""
-
-    def __init__(self, results: Any, said: str) -> None:
-        super().__init__(results)
-        self.said = said
-
-    def as_dict(self) -> dict[str, Any]:
-        return {**super().as_dict(), **({"text": (self.said,)} if self.said else {})}
+        return io.NodeOutput(video, ui=ShownVideo([result], "\n".join(said)))
 
 
 def rate_of(latent: dict[str, Any], fps: float) -> tuple[float, str]:

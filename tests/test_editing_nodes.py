@@ -13,7 +13,7 @@ import torch
 from device_toys import moved, second_device
 from editing_toys import FPS, H, W, frames, tiny_model
 from sora_nodes.nodes import assembly, calls, editing, host, models
-from sora_nodes.nodes.assembly import frames_linked
+from sora_nodes.nodes.inputs import output_linked
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock.sampling import KSampler
 from sora_nodes.runtime.session import Session
@@ -108,9 +108,9 @@ def test_a_long_clip_becomes_a_file_and_goes_on_without_loss(monkeypatch: pytest
 
 def test_frames_are_made_for_a_link_to_them_alone() -> None:
     linked = {"1": {"inputs": {}}, "2": {"inputs": {"images": ["1", 1]}}, "3": {"inputs": {"video": ["1", 0]}}}
-    assert frames_linked(linked, "1")
-    assert not frames_linked({**linked, "2": {"inputs": {}}}, "1")
-    assert frames_linked(None, None), "a workflow that is not known may link them"
+    assert output_linked(linked, "1", 1)
+    assert not output_linked({**linked, "2": {"inputs": {}}}, "1", 1)
+    assert output_linked(None, None, 1), "a workflow that is not known may link them"
 
 
 def test_extend_goes_on_from_a_latent() -> None:

@@ -17,7 +17,7 @@ from .sounds import Heard, Track, format_of, mixed, sound_in
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
 
-__all__ = ["EXACT", "begins", "clip_of", "edit_latent", "heard_of", "second_begins", "sound_for"]
+__all__ = ["EXACT", "begins", "clip_of", "edit_latent", "file_clip", "heard_of", "second_begins", "sound_for"]
 
 Sound = dict[str, Any]
 """ComfyUI's AUDIO"""
