@@ -3,8 +3,9 @@
 import pytest
 import torch
 from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.layers import kernels
 from sora_nodes.sora_core.training.codec import measure_latents
-from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
+from sora_nodes.sora_core.vae import BundledCodec, CodecConfig, banded
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +78,20 @@ def test_clips_the_codec_cannot_have_are_named(codec, shape, message):
 def test_latents_of_another_codec_are_named(codec):
     with pytest.raises(InputError, match=r"\[B,4,T,H,W\]"):
         codec.decode(torch.zeros(1, 16, 1, 2, 2))
+
+
+@pytest.mark.parametrize("band", [1, 1500, 1 << 19])
+@pytest.mark.parametrize("clips", [1, 2])
+def test_rows_in_bands_and_a_stream_of_them_give_what_the_layers_give(codec, video, band, clips, monkeypatch):
+    monkeypatch.setattr(banded, "BAND", band)
+    clip = torch.cat([video, video.flip(3)][:clips])
+    latent = codec.encode(clip)
+    frames = codec.decode(latent)  # where gradients may be asked for, the layers themselves run
+    with torch.no_grad():
+        assert kernels.of(clip).in_bands and banded.is_plain(codec.decoder, latent)
+        assert torch.allclose(codec.encode(clip), latent, atol=1e-5)
+        assert torch.allclose(codec.decode(latent), frames, atol=1e-5)
+        stream = codec.encode_stream(clip.split([3, 7, 7], 2))
+        assert torch.allclose(torch.cat(list(stream), 2), latent, atol=1e-5)
+        stream = codec.decode_stream(latent.split([2, 2, 1], 2))
+        assert torch.allclose(torch.cat(list(stream), 2), frames, atol=1e-5)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.vae import banded
 from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
 from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
 
@@ -55,7 +56,11 @@ def test_a_clip_that_begins_mid_stream_is_all_fours(codec: Wan21Codec) -> None:
         assert codec.decode(latent(codec, 2), mid_stream=True).shape[2] == 8
 
 
-def test_the_path_for_inference_gives_what_training_would(codec: Wan21Codec) -> None:
+@pytest.mark.parametrize("band", [1, 3000, 1 << 19])
+def test_the_path_for_inference_gives_what_training_would(
+    codec: Wan21Codec, band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(banded, "BAND", band)
     clip, grid = video(codec, 5), latent(codec, 2)
     with torch.no_grad():
         encoded, decoded = codec.encode(clip), codec.decode(grid)

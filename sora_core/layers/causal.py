@@ -48,6 +48,19 @@ class StreamCache:
             out[:, :, frames - known : frames] = before
         return out
 
+    def buffer(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
+        """What `layer` remembers of `frames` inputs [B,C,frames,H,W] (zeros at the start), to be overwritten with what
+        it shall remember; in channels-last memory."""
+        before = self._kept.get(id(layer))
+        known = 0 if before is None else before.shape[2]
+        if known < frames:
+            b, c, _, h, w = x.shape
+            room = x.new_zeros(b, frames, h, w, c).movedim(-1, 1)
+            if before is not None:
+                room[:, :, frames - known :] = before
+            self._kept[id(layer)] = room
+        return self._kept[id(layer)]
+
     def is_new(self, layer: nn.Module) -> bool:
         """Whether nothing has come before."""
         return id(layer) not in self._kept

@@ -22,7 +22,7 @@ def video_to_frames(video_BCFHW: Tensor) -> Tensor:
     Raises MediaError for values that are not numbers: they would become black frames without a word.
     """
     video_FHWC = video_BCFHW.permute(0, 2, 3, 4, 1).flatten(0, 1)
-    return rounded((video_FHWC.float() + 1) * 127.5)
+    return rounded((video_FHWC.float() + 1).mul_(127.5))
 
 
 def rounded(levels: Tensor) -> Tensor:

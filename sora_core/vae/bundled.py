@@ -22,7 +22,9 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry
+from ..layers import kernels
 from ..layers.causal import CausalConv3d, StreamCache
+from . import banded
 from .base import CausalCodec
 from .tiling import Need
 
@@ -152,10 +154,16 @@ class BundledCodec(CausalCodec):
         return mean, logvar.clamp(-20, 4)
 
     def encode_tile(self, video: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        return self.encoder(self.group(video, first), cache).chunk(2, 1)[0]
+        grouped = self.group(video, first)
+        if kernels.of(video).in_bands and banded.is_plain(self.encoder, grouped):
+            return banded.encode(self.encoder, grouped, cache, TIME, PATCH).chunk(2, 1)[0]
+        return self.encoder(grouped, cache).chunk(2, 1)[0]
 
     def decode_tile(self, features: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        frames = self.decoder(features, cache)
+        if kernels.of(features).in_bands and banded.is_plain(self.decoder, features):
+            frames = banded.decode(self.decoder, features, cache, TIME, PATCH)
+        else:
+            frames = self.decoder(features, cache)
         return frames[:, :, TIME - 1 :] if first else frames
 
     def need(self, *, encode: bool) -> Need:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -27,6 +28,7 @@ from ..errors import InputError
 from ..grid import Geometry
 from ..layers import kernels
 from ..layers.causal import StreamCache, causal_conv
+from . import banded
 from .base import CausalCodec
 from .tiling import Need
 from .wan_need import numbers
@@ -178,7 +180,11 @@ def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
     fast = kernels.of(x)
     if not fast.writes_norms:
         return causal_conv(conv, F.silu(norm(x)), cache)
-    lone = x.shape[2] == 1 and cache.is_new(conv) and type(conv) is nn.Conv3d
+    plain = type(conv) is nn.Conv3d
+    lone = plain and x.shape[2] == 1 and cache.is_new(conv)
+    if plain and fast.in_bands and not lone:
+        kept = cache.buffer(conv, x, conv.kernel_size[0] - 1).movedim(1, -1)
+        return banded.norm_conv(partial(normed, norm), conv, x.movedim(1, -1), kept).movedim(-1, 1)
     history = 0 if lone else conv.kernel_size[0] - 1
     padded = cache.scratch(conv, x, history)
     fast.norm_silu(x, norm.gamma.flatten(), padded[:, :, history:])
@@ -188,6 +194,14 @@ def norm_conv(norm: Any, conv: Any, x: Tensor, cache: StreamCache) -> Tensor:
     else:
         out = fast.convolved(conv, padded)
     cache.remember(conv, padded[:, :, -history:])  # behind the convolution, whose room is then free again
+    return out
+
+
+def normed(norm: Any, x_THWC: Tensor) -> Tensor:
+    """silu of the norm, as new memory."""
+    out = torch.empty_like(x_THWC, memory_format=torch.contiguous_format)
+    given, made = (x.movedim(-1, 0)[None] for x in (x_THWC, out))
+    kernels.of(x_THWC).norm_silu(given, norm.gamma.flatten(), made)
     return out
 
 

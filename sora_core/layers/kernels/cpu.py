@@ -46,6 +46,7 @@ class CpuKernels(Kernels):
     name = "cpu"
     pads_by_weight = True
     writes_norms = True
+    in_bands = True
 
     def modulated(self, x_LD: Tensor, shift_RD: Tensor, scale_RD: Tensor, layout: Layout, eps: float) -> Tensor:
         if not layout.segments:

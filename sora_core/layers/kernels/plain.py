@@ -47,6 +47,8 @@ class Kernels:
     """`norm_silu` is there: the codec writes norms where its convolutions read them"""
     by_frame = True
     """the codec's finest grids go frame by frame, so that memory holds one"""
+    in_bands = False
+    """the bundled codec goes through a picture by bands of rows, which stay in a core's cache"""
     joined_tokens: int | None = None
     """tokens up to which both halves of guidance run as one batch, which takes twice the memory; None: any number"""
     graphed_tokens = 0

@@ -1,0 +1,110 @@
+"""Memory and processor time of a long HD video, stretch by stretch, measured from outside the process.
+
+    python benchmarks/hd.py --seconds 10                   # random latents to mp4 with the bundled codec
+    python benchmarks/hd.py --seconds 10 --encode          # that mp4 to latents
+
+The frames of random latents are noise, which takes the encoder of the file more time than pictures do.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from outside import Measured, measured
+from table import show
+
+
+def decoding(size: list[int], frames: int, fps: float, out: str, every: int) -> Iterator[dict[str, Any]]:
+    """Latents to a file, as `generate` does it, without the guards."""
+    import torch
+    from sora_nodes.sora_core.grid import VideoSize, plan
+    from sora_nodes.sora_core.media.write import VideoWriter
+    from sora_nodes.sora_core.pipeline import decode_stream, load_bundled
+
+    codec = load_bundled().codec
+    asked = VideoSize(frames=frames, height=size[1], width=size[0], fps=fps)
+    latent = torch.randn(1, *plan(asked, codec.geometry).shape)
+    for chunk in decode_stream(codec, latent[:, :, :2, :8, :8]):
+        del chunk
+    written = 0
+    yield {"frames": 0}
+    with VideoWriter(Path(out), asked.height, asked.width, fps) as writer:
+        for chunk in decode_stream(codec, latent):
+            part = chunk[:, :, : frames - written, : asked.height, : asked.width]
+            del chunk
+            if not part.shape[2]:
+                break
+            writer.write(part)
+            if written // every != (written := written + part.shape[2]) // every and written < frames:
+                yield {"frames": written}
+            del part
+    yield {"frames": written}
+
+
+def encoding(file: str, every: int) -> Iterator[dict[str, Any]]:
+    """A file to latents, as the edit operations do it."""
+    import torch
+    from sora_nodes.sora_core.grid import VideoSize, plan
+    from sora_nodes.sora_core.media import FileSource, frames_to_video
+    from sora_nodes.sora_core.pipeline import load_bundled
+    from sora_nodes.sora_core.vae import encode_bounded
+
+    codec, source = load_bundled().codec, FileSource(Path(file))
+    factor = codec.geometry.time_factor
+    length = source.length - (source.length - 1) % factor
+    size = plan(VideoSize(frames=1, height=source.height, width=source.width, fps=source.fps), codec.geometry).shape[2:]
+    high, wide = (side * codec.geometry.space_factor for side in size)
+    for latent in encode_bounded(codec, [torch.zeros(1, 3, 5, 64, 64)]):
+        del latent
+
+    def read() -> Iterator[torch.Tensor]:
+        for start in range(0, length, factor):
+            video = frames_to_video(source.read(start, min(start + factor, length)))
+            yield torch.nn.functional.pad(video, (0, wide - source.width, 0, high - source.height))
+
+    done = 0
+    yield {"frames": 0}
+    for latent in encode_bounded(codec, read()):
+        if done // every != (done := done + latent.shape[2] * factor) // every:
+            yield {"frames": done}
+    yield {"frames": done}
+
+
+def rows(stretches: list[Measured]) -> Iterator[tuple[str, float, float]]:
+    done = 0
+    for stretch in stretches:
+        frames = stretch.found["frames"]
+        yield f"to frame {frames}", stretch.memory / 1e6, stretch.seconds / max(1, frames - done)
+        done = frames
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--size", default="1920x1080", help="width and height")
+    parser.add_argument("--fps", type=float, default=24.0)
+    parser.add_argument("--every", type=int, default=48, help="frames of a stretch")
+    parser.add_argument("--encode", action="store_true", help="encode the file too")
+    parser.add_argument("--out", type=Path, help="where the file goes (default: nowhere)")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    columns = ("stretch", "MB over the weights", "processor seconds a frame")
+    with TemporaryDirectory() as folder:
+        out = args.out or Path(folder) / "x.mp4"
+        given = {
+            "size": [int(side) for side in args.size.split("x")], "frames": round(args.seconds * args.fps),
+            "fps": args.fps, "out": str(out), "every": args.every,
+        }  # fmt: skip
+        found = list(rows(measured(decoding, given)))
+        show(f"latents to mp4, {args.size}, {args.seconds:g} s", columns, found, as_json=args.json)
+        if args.encode:
+            found = list(rows(measured(encoding, {"file": str(out), "every": args.every})))
+            show(f"mp4 to latents, {args.size}, {args.seconds:g} s", columns, found, as_json=args.json)
+
+
+if __name__ == "__main__":
+    main()
