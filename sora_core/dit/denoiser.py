@@ -11,8 +11,10 @@ from torch import Tensor
 from ..diffusion.parametrization import denoised_from, level_at
 from ..layers import kernels
 from ..layers.kernels.graphs import Recordings
+from ..layers.team import Team
 from ..types import Denoiser
 from .model import ClipGrid, DiT, TextKV, TokenPlan
+from .parallel import SharedPlan
 
 __all__ = ["DiTDenoiser", "noise_level_experts"]
 
@@ -25,11 +27,16 @@ class DiTDenoiser:
 
     positions [T] in seconds and spans [T] in frames are what the bundled model is told; published models count tokens.
     Rotary tables and modulation rows are made once per size and mask, keys and values of the text once per prompt.
+    team: the processes that share the tokens, each of which makes the same calls.
     A context of [B,P,S,D] holds P prompts for each clip; `rows` [T] says which of them each latent frame follows.
     """
 
-    def __init__(self, dit: DiT, *, positions: Tensor, spans: Tensor, fps: float, rows: Tensor | None = None) -> None:
+    def __init__(
+        self, dit: DiT, *, positions: Tensor, spans: Tensor, fps: float, rows: Tensor | None = None,
+        team: Team | None = None,
+    ) -> None:  # fmt: skip
         self.dit, self.positions, self.spans, self.fps, self.rows = dit, positions, spans, fps, rows
+        self.team = team
         self.plans: list[tuple[torch.Size, Tensor | None, TokenPlan]] = []
         self.texts: list[tuple[Tensor, TextKV]] = []
         self.recordings = Recordings()
@@ -42,7 +49,7 @@ class DiTDenoiser:
         def forward(x: Tensor, sigma: Tensor) -> Tensor:
             return self.dit([x], sigma, plan, text)[0]
 
-        if plan.layout.tokens > kernels.of(given).graphed_tokens:
+        if self.team or plan.layout.tokens > kernels.of(given).graphed_tokens:
             output = forward(given, level)
         else:
             output = self.recordings(forward, (plan, text, weight), given, level)
@@ -65,6 +72,8 @@ class DiTDenoiser:
             texts=n * prompts,
         )
         plan = self.dit.plan([grid], device=x.device)
+        if self.team:
+            plan = SharedPlan.of(plan, self.team)
         self.plans = [*self.plans[1 - KEPT :], (x.shape, told, plan)]
         return plan
 

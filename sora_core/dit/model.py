@@ -83,6 +83,25 @@ class TokenPlan:
         """Where each token is, as its queries and keys are turned."""
         return Rotation(cos=self.cos, sin=self.sin)
 
+    # where several processes share the tokens, they differ (`parallel`)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Of all tokens."""
+        return self.layout.groups
+
+    def take(self, x_LD: Tensor) -> Tensor:
+        """Those of all tokens that this process has."""
+        return x_LD
+
+    def give(self, x_LD: Tensor) -> Tensor:
+        """All tokens, of those that this process has."""
+        return x_LD
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Each clip attends to itself: [L,N,K] three times -> [L,N,K]."""
+        return self_attention(q, k, v, self.layout.alike)
+
 
 def padded_once(context_BSD: Tensor, tokens: int) -> tuple[Tensor, Tensor | None]:
     """The text with one token of padding, and the bias that lets it count for all that would fill it up to `tokens`."""
@@ -125,7 +144,7 @@ class Attention(nn.Module):
         q, k, v = kernels.of(x_LD).linears((self.q, self.k, self.v), x_LD)
         del x_LD  # else it waits for attention to end
         q, k, v = self.normed(self.norm_q, q, plan), self.normed(self.norm_k, k, plan), self.split(v)
-        return self.o(self_attention(q, k, v, plan.layout.alike).flatten(1))
+        return self.o(plan.attend(q, k, v).flatten(1))
 
     def over_text(self, x_LD: Tensor, text: BlockText, plan: TokenPlan) -> Tensor:
         """Each clip attends to its text."""
@@ -285,14 +304,14 @@ class DiT(nn.Module):
             return FreshText(self.blocks, embedded, tokens)
         return [block.cross_attn.text(embedded, bias) for block in self.blocks]  # type: ignore[union-attr, operator]
 
-    def embed(self, groups: Sequence[Tensor]) -> Tensor:
+    def embed(self, groups: Sequence[Tensor], plan: TokenPlan) -> Tensor:
         """Tokens [L,D] of groups of latents: patches do not overlap, so one matrix product does it."""
-        x = torch.cat([patchify(group, self.config.patch) for group in groups])
+        x = plan.take(torch.cat([patchify(group, self.config.patch) for group in groups]))
         return F.linear(x, self.patch_embedding.weight.flatten(1), self.patch_embedding.bias)
 
     def forward(self, groups: Sequence[Tensor], sigma_B: Tensor, plan: TokenPlan, text: TextKV) -> list[Tensor]:
         """Groups of latents [n,C,T,H,W] at noise level sigma [B] -> the prediction for each group, same shapes."""
-        x = self.embed(groups)
+        x = self.embed(groups, plan)
         if self.grid_embedding is not None:
             x = x + self.grid_embedding(plan.features)
         time = self.time_embedding(
@@ -301,7 +320,7 @@ class DiT(nn.Module):
         time_R6D = self.time_projection(time).float().unflatten(1, (6, -1))
         for block, kv in zip(self.blocks, text, strict=True):
             x = block(x, time_R6D, kv, plan)
-        out = self.head(x, time.float(), plan)
-        parts = zip(tokens_of(out, plan.layout.groups), plan.layout.groups, strict=True)
+        out = plan.give(self.head(x, time.float(), plan))
+        parts = zip(tokens_of(out, plan.groups), plan.groups, strict=True)
         outputs = [unpatchify(tokens, group, self.config.patch) for tokens, group in parts]
         return [gated_input(*pair) for pair in zip(outputs, groups, strict=True)] if self.config.input_gate else outputs

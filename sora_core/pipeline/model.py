@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .. import checkpoints, open_weights
 from ..dit import DiT, DiTConfig
 from ..grid import Geometry
+from ..layers.team import Team
 from ..refine import Refiner, load_refiner
 from ..settings import DEFAULTS, SamplingSettings
 from ..text.encoder import TextConfig, TextEncoder
@@ -47,6 +48,8 @@ class SoraModel:
     """brings what was sampled small up to larger sizes, where these weights have one"""
     settings: SamplingSettings = DEFAULTS.sampling
     """how these weights are meant to be sampled; every run starts from them"""
+    team: tuple[Team, Team] | None = None
+    """(clips, tokens): the processes that share the clips of a batch, and those that share the tokens of each"""
 
     @property
     def geometry(self) -> Geometry:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from ..diffusion import cfg as guided
 from ..diffusion import sample as run_sampler
 from ..diffusion.loop import Preview
 from ..dit.denoiser import DiTDenoiser, noise_level_experts
+from ..dit.parallel import over_clips
 from ..errors import ResourceError
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
 from ..layers import kernels
@@ -75,8 +77,17 @@ def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> Late
 def denoiser(model: SoraModel, state: LatentState, fps: float, rows: Tensor | None = None) -> Denoiser:
     """The network on a state's grid, its weights prepacked; `rows` [T]: the prompt that each latent frame follows."""
     dits = [dit.prepacked() for dit in (model.dit, model.low) if dit]
-    networks = [DiTDenoiser(dit, positions=state.positions, spans=state.spans, fps=fps, rows=rows) for dit in dits]
-    return networks[0] if model.low is None else noise_level_experts(networks[0], networks[1], model.low_from)
+    clips, tokens = model.team or (None, None)
+    told: dict[str, Any] = {
+        "positions": state.positions,
+        "spans": state.spans,
+        "fps": fps,
+        "rows": rows,
+        "team": tokens,
+    }
+    networks = [DiTDenoiser(dit, **told) for dit in dits]
+    network = networks[0] if model.low is None else noise_level_experts(networks[0], networks[1], model.low_from)
+    return over_clips(network, clips) if clips else network
 
 
 def sample(
@@ -185,6 +196,8 @@ def sigmas_of(model: SoraModel, state: LatentState, settings: SamplingSettings) 
 
 def runs_as_one_batch(model: SoraModel, state: LatentState) -> bool:
     """Whether both halves of guidance go through the network together: a card that is busy with one gains nothing."""
+    if model.team:
+        return True
     limit = kernels.for_device(model.device).joined_tokens
     cells = state.mask.numel() // math.prod(model.dit.config.patch)
     return limit is None or cells <= limit

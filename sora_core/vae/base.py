@@ -28,6 +28,8 @@ class CausalCodec(nn.Module):
     """Encode video [B,3,F,H,W] in -1..1 to normalised latents [B,C,T,h,w] and back."""
 
     geometry: Geometry
+    run_up: int
+    """latent frames before a frame that its decoding hears: with so many in front, it may begin anywhere"""
     takes_spans = False
     """whether its transformer is told the span of each latent frame, so that clips may begin mid-stream"""
     reach: int | None = None

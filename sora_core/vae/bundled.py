@@ -136,6 +136,7 @@ class BundledCodec(CausalCodec):
         self.config = config
         self.reach = 2 * sum(config.decoder_blocks)
         self.geometry = Geometry(time_factor=TIME, space_factor=2 * PATCH, channels=config.channels)
+        self.run_up = 2 * sum(config.decoder_blocks)
         self.encoder = Encoder(config, ops)
         self.decoder = Decoder(config, ops)
         self.register_buffer("latent_mean", torch.zeros(config.channels))

@@ -31,7 +31,7 @@ from ..layers.causal import StreamCache, causal_conv
 from . import banded
 from .base import CausalCodec
 from .tiling import Need
-from .wan_need import numbers
+from .wan_need import numbers, run_up
 
 __all__ = [
     "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final",
@@ -352,6 +352,7 @@ class Wan21Codec(CausalCodec):
         self.conv1 = ops.Conv3d(2 * config.channels, 2 * config.channels, 1)
         self.conv2 = ops.Conv3d(config.channels, config.channels, 1)
         self.decoder = decoder(config, ops)
+        self.run_up = run_up(self.decoder)
         self.register_buffer("latent_mean", torch.tensor(config.mean, device="cpu"), persistent=False)
         self.register_buffer("latent_std", torch.tensor(config.std, device="cpu"), persistent=False)
 

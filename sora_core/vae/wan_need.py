@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-__all__ = ["numbers"]
+__all__ = ["numbers", "run_up"]
 
 
 def numbers(half: Any) -> tuple[int, int]:
@@ -35,3 +36,14 @@ def numbers(half: Any) -> tuple[int, int]:
         if layer.time_conv is not None:
             frames = (1 if i == rates[-1] else frames) if up else frames // 2
     return kept + (2 * half.head["2"].out_channels * places if up else 0), most
+
+
+def run_up(decoder: Any) -> int:
+    """Latent frames that a decoder hears back: two frames for each convolution over time, at the rate where it is."""
+    back, rate = 2.0, 1  # the first convolution
+    for layer in [*decoder.middle.modules(), *decoder.upsamples.modules()]:
+        if hasattr(layer, "residual"):
+            back += 4 / rate
+        elif getattr(layer, "time_conv", None) is not None:
+            back, rate = back + 2 / rate, 2 * rate
+    return math.ceil(back + 2 / rate)
