@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 import torch.distributed as dist
+from editing_toys import tiny_model
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser
@@ -16,8 +17,6 @@ from sora_nodes.sora_core.media.convert import as_frames
 from sora_nodes.sora_core.pipeline.team import decode_shared, shared
 from sora_nodes.sora_core.types import LatentState
 from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
-
-from editing_toys import tiny_model
 
 
 def network(**config: int) -> DiT:

@@ -22,15 +22,20 @@ __all__ = ["decode_bounded", "encode_bounded", "out_of_memory", "tiles_for"]
 
 SHARE = 0.7
 """of the memory that is free, the part that a codec plans with"""
+ENOUGH = 1_800_000_000
+"""bytes that it plans with at most on a processor, whose memory other programs share"""
 TRIES = 4
 """times that a decode is begun, each with half the memory of the one before"""
 
 
 def tiles_for(codec: CausalCodec, height: int, width: int, *, encode: bool, budget: int | None = None) -> Tiles:
-    """How to take a video of a latent height and width apart; `budget` bytes, by default most of what is free."""
+    """How to take a video of a latent height and width apart; `budget` bytes, by default most of what is free, and
+    on a processor no more than ENOUGH."""
     if budget is None:
-        free = free_memory(str(codec.latent_mean.device))
-        budget = None if free is None else int(SHARE * free)
+        device = codec.latent_mean.device
+        free = free_memory(str(device))
+        limits = [] if free is None else [int(SHARE * free)]
+        budget = min(limits + [ENOUGH] * (device.type == "cpu"), default=None)
     return choose_tiles(codec.need(encode=encode), height, width, budget)
 
 

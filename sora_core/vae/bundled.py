@@ -34,6 +34,8 @@ PATCH = 4
 TIME = 4
 WORK = 9
 """feature maps of the quarter grid that are in memory at once at most, with the frames before those of a convolution"""
+IN_BANDS = 2
+"""the same, where rows go in bands and a block overwrites its input"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +174,7 @@ class BundledCodec(CausalCodec):
         blocks = self.config.encoder_blocks if encode else self.config.decoder_blocks
         kept = 2 * (blocks[0] * fine + blocks[1] * coarse)
         pixels = 3 * TIME * (2 * PATCH) ** 2
+        work = IN_BANDS if kernels.for_device(self.latent_mean.device).in_bands else WORK
         return Need(
-            kept=4 * kept, work=4 * WORK * fine, whole=4 * self.config.channels, frame=4 * 2 * pixels, work_grows=True
+            kept=4 * kept, work=4 * work * fine, whole=4 * self.config.channels, frame=4 * 2 * pixels, work_grows=True
         )

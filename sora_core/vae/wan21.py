@@ -235,12 +235,14 @@ def doubled(conv: Any, frames: Tensor) -> Tensor:
         a, b, c = kernel.unbind(axis)
         kernel = torch.cat([torch.stack([a, b + c], axis), torch.stack([a + b, c], axis)])
     kernel = kernel.to(frames.dtype, memory_format=torch.channels_last)
-    made = F.conv2d(F.pad(frames, (1, 1, 1, 1)), kernel, None if conv.bias is None else conv.bias.repeat(4))
+    bias = None if conv.bias is None else conv.bias.repeat(4)
     n, _, h, w = frames.shape
-    out = made.new_empty(n, 2 * h, 2 * w, conv.out_channels).movedim(-1, 1)
-    for i, cell in enumerate(made.chunk(4, 1)):  # x and y of the pixel within its four
-        x, y = i // 2, i % 2
-        out[:, :, y::2, x::2] = cell[:, :, y : y + h, x : x + w]
+    out = frames.new_empty(n, 2 * h, 2 * w, conv.out_channels).movedim(-1, 1)
+    for frame, place in zip(frames.split(1), out.split(1), strict=True):  # what lies between is as large as the result
+        made = F.conv2d(F.pad(frame, (1, 1, 1, 1)), kernel, bias)
+        for i, cell in enumerate(made.chunk(4, 1)):  # x and y of the pixel within its four
+            x, y = i // 2, i % 2
+            place[:, :, y::2, x::2] = cell[:, :, y : y + h, x : x + w]
     return out
 
 
@@ -383,10 +385,11 @@ class Wan21Codec(CausalCodec):
 
     def need(self, *, encode: bool) -> Need:
         half, unit = self.encoder if encode else self.decoder, self.conv1.weight.element_size()
-        kept, work = numbers(half)
+        fast = kernels.for_device(self.conv1.weight.device)
+        kept, work = numbers(half, in_bands=fast.in_bands)
         middle = 24 * half.middle[0].residual["2"].in_channels
         pixels = 3 * self.geometry.time_factor * self.geometry.space_factor**2
-        frames = 1 if kernels.for_device(self.conv1.weight.device).by_frame else self.geometry.time_factor
+        frames = 1 if fast.by_frame else self.geometry.time_factor
         return Need(kept=unit * kept, work=unit * work * frames, whole=unit * middle, frame=4 * pixels)
 
     def _by_piece(self, part: Part, pieces: Sequence[Tensor], cache: StreamCache, first: bool) -> Tensor:

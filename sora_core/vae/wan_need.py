@@ -8,12 +8,13 @@ from typing import Any
 __all__ = ["numbers", "run_up"]
 
 
-def numbers(half: Any) -> tuple[int, int]:
+def numbers(half: Any, *, in_bands: bool) -> tuple[int, int]:
     """Per latent cell, numbers that the tiled part of an encoder or decoder keeps of the frames before, and numbers
     in use at most.
 
-    A block holds its input, what its convolution reads (two frames more) as it is and reordered, and results; a change
-    of the grid holds four of its results. Where the frame rate does not change any more, frames go one by one.
+    A block holds its input, what its convolution reads (two frames more) as it is and reordered, and results; with
+    pictures in bands of rows, input and results alone. A change of the grid holds four of its results, or two and a
+    half. Where the frame rate does not change any more, frames go one by one.
     """
     tiled = getattr(half, "upsamples", None) or half.downsamples
     layers: list[Any] = [layer for layer in tiled.modules() if hasattr(layer, "residual") or hasattr(layer, "resample")]
@@ -26,13 +27,13 @@ def numbers(half: Any) -> tuple[int, int]:
         if hasattr(layer, "residual"):
             sizes = [layer.residual[name].in_channels * places for name in ("2", "6")]
             kept += 2 * sum(sizes)
-            most = max(most, (6 * frames + 6) * max(sizes))
+            most = max(most, (3 * frames if in_bands else 6 * frames + 6) * max(sizes))
             continue
         places = places * 4 if up else places // 4
         if layer.time_conv is not None:
             kept += layer.time_conv.in_channels * (places // 2 if up else places)
             frames = 2 ** (1 + rates.index(i) if up else len(rates) - rates.index(i))
-        most = max(most, 4 * frames * layer.resample["1"].out_channels * places)
+        most = max(most, int((2.5 if in_bands else 4) * frames * layer.resample["1"].out_channels * places))
         if layer.time_conv is not None:
             frames = (1 if i == rates[-1] else frames) if up else frames // 2
     return kept + (2 * half.head["2"].out_channels * places if up else 0), most
