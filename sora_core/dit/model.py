@@ -304,14 +304,14 @@ class DiT(nn.Module):
             return FreshText(self.blocks, embedded, tokens)
         return [block.cross_attn.text(embedded, bias) for block in self.blocks]  # type: ignore[union-attr, operator]
 
-    def embed(self, groups: Sequence[Tensor], plan: TokenPlan) -> Tensor:
+    def embed(self, groups: Sequence[Tensor]) -> Tensor:
         """Tokens [L,D] of groups of latents: patches do not overlap, so one matrix product does it."""
-        x = plan.take(torch.cat([patchify(group, self.config.patch) for group in groups]))
+        x = torch.cat([patchify(group, self.config.patch) for group in groups])
         return F.linear(x, self.patch_embedding.weight.flatten(1), self.patch_embedding.bias)
 
     def forward(self, groups: Sequence[Tensor], sigma_B: Tensor, plan: TokenPlan, text: TextKV) -> list[Tensor]:
         """Groups of latents [n,C,T,H,W] at noise level sigma [B] -> the prediction for each group, same shapes."""
-        x = self.embed(groups, plan)
+        x = plan.take(self.embed(groups))
         if self.grid_embedding is not None:
             x = x + self.grid_embedding(plan.features)
         time = self.time_embedding(

@@ -77,7 +77,8 @@ class SharedPlan(TokenPlan):
         mine = heads[self.team.rank]
         got = self.team.exchanged(joined.split(heads, 1), [n * mine * joined.shape[2] for n in self.lengths])
         seen = self._in_place(torch.cat([part.view(-1, mine, joined.shape[2]) for part in got]))
-        made = self_attention(*seen.chunk(3, -1), self.whole.alike)[self.order]
+        q_all, k_all, v_all = seen.chunk(3, -1)
+        made = self_attention(q_all, k_all, v_all, self.whole.alike)[self.order]
         back = self.team.exchanged(made.split(self.lengths), [own * n * q.shape[2] for n in heads])
         return torch.cat([part.view(own, -1, q.shape[2]) for part in back], 1)
 
