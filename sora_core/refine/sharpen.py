@@ -20,6 +20,8 @@ STRENGTH = 60.0
 """how surely a second derivative decides; small ones move a pixel by little"""
 STEP = 0.4
 """of the way to the neighbour that a step moves, at most"""
+TINY = 1e-4
+"""a slope that counts as none"""
 TURN = 3
 """steps for which a direction holds"""
 
@@ -32,10 +34,21 @@ def sharpened(picture: Tensor, steps: int, *, wide: bool = False) -> Tensor:
         if step % TURN == 0:
             across = direction(x, y, rounds)
         cos, sin = across.cos(), across.sin()
-        bend = torch.tanh(STRENGTH * (cos * cos * xx + 2 * cos * sin * xy + sin * sin * yy))
+        slope = cos * x + sin * y
+        bend = side_of(slope, cos * cos * xx + 2 * cos * sin * xy + sin * sin * yy)
         rise, fall = slopes(picture)
         picture = picture - STEP * torch.where(bend < 0, bend * rise, bend * fall)
     return picture
+
+
+def side_of(slope: Tensor, second: Tensor) -> Tensor:
+    """Below 0 on the bright side of an edge and above on the dark one, of first and second derivatives across it.
+
+    All colours agree where an edge lies, or it would have coloured fringes: it is where the slope of all of them is
+    largest. Each moves by its share of that slope.
+    """
+    joint = (slope * second).sum(1, keepdim=True) / (slope.square().sum(1, keepdim=True) + TINY).sqrt()
+    return torch.tanh(STRENGTH * joint) * slope / (slope.abs().amax(1, keepdim=True) + TINY)
 
 
 def blurred(picture: Tensor, side: int, rounds: int) -> Tensor:
