@@ -26,8 +26,8 @@ __all__ = ["memory_need", "passes", "refined", "work_of"]
 
 MOST = 4.0
 """times that a pass enlarges"""
-STEPS = 3.0
-"""steps of sharpening for each time that a picture is enlarged"""
+DRAFT_STEPS, CLEAN_STEPS = 3.0, 1.25
+"""steps of sharpening for each time that a draft, or a clean picture, is enlarged"""
 WIDE = 3.0
 """times enlarged from which on edges are soft over more than a few pixels"""
 WINDOW = 1 << 20
@@ -65,7 +65,7 @@ def refined(
     for frame in mended(refiner, frames) if draft else frames:
         picture = shaped(frame, size).cpu()
         for step in passes(picture.shape[2], picture.shape[3], size):
-            picture = enlarged(picture, step)
+            picture = enlarged(picture, step, DRAFT_STEPS if draft else CLEAN_STEPS)
         if picture.shape[2:] != size:
             picture = F.interpolate(picture, size, mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
         yield picture[:, :, None]
@@ -79,11 +79,11 @@ def mended(refiner: Refiner, frames: Iterator[Tensor]) -> Iterator[Tensor]:
         yield in_windows(lambda part: refiner(part.unflatten(1, (count, 3))), picture).clamp(-1, 1)
 
 
-def enlarged(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """A picture [B,3,h,w] at a larger height and width, its edges crisp."""
+def enlarged(picture: Tensor, size: tuple[int, int], steps: float) -> Tensor:
+    """A picture [B,3,h,w] at a larger height and width, its edges made crisp in `steps` for each time enlarged."""
     ratio = max(size[0] / picture.shape[2], size[1] / picture.shape[3])
     larger = F.interpolate(picture, size, mode="bicubic", align_corners=False).clamp(-1, 1)
-    return in_windows(lambda part: sharpened(part, round(STEPS * ratio), wide=ratio >= WIDE), larger)
+    return in_windows(lambda part: sharpened(part, round(steps * ratio), wide=ratio >= WIDE), larger)
 
 
 def shaped(picture: Tensor, size: tuple[int, int]) -> Tensor:
