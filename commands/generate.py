@@ -18,6 +18,8 @@ from ..sora_core.files import check_writable
 from .terminal import ProgressLine, duration, note, note_kernels, say, warn
 
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
+SIZE = (256, 144)
+"""width and height where none is asked for: what the refiner brings a draft of the trained size up to"""
 OUTPUT = Path("output")
 """where files without a name of their own go"""
 CHOSEN: list[Claim] = []
@@ -29,7 +31,7 @@ SAMPLING = ("steps", "cfg")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", nargs="+", help="what to show, in your words and in quotes")
     parser.add_argument("--seconds", type=float, help="length of the video; 0 makes a still")
-    parser.add_argument("--size", type=size, metavar="WxH", help="width and height in pixels, any")
+    parser.add_argument("--size", type=size, metavar="WxH", help="width and height in pixels, any (default: 256x144)")
     parser.add_argument("--fps", type=float, help="frames per second, any")
     parser.add_argument("--steps", type=int, help="sampling steps: more are slower and finer")
     parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
@@ -81,6 +83,7 @@ def execute(args: argparse.Namespace) -> int:
             raise InputError(f"{args.out} is a picture and --seconds {asked['seconds']:g} asks for a video; give .mp4")
         asked["seconds"] = 0.0
     asked.setdefault("seed", secrets.randbelow(2**32))
+    asked.setdefault("size", SIZE)
     out = args.out or free_name(prompt, ".png" if asked.get("seconds") == 0 else ".mp4")
     check_writable(out)
 
