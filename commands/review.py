@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from .terminal import say
+from .terminal import say, warn
 
 REFUSED = 1
 
@@ -23,6 +23,8 @@ def execute(args: argparse.Namespace) -> int:
 
     policy = safety.load_policy(args.policy)
     reviews = [safety.review_prompt(prompt, policy) for prompt in args.prompt]
+    for note in dict.fromkeys(review.note for review in reviews if review.note):
+        warn(note)
     for prompt, review in zip(args.prompt, reviews, strict=True):
         if args.json:
             found = [asdict(finding) for finding in review.findings]

@@ -32,7 +32,10 @@ def review(prompt: str, policy: str, *, stop: bool) -> tuple[str, str]:
     chosen = policy_of(policy)
     check_prompt(prompt, chosen, negative=not stop)
     found = review_prompt(prompt, chosen)
-    return found.sentence(), json.dumps({"action": found.action, "findings": [asdict(f) for f in found.findings]})
+    report = {"action": found.action, "findings": [asdict(f) for f in found.findings]}
+    if found.note:
+        report["note"] = found.note
+    return "; ".join(filter(None, (found.sentence(), found.note))), json.dumps(report)
 
 
 def frames_of(image: Tensor) -> Iterator[Tensor]:

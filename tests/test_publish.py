@@ -11,7 +11,7 @@ from sora_nodes.sora_core.errors import InputError, MediaError
 from sora_nodes.sora_core.media import Guards, iter_frames, probe, publish, read_image, read_metadata, write_video
 from sora_nodes.sora_core.safety.doors import Protection, guards_for
 from sora_nodes.sora_core.safety.frames import FrameReview
-from sora_nodes.sora_core.safety.marking import Marker, bundled_watermark, read_mark
+from sora_nodes.sora_core.safety.marking import MESSAGE, Marker, bundled_watermark, read_mark
 from sora_nodes.sora_core.safety.policy import FramePolicy, parse_policy
 from sora_nodes.sora_core.safety.provenance import can_sign, verify
 from sora_nodes.sora_core.safety.review import PolicyError
@@ -142,6 +142,24 @@ def test_a_marked_clip_is_recognised_after_compression_scaling_and_crop() -> Non
     cut = read_mark([seen])
     assert cut.found and cut.message == 0xBEEF1234
     assert not read_mark([clip]).found
+
+
+def test_a_small_clip_is_recognised_where_its_number_cannot_be_read() -> None:
+    clip = frames(12, 64, seed=4)
+    usual, other = (torch.cat(list(Marker(bundled_watermark(), number)([clip]))) for number in (MESSAGE, 12345))
+    seen, unseen = ((x264(m.permute(0, 3, 1, 2).float() / 255, 28) * 255).round().byte() for m in (usual, clip))
+    assert read_mark([seen.permute(0, 2, 3, 1)], search=False).message == MESSAGE
+    assert not read_mark([unseen.permute(0, 2, 3, 1)]).found
+    assert read_mark([other]).message == 12345 and read_mark([usual], expected=None).message == MESSAGE
+
+
+def test_marking_adds_what_there_is_room_for_and_looks_again_after_a_cut() -> None:
+    dark, light = frames(3, 64) // 20, 255 - frames(3, 64, seed=1) // 20
+    marker = Marker(bundled_watermark(), 1)
+    marked = torch.cat(list(marker([torch.cat([dark, light])])))
+    assert (marked[:3].int() - dark).abs().max() < 40 and (marked[3:].int() - light).abs().max() < 40
+    levels = marker.added.to(torch.int8).int()
+    assert torch.equal(marked[3:].int(), (light.int() + levels).clamp(0, 255))
 
 
 def test_tiny_frames_pass_and_have_no_mark() -> None:

@@ -14,7 +14,21 @@ from ..perception.classifier import AttributeClassifier, load_classifier
 from ..pipeline import load_bundled
 from ..types import Progress
 from ..world import load_cutouts
-from . import animate, connect, drift, extend, fill, fuzz, loop, prompt_review, restyle, shots, text, watermark
+from . import (
+    animate,
+    connect,
+    detector,
+    drift,
+    extend,
+    fill,
+    fuzz,
+    loop,
+    prompt_review,
+    restyle,
+    shots,
+    text,
+    watermark,
+)
 from .bundled import BundledGenerator
 from .making import Generator, two_seconds
 
@@ -35,6 +49,7 @@ SUITES: dict[str, Callable[..., dict[str, Any]]] = {
 SAFETY: dict[str, Callable[..., dict[str, Any]]] = {
     "safety": prompt_review.run,
     "watermark": watermark.run,
+    "detector": detector.run,
     "fuzz": fuzz.run,
 }
 """Suites that ask nothing of a model: name -> suite(n, seed=, progress=, **options)."""

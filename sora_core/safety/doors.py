@@ -12,13 +12,11 @@ from pathlib import Path
 from ..media.publish import Guards
 from .certificates import Credentials
 from .frames import FrameReview
-from .marking import Marker, bundled_watermark
+from .marking import MESSAGE, Marker, bundled_watermark
 from .policy import Policy, load_policy
 from .provenance import Origin, can_sign, sign
 
-__all__ = ["Protection", "guards_for"]
-
-MESSAGE = int.from_bytes(b"SORA", "big")
+__all__ = ["MESSAGE", "Protection", "guards_for"]
 
 
 @dataclass(frozen=True, kw_only=True)

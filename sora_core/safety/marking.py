@@ -5,8 +5,10 @@
     found = read_mark(iter_frames(path, 16))       # MarkFound(score, message, ...) or one with found = False
 
 The pattern's strength is worked out at key frames and held between them, so that marking costs little more than an
-addition. Reading adds up the votes of frames spread over the clip; where the whole frame shows no pilot, windows of it
-are tried (a crop), found by correlating with the pilot at all places and many scales at once.
+addition. Reading adds up the votes of frames spread over the clip. A mark is found by its pilot; of a number that is
+expected (the default one), every bit is known beforehand, so that the whole pattern is the pilot and much less of it
+need be left. Where the whole frame shows nothing, windows of it are tried (a crop), found by correlating with the
+pattern at all places and many scales at once.
 """
 
 from __future__ import annotations
@@ -24,10 +26,14 @@ from ..errors import MediaError
 from .codeword import decode, encode
 from .watermark import LEAST_SIDE, PILOT, WHOLE, Watermark, Window, cosines, load_watermark
 
-__all__ = ["MarkFound", "Marker", "bundled_watermark", "read_mark"]
+__all__ = ["MESSAGE", "MarkFound", "Marker", "bundled_watermark", "read_mark"]
 
+MESSAGE = int.from_bytes(b"SORA", "big")
+"""the number of all who do not choose one"""
 KEY_EVERY = 24
 """frames for which the strength worked out at a key frame is held"""
+THUMB = 16
+"""every so many pixels are compared with the key frame's"""
 CUT = 24.0
 """mean difference of levels from the key frame, beyond which a new one is taken"""
 ROUND, MOST_FRAMES = 12, 120
@@ -52,7 +58,7 @@ class MarkFound:
 
     found: bool
     score: float
-    """deviations of the pilot: noise is near 0"""
+    """deviations of the pilot, or of the expected number's pattern: noise is near 0"""
     message: int | None = None
     """the number, where a mark was found"""
     agreement: float = 0.0
@@ -72,32 +78,44 @@ class Marker:
         self.bits = encode(message)[None]
         self.pattern: Tensor | None = None
         self.key: Tensor | None = None
-        self.residual = torch.empty(0)
+        self.lowest = self.highest = self.added = torch.empty(0)
         self.held = 0
 
     def __call__(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """The same frames, marked; frames smaller than 16 pixels pass as they are."""
         for chunk in chunks:
             small = min(chunk.shape[1:3]) < LEAST_SIDE
-            yield chunk if small or not len(chunk) else torch.stack([self.frame(frame) for frame in chunk])
+            yield chunk if small or not len(chunk) else self.marked(chunk)
 
-    def frame(self, frame: Tensor) -> Tensor:
-        """One marked frame, uint8 [H,W,3]."""
-        thumb = frame[::8, ::8].float()
+    def marked(self, frames: Tensor) -> Tensor:
+        """Marked frames, uint8 [F,H,W,3]."""
+        out = torch.empty(frames.shape, dtype=torch.uint8)
+        for frame, target in zip(frames, out, strict=True):
+            self.follow(frame)
+            # what would leave 0..255 is held back first, so that bytes may wrap around: two passes over bytes
+            torch.clamp(frame, self.lowest, self.highest, out=target)
+            target.add_(self.added)
+        return out
+
+    def follow(self, frame: Tensor) -> None:
+        """Take a new key frame where it is time to, or where the picture is another."""
+        thumb = frame[::THUMB, ::THUMB].float()
         if self.held <= 0 or self.key is None or self.key.shape != thumb.shape or far(thumb, self.key):
             self.look(frame)
             self.key, self.held = thumb, self.key_every
         self.held -= 1
-        return (frame.to(torch.int16) + self.residual).clamp_(0, 255).to(torch.uint8)
 
     @torch.no_grad()
     def look(self, frame: Tensor) -> None:
-        """Work out what is added until the next key frame, int16 [H,W,1]."""
+        """Work out what is added until the next key frame: bytes [H,W,3] that wrap around, and their room."""
+        height, width = frame.shape[:2]
         if self.pattern is None or self.pattern.shape[-2:] != frame.shape[:2]:
-            self.pattern = self.model.pattern(self.bits, *frame.shape[:2])
-        picture = frame.permute(2, 0, 1)[None].float() / 255
-        residual = self.model.residual(self.model.hiding(picture), self.pattern, self.psnr)
-        self.residual = (residual[0, 0] * 255).round().to(torch.int16)[..., None]
+            self.pattern = self.model.pattern(self.bits, height, width)
+        hiding = self.model.hiding(frame.permute(2, 0, 1)[None].float().div_(255))
+        residual = self.model.residual(hiding, self.pattern, self.psnr or self.model.strength(height, width))
+        levels = residual[0, 0].mul_(255).round_().clamp_(-127, 127).to(torch.int16)[..., None].expand(-1, -1, 3)
+        self.lowest, self.highest = (-levels).clamp_(min=0).byte(), (255 - levels).clamp_(max=255).byte()
+        self.added = levels.remainder(256).byte()
 
 
 def far(a: Tensor, b: Tensor) -> bool:
@@ -105,8 +123,15 @@ def far(a: Tensor, b: Tensor) -> bool:
 
 
 @torch.no_grad()
-def read_mark(chunks: Iterable[Tensor], *, model: Watermark | None = None, search: bool = True) -> MarkFound:
+def read_mark(
+    chunks: Iterable[Tensor],
+    *,
+    model: Watermark | None = None,
+    search: bool = True,
+    expected: int | None = MESSAGE,
+) -> MarkFound:
     """Read the mark of frames uint8 [F,H,W,3], in chunks. search: try windows where the whole frame shows nothing.
+    expected: a number that is found even where too little is left to read others (None: none is).
 
     Raises MediaError where there are no frames.
     """
@@ -120,25 +145,35 @@ def read_mark(chunks: Iterable[Tensor], *, model: Watermark | None = None, searc
         count += 1
     if not count:
         raise MediaError("a video without frames has no mark to read.")
+    known = torch.cat([torch.zeros(PILOT), torch.ones(1)])
+    patterns = [known] if expected is None else [known, torch.cat([encode(expected), torch.ones(1)])]
     window, soft = WHOLE, model.votes(model.correlations(votes, *size))[0]
-    if search and float(soft[PILOT]) < SURE:
-        window = refined(model, votes, size, find_window(model, votes, *size))
-        other = model.votes(model.correlations(votes, *size, window))[0]
-        if float(other[PILOT]) >= SURE_AFTER_SEARCH:
-            soft = other
-        else:
-            window = WHOLE
-    return reading(soft, window, count)
+    if search and max(standing_out(soft, known) for known in patterns) < SURE:
+        for known in reversed(patterns):
+            tried = refined(model, votes, size, find_window(model, votes, *size, known), known)
+            other = model.votes(model.correlations(votes, *size, tried))[0]
+            if standing_out(other, known) >= SURE_AFTER_SEARCH:
+                window, soft = tried, other
+                break
+    return reading(soft, window, count, patterns, expected)
 
 
-def reading(soft: Tensor, window: Window, frames: int) -> MarkFound:
-    """What soft values [65] say."""
-    score = round(float(soft[PILOT]), 2)
-    found = score >= (SURE if window == WHOLE else SURE_AFTER_SEARCH)
+def standing_out(soft: Tensor, known: Tensor) -> float:
+    """Deviations by which soft values [65] agree with the bits that are known (-1, 1, and 0 for unknown ones)."""
+    return float(soft @ known) / math.sqrt(float(known.abs().sum()))
+
+
+def reading(soft: Tensor, window: Window, frames: int, patterns: list[Tensor], expected: int | None) -> MarkFound:
+    """What soft values [65] say, where the pilot or the expected number's pattern stands out."""
+    least = SURE if window == WHOLE else SURE_AFTER_SEARCH
+    scores = [standing_out(soft, known) for known in patterns]
+    found = max(scores) >= least
     message, agreement = decode(soft[:PILOT])
+    if found and scores[-1] >= least and expected is not None and (message != expected and scores[0] < least):
+        message = expected
     return MarkFound(
-        found=found, score=score, message=message if found else None, agreement=round(agreement, 3), window=window,
-        frames=frames,
+        found=found, score=round(max(scores), 2), message=message if found else None, agreement=round(agreement, 3),
+        window=window, frames=frames,
     )  # fmt: skip
 
 
@@ -160,12 +195,12 @@ def spread(chunks: Iterable[Tensor]) -> Iterator[Tensor]:
             number += 1
 
 
-def refined(model: Watermark, votes: Tensor, size: tuple[int, int], window: Window) -> Window:
-    """The window near one that was found whose pilot stands out most; the search knows ends to a pixel or two alone."""
+def refined(model: Watermark, votes: Tensor, size: tuple[int, int], window: Window, known: Tensor) -> Window:
+    """The window near one that was found whose known bits stand out most; the search knows ends to a pixel or two."""
 
     def score(ends: list[float]) -> float:
         shown = (ends[0], ends[1], ends[2], ends[3])
-        return float(model.votes(model.correlations(votes, *size, shown))[0, PILOT])
+        return standing_out(model.votes(model.correlations(votes, *size, shown))[0], known)
 
     ends = list(window)
     best = score(ends)
@@ -179,11 +214,11 @@ def refined(model: Watermark, votes: Tensor, size: tuple[int, int], window: Wind
     return ends[0], ends[1], ends[2], ends[3]
 
 
-def find_window(model: Watermark, votes: Tensor, height: int, width: int) -> Window:
-    """The window [votes 1,1,S,S] most likely shows: the best place of the pilot over sizes and shifts."""
+def find_window(model: Watermark, votes: Tensor, height: int, width: int, known: Tensor) -> Window:
+    """The window [votes 1,1,S,S] most likely shows: the best place of the known bits' pattern over sizes and shifts."""
     side = model.config.canvas
     rows = cosines(model.config.band, side).to(votes)
-    table = model.signs * model.table(model.weight, height, width) * (model.places == PILOT)
+    table = model.signs * model.table(model.weight, height, width) * known[model.places.clamp(min=0)]
     pilot = torch.fft.rfft2(torch.einsum("ij,ih,jw->hw", table, rows, rows))
     sizes = [round(side * (1 - (1 - SMALLEST) * i / STEPS)) for i in range(STEPS + 1)]
     best, window = -math.inf, WHOLE

@@ -1,8 +1,9 @@
 """What is allowed, warned of or refused: a file that a user can read and change.
 
 A policy is JSON: `actions` (per category allow, warn or refuse), `threshold` of the classifier, `allowed` (phrases that
-are never objected to), `rules` (the lexicon), `frames` (what follows from their review) and `extends` (true: the rules
-of the bundled policy come first). Sexual content with minors is refused whatever the file says.
+are never objected to), `rules` (the lexicon), `frames` (what follows from their review), `moderation` (an endpoint that
+is asked too, see `moderation`) and `extends` (true: the rules of the bundled policy come first). Sexual content with
+minors is refused whatever the file says.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .moderation import MAPPED, Moderation
 
 __all__ = ["ACTIONS", "CATEGORIES", "MINORS", "Policy", "Rule", "bundled_policy", "config_folder", "load_policy"]
 
@@ -79,6 +81,8 @@ class Policy:
     """phrases taken out of the prompt before it is reviewed; no effect on the rules about minors"""
     rules: tuple[Rule, ...] = ()
     frames: FramePolicy = field(default_factory=FramePolicy)
+    moderation: Moderation | None = None
+    """an endpoint that is asked too; None: nothing leaves the machine"""
 
     def __post_init__(self) -> None:
         for category, action in self.actions.items():
@@ -138,7 +142,7 @@ def parse_policy(text: str, name: str) -> Policy:
         raise InputError(f"{name} is not JSON: {error}") from error
     if not isinstance(given, dict):
         raise InputError(f"{name} must be an object with 'actions' and 'rules', not {type(given).__name__}")
-    if unknown := given.keys() - {"actions", "threshold", "allowed", "rules", "frames", "extends"}:
+    if unknown := given.keys() - {"actions", "threshold", "allowed", "rules", "frames", "extends", "moderation"}:
         key = sorted(unknown)[0]
         raise InputError(f"{name}, line {line_of(text, key)}: there is no setting {key!r}")
     try:
@@ -150,7 +154,10 @@ def parse_policy(text: str, name: str) -> Policy:
         if not isinstance(threshold, int | float):
             raise InputError(f"the threshold is a number, not {threshold!r}")
         allowed, frames = words_of(given.get("allowed", [])), frames_of(given.get("frames", {}))
-        return Policy(actions=actions, threshold=threshold, allowed=allowed, rules=rules, frames=frames)
+        return Policy(
+            actions=actions, threshold=threshold, allowed=allowed, rules=rules, frames=frames,
+            moderation=moderation_of(given.get("moderation")),
+        )  # fmt: skip
     except InputError as error:
         quoted = re.search(r"'([^']*)'", str(error))
         where = f", line {line_of(text, quoted[1])}" if quoted else ""
@@ -189,6 +196,23 @@ def frames_of(value: Any) -> FramePolicy:
     if unknown := value.keys() - names:
         raise InputError(f"frames have no {sorted(unknown)[0]!r}; they have {', '.join(sorted(names))}")
     return FramePolicy(**value)
+
+
+def moderation_of(value: Any) -> Moderation | None:
+    """The settings of an endpoint, checked: an address, or an object."""
+    if value is None:
+        return None
+    value = {"url": value} if isinstance(value, str) else value
+    names = {f.name for f in fields(Moderation)}
+    if not isinstance(value, dict) or "url" not in value:
+        raise InputError(f"moderation is an object with {', '.join(sorted(names))}, not {str(value)[:80]!r}")
+    if unknown := value.keys() - names:
+        raise InputError(f"moderation has no {sorted(unknown)[0]!r}; it has {', '.join(sorted(names))}")
+    own = mapping_of(value.get("categories", {}))
+    for ours in own.values():
+        if ours and ours not in CATEGORIES:
+            raise InputError(f"there is no category {ours!r}; the categories are {', '.join(CATEGORIES)}")
+    return Moderation(**{**value, "categories": MAPPED | own})
 
 
 def rule_of(value: Any) -> Rule:

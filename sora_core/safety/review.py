@@ -3,7 +3,7 @@
     review = review_prompt("a killer whale leaps")       # Review(action="allow", findings=())
     check_prompt("...")                                  # raises PolicyError, naming category and rule
 
-Everything happens on this machine.
+Everything happens on this machine, unless the policy names a moderation endpoint, which is asked too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from ..errors import InputError
+from ..errors import InputError, ResourceError
+from .moderation import moderated
 from .negation import without_negated
 from .normalise import bare, normalise, plain
 from .policy import ACTIONS, MINORS, Policy, Rule, load_policy
@@ -79,6 +80,8 @@ class Review:
     """What a review says: the strictest action of its findings, strictest first."""
 
     findings: tuple[Finding, ...] = ()
+    note: str = ""
+    """why a moderation endpoint was not heard, where the policy goes on without it"""
 
     @property
     def action(self) -> str:
@@ -197,6 +200,7 @@ def review_prompt(
     for category, score in probabilities.items():
         if score >= policy.threshold and category not in scores and not excused(policy.rules, category, kept):
             scores[category] = (CLASSIFIED, score)
+    note = "" if negative else second_opinion(text, policy, scores)
     if "sexual" in scores and young(words):
         scores[MINORS] = ("sexual content with a minor", scores["sexual"][1])
     findings = [
@@ -204,7 +208,22 @@ def review_prompt(
         for category, (rule, score) in scores.items()
         if not negative or category == MINORS
     ]
-    return Review(findings=tuple(sorted(findings, key=lambda f: (-ACTIONS.index(f.action), -f.score, f.category))))
+    findings.sort(key=lambda f: (-ACTIONS.index(f.action), -f.score, f.category))
+    return Review(findings=tuple(findings), note=note)
+
+
+def second_opinion(text: str, policy: Policy, scores: dict[str, tuple[str, float]]) -> str:
+    """Add what the policy's moderation endpoint objects to; why it was not heard, where the policy goes on without."""
+    if policy.moderation is None:
+        return ""
+    try:
+        for category, theirs, score in moderated(policy.moderation, text):
+            scores.setdefault(category, (f"moderation endpoint: {theirs}", score))
+    except ResourceError as error:
+        if policy.moderation.failure == "stop":
+            raise ResourceError(f"{error}; the policy stops where it is not heard") from error
+        return f"{error}; only this machine's own review was heard"
+    return ""
 
 
 def remaining(words: list[str], allowed: Iterable[str]) -> list[str]:
@@ -232,6 +251,8 @@ def check_prompt(
     review = review_prompt(text, policy, negative=negative)
     if review.action == "refuse":
         raise PolicyError(f"{review.sentence()}; change the prompt, or the policy where it is yours to change.")
+    if review.note and warn is not None:
+        warn(review.note)
     if review.action == "warn" and warn is not None:
         warn(review.sentence())
     return review

@@ -37,6 +37,8 @@ Window = tuple[float, float, float, float]
 WHOLE: Window = (0.0, 1.0, 0.0, 1.0)
 PILOT = CHANNEL_BITS
 """the group of the coefficients that carry the pilot"""
+ROOMY, STRONGER = 160, 2.6
+"""pixels of a side below which the mark is stronger, and by how many decibels for every halving"""
 LEAST_SIDE = 16
 """pixels: a smaller frame has no room for the pattern"""
 
@@ -156,6 +158,11 @@ class Watermark(nn.Module):
         full = F.interpolate(hiding, pattern.shape[-2:], mode="bilinear", align_corners=False) * pattern
         level = 10 ** (-(psnr or self.config.psnr) / 20)
         return full * (level / full.flatten(1).square().mean(1).sqrt().clamp(min=1e-9))[:, None, None, None]
+
+    def strength(self, height: int, width: int) -> float:
+        """Decibels of a marked frame of a size: small frames have little room and take a stronger mark."""
+        smaller = math.log2(ROOMY / math.sqrt(height * width))
+        return self.config.psnr - STRONGER * max(0.0, min(2.0, smaller))
 
     def mark(self, frames: Tensor, bits: Tensor, psnr: float | None = None) -> Tensor:
         """Marked frames [F,3,H,W] in 0..1 of channel bits [F or 1,64]."""
