@@ -17,6 +17,7 @@ from sora_nodes.sora_core.safety.provenance import can_sign, verify
 from sora_nodes.sora_core.safety.review import PolicyError
 from sora_nodes.sora_core.training.attacks import x264
 from sora_nodes.sora_core.training.pictures import clips
+from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 from torch import Tensor
 
 
@@ -145,7 +146,7 @@ def test_a_marked_clip_is_recognised_after_compression_scaling_and_crop() -> Non
 
 
 def test_a_small_clip_is_recognised_where_its_number_cannot_be_read() -> None:
-    clip = frames(12, 64, seed=4)
+    clip = render([sample_scene(6_000_001)], ClipShape(frames=12, height=64, width=64, fps=8.0))[0]
     usual, other = (torch.cat(list(Marker(bundled_watermark(), number)([clip]))) for number in (MESSAGE, 12345))
     seen, unseen = ((x264(m.permute(0, 3, 1, 2).float() / 255, 28) * 255).round().byte() for m in (usual, clip))
     assert read_mark([seen.permute(0, 2, 3, 1)], search=False).message == MESSAGE
