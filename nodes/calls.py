@@ -309,8 +309,11 @@ def frames_in(clip: Clip) -> FrameSource:
     return clip.source
 
 
-def save(video: Any, path: Path, metadata: dict[str, str], encoding: Encoding, *, sign: bool = True) -> list[str]:
-    """A VIDEO as a file, its streams copied where the encoding leaves that open; returns what is to be said of it."""
+def save(
+    video: Any, path: Path, metadata: dict[str, str], encoding: Encoding, *, hidden: Any = None, sign: bool = True
+) -> list[str]:
+    """A VIDEO as a file, its streams copied where the encoding leaves that open; returns what is to be said of it.
+    hidden: the saving node's own, by which the files are found that it was made from."""
     from ..sora_core.media import chunks
     from ..sora_core.media.publish import publish
     from ..sora_core.safety.provenance import FORMATS as SIGNED
@@ -321,7 +324,7 @@ def save(video: Any, path: Path, metadata: dict[str, str], encoding: Encoding, *
         said.append(f"{encoding.format} cannot carry C2PA provenance, so the file is not signed.")
     sign = sign and encoding.ending in SIGNED
     if encoding.plain and encoding.format in COPIED:
-        save_video(video, path, metadata, sign=sign)
+        save_video(video, path, metadata, hidden=hidden, sign=sign)
         return said
     clip, heard = clip_of(None, video)
     if encoding.animation and heard.audio is not None:
@@ -329,7 +332,8 @@ def save(video: Any, path: Path, metadata: dict[str, str], encoding: Encoding, *
     if encoding.format == "gif" and metadata:
         said.append("a gif carries no workflow: keep a copy of it, or take webp.")
     given = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
-    guards, sound = doors.signing(given, sign=sign), None if encoding.animation else sound_of(heard.audio)
+    guards = doors.signing(given, sign=sign, behind=doors.files_behind(hidden) if sign else [])
+    sound = None if encoding.animation else sound_of(heard.audio)
     publish(
         path,
         chunks(frames_in(clip), CHUNK),

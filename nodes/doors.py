@@ -6,15 +6,19 @@ what another sampler steers away from. Sexual content with minors is refused at 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..sora_core.errors import InputError
+from . import host
 
 if TYPE_CHECKING:
     from ..sora_core.media.publish import Guards
     from ..sora_core.safety.provenance import Origin
 
-__all__ = ["check_positive", "frame_guards", "origin_of", "reviewed", "signing"]
+__all__ = ["check_positive", "files_behind", "frame_guards", "origin_of", "reviewed", "signing"]
 
 REFUSED = "sora_refused"
 """key of a CONDITIONING's settings: why it may not be followed"""
@@ -51,23 +55,59 @@ def frame_guards(path: Path, fps: float, *, watermark: bool) -> Guards:
     return guards_for(Protection(watermark=watermark, sign=False), fps=fps)
 
 
-def signing(source: Any, *, sign: bool, **chosen: Any) -> Guards:
-    """Guards of a VIDEO that is saved: reviewed unless it was when it was decoded, then signed. chosen: see
-    Protection, and `settings` and `with_prompt` of Origin."""
+def signing(source: Any, *, sign: bool, behind: Sequence[Path] = (), **chosen: Any) -> Guards:
+    """Guards of a VIDEO that is saved: reviewed unless it was when it was decoded, then signed. behind: the files that
+    it was made from. chosen: see Protection, and `settings` and `with_prompt` of Origin."""
     from ..sora_core.safety.doors import Protection, guards_for
 
     seen = isinstance(source, str) and source in MADE
     said = {name: chosen.pop(name) for name in ("with_prompt", "settings") if name in chosen}
-    origin = replace(origin_of(source), **said)
+    origin = replace(origin_of(source, behind), **said)
     return guards_for(Protection(review=not seen, watermark=False, sign=sign, **chosen), fps=0.0, origin=origin)
 
 
-def origin_of(source: Any) -> Origin:
-    """What a manifest says of a VIDEO: made here (frames in memory count so), or opened from a file."""
-    from ..sora_core.safety.provenance import FORMATS, Origin
+def origin_of(source: Any, behind: Sequence[Path] = ()) -> Origin:
+    """What a manifest says of a VIDEO: made here (frames in memory count so) from the files behind it, or opened from
+    a file."""
+    from ..sora_core.safety.provenance import Origin
 
-    if not isinstance(source, str) or source in MADE:
-        return Origin()
-    given = Path(source)
-    parent = given if given.suffix.lower() in FORMATS else None
-    return Origin(parent=parent, generated=False)
+    if isinstance(source, str) and source not in MADE:
+        return Origin(parent=Path(source), generated=False)
+    return Origin(parent=behind[0]) if len(behind) == 1 else Origin(parts=tuple(behind))
+
+
+def files_behind(hidden: Any) -> list[Path]:
+    """The files of the input folder that are named by the nodes before the one that runs, each once: what becomes an
+    ingredient of what it saves. hidden: the node's own, with `prompt` and, where its host has one, `unique_id`."""
+    graph = getattr(hidden, "prompt", None)
+    if not isinstance(graph, dict):
+        return []
+    own = str(getattr(hidden, "unique_id", None))
+    nodes = upstream(graph, own) if own in graph else list(graph)
+    return list(dict.fromkeys(path for node in nodes for path in files_named(graph[node])))
+
+
+def upstream(graph: dict[str, Any], last: str) -> list[str]:
+    """The nodes that a node depends on, itself among them, those that its first inputs lead to first."""
+    found: dict[str, None] = {}
+    waiting = [last]
+    while waiting:
+        node = waiting.pop()
+        if node in graph and node not in found:
+            found[node] = None
+            linked = [str(v[0]) for v in graph[node].get("inputs", {}).values() if isinstance(v, list) and len(v) == 2]
+            waiting += reversed(linked)
+    return list(found)
+
+
+def files_named(node: dict[str, Any]) -> Iterator[Path]:
+    """Files that can carry a manifest and that a node's widgets name."""
+    from ..sora_core.safety.provenance import FORMATS
+
+    for value in node.get("inputs", {}).values():
+        name = value.partition(" [")[0] if isinstance(value, str) and len(value) < 1000 else ""
+        if Path(name).suffix.lower() in FORMATS:
+            try:
+                yield host.input_path(value)
+            except InputError:  # a name of something else, or of a file that is to be
+                continue

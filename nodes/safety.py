@@ -130,7 +130,7 @@ class SoraSignVideo(io.ComfyNode):
                 io.Boolean.Input("with_prompt", default=False, tooltip="Write the workflow into the manifest."),
             ],
             outputs=[io.String.Output(display_name="file", tooltip="The file, for Sora Verify Video.")],
-            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
             is_output_node=True,
         )
 
@@ -142,8 +142,9 @@ class SoraSignVideo(io.ComfyNode):
         )
         settings = {"prompt": json.dumps(cls.hidden.prompt)} if with_prompt else {}
         save_video(
-            video, path, host.saved_metadata(cls.hidden), credentials=chosen, with_prompt=with_prompt, settings=settings
-        )
+            video, path, host.saved_metadata(cls.hidden), hidden=cls.hidden, credentials=chosen,
+            with_prompt=with_prompt, settings=settings,
+        )  # fmt: skip
         return io.NodeOutput(str(path), ui=ui.PreviewVideo([result]))
 
 

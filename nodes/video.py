@@ -143,7 +143,7 @@ class SoraSaveVideo(io.ComfyNode):
                 ),
             ],
             outputs=[io.Video.Output(tooltip="The same video, as it came.")],
-            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
             is_output_node=True,
         )
 
@@ -159,7 +159,7 @@ class SoraSaveVideo(io.ComfyNode):
         chosen = Encoding(**encoding)
         prefix = fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt))
         path, result = host.output_path(prefix, chosen.ending, *video.get_dimensions())
-        said = calls.save(video, path, host.saved_metadata(cls.hidden), chosen, sign=sign)
+        said = calls.save(video, path, host.saved_metadata(cls.hidden), chosen, hidden=cls.hidden, sign=sign)
         return io.NodeOutput(video, ui=ShownVideo([result], "\n".join(said)))
 
 

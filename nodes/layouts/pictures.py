@@ -43,14 +43,17 @@ def save_image(image: Tensor, path: Path, metadata: dict[str, str]) -> None:
     write_image(path, rgb(image[None]), metadata=metadata)
 
 
-def save_video(video: Any, path: Path, metadata: dict[str, str], *, sign: bool = True, **chosen: Any) -> None:
-    """A VIDEO as mp4 with its streams copied, so that nothing is encoded twice; signed where that can be done. chosen:
-    see `doors.signing`."""
+def save_video(
+    video: Any, path: Path, metadata: dict[str, str], *, hidden: Any = None, sign: bool = True, **chosen: Any
+) -> None:
+    """A VIDEO as mp4 with its streams copied, so that nothing is encoded twice; signed where that can be done. hidden:
+    the saving node's own, by which the files are found that it was made from. chosen: see `doors.signing`."""
     from ...sora_core.media.publish import publish
 
     source = host.stream_source(video)
     content = source if isinstance(source, BytesIO) else Path(source)
-    publish(path, content, metadata=metadata, guards=doors.signing(source, sign=sign, **chosen))
+    behind = doors.files_behind(hidden) if sign else []
+    publish(path, content, metadata=metadata, guards=doors.signing(source, sign=sign, behind=behind, **chosen))
 
 
 def video_of(images: Tensor, fps: float, audio: Any) -> Any:

@@ -90,7 +90,7 @@ class SaveVideo(io.ComfyNode):
     @classmethod
     def execute(cls, video: Any, filename_prefix: str, format: str, codec: str) -> io.NodeOutput:
         path, result = host.output_path(filename_prefix, ".mp4", *video.get_dimensions())
-        pictures.save_video(video, path, saved_metadata(cls.hidden))
+        pictures.save_video(video, path, saved_metadata(cls.hidden), hidden=cls.hidden)
         return io.NodeOutput(ui=ui.PreviewVideo([result]))
 
 

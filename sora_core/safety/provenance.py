@@ -10,7 +10,7 @@ are not followed. mp4, mov, png, webp and jpg; the extra `provenance` (c2pa-pyth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +31,7 @@ MIXED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgo
 SETTINGS_LABEL = "org.sora-nodes.settings"
 PURPOSES = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.311.76.59.1.9"
 """of certificates that may sign: email protection, document signing, claim signing"""
+PARENT, COMPONENT = "parentOf", "componentOf"
 UNTRUSTED = "signingCredential.untrusted"
 PRIVATE = ("prompt", "negative", "caption", "workflow")
 """settings that are written only where the user says so"""
@@ -109,10 +110,11 @@ def settings_of(anchors: Iterable[str] = ()) -> Any:
     return need_c2pa().Settings.from_dict({"verify": checks, "trust": trust, "builder": thumbnails})
 
 
-def manifest(origin: Origin, title: str) -> dict[str, Any]:
-    """The manifest's definition."""
+def manifest(origin: Origin, title: str, others: Sequence[str] = ()) -> dict[str, Any]:
+    """The manifest's definition. others: names of files that it was made from and that cannot be ingredients."""
     said = {k: v for k, v in origin.settings.items() if origin.with_prompt or k not in PRIVATE}
-    mixed = origin.edited or bool(origin.parts)
+    said |= {"made_from": list(others)} if others else {}
+    mixed = origin.edited or bool(origin.parts or others)
     kind = MIXED if mixed else MADE
     agent: dict[str, Any] = {"softwareAgent": {"name": "Sora Nodes"}}
     if origin.generated:
@@ -138,7 +140,8 @@ def sign(
 ) -> None:
     """Write `target`, the file `source` with a signed manifest, whole or not at all; `source` may be `target`.
 
-    A manifest that `source` itself has becomes an ingredient unless the origin names parents. credentials: None takes
+    A manifest that `source` itself has becomes an ingredient; a file of the origin that cannot be one (mkv, damaged) is
+    named in the settings. credentials: None takes
     the development certificate. name: the file's own, where `target` is a passing one. Raises InputError without the
     extra, MediaError for a file that cannot be signed.
     """
@@ -146,12 +149,13 @@ def sign(
     name = name or target.name
     kind = format_of(Path(name))
     credentials = credentials or development_credentials()
-    if origin.parent is None and not origin.parts and has_manifest(source):
-        origin = replace(origin, parent=source)
-    title = origin.title or name
-    context = c2pa.Context(settings_of())
+    origin, others = carrying(origin)
+    if has_manifest(source) and source not in [path for path, _ in ingredients(origin)]:
+        origin = (
+            replace(origin, parts=(*origin.parts, source)) if ingredients(origin) else replace(origin, parent=source)
+        )
     try:
-        builder = c2pa.Builder(manifest(origin, title), context)
+        builder = c2pa.Builder(manifest(origin, origin.title or name, others), c2pa.Context(settings_of()))
         if origin.edited:
             builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
         for path, relation in ingredients(origin):
@@ -164,6 +168,27 @@ def sign(
         raise MediaError(f"{source} cannot be read: {error.strerror}") from error
 
 
+def carrying(origin: Origin) -> tuple[Origin, list[str]]:
+    """An origin with those of its files alone that can be read as ingredients, and the names of the others."""
+    given = ingredients(origin)
+    fit = [(path, relation) for path, relation in given if readable(path)]
+    others = [path.name for path, _ in given if path not in [kept for kept, _ in fit]]
+    parent = next((path for path, relation in fit if relation == PARENT), None)
+    return replace(origin, parent=parent, parts=tuple(p for p, relation in fit if relation != PARENT)), others
+
+
+def readable(path: Path) -> bool:
+    """Whether a file can be an ingredient: of a kind that carries manifests, and whole enough to look for one."""
+    c2pa = need_c2pa()
+    if path.suffix.lower() not in FORMATS:
+        return False
+    try:
+        add_ingredient(c2pa.Builder(manifest(Origin(), path.name), c2pa.Context(settings_of())), path, COMPONENT)
+        return True
+    except (OSError, c2pa.C2paError):
+        return False
+
+
 def has_manifest(path: Path) -> bool:
     """Whether a file already carries a manifest, of whatever worth."""
     return path.suffix.lower() in FORMATS and verify(path).status != "none"
@@ -171,8 +196,8 @@ def has_manifest(path: Path) -> bool:
 
 def ingredients(origin: Origin) -> list[tuple[Path, str]]:
     """Files and their relation to what was made."""
-    parent = [(origin.parent, "parentOf")] if origin.parent is not None else []
-    return parent + [(path, "componentOf") for path in origin.parts]
+    parent = [(origin.parent, PARENT)] if origin.parent is not None else []
+    return parent + [(path, COMPONENT) for path in origin.parts]
 
 
 def add_ingredient(builder: Any, path: Path, relation: str) -> None:
