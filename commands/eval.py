@@ -19,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, help="frames per second")
     parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns (`sora world`): ask for them too")
     parser.add_argument("--clips", type=Path, nargs="+", help="for the watermark: files to measure on")
+    parser.add_argument("--fast", action="store_true", help="measure the weights of few steps")
+    parser.add_argument("--steps", type=int, help="sampling steps (default: 25, or those of --fast)")
+    parser.add_argument("--cfg", type=float, help="guidance (default: 2, or 1 with --fast)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
@@ -33,6 +36,10 @@ def execute(args: argparse.Namespace) -> int:
         settings["size"] = evaluation.two_seconds(**asked)
     if args.cutouts is not None:
         settings["cutouts"] = args.cutouts
+    if args.fast:
+        settings["fast"] = True
+    if sampling := {name: getattr(args, name) for name in ("steps", "cfg") if getattr(args, name) is not None}:
+        settings["sampling"] = sampling
     with ProgressLine(args.suite) as progress:
         report = evaluation.run_suite(args.suite, progress=progress, **settings)
     say(json.dumps(report) if args.json else table(report))

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, help="frames per second, any")
     parser.add_argument("--steps", type=int, help="sampling steps: more are slower and finer")
     parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
+    parser.add_argument("--fast", action="store_true", help="4 steps without guidance, by weights made for them")
     parser.add_argument("--seed", type=int, help="the same seed gives the same video (default: a new one each time)")
     parser.add_argument(
         "--no-expand", action="store_true", help="sample the prompt as it stands, not a long caption of it"
@@ -78,6 +79,8 @@ def execute(args: argparse.Namespace) -> int:
     if len(args.prompt) > 1:
         raise InputError(f'put the prompt in quotes: sora generate "{" ".join(args.prompt)}"')
     prompt = args.prompt[0]
+    if args.fast and sampling:
+        raise InputError(f"--fast has steps and cfg of its own; leave out --{' and --'.join(sampling)}.")
     if args.out is not None and args.out.suffix.lower() in STILLS:
         if asked.get("seconds"):
             raise InputError(f"{args.out} is a picture and --seconds {asked['seconds']:g} asks for a video; give .mp4")
@@ -89,10 +92,10 @@ def execute(args: argparse.Namespace) -> int:
 
     from ..sora_core import pipeline
 
-    settings = pipeline.DEFAULTS.sampling.with_(**sampling)
+    settings = None if args.fast else pipeline.DEFAULTS.sampling.with_(**sampling)
     with ProgressLine("sampling") as progress:
         result = pipeline.generate(
-            prompt, out=out, settings=settings, expand=not args.no_expand, refine=not args.no_refine,
+            prompt, out=out, settings=settings, fast=args.fast, expand=not args.no_expand, refine=not args.no_refine,
             device=args.device, progress=progress, warn=warn, tell=note, **asked,
         )  # fmt: skip
     if args.json:

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "BUNDLED", "decode_image", "decode_to_file", "empty_latent", "encode_image", "encode_prompt", "encode_shots",
-    "load_model", "loaded", "preview_file", "refine_to_file", "sample", "save",
+    "BUNDLED", "FAST", "decode_image", "decode_to_file", "empty_latent", "encode_image", "encode_prompt",
+    "encode_shots", "load_model", "loaded", "preview_file", "refine_to_file", "sample", "save",
     "settings_for", "stitched", "time_text", "weights_of",
 ]  # fmt: skip
 
-BUNDLED = "bundled"
+BUNDLED, FAST = "bundled", "bundled, 4 steps"
 CHUNK = 4
 """frames of a finished clip that are read at once"""
 COPIED = {"mp4", "mov", "mkv"}
@@ -56,10 +56,12 @@ def weights_of(name: str) -> SoraModel:
     """The weights of that name, in main memory or on the runtime's device. Raises InputError for an unknown one."""
     from ..sora_core import pipeline
 
-    known = [BUNDLED, *host.model_files()]
+    known = [BUNDLED, FAST, *host.model_files()]
     if name not in known:
         raise InputError(f"there are no weights {name!r}; choose one of: {', '.join(known)}")
-    return pipeline.load_bundled(device=host.device()) if name == BUNDLED else load_saved(host.model_path(name))
+    if name in (BUNDLED, FAST):
+        return pipeline.load_bundled(device=host.device(), fast=name == FAST)
+    return load_saved(host.model_path(name))
 
 
 def encode_prompt(clip: Any, text: str) -> Conditioning:

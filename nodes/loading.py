@@ -26,11 +26,11 @@ class SoraLoadModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model",
-                    options=[calls.BUNDLED, *host.model_files()],
+                    options=[calls.BUNDLED, calls.FAST, *host.model_files()],
                     default=calls.BUNDLED,
                     tooltip=(
-                        "The weights. The bundled ones need no download; others are what CheckpointSave wrote of a"
-                        " model of ours."
+                        "The weights. The bundled ones need no download; those for 4 steps are meant for a sampler with"
+                        " 4 steps, cfg 1 and euler. Others are what CheckpointSave wrote of a model of ours."
                     ),
                 ),
             ],

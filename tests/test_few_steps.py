@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from sora_nodes.cli import parse
+from sora_nodes.commands import generate
 from sora_nodes.sora_core import checkpoints
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser
 from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.evaluation import run_suite
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.open_weights import LoraUse, with_loras
 from sora_nodes.sora_core.pipeline import SoraModel
+from sora_nodes.sora_core.pipeline.model import with_few_steps
 from sora_nodes.sora_core.settings import SamplingSettings
 from sora_nodes.sora_core.text.tokenizer import WordTokenizer
 from sora_nodes.sora_core.training.few_steps import (
@@ -122,6 +126,22 @@ def test_the_lora_of_full_rank_is_the_student(model: SoraModel, tmp_path: Path) 
         DiTDenoiser(dit, **grid)(paths.x[0], torch.ones(4), paths.mask, paths.cond) for dit in (model.dit, student)
     ]
     assert not torch.allclose(*outputs, atol=0.01)
+
+
+def test_few_steps_bring_their_settings(model: SoraModel, tmp_path: Path) -> None:
+    path = tmp_path / "few_steps.safetensors"
+    changed = {name: value + 1 for name, value in model.dit.named_parameters()}
+    checkpoints.save(path, lora_of(model.dit, changed, rank=2), config={"steps": 3, "rank": 2})
+    fast = with_few_steps(model, path)
+    assert (fast.settings.steps, fast.settings.cfg, fast.settings.solver) == (3, 1.0, "euler")
+    assert not torch.equal(fast.dit.blocks[0].ffn[0].weight, model.dit.blocks[0].ffn[0].weight)
+
+
+def test_few_steps_leave_no_other_choice_of_steps() -> None:
+    with pytest.raises(InputError, match="leave out --steps"):
+        generate.execute(parse(["generate", "a red ball", "--fast", "--steps", "8"]))
+    with pytest.raises(InputError, match="few steps"):
+        run_suite("fuzz", 1, fast=True)
 
 
 def test_a_configuration_that_does_not_hold_is_answered(tmp_path: Path) -> None:

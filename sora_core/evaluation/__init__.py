@@ -5,7 +5,7 @@ report = run_suite("text", 200)      # {"suite", "n", "figures", "ceiling", "int
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,25 +66,31 @@ def run_suite(
     seed: int = 0,
     progress: Progress | None = None,
     cutouts: Path | None = None,
+    fast: bool = False,
+    sampling: Mapping[str, float] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Measure a model (None: the bundled one): {"suite", "n", "figures", "ceiling", "intervals"}.
 
     Shares and medians over n held-out scenes; `ceiling` has the same figures for true clips sent through the codec,
     `intervals` the 95% interval of each figure. `cutouts` is a file of `sora world`: the bundled model is then asked
-    for nouns too. options: see the suite's `run`. Raises InputError for an unknown suite or an n below 1.
+    for nouns too, with `fast` it is that of few steps, and `sampling` are settings to change (steps, cfg). options: see
+    the suite's `run`. Raises InputError for an unknown suite or an n below 1.
     """
     if name not in SUITES | SAFETY:
         raise InputError(f"there is no suite {name!r}; the suites are {', '.join([*SUITES, *SAFETY])}")
     n = n if n is not None else USUAL * (2 if name == "text" else 1)
     if n < 1:
         raise InputError(f"a suite needs at least one clip, not {n}")
+    if (model is not None or name in SAFETY) and (fast or sampling):
+        raise InputError("steps, cfg and few steps are for suites of the bundled model: leave them out here.")
     if name in SAFETY:
         return SAFETY[name](n, seed=seed, progress=progress, **options)
     if model is not None and cutouts is not None:
         raise InputError("a model that is given brings its own cut-outs: leave cutouts out.")
     if model is None:
-        model = BundledGenerator(model=load_bundled(), cutouts=load_cutouts(cutouts) if cutouts else None)
+        bundled = load_bundled(fast=fast).with_settings(**sampling or {})
+        model = BundledGenerator(model=bundled, cutouts=load_cutouts(cutouts) if cutouts else None)
     return SUITES[name](
         n, generator=model, classifier=classifier or load_classifier(), seed=seed, progress=progress, **options
     )

@@ -119,6 +119,7 @@ def generate(
     refine: bool = True,
     settings: SamplingSettings | None = None,
     model: SoraModel | None = None,
+    fast: bool = False,
     device: str = "cpu",
     progress: Progress | None = None,
     warn: Callable[[str], None] = lambda text: None,
@@ -131,8 +132,8 @@ def generate(
     The prompt passes the policy, and the file is reviewed, marked and signed as `protection` says (None: all of it).
     expand: sample the descriptive caption that `world.expanded` makes of the prompt. refine: a size beyond what the
     model makes well is sampled small and brought up by its refiner, if it has one. settings: None takes the model's
-    own. The bundled weights are loaded to `device` where no `model` is given. `warn` is called with what may go wrong,
-    `tell` with what is made of the prompt and, above ten seconds, what it will take.
+    own. The bundled weights are loaded to `device` where no `model` is given, with `fast` those of few steps. `warn` is
+    called with what may go wrong, `tell` with what is made of the prompt and, above ten seconds, what it will take.
     """
     out, laps, protection = Path(out), Laps(), protection or Protection()
     check_prompt(prompt)
@@ -141,7 +142,7 @@ def generate(
     review(negative, protection.policy, negative=True)
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
     check_output(out, asked)
-    model = model or load_bundled(device=check_device(device))
+    model = model or load_bundled(device=check_device(device), fast=fast)
     settings = settings or model.settings
     draft = draft_size(model, asked) if refine else None
     sampled = draft or asked
@@ -150,6 +151,8 @@ def generate(
     schedule(settings.scheduler, settings.steps, denoise=settings.denoise)  # raises for steps that cannot be
     warn_of_unknown_words(model, prompt, warn)
     caption, negative = described(prompt, negative, seed, warn, tell) if expand else (prompt, negative)
+    if negative.strip() and settings.cfg == 1:
+        warn(f"without guidance (cfg 1) nothing is kept out, so this has no effect: {negative}")
     if outside := outside_training(sampled):
         warn(outside)
     laps("load")

@@ -25,7 +25,7 @@ from ..text.tokenizer import WordTokenizer
 from ..vae import BundledCodec, CausalCodec, CodecConfig
 from ..world.expand import unknown_words
 
-__all__ = ["SoraModel", "load_bundled", "load_codec", "load_open"]
+__all__ = ["SoraModel", "load_bundled", "load_codec", "load_open", "with_few_steps"]
 
 WEIGHTS = Path(str(files(__package__.rpartition(".")[0]) / "weights"))
 """the folder of the bundled weights"""
@@ -69,8 +69,12 @@ class SoraModel:
         return replace(self, settings=self.settings.with_(**changes))
 
 
-def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cpu") -> SoraModel:
-    """The bundled weights (or another set of the same kind in `folder`). Raises CheckpointError for a damaged file."""
+def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cpu", fast: bool = False) -> SoraModel:
+    """The bundled weights (or another set of the same kind in `folder`).
+
+    fast: with the LoRA of few steps on the transformer, and the settings it is made for: few steps, no guidance. Raises
+    CheckpointError for a damaged file.
+    """
     folder = folder or WEIGHTS
     codec = load_codec(folder / "codec.safetensors", device=device)
     words, network = (checkpoints.load_sharded(folder, name) for name in ("text", "transformer"))
@@ -80,13 +84,22 @@ def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cp
     _fill(text, words, device)
     _fill(dit, network, device)
     refiner = folder / "refiner.safetensors"
-    return SoraModel(
+    model = SoraModel(
         codec=codec,
         text=text,
         tokenizer=WordTokenizer(text.config.vocabulary, text.config.tokens),
         dit=dit,
         refiner=load_refiner(refiner, device=device) if refiner.is_file() else None,
     )
+    return with_few_steps(model, folder / "few_steps.safetensors") if fast else model
+
+
+def with_few_steps(model: SoraModel, lora: Path) -> SoraModel:
+    """The model with a LoRA of few steps on its transformer, and as many Euler steps without guidance as it asks
+    for."""
+    steps = int(checkpoints.read_header(lora).config["steps"])
+    dit, _ = open_weights.with_loras(model.dit, [open_weights.LoraUse(path=lora)])
+    return replace(model, dit=dit, settings=SamplingSettings(steps=steps, cfg=1.0, solver="euler"))
 
 
 def load_open(
