@@ -41,13 +41,16 @@ REASONS = {
     errno.EPERM: "the folder may not be written to",
     errno.EROFS: "the disk is read-only",
     errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOENT: "no file can be made there",
 }
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def write_error(path: Path, error: OSError) -> ResourceError:
     """What an error of the system means for a file that was to be written."""
     reason = REASONS.get(error.errno or 0, error.strerror or str(error))
-    return ResourceError(f"cannot write {path}: {reason}; free some space or name another place.")
+    advice = "free some space or name another place" if error.errno in FULL else "name another place"
+    return ResourceError(f"cannot write {path}: {reason}; {advice}.")
 
 
 def size_text(count: float) -> str:
@@ -72,7 +75,8 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
     except OSError as error:
         raise write_error(path, error) from error
     if taken:
-        raise ResourceError(f"cannot write {path}: it is not a file; name one inside it or another.")
+        advice = "name one inside it, or another" if path.is_dir() else "name another"
+        raise ResourceError(f"cannot write {path}: it is not a file; {advice}.")
     check_folder(folder, estimated_bytes, what=path)
 
 

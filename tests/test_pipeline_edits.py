@@ -30,7 +30,9 @@ from sora_nodes.sora_core.editing import (
 )
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import VideoSize
+from sora_nodes.sora_core.open_weights import OpenTokens
 from sora_nodes.sora_core.pipeline import DEFAULTS, edit_video, sample_edit
+from sora_nodes.sora_core.text.pieces import TokenTable
 from sora_nodes.sora_core.types import PromptSchedule
 
 MODEL = tiny_model()
@@ -142,5 +144,5 @@ def test_another_number_of_prompts_than_shots_is_named() -> None:
 
 def test_unknown_words_are_those_of_the_text_encoder() -> None:
     assert MODEL.unknown_words("a red zorblax and a blueish ball") == ["zorblax", "blueish"]
-    pieces = replace(MODEL, tokenizer=lambda prompts: torch.zeros(len(prompts), 8, dtype=torch.int64))
+    pieces = replace(MODEL, tokenizer=OpenTokens(TokenTable(lambda words: [2 + ord(c) % 9 for c in words])))
     assert pieces.unknown_words("a red zorblax") == []

@@ -179,5 +179,8 @@ def test_the_command(tmp_path: Path, credentials: Credentials, capsys: pytest.Ca
 
 def test_without_the_extra_a_sentence_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(__import__("sys").modules, "c2pa", None)
+    with pytest.raises(MediaError, match="there is no file"):
+        verify(tmp_path / "any.mp4")
+    (tmp_path / "any.mp4").touch()
     with pytest.raises(InputError, match=r"sora-nodes\[provenance\]"):
         verify(tmp_path / "any.mp4")

@@ -15,6 +15,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 from torch import Tensor
 
+from ...sora_core.emphasis import plain
 from ...sora_core.errors import InputError
 from ...sora_core.pipeline import SoraModel
 from ...sora_core.text.encoder import TextConfig, TextEncoder
@@ -111,7 +112,7 @@ def is_sora_clip(clip: Any) -> bool:
 
 def unknown_words(clip: Any, text: str) -> list[str]:
     """The words of a prompt that mean nothing to a CLIP of ours; any other reads all words."""
-    return unknown_to(text, clip.tokenizer.words.vocabulary) if is_sora_clip(clip) else []
+    return unknown_to(plain(text), clip.tokenizer.words.vocabulary) if is_sora_clip(clip) else []
 
 
 def encode(clip: Any, text: str) -> list[list[Any]]:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..emphasis import weighted
 from ..text.pieces import END, TokenTable
 from ..text.umt5 import UMT5
 
@@ -21,8 +22,20 @@ class OpenTokens:
         self.table = table
 
     def __call__(self, prompts: Sequence[str]) -> Tensor:
-        rows = [torch.tensor(self.table(prompt)) for prompt in prompts]
+        rows = [torch.tensor([number for number, _ in self.pieces(prompt)]) for prompt in prompts]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+    def weights(self, prompts: Sequence[str]) -> Tensor:
+        """The weight [B,S] of each token, 1 where none is given."""
+        rows = [torch.tensor([weight for _, weight in self.pieces(prompt)]) for prompt in prompts]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=1.0)
+
+    def pieces(self, prompt: str) -> list[tuple[int, float]]:
+        """Tokens with their weights; parts of different weight are cut into pieces apart."""
+        parts = weighted(prompt) or [("", 1.0)]
+        found = [(number, weight) for part, weight in parts for number in self.table(part) if number != END]
+        self.table.check(len(found) + 1)
+        return [*found, (END, 1.0)]
 
 
 class OpenText(nn.Module):

@@ -5,17 +5,18 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from .. import checkpoints, open_weights
 from ..dit import DiT, DiTConfig
+from ..emphasis import plain
 from ..grid import Geometry
 from ..layers.team import Team
 from ..refine import Refiner, load_refiner
@@ -31,6 +32,16 @@ WEIGHTS = Path(str(files(__package__.rpartition(".")[0]) / "weights"))
 """the folder of the bundled weights"""
 
 
+class Tokenizer(Protocol):
+    """Prompts to tokens, and the weights that a prompt gives them."""
+
+    def __call__(self, prompts: Sequence[str], /) -> Tensor:
+        """Token ids [B,S] int64."""
+
+    def weights(self, prompts: Sequence[str], /) -> Tensor:
+        """The weight [B,S] of each, 1 where none is given."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SoraModel:
     """A model ready to sample: the bundled one, or published weights."""
@@ -38,7 +49,7 @@ class SoraModel:
     codec: CausalCodec
     text: nn.Module
     """[B,S] tokens -> [B,S,D] features"""
-    tokenizer: Callable[[Sequence[str]], Tensor]
+    tokenizer: Tokenizer
     dit: DiT
     low: DiT | None = None
     """a second network, for noise levels below `low_from` (Wan 2.2 A14B)"""
@@ -62,7 +73,7 @@ class SoraModel:
     def unknown_words(self, prompt: str) -> list[str]:
         """The words of a prompt that mean nothing to this text encoder; an encoder of word pieces reads any word."""
         words = self.tokenizer
-        return unknown_words(prompt, words.vocabulary) if isinstance(words, WordTokenizer) else []
+        return unknown_words(plain(prompt), words.vocabulary) if isinstance(words, WordTokenizer) else []
 
     def with_settings(self, **changes: Any) -> SoraModel:
         """The same weights with some of their settings changed."""

@@ -56,9 +56,12 @@ WHOLE_CHUNKS = 4
 
 @torch.no_grad()
 def encode_text(model: SoraModel, prompts: Sequence[str]) -> Tensor:
-    """Text features [B,S,D]; an empty prompt is all zeros."""
+    """Text features [B,S,D], those of each word times its weight (`emphasis`); an empty prompt is all zeros."""
     device = next(model.text.parameters()).device
-    return model.text(model.tokenizer(prompts).to(device))
+    features = model.text(model.tokenizer(prompts).to(device))
+    weights = model.tokenizer.weights(prompts).to(features)
+    features[:, : weights.shape[1]] *= weights[..., None]
+    return features
 
 
 def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> LatentState:

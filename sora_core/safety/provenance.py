@@ -224,8 +224,10 @@ def verify(path: str | Path, anchors: Iterable[str] = ()) -> Verdict:
     cannot be read.
     """
     path = Path(path)
-    c2pa = need_c2pa()
+    if not path.is_file():
+        raise MediaError(f"there is no file {path}.")
     kind = format_of(path)
+    c2pa = need_c2pa()
     context = c2pa.Context(settings_of(anchors))
     try:
         with path.open("rb") as file:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from ..emphasis import plain as unmarked
 from ..errors import InputError, ResourceError
 from .moderation import moderated
 from .negation import without_negated
@@ -190,7 +191,7 @@ def review_prompt(
     negative: the text says what is to be avoided, so that only sexual content with minors is looked for.
     """
     policy = policy or load_policy()
-    words = Words(normalise(without_negated(bare(plain(text))), vocabulary(policy.rules)))
+    words = Words(normalise(without_negated(bare(plain(unmarked(text)))), vocabulary(policy.rules)))
     kept = Words(remaining(words.words, policy.allowed))
     scores: dict[str, tuple[str, float]] = {}
     for rule in policy.rules:

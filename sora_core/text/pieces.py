@@ -30,9 +30,13 @@ class TokenTable:
 
     def __call__(self, prompt: str) -> list[int]:
         tokens = [t for t in self.encode(prompt) if t != END] + [END]
-        if len(tokens) > self.limit:
-            raise InputError(f"the prompt has {len(tokens)} tokens and this model reads {self.limit}: shorten it.")
+        self.check(len(tokens))
         return tokens
+
+    def check(self, tokens: int) -> None:
+        """Raises InputError for a prompt of more tokens than the models read."""
+        if tokens > self.limit:
+            raise InputError(f"the prompt has {tokens} tokens and this model reads {self.limit}: shorten it.")
 
     @staticmethod
     def from_bytes(model: bytes) -> TokenTable:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from ..emphasis import weighted
 from ..errors import InputError
 
 __all__ = ["PAD", "UNKNOWN", "WordTokenizer", "split_words"]
@@ -53,8 +54,16 @@ class WordTokenizer:
         """Token ids [B,length] int64, padded with PAD; what is longer is cut."""
         out = torch.full((len(texts), self.length), PAD, dtype=torch.int64)
         for row, text in zip(out, texts, strict=True):
-            ids = [self.ids.get(word, UNKNOWN) for word in split_words(text)][: self.length]
-            row[: len(ids)] = torch.tensor(ids, dtype=torch.int64)
+            ids = [self.ids.get(word, UNKNOWN) for part, _ in weighted(text) for word in split_words(part)]
+            row[: len(ids)] = torch.tensor(ids[: self.length], dtype=torch.int64)
+        return out
+
+    def weights(self, texts: Sequence[str]) -> Tensor:
+        """The weight [B,length] that each token's word has in its text, 1 where none is given."""
+        out = torch.ones(len(texts), self.length)
+        for row, text in zip(out, texts, strict=True):
+            given = [weight for part, weight in weighted(text) for _ in split_words(part)]
+            row[: len(given)] = torch.tensor(given[: self.length])
         return out
 
     def unknown(self, text: str) -> list[str]:

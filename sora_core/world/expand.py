@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from ..emphasis import emphasised, weighted
 from . import words
 from .captions import Facts, ThingFacts, caption
 from .nouns import GAIT_VERBS, NOUNS, plural
@@ -46,8 +47,17 @@ def expanded(prompt: str, seed: int = 0) -> Expansion:
     filled in. What is not said to move stands still.
 
     What the bundled model does not know stays in the caption, in the prompt's own words. What the prompt refuses ("not
-    red", "no snow") becomes the negative prompt. What changes in time follows after a "then".
+    red", "no snow") becomes the negative prompt. What changes in time follows after a "then". A word with a weight
+    (`emphasis`) has it in the caption.
     """
+    parts = weighted(prompt)
+    made = _expanded("".join(part for part, _ in parts), seed)
+    caption_, lost = emphasised(made.caption, parts)
+    notes = [f"the weight of {word!r} is lost, since the caption does not say it" for word in lost]
+    return replace(made, caption=caption_, notes=(*made.notes, *notes))
+
+
+def _expanded(prompt: str, seed: int) -> Expansion:
     first, *later = _CHANGES.split(prompt.strip().lower(), maxsplit=1)
     plain = rewrite(first, seed)
     rng = random.Random(f"expand/{seed}")  # noqa: S311
