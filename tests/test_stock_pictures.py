@@ -1,0 +1,70 @@
+"""The small nodes of ComfyUI that the simplest workflows use: sizes, places and colours are as it documents them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sora_nodes.nodes.stock import StockExtension
+from sora_nodes.nodes.stock import pictures as stock
+from sora_nodes.runtime.executor import Executor
+from sora_nodes.runtime.graph import Graph
+from sora_nodes.runtime.registry import Registry
+from sora_nodes.runtime.session import Session
+from sora_nodes.sora_core.media import read_image
+
+
+def out(node: Any, *given: Any) -> torch.Tensor:
+    return node.execute(*given).args[0]
+
+
+def ramp(frames: int = 3, height: int = 4, width: int = 6, channels: int = 3) -> torch.Tensor:
+    count = frames * height * width * channels
+    return torch.arange(count).view(frames, height, width, channels) / count
+
+
+def test_one_colour() -> None:
+    image = out(stock.EmptyImage, 5, 4, 2, 0x33FF00)
+    assert image.shape == (2, 4, 5, 3) and torch.allclose(image[1, 3, 4], torch.tensor([0.2, 1.0, 0.0]))
+
+
+@pytest.mark.parametrize("method", [*stock.METHODS, "lanczos"])
+def test_scaling(method: str) -> None:
+    image = ramp(10)
+    assert out(stock.ImageScale, image, method, 12, 8, "disabled").shape == (10, 8, 12, 3)
+    assert out(stock.ImageScale, image, method, 0, 8, "disabled").shape == (10, 8, 12, 3)
+    assert out(stock.ImageScale, image, method, 0, 0, "disabled") is image
+    assert out(stock.ImageScaleBy, image, method, 0.5).shape == (10, 2, 3, 3)
+    flat = torch.full((1, 4, 6, 3), 0.25098040)
+    assert torch.allclose(out(stock.ImageScale, flat, method, 9, 5, "center"), flat[:, :1, :1], atol=1e-3)
+
+
+def test_a_centred_crop_keeps_proportions() -> None:
+    image = ramp(1, 4, 8)
+    assert torch.equal(out(stock.ImageScale, image, "nearest-exact", 4, 4, "center"), image[:, :, 2:6])
+
+
+def test_parts_and_runs() -> None:
+    image = ramp()
+    assert torch.equal(out(stock.ImageCrop, image, 2, 2, 1, 1), image[:, 1:3, 1:3])
+    assert out(stock.ImageCrop, image, 100, 100, 100, 2).shape == (3, 2, 1, 3)
+    assert torch.equal(out(stock.ImageFromBatch, image, 1, 9), image[1:])
+    assert torch.equal(out(stock.ImageFromBatch, image, -1, 1), image[2:])
+    assert len(out(stock.ImageFromBatch, image, 77, 1)) == 1
+    assert torch.equal(out(stock.RepeatImageBatch, image, 2), torch.cat([image, image]))
+    assert torch.equal(out(stock.ImageInvert, image), 1 - image)
+    both = out(stock.ImageBatch, image, ramp(2, 8, 8, 4))
+    assert both.shape == (5, 4, 6, 4) and torch.equal(both[:3, ..., :3], image) and (both[:3, ..., 3] == 1).all()
+
+
+def test_a_workflow_of_them_runs(tmp_path: Path) -> None:
+    graph = Graph.from_api({
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 48, "batch_size": 1, "color": 255}},
+        "2": {"class_type": "ImageScaleBy", "inputs": {"image": ["1", 0], "upscale_method": "area", "scale_by": 0.5}},
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "plain/x"}},
+    })  # fmt: skip
+    session = Session(input=tmp_path, output=tmp_path / "out", temp=tmp_path / "temp")
+    files = Executor(Registry.of(StockExtension())).run(graph, session).files()
+    session.release()
+    picture = read_image(tmp_path / "out" / files[0])
+    assert picture.shape == (1, 24, 32, 3) and picture[0, 5, 5].tolist() == [0, 0, 255]
