@@ -21,7 +21,7 @@ from comfy_toys import Comfy
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
-SLOW = 120_000
+SLOW = 300_000
 """milliseconds that anything may take on a busy machine"""
 
 SEEN = "() => [...document.querySelectorAll('.sora-says')].map(box => box.textContent)"
@@ -109,7 +109,7 @@ class Interface:
             )
         self.page.goto(self.url)
         self.page.wait_for_function("window.app?.graph && window.app.extensionManager?.toast")
-        self.page.wait_for_function("app.graph.nodes.length > 0")  # the interface's own first workflow
+        self.page.wait_for_function("app.extensionManager.workflow?.activeWorkflow")  # its own first one
         self.settle()
 
     def settle(self) -> None:

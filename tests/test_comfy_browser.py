@@ -131,7 +131,7 @@ def test_app_mode_shows_the_fields_and_the_result(interface: Interface) -> None:
     interface.page.evaluate(toggle)
     try:
         for label in ("first clip", "second clip", "between them", "seconds between", "short_side", "seed"):
-            interface.page.get_by_text(label, exact=True).first.wait_for()
+            interface.page.get_by_text(label, exact=True).locator("visible=true").first.wait_for()
     finally:
         interface.picture("app mode " + interface.mode)
         interface.page.keyboard.press("Escape")

@@ -112,16 +112,13 @@ async function estimate(node) {
 // Only the fields that the shape uses; one that is linked stays.
 function showShape(node) {
   const free = valueOf(node, "aspect") === FREE;
-  let changed = false;
   for (const [name, used] of [["short_side", !free], ["width", free], ["height", free]]) {
     const widget = widgetOf(node, name);
     if (!widget) continue;
     const hidden = !used && !node.inputs?.some((item) => item.name === name && item.link != null);
-    changed ||= Boolean(widget.hidden) !== hidden;
     widget.hidden = hidden;
     if (widget.options) widget.options.hidden = hidden;
   }
-  if (!changed) return;
   if (globalThis.LiteGraph?.vueNodesMode) node.widgets.splice(0, node.widgets.length, ...node.widgets); // or it stays as drawn
   node.setDirtyCanvas?.(true, true);
 }
@@ -194,14 +191,8 @@ function showPreview(id, blob) {
   const picture = extra(node, "sora-preview", "img", 128);
   URL.revokeObjectURL(picture.src);
   picture.src = URL.createObjectURL(blob);
-  const size = [...node.size];
-  const hide = () => { // the canvas would draw the first frame once more, and make room for it
-    if (app.nodePreviewImages) delete app.nodePreviewImages[id];
-    node.imgs = undefined;
-    node.setSize(size);
-  };
-  hide();
-  setTimeout(hide);
+  // the canvas would draw the first frame once more, below ours
+  Object.defineProperty(node, "imgs", { configurable: true, get: () => undefined, set() {} });
 }
 
 // --- what is wrong, on the node itself: newer interfaces keep the sentence behind several clicks
