@@ -25,7 +25,21 @@ SLOW = 300_000
 """milliseconds that anything may take on a busy machine"""
 
 SEEN = "() => [...document.querySelectorAll('.sora-says')].map(box => box.textContent)"
-TOASTS = "() => [...document.querySelectorAll('.p-toast-message')].map(box => box.innerText)"
+WATCH = """() => {
+  window.toasted ??= []
+  if (app.extensionManager.toast.add.watched) return
+  const toast = app.extensionManager.toast, add = toast.add
+  toast.add = function (message) {
+    toasted.push(`${message.summary}: ${message.detail}`)
+    return add.call(this, message)
+  }
+  toast.add.watched = true
+}"""
+CLEAN = """() => {
+  toasted.length = 0
+  const toast = app.extensionManager.toast
+  ;(toast.removeAll ?? toast.dismissAll)?.call(toast)
+}"""
 PLAYS = """async () => {
   const videos = [...document.querySelectorAll('video')].filter(video => video.readyState > 1 && video.duration > 0)
   for (const video of videos) { video.muted = true; await video.play().catch(() => {}) }
@@ -119,7 +133,8 @@ class Interface:
 
     def open(self, workflow: dict[str, Any]) -> None:
         """Opens a workflow, with nothing left of what was shown before."""
-        self.page.evaluate("() => app.extensionManager.toast.removeAll?.()")
+        self.page.evaluate(WATCH)
+        self.page.evaluate(CLEAN)
         self.page.keyboard.press("Escape")
         self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
         self.settle()
@@ -194,13 +209,15 @@ class Interface:
 
     def sees_toast(self, words: str) -> str:
         """A toast with these words in it."""
-        self.page.wait_for_function(f"words => ({TOASTS})().some(text => text.includes(words))", arg=words)
-        return next(text for text in self.page.evaluate(TOASTS) if words in text)
+        self.page.wait_for_function("words => toasted.some(text => text.includes(words))", arg=words)
+        return next(text for text in self.page.evaluate("() => toasted") if words in text)
 
     def sees_everywhere(self, words: str) -> str:
-        """All that the page says once these words stand on a node and in a toast."""
-        for where in (SEEN, TOASTS):
-            self.page.wait_for_function(f"words => ({where})().some(text => text.includes(words))", arg=words)
+        """All that the page says, once these words stand on a node and have come up as a toast (which goes again)."""
+        seen = f"words => ({SEEN})().some(text => text.includes(words))"
+        self.page.wait_for_function(
+            f"words => ({seen})(words) && toasted.some(text => text.includes(words))", arg=words
+        )
         return self.page.evaluate("() => document.body.innerText")
 
     def written(self) -> list[tuple[str, str]]:

@@ -34,6 +34,8 @@ def test_a_blueprint_fits_together(path: Path) -> None:
     assert isinstance(sampler.inputs["latent"], Link) and sampler.inputs["steps"] == 25
     outer = document["nodes"][0]
     fields = [item["name"] for item in outer["inputs"] if "widget" in item]
-    assert {"seed", "steps"} <= set(fields), "what is set on the node is an input of the subgraph: ids inside may change"
+    assert {"seed", "steps"} <= set(fields), (
+        "what is set on the node is an input of the subgraph: ids inside may change"
+    )
     assert outer["properties"]["proxyWidgets"] == [["-1", name] for name in fields]
     assert [item["name"] for item in outer["inputs"]] == [item["name"] for item in inside["inputs"]]
