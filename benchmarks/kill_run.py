@@ -11,29 +11,24 @@ at every step and a segment is 8 frames. Full disks need Linux and root: a small
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import subprocess
-import sys
 import time
+import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sora_nodes.sora_core.pipeline.stored import FOLDER, stored_runs
+from sora_nodes import cli
+from sora_nodes.sora_core import pipeline
+from sora_nodes.sora_core.media import segments
+from sora_nodes.sora_core.pipeline.stored import RunStore, stored_runs
 from table import show
 
-CHILD = """
-import sys
-from sora_nodes import cli
-from sora_nodes.sora_core.media import segments
-from sora_nodes.sora_core.pipeline.stored import RunStore
-RunStore.__init__.__kwdefaults__["every"] = 0.0
-segments.PIXELS = 0
-sys.exit(cli.main(sys.argv[1:]))
-"""
 ASKED = ["a red ball rolls to the left on grass at noon", "--seed", "7", "--fps", "8"]
 DISK = 24 << 20
 """bytes of the small disk; a run looks for 17 MB before it begins"""
@@ -44,19 +39,23 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--stops", type=int, default=5, help="by Ctrl-C")
     parser.add_argument("--fills", type=int, default=0, help="of the disk")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of the video")
-    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of the video")
+    parser.add_argument("--side", type=int, default=96)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     options = ["--seconds", f"{args.seconds:g}", "--size", f"{args.side}x{args.side}", "--steps", str(args.steps)]
     chance, counts = random.Random(args.seed), Counter[str]()  # noqa: S311
+    cli.module_of("generate")
+    pipeline.load_bundled()  # imports all that children need
     with TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
         whole.mkdir()
+        process = Child(whole, options)
+        wait_for(process.begun)
         began = time.monotonic()
-        require(start(whole, options).wait() == 0, "the run that nobody disturbs failed")
+        require(process.end() == 0, f"the run that nobody disturbs failed: {process.words()[-500:]}")
         known, length = (whole / "out.mp4").read_bytes(), time.monotonic() - began
         for number, word in ((args.kills, "killed"), (args.stops, "stopped"), (args.fills, "disk full")):
             tried = Path(folder) / word.replace(" ", "-")
@@ -72,10 +71,46 @@ def untouched() -> Iterator[None]:
     yield
 
 
-def start(folder: Path, options: list[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", CHILD, "generate", *ASKED, *options, "-o", str(folder / "out.mp4")]
-    with (folder.parent / f"{folder.name}.txt").open("wb") as said:
-        return subprocess.Popen(command, stderr=said, stdout=subprocess.DEVNULL)  # noqa: S603
+class Child:
+    """`sora generate` in a process of its own, which has torch imported already."""
+
+    def __init__(self, folder: Path, options: list[str]) -> None:
+        self.said, self.code = folder.parent / f"{folder.name}.txt", -1
+        self.said.write_bytes(b"")
+        self.pid = os.fork()
+        if not self.pid:
+            os.dup2(os.open(self.said, os.O_WRONLY), 2)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            RunStore.__init__.__kwdefaults__["every"] = 0.0
+            segments.PIXELS = 0
+            try:
+                code = cli.main(["generate", *ASKED, *options, "-o", str(folder / "out.mp4")])
+            except BaseException:
+                traceback.print_exc()
+                code = 1
+            os._exit(code)
+
+    def runs(self) -> bool:
+        if self.pid:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid, self.code = 0, os.waitstatus_to_exitcode(status)
+        return bool(self.pid)
+
+    def begun(self) -> bool:
+        """Whether it has said its caption, which comes before sampling."""
+        return not self.runs() or self.said.stat().st_size > 0
+
+    def end(self, number: int = 0) -> int:
+        """Send a signal, wait for the end, and return the exit code."""
+        if number and self.runs():
+            os.kill(self.pid, number)
+        while self.runs():
+            time.sleep(0.005)
+        return self.code
+
+    def words(self) -> str:
+        return self.said.read_text(errors="replace")
 
 
 def disturbed(
@@ -85,48 +120,51 @@ def disturbed(
     """Disturb runs `number` times; each that comes to its end must have given the known file."""
     left = number
     while left:
-        process = start(folder, options)
-        while process.poll() is None and not (folder / FOLDER).exists():
-            time.sleep(0.005)
-        wait = time.monotonic() + chance.random() * 0.5 * length
-        while process.poll() is None and time.monotonic() < wait:
-            time.sleep(0.002)
-        if process.poll() is None:
+        process = Child(folder, options)
+        wait_for(process.begun)
+        end = time.monotonic() + chance.random() * 0.6 * length
+        wait_for(lambda: not process.runs() or time.monotonic() >= end)  # noqa: B023
+        if process.runs():
             counts[f"{word} {moment(folder)}"] += 1
             left -= 1
             disturb(process, folder, word)
         else:
             finished(process, folder, known, counts)
-    process = start(folder, options)
-    process.wait()
-    finished(process, folder, known, counts)
+    if number:
+        process = Child(folder, options)
+        process.end()
+        finished(process, folder, known, counts)
 
 
-def disturb(process: subprocess.Popen[bytes], folder: Path, word: str) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.002)
+
+
+def disturb(process: Child, folder: Path, word: str) -> None:
+    """Kill or stop it, or fill its disk, and see that it says no more than a sentence."""
     if word == "disk full":
         filler = folder / "filler"
         with filler.open("wb", buffering=0) as file:
             try:
-                while process.poll() is None:
-                    file.write(bytes(1 << 16))
+                while process.runs():
+                    file.write(bytes(1 << 12))
             except OSError:
                 pass
-        code = process.wait()
+        code = process.end()
         filler.unlink()
-        said = (folder.parent / f"{folder.name}.txt").read_text(errors="replace")
+        said = process.words()
         require("Traceback" not in said and code in (0, 2), f"a full disk ended with {code}: {said[-500:]}")
         if code == 0:
             (folder / "out.mp4").unlink()
     elif word == "stopped":
-        process.send_signal(signal.SIGINT)
-        code = process.wait()
-        said = (folder.parent / f"{folder.name}.txt").read_text(errors="replace")
+        code = process.end(signal.SIGINT)
+        said = process.words()
         require("Traceback" not in said and code in (0, 130), f"Ctrl-C ended with {code}: {said[-500:]}")
         if code == 0:
             (folder / "out.mp4").unlink()
     else:
-        process.kill()
-        process.wait()
+        process.end(signal.SIGKILL)
 
 
 def moment(folder: Path) -> str:
@@ -138,10 +176,9 @@ def moment(folder: Path) -> str:
     return "while it was sampled" if any(run.step < run.steps for run in runs) or not runs else "between the two"
 
 
-def finished(process: subprocess.Popen[bytes], folder: Path, known: bytes, counts: Counter[str]) -> None:
+def finished(process: Child, folder: Path, known: bytes, counts: Counter[str]) -> None:
     """The file must be there, the same to the byte, and alone; it is removed, so that the next run begins anew."""
-    said = (folder.parent / f"{folder.name}.txt").read_text(errors="replace")
-    require(process.returncode == 0, f"a run failed: {said[-500:]}")
+    require(process.end() == 0, f"a run failed: {process.words()[-500:]}")
     require((folder / "out.mp4").read_bytes() == known, "a run that went on gave another file")
     beside = [path.name for path in folder.iterdir() if path.name != "out.mp4"]
     require(not beside, f"left beside the file: {beside}")

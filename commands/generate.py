@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--negative", help="what not to show")
     parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
     parser.add_argument(
+        "--preview",
+        type=Path,
+        metavar="FILE",
+        help="an early look: a small .mp4, written every few seconds of sampling",
+    )
+    parser.add_argument(
         "-o",
         "--out",
         type=Path,
@@ -96,7 +102,7 @@ def execute(args: argparse.Namespace) -> int:
     with ProgressLine("sampling") as progress:
         result = pipeline.generate(
             prompt, out=out, settings=settings, fast=args.fast, expand=not args.no_expand, refine=not args.no_refine,
-            device=args.device, progress=progress, warn=warn, tell=note, **asked,
+            device=args.device, progress=progress, warn=warn, tell=note, preview=args.preview, **asked,
         )  # fmt: skip
     if args.json:
         made = {"file": str(result.path), "seed": result.seed, "caption": result.caption}

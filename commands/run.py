@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
+    parser.add_argument(
+        "--preview",
+        type=Path,
+        metavar="FILE",
+        help="an early look: a small .mp4, written every few seconds of sampling",
+    )
     parser.add_argument("--server", metavar="URL", help="run on this ComfyUI instead and bring the files back")
     parser.add_argument("--validate", action="store_true", help="only say whether the workflow would run")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
@@ -72,6 +78,7 @@ def execute(args: argparse.Namespace) -> int:
         each=args.each,
         server=args.server,
         device=args.device,
+        preview=args.preview,
         nodes=local_registry,
     )
     try:

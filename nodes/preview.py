@@ -12,10 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from ..sora_core.vae import CausalCodec
     from ..sora_core.vae.tiny import TinyDecoder
 
-__all__ = ["MovingPicture", "moving_preview", "rgb_factors"]
+__all__ = ["MovingPicture", "moving_preview"]
 
 SIDE = 256
 """longer side in pixels"""
@@ -69,18 +68,3 @@ def decoded_preview(clean: Tensor, fps: float, decoder: TinyDecoder) -> MovingPi
     every = math.ceil(video.shape[1] / FRAMES)
     frames = ((video[:, ::every] + 1) * 127.5).clamp(0, 255).byte().permute(1, 2, 3, 0).cpu().numpy()
     return MovingPicture([Image.fromarray(frame) for frame in frames], max(1.0, fps / every))
-
-
-def rgb_factors(codec: CausalCodec) -> tuple[list[list[float]], list[float]]:
-    """The colour of a latent cell as a linear function of its channels, by least squares over smooth random
-    pictures."""
-    space = codec.geometry.space_factor
-    colours = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    cells = F.interpolate(colours, (24, 24), mode="bilinear")
-    picture = F.interpolate(cells, scale_factor=space, mode="bilinear")
-    frames = picture[:, :, None].expand(-1, -1, codec.geometry.time_factor + 1, -1, -1)
-    latent = codec.encode(frames.to(codec.latent_mean))[0].float().cpu().flatten(1).T
-    known = torch.cat([latent, torch.ones(len(latent), 1)], 1)
-    wanted = cells[0].flatten(1).T.repeat(2, 1)
-    solved = torch.linalg.lstsq(known, wanted, driver="gelsd").solution
-    return solved[:-1].tolist(), solved[-1].tolist()

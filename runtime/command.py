@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..sora_core.claims import sweep, working_folder
 from ..sora_core.errors import InputError
-from ..sora_core.files import check_folder
+from ..sora_core.files import check_folder, check_writable
 from .batch import Outcome, run_jobs
 from .executor import Executor
 from .graph import Graph, Node
@@ -45,18 +45,25 @@ class RunRequest:
     server: str | None = None
     device: str = "cpu"
     """where weights run, as torch names it; a server chooses itself"""
+    preview: Path | None = None
+    """a small video of what is sampled so far, written again and again"""
     nodes: Callable[[], Registry]
     """the nodes that are here; asked once the folders are known, since they list files"""
 
     def session(self, temp: Path, report: Report) -> Session:
-        """Raises InputError for a device that is not here."""
+        """Raises InputError for a device or a preview that cannot be."""
+        if self.preview is not None:
+            if self.preview.suffix.lower() != ".mp4" or self.server is not None:
+                raise InputError(f"--preview names an .mp4 and a run on this machine, not {self.preview}")
+            check_writable(self.preview)
         if self.server is None and self.device != "cpu":
             from ..sora_core.pipeline import check_device
 
             check_device(self.device)
         return Session(
-            input=self.input, output=self.output, models=self.models, device=self.device, temp=temp, report=report
-        )
+            input=self.input, output=self.output, models=self.models, device=self.device, preview=self.preview,
+            temp=temp, report=report,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,6 +99,8 @@ class Session:
     """the title of the node that runs now"""
     runs: RunStore | None = None
     """where the states of sampling are stored until the files of the run are there; None: nowhere"""
+    preview: Path | None = None
+    """a small video of what is sampled so far, written again and again while a node samples"""
     told: list[str] = field(default_factory=list)
     """what nodes said while they ran, a line each, for the table of a batch"""
     chosen: dict[Path, Claim] = field(default_factory=dict)

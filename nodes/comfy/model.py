@@ -32,7 +32,7 @@ from ...sora_core.errors import InputError
 from ...sora_core.grid import Geometry, positions
 from ...sora_core.pipeline import DEFAULTS, SoraModel
 from ...sora_core.types import Denoiser
-from ..preview import rgb_factors
+from ...sora_core.vae.colours import rgb_factors
 
 if TYPE_CHECKING:
     from ...sora_core.vae import CausalCodec

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ...sora_core.grid import Geometry
     from ...sora_core.pipeline import SoraModel
+    from ...sora_core.pipeline.preview import EarlyLook
     from ...sora_core.settings import SamplingSettings
     from ...sora_core.types import Progress
     from ...sora_core.vae import CausalCodec
@@ -123,7 +124,19 @@ def sample(
         prompt_schedule=schedule_of(positive),
         progress=progress,
         runs=current().runs,
+        preview=early_look(ours, info_of(latent).fps),
     ).cpu()
+
+
+def early_look(model: SoraModel, fps: float | None) -> EarlyLook | None:
+    """What writes the run's preview, where one is asked for and the codec is at hand."""
+    from ...sora_core.pipeline.preview import EarlyLook
+    from ...sora_core.vae import CausalCodec
+
+    path = current().preview
+    if path is None or not isinstance(model.codec, CausalCodec):
+        return None
+    return EarlyLook(path, model.codec, fps or DEFAULTS.fps)
 
 
 def ring_time(model: Any) -> SoraModel:

@@ -28,6 +28,7 @@ from ..world.expand import expanded, unknown_note
 from .drafts import brought_up, draft_size, refine_memory, refine_seconds
 from .limits import check_device, check_memory, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
+from .preview import EarlyLook
 from .sampling import decode_from, empty_state, encode_text, sample
 from .stored import FOLDER, RunStore, key_of
 
@@ -125,6 +126,7 @@ def generate(
     warn: Callable[[str], None] = lambda text: None,
     tell: Callable[[str], None] = lambda text: None,
     protection: Protection | None = None,
+    preview: str | Path | None = None,
 ) -> GenerateResult:
     """Prompt to file: an mp4, or a picture where `seconds` is 0. Raises SoraError before anything is sampled if it
     cannot end well.
@@ -134,6 +136,7 @@ def generate(
     model makes well is sampled small and brought up by its refiner, if it has one. settings: None takes the model's
     own. The bundled weights are loaded to `device` where no `model` is given, with `fast` those of few steps. `warn` is
     called with what may go wrong, `tell` with what is made of the prompt and, above ten seconds, what it will take.
+    preview: an mp4 that shows small, every few seconds of sampling, what is made so far.
     """
     out, laps, protection = Path(out), Laps(), protection or Protection()
     check_prompt(prompt)
@@ -142,6 +145,8 @@ def generate(
     review(negative, protection.policy, negative=True)
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
     check_output(out, asked)
+    if preview is not None:
+        check_output(preview, VideoSize(frames=2, height=2, width=2, fps=fps))
     model = model or load_bundled(device=check_device(device), fast=fast)
     settings = settings or model.settings
     draft = draft_size(model, asked) if refine else None
@@ -167,7 +172,7 @@ def generate(
     try:
         latent = sample(
             model, state, context, noise=noise, negative=against, fps=fps, settings=settings, progress=progress,
-            runs=runs,
+            runs=runs, preview=preview and EarlyLook(Path(preview), model.codec, fps, warn=warn),
         )  # fmt: skip
         laps("sample")
         made_with = dict(
