@@ -8,6 +8,7 @@ when it runs, so that `sora --help` answers at once. Exit codes: 0 done, 2 a mis
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -39,10 +40,15 @@ COMMANDS = {
 }
 """name -> one line of help; the module of the same name in `commands/` does the work"""
 MENDABLE, STOPPED = 2, 130
+SPIN = {"GOMP_SPINCOUNT": "1000"}
+"""how long OpenMP's threads wait by turning round, unless the user says: longer, as it is by itself, they take the
+processor from whom they wait for wherever anything else runs"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a mistake of the user is one line on stderr."""
+    for name, value in SPIN.items():
+        os.environ.setdefault(name, value)  # read when torch is loaded
     for number in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, number):
             signal.signal(getattr(signal, number), stop)

@@ -16,6 +16,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..claims import sweep
 from ..editing import Clip, Edit, stitched
 from ..editing.frames import Joined, Pending, Resized, Window, pieces_of
 from ..editing.sound import lay_sounds
@@ -157,6 +158,7 @@ def edit_file(
     if splice.note:
         tell(REVIEWED if splice.sets and guards.review else splice.note)
     estimate(model, edit, settings or model.settings, tell)
+    sweep(out.absolute().parent)
     runs = RunStore(out.absolute().parent / FOLDER, warn=warn)
     try:
         latent = sample_edit(

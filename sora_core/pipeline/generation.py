@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..claims import sweep
 from ..diffusion import draw_noise, schedule
 from ..diffusion.noise import check_seed
 from ..errors import InputError
@@ -168,6 +169,7 @@ def generate(
     laps("text")
     noise = draw_noise(grid.shape, seed)
     state = empty_state(grid, model.geometry)
+    sweep(out.absolute().parent)
     runs = RunStore(out.absolute().parent / FOLDER, warn=warn)
     try:
         latent = sample(
