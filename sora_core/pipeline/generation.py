@@ -174,7 +174,7 @@ def generate(
     try:
         latent = sample(
             model, state, context, noise=noise, negative=against, fps=fps, settings=settings, progress=progress,
-            runs=runs, preview=preview and EarlyLook(Path(preview), model.codec, fps, warn=warn),
+            runs=runs, preview=None if preview is None else EarlyLook(Path(preview), model.codec, fps, warn=warn),
         )  # fmt: skip
         laps("sample")
         made_with = dict(

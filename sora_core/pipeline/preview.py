@@ -59,8 +59,8 @@ class EarlyLook:
     def frames(self, denoised: Tensor) -> Tensor:
         """[T,H,W,3] in 0..1 of the first of a batch of latents [B,C,T,h,w], even sides, the longer one of SIDE."""
         if self.factors is None:
-            weight, bias = rgb_factors(self.codec)
-            self.factors = torch.tensor(weight), torch.tensor(bias)
+            rule = rgb_factors(self.codec)
+            self.factors = torch.tensor(rule[0]), torch.tensor(rule[1])
         weight, bias = self.factors
         cells = denoised[0].float().cpu().movedim(0, -1) @ weight + bias
         scale = SIDE / max(cells.shape[1:3])
