@@ -218,6 +218,35 @@ def check_tiles(our: Our) -> None:
     assert frames.shape == our.vae.encode(whole[:9]).shape
 
 
+def check_replaced_nodes(our: Our) -> None:
+    """Another pack puts its own nodes in the place of stock ones: ours give what they gave."""
+    latent = grid(our.vae)
+
+    def made() -> tuple[torch.Tensor, torch.Tensor]:
+        sampled = ours(our.model, our.said, latent)
+        film = video.SoraDecodeVideo.execute({**latent, "samples": sampled}, our.vae, 0.0).result[1]
+        return sampled, film
+
+    class Other:
+        FUNCTION, RETURN_TYPES, CATEGORY = "run", ("LATENT",), "other"
+
+        def run(self, **_: Any) -> Any:
+            raise AssertionError("the other pack's node was called")
+
+    before, known = made(), dict(stock.NODE_CLASS_MAPPINGS)
+    for name in ("KSampler", "VAEDecode", "VAEEncode", "CLIPTextEncode", "SaveImage", "EmptyLatentImage"):
+        stock.NODE_CLASS_MAPPINGS[name] = Other
+        setattr(stock, name, Other)
+    try:
+        for what, a, b in zip(("latents", "frames"), made(), before, strict=True):
+            differ(f"with replaced stock nodes, {what}", a, b)
+    finally:
+        stock.NODE_CLASS_MAPPINGS.update(known)
+        for name, node in known.items():
+            if hasattr(stock, name):
+                setattr(stock, name, node)
+
+
 def image_model() -> Any:
     """SD3 of one block, random."""
     config = {"target": "torch.nn.Linear", "params": {"in_features": 4096, "out_features": 64}}
@@ -286,5 +315,6 @@ if __name__ == "__main__":
         check_caches_and_windows,
         check_saved,
         check_tiles,
+        check_replaced_nodes,
         check_refusals,
     )

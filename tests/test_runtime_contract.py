@@ -6,6 +6,7 @@ After an addition, run `python tests/test_runtime_contract.py` and commit the fi
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -104,7 +105,18 @@ def test_stock_nodes_do_not_take_our_prefix() -> None:
     assert {name for name in local_registry().names() if name.startswith("Sora")} == set(ours().names())
 
 
-def test_an_older_comfyui_is_told_what_is_needed() -> None:
+def test_our_nodes_call_no_stock_node() -> None:
+    """So a pack that replaces one changes nothing of ours; `inside_host.py` replaces some and compares."""
+    foreign = {"nodes", "comfy_extras", "execution"}
+    for path in (Path(__file__).parent.parent / "nodes").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                assert (node.module or "").partition(".")[0] not in foreign, path
+            if isinstance(node, ast.Import):
+                assert not foreign & {name.name.partition(".")[0] for name in node.names}, path
+
+
+def test_an_older_comfyui_is_told_what_is_needed_and_a_newer_one_starts() -> None:
     root = Path(__file__).parent.parent
     code = f"""
 import importlib.util, sys, types
@@ -114,11 +126,14 @@ load = importlib.util.spec_from_file_location
 spec = load("pack", root + "/__init__.py", submodule_search_locations=[root])
 spec.loader.exec_module(importlib.util.module_from_spec(spec))
 """
-    old, new = (
+    old, new, newest, odd = (
         subprocess.run([sys.executable, "-c", code, version], capture_output=True, text=True)
-        for version in ("0.3.9", "0.10.0")
+        for version in ("0.3.9", "0.10.0", "0.99.1", "1.0.0rc2-dev")
     )
-    assert "Sora Nodes needs ComfyUI 0.3.64 or newer, and this is 0.3.9" in old.stderr and new.returncode == 0
+    assert "Sora Nodes needs ComfyUI 0.3.64 or newer, and this is 0.3.9" in old.stderr
+    assert new.returncode == 0 and not new.stderr
+    for later, version in ((newest, "0.99.1"), (odd, "1.0.0rc2-dev")):
+        assert later.returncode == 0 and f"not with {version}; what no longer fits will say so" in later.stderr
     assert f'requires-comfyui = ">={".".join(map(str, sora_nodes.OLDEST))}"' in (root / "pyproject.toml").read_text()
 
 
