@@ -1,5 +1,7 @@
 """VIDEO of this ComfyUI under our nodes: whole, trimmed, in memory, with sound; see `inside_toys.py`."""
 
+# ruff: noqa: I001 - inside_toys finds ComfyUI for what follows
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -7,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from inside_toys import Our, differ, refused, run
-from sora_pack.nodes import host  # type: ignore[import-not-found]
+from inside_toys import Our, differ, grid, refused, run
+import folder_paths
+from sora_pack.nodes import calls, host  # type: ignore[import-not-found]
+from sora_pack.nodes.assembly import SoraStitchVideo  # type: ignore[import-not-found]
 from sora_pack.nodes.layouts import edits, pictures  # type: ignore[import-not-found]
+from sora_pack.nodes.layouts.cuts import Cut  # type: ignore[import-not-found]
+from sora_pack.nodes.video import SoraDecodeVideo  # type: ignore[import-not-found]
+from sora_pack.sora_core.encoding import Encoding  # type: ignore[import-not-found]
 from sora_pack.sora_core.editing.frames import read_image  # type: ignore[import-not-found]
 from sora_pack.sora_core.media.read import probe, read_video  # type: ignore[import-not-found]
 
@@ -64,6 +71,27 @@ def check_a_trimmed_video_is_taken_as_trimmed(our: Our) -> None:
     refused("there is no frame", lambda: edits.clip_of(our.vae, nothing))
 
 
+def check_ten_bits_and_colours_pass(our: Our) -> None:
+    """A VIDEO of ten bits is saved with ten; a file of high dynamic range is copied as it is, and said where it is
+    edited."""
+    if not hasattr(host.VideoFromComponents, "get_bit_depth"):
+        return
+    parts = host.VideoComponents(images=torch.rand(9, 64, 64, 3), frame_rate=Fraction(8))
+    deep = saved(host.VideoFromComponents(parts, bit_depth=10), "deep")
+    again = host.VideoFromFile(str(deep))
+    assert again.get_bit_depth() == 10
+    clip, _ = edits.clip_of(our.vae, again)
+    assert any("10 bits a colour are read as 8" in note for note in clip.notes), clip.notes
+    if not hasattr(again, "get_color_space"):
+        return
+    path = Path.cwd() / "hdr.mp4"
+    host.VideoFromComponents(parts).save_to(str(path), color_space="HDR")
+    copied = saved(host.VideoFromFile(str(path)), "copied")
+    assert host.VideoFromFile(str(copied)).get_color_space() == "HDR", "the colours of a copied file changed"
+    clip, _ = edits.clip_of(our.vae, host.VideoFromFile(str(path)))
+    assert any("high dynamic range (HLG) is tone-mapped" in note for note in clip.notes), clip.notes
+
+
 def check_metadata_is_left_out_when_asked(our: Our) -> None:
     from comfy.cli_args import args
 
@@ -75,5 +103,42 @@ def check_metadata_is_left_out_when_asked(our: Our) -> None:
         args.disable_metadata = False
 
 
+def check_formats_and_cuts(our: Our) -> None:
+    """Sora Save Video and Sora Load Video with their choices, on this ComfyUI's VIDEO."""
+    for kind in ("mov", "mkv", "webm", "gif", "webp"):
+        path = Path.cwd() / f"made.{kind}"
+        path.unlink(missing_ok=True)
+        said = calls.save(moving(sound=True), path, {"prompt": "{}"}, Encoding(format=kind), sign=False)
+        assert path.stat().st_size > 100 and bool(said) is (kind in ("gif", "webp")), (kind, said)
+        if not said:
+            differ(f"saved as {kind}", greys(read_video(path).frames / 255), torch.arange(FRAMES).float())
+    whole = saved(moving(sound=True), "given")
+    video, images, size, _ = calls.loaded(whole, Cut(start=1.0, length=1.0, every_nth=2), in_memory=True)
+    differ("a part, its frames", greys(images), torch.arange(8, 16, 2).float())
+    parts = video.get_components()
+    differ("a part, the video", greys(parts.images), torch.arange(8, 16, 2).float())
+    assert size.fps == FPS / 2 and float(parts.frame_rate) == FPS / 2
+    assert abs(parts.audio["waveform"].shape[-1] / parts.audio["sample_rate"] - 1) < 0.1
+
+
+def check_previews(our: Our) -> None:
+    """Decode and Stitch play what they made from the temp folder, where that is asked for."""
+    latent = grid(our.vae)
+    for on in (False, True):
+        decoded = SoraDecodeVideo.execute(latent, our.vae, 0.0, preview=on).ui
+        stitched = SoraStitchVideo.execute(latent, our.vae, True, preview=on).ui
+        for shown in (decoded, stitched):
+            found = shown.as_dict().get("images", []) if shown is not None else []
+            assert [item["type"] for item in found] == ["temp"] * on
+            assert all((Path(folder_paths.get_temp_directory()) / item["filename"]).is_file() for item in found)
+
+
 if __name__ == "__main__":
-    run(check_sound_is_saved, check_a_trimmed_video_is_taken_as_trimmed, check_metadata_is_left_out_when_asked)
+    run(
+        check_sound_is_saved,
+        check_a_trimmed_video_is_taken_as_trimmed,
+        check_ten_bits_and_colours_pass,
+        check_formats_and_cuts,
+        check_previews,
+        check_metadata_is_left_out_when_asked,
+    )

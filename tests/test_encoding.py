@@ -48,6 +48,8 @@ def test_a_video_comes_back(kind: str, codec: str, pixels: str, tmp_path: Path) 
     assert error.max() < 4, error
     assert heard is not None and abs(heard.waveform.shape[1] / heard.rate - 1) < 0.1
     assert read_metadata(path).items() >= METADATA.items()
+    deep = "10le" in encoding.pixels
+    assert any("its 10 bits a colour are read as 8" in note for note in found.notes) is deep, found.notes
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp"])

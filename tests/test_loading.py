@@ -119,6 +119,11 @@ def test_a_mistake_is_a_sentence_before_the_run(says: str, tmp_path: Path) -> No
     assert not list((tmp_path / "output").iterdir())
 
 
+def test_an_input_of_a_newer_version_is_left_out_as_comfyui_does(tmp_path: Path) -> None:
+    (path,), _ = run(tmp_path, {"start": 1.0, "of_a_later_version": 5}, {"bitrate": 900})
+    assert probe(path).frames == 16
+
+
 def test_what_a_cut_takes() -> None:
     assert Cut().whole and Cut(unit="frames").whole and not Cut(width=8).whole
     assert list(Cut(start=0.5, length=0.01).frames(24, 8.0)) == [4], "a length above 0 takes a frame at least"

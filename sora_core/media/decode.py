@@ -70,6 +70,10 @@ def is_cover(stream: Stream) -> bool:
     return bool(int(getattr(disposition, "value", disposition)) & ATTACHED_PICTURE)  # plain Flag before PyAV 16
 
 
+EIGHT = 8
+"""bits a colour of what is read"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Display:
     """How stored frames become the pictures that are shown."""
@@ -101,6 +105,9 @@ class Display:
         """As the container and the first frame, which alone knows its rotation, say."""
         colours = Colours.of(first, stream.codec_context)
         notes = colours.notes
+        bits = max((part.bits for part in first.format.components), default=8)
+        if bits > EIGHT and not any("dynamic range" in note for note in notes):
+            notes.append(f"its {bits} bits a colour are read as {EIGHT}")
         scaled = square(first, stream, notes)
         crop = None
         if tag := tags_of(container).get(CROP_KEY):
