@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=size, metavar="WxH", help="size of the video (default: a size that suits the model)"
     )
+    parser.add_argument(
+        "--hold", action="store_true", help="for a picture unlike the model's own: what it shows stays, and moves less"
+    )
     add_options(parser)
 
 
@@ -36,7 +39,7 @@ def execute(args: argparse.Namespace) -> int:
     width, height = args.size or (width, height)
     fps = args.fps or DEFAULTS.fps
     asked = VideoSize(frames=frames_for(args.seconds, fps), height=height, width=width, fps=fps)
-    edit = animate([Keyframe(image=picture[..., :3], frame_idx=0)], model.codec, size=asked)
+    edit = animate([Keyframe(image=picture[..., :3], frame_idx=0)], model.codec, size=asked, hold=args.hold)
 
     def timeline(result: FrameSource) -> list[FrameSource]:
         return [result]

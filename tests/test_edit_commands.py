@@ -51,7 +51,7 @@ def test_a_clip_is_edited_at_its_own_size(
 
 
 def test_a_picture_is_animated(clips: Path) -> None:
-    assert cli.main(["animate", "p.png", "a red ball", "--seconds", "1", *QUICK, "out.mp4"]) == 0
+    assert cli.main(["animate", "p.png", "a red ball", "--hold", "--seconds", "1", *QUICK, "out.mp4"]) == 0
     video = read_video("out.mp4")
     assert len(video.frames) == 8 and video.frames.shape[1] < video.frames.shape[2]
     assert (video.frames[0].float() - 120).abs().mean() < 3

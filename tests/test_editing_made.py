@@ -18,10 +18,12 @@ from sora_nodes.sora_core.editing import (
     stitch,
     storyboard,
 )
+from sora_nodes.sora_core.editing.coding import encode_clip
 from sora_nodes.sora_core.editing.stitch import match_kept, temporally_smoothed
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.media import TensorSource
+from sora_nodes.sora_core.settings import SamplingSettings
 
 CODEC = tiny_codec()
 
@@ -46,6 +48,19 @@ def test_the_picture_is_the_first_frame_to_the_bit() -> None:
 def test_keyframes_stand_in_the_latent_frame_of_their_index() -> None:
     edit = animate([Keyframe(image=frames(1, seed=i), frame_idx=i) for i in (0, 6, -1)], CODEC, size=SIZE)
     assert pattern(edit) == "kmkmk"
+
+
+def test_pictures_that_are_held_stand_still_where_sampling_begins() -> None:
+    first, last = frames(1), frames(1, seed=1)
+    keys = [Keyframe(image=last, frame_idx=-1), Keyframe(image=first, frame_idx=0)]
+    edit = animate(keys, CODEC, size=SIZE, hold=True)
+    stood = torch.cat([first.expand(15, -1, -1, -1), last.expand(2, -1, -1, -1)])
+    assert torch.equal(edit.state.latent, encode_clip(stood, CODEC))
+    assert torch.equal(edit.state.clean, animate(keys, CODEC, size=SIZE).state.clean)
+    usual = SamplingSettings()
+    made = edit.settings(usual, usual)
+    assert made.flow_edit and made.cfg == 1 and made.denoise < 1
+    assert not animate(keys, CODEC, size=SIZE).settings(usual, usual).flow_edit
 
 
 def test_a_weak_picture_may_be_left() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+import torch
 from torch import Tensor
 
 from ..errors import InputError
@@ -16,6 +18,9 @@ from .ends import padded
 from .sizes import Fit, fit_frames
 
 __all__ = ["Keyframe", "animate"]
+
+HELD = 0.9
+"""`denoise` of a picture that is held"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +34,15 @@ class Keyframe:
     """how firmly it is kept, 0..1"""
 
 
-def animate(keyframes: Sequence[Keyframe], codec: Codec, *, size: VideoSize, how: Fit = "crop") -> Edit:
+def animate(
+    keyframes: Sequence[Keyframe], codec: Codec, *, size: VideoSize, how: Fit = "crop", hold: bool = False
+) -> Edit:
     """A clip of `size` through the given pictures; one at frame 0 with strength 1 comes out exactly.
 
     Any later picture stands for the latent frame it falls into (as a still of its four frames), so it is met there but
     not held to the pixel. Below strength 1 a picture is a start that sampling may leave.
+    hold: for a picture unlike what the model knows, of which it would make another thing. The clip is made anew from
+    the pictures standing still (FlowEdit), so that what they show stays what it is and moves less.
     Raises InputError for no picture, a `frame_idx` outside the clip, or two pictures for one latent frame.
     """
     if not keyframes:
@@ -60,15 +69,30 @@ def animate(keyframes: Sequence[Keyframe], codec: Codec, *, size: VideoSize, how
         mask[:, :, place] = 1 - key.strength
         if index == 0 and key.strength == 1:
             given, keep = padded(TensorSource(still, size.fps), 0, int(state.spans.sum()))
+    latent = clean
+    if hold:
+        latent = encode_clip(standing(keyframes, size, state.frames, how), codec).to(clean).expand_as(clean)
     return Edit(
-        state=state.with_(clean=clean, latent=clean, mask=mask),
+        state=state.with_(clean=clean, latent=latent, mask=mask),
         fps=size.fps,
         size=(size.height, size.width),
         given=given,
         keep=keep,
         shown=(0, size.frames),
+        flow_edit=hold,
+        denoise=HELD if hold else 1.0,
+        cfg=1.0 if hold else None,
         notes=_notes(keyframes, size, how),
     )
+
+
+def standing(keyframes: Sequence[Keyframe], size: VideoSize, frames: int, how: Fit) -> Tensor:
+    """`frames` frames [F,H,W,3], each the last picture up to it, or the first one."""
+    ordered = sorted(keyframes, key=lambda key: frame_index(key, size.frames))
+    begins = [0, *(frame_index(key, size.frames) for key in ordered[1:]), frames]
+    stills = [fit_frames(key.image, size.height, size.width, how) for key in ordered]
+    lengths = [after - begin for begin, after in pairwise(begins)]
+    return torch.cat([still.expand(n, -1, -1, -1) for still, n in zip(stills, lengths, strict=True)])
 
 
 def frame_index(key: Keyframe, frames: int) -> int:
