@@ -28,7 +28,7 @@ FRAMES, FPS = 9, 8.0
 SEED = 9_500_000
 LEVELS = (0.0, 0.4, 0.6, 0.8)
 """sigmas of the drafts; 0 is a clean small clip"""
-SIZES = (((112, 64), (256, 144)), ((64, 64), (256, 256)))
+SIZES = (((112, 64), (252, 144)), ((64, 64), (256, 256)))
 """width and height of the small clip and of the large one"""
 
 Row = tuple[str, float, float, float]
