@@ -34,7 +34,7 @@ def refining() -> pipeline.SoraModel:
 
 @pytest.fixture(autouse=True)
 def _is_bundled(refining: pipeline.SoraModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu": refining)
+    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu", fast=False: refining)
     monkeypatch.setattr(pipeline, "bundled_refiner", lambda device="cpu": refining.refiner)
     monkeypatch.chdir(tmp_path)
 
