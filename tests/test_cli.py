@@ -115,7 +115,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         .requires_grad_(False)
     )
     model = pipeline.SoraModel(codec=codec, text=text, tokenizer=WordTokenizer(text.config.vocabulary, 8), dit=net)
-    monkeypatch.setattr(pipeline.generation, "load_bundled", lambda device="cpu": model)
+    monkeypatch.setattr(pipeline.generation, "load_bundled", lambda device="cpu", fast=False: model)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

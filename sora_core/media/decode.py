@@ -154,7 +154,7 @@ def pictures(
     """The pictures that are given out from number `start` on, RGB uint8 [H,W,3]."""
     want, held, place, to_rgb = start, None, -1, ToRgb(display.colours)
     for index, frame in stored(path, times, times.source(start)):
-        if held is not None or index > times.source(want):
+        if want < times.length and times.source(want) < index:  # what lies before is not turned into colours
             shown = display.picture(frame if held is None else held, to_rgb)
             while want < times.length and times.source(want) < index:
                 if times.source(want) != place:
