@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..runtime.video import sound_of
 from ..sora_core.errors import InputError
-from ..sora_core.grid import VideoSize
 from ..sora_core.settings import DEFAULTS
 from . import doors, host, models
 from .inputs import wanted_size
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..sora_core.editing import Clip, Storyboard
     from ..sora_core.encoding import Encoding
-    from ..sora_core.grid import LatentGrid
+    from ..sora_core.grid import LatentGrid, VideoSize
     from ..sora_core.media import FrameSource, Segmented
     from ..sora_core.pipeline import SoraModel
     from ..sora_core.settings import SamplingSettings
@@ -156,6 +155,7 @@ def sample(
 
 def bytes_of(latent: Latent) -> int:
     """Room on the disk that the clip of a LATENT takes: its file, and that file once more until it has its name."""
+    from ..sora_core.grid import VideoSize
     from ..sora_core.media import estimated_bytes
 
     info = info_of(latent)

@@ -105,6 +105,17 @@ def test_stock_nodes_do_not_take_our_prefix() -> None:
     assert {name for name in local_registry().names() if name.startswith("Sora")} == set(ours().names())
 
 
+def test_listing_the_nodes_loads_no_model_library() -> None:
+    code = """
+import asyncio, sys
+from sora_nodes.nodes import SoraExtension
+asyncio.run(SoraExtension().get_node_list())
+print([name for name in ("torch", "av", "PIL") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
 def test_our_nodes_call_no_stock_node() -> None:
     """So a pack that replaces one changes nothing of ours; `inside_host.py` replaces some and compares."""
     foreign = {"nodes", "comfy_extras", "execution"}

@@ -89,7 +89,9 @@ def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path
 def check_room(need: int) -> None:
     """Raises ResourceError where the output folder's disk has no room for that many bytes."""
     if need:
-        check_folder(Path(folder_paths.get_output_directory()), need)
+        folder = Path(folder_paths.get_output_directory())
+        folder.mkdir(parents=True, exist_ok=True)  # ComfyUI makes it when it saves for the first time
+        check_folder(folder, need)
 
 
 def runs() -> None:
