@@ -27,7 +27,7 @@ from ..types import Progress
 from ..vae import CausalCodec
 from ..world.expand import expanded, unknown_note
 from .drafts import brought_up, draft_size, refine_memory, refine_seconds
-from .limits import check_device, check_memory, memory_estimate, time_estimate
+from .limits import check_device, check_memory, decode_estimate, in_tiles, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
 from .preview import EarlyLook
 from .sampling import decode_from, empty_state, encode_text, sample
@@ -222,6 +222,7 @@ def foretell(
     """Say how a run will go: that it is drafted and brought up to the size `asked` for, and what it takes, above ten
     seconds."""
     seconds, memory = time_estimate(model, grid, steps=steps), memory_estimate(model, grid)
+    seconds += decode_estimate(model, grid)
     if asked is not None:
         tell(
             f"drafted at {grid.sampled.width}x{grid.sampled.height}, brought up to {asked.width}x{asked.height} by the"
@@ -229,7 +230,7 @@ def foretell(
         )
         seconds, memory = seconds + refine_seconds(model, grid, asked), memory + refine_memory(model, grid, asked)
     if seconds > LONG:
-        tell(f"{asked or grid.asked}: about {seconds:.0f} s and {size_text(memory)} of memory")
+        tell(f"{asked or grid.asked}: about {seconds:.0f} s and {size_text(memory)} of memory{in_tiles(model, grid)}")
 
 
 def frames_of(codec: CausalCodec, latent: Tensor, asked: VideoSize, start: int = 0) -> Iterator[Tensor]:

@@ -84,14 +84,15 @@ class Need:
     work_grows: bool = False
     """whether `work` is per latent frame of a chunk; else they go one by one"""
 
-    def bytes(self, height: int, width: int, tiles: Tiles) -> int:
-        """Of a latent of that height and width in cells, taken apart so."""
+    def bytes(self, height: int, width: int, tiles: Tiles, *, frames: int | None = None) -> int:
+        """Of a latent of that height and width in cells, taken apart so; `frames` latent frames, if they are few."""
+        chunk = tiles.chunk if frames is None else min(frames, tiles.chunk)
         rows, columns = tiles.axes(height, width)
         part = length(rows[0]) * length(columns[0])
         kept = self.kept * part * (1 if tiles.spill else len(rows) * len(columns))
-        work = self.work * part * (tiles.chunk if self.work_grows else 1)
-        frames = self.frame * tiles.chunk * (height * width + part * (tiles.size is not None))
-        return self.whole * height * width + kept + work + frames
+        work = self.work * part * (chunk if self.work_grows else 1)
+        pixels = self.frame * chunk * (height * width + part * (tiles.size is not None))
+        return self.whole * height * width + kept + work + pixels
 
 
 def choose_tiles(need: Need, height: int, width: int, budget: int | None = None) -> Tiles:
