@@ -35,7 +35,7 @@ PROMPT = 128
 """text tokens for which keys and values are kept, where padding is not"""
 WRITER = 2.2, 40
 """bytes per pixel, and frames, that the encoder of a file holds"""
-LEAST = 4_000_000, 8_000_000
+LEAST = 3_500_000, 8_000_000
 """bytes that libraries take for themselves, however small the video: sampling, decoding and saving"""
 TIMED = 1024
 """tokens at most of the step that is run to say how long sampling takes"""
@@ -110,8 +110,8 @@ def time_estimate(
     if tokens == grid.tokens:
         return steps * step
     among = min(grid.tokens, ATTENDED)
-    q = torch.randn(2, among, config.heads, config.head_dim).to(model.dit.patch_embedding.weight)
-    pairs = config.depth * timed(lambda: attend(q.clone(), q, q), clock) / among**2
+    some = torch.randn(2, among, config.heads, config.head_dim).to(model.dit.patch_embedding.weight)
+    pairs = config.depth * timed(lambda: attend(some.clone(), some, some), clock) / among**2
     others = max(0.0, step - pairs * tokens**2) / tokens
     return steps * (others * grid.tokens + pairs * grid.tokens**2)
 
