@@ -34,8 +34,9 @@ KEY_EVERY = 24
 """frames for which the strength worked out at a key frame is held"""
 THUMB = 16
 """every so many pixels are compared with the key frame's"""
-CUT = 24.0
-"""mean difference of levels from the key frame, beyond which a new one is taken"""
+CUT, MOVED = 64.0, 24.0
+"""mean differences of levels from the key frame, beyond which a new one is taken at once, or after `LEAST_HELD` frames"""
+LEAST_HELD = 8
 ROUND, MOST_FRAMES = 12, 120
 """frames after which every second one of the rest votes, and that vote in all"""
 SURE, SURE_AFTER_SEARCH = 5.5, 6.0
@@ -103,7 +104,8 @@ class Marker:
     def follow(self, frame: Tensor) -> None:
         """Take a new key frame where it is time to, or where the picture is another."""
         thumb = frame[::THUMB, ::THUMB].float()
-        if self.held <= 0 or self.key is None or self.key.shape != thumb.shape or far(thumb, self.key):
+        limit = CUT if self.held > self.key_every - LEAST_HELD else MOVED
+        if self.held <= 0 or self.key is None or self.key.shape != thumb.shape or far(thumb, self.key) > limit:
             self.look(frame)
             self.key, self.held = thumb, self.key_every
         self.held -= 1
@@ -121,8 +123,9 @@ class Marker:
         self.added = levels.remainder(256).byte()
 
 
-def far(a: Tensor, b: Tensor) -> bool:
-    return float((a - b).abs().mean()) > CUT
+def far(a: Tensor, b: Tensor) -> float:
+    """Mean difference of levels."""
+    return float((a - b).abs().mean())
 
 
 @torch.no_grad()
