@@ -2,9 +2,9 @@
 
 Of n clips of 12 frames: the PSNR, the share of right channel bits per frame after x264 at crf 18, 23 and 28, and after
 every treatment of `TREATMENTS` whether a number drawn at random is read (`read_*`), whether the default number is found
-(`found_*`), and whether the unmarked clip is called marked (`false_alarms`). The ceiling column holds what is to be beaten:
-the dwtDctSvd method with votes over 12 frames. Clips are of the world at `size`, or of files (`clips`), for which no
-scene was drawn.
+(`found_*`), and whether the unmarked clip is called marked (`false_alarms`). The ceiling column holds what is to be
+beaten: the dwtDctSvd method with votes over 12 frames. Clips are of the world at `size`, or of files (`clips`), for
+which no scene was drawn.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ KEY_EVERY = 24
 THUMB = 16
 """every so many pixels are compared with the key frame's"""
 CUT, MOVED = 64.0, 24.0
-"""mean differences of levels from the key frame, beyond which a new one is taken at once, or after `LEAST_HELD` frames"""
+"""mean differences of levels from the key frame, beyond which a new one is taken at once, or after LEAST_HELD frames"""
 LEAST_HELD = 8
 ROUND, MOST_FRAMES = 12, 120
 """frames after which every second one of the rest votes, and that vote in all"""
