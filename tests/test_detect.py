@@ -39,7 +39,7 @@ def test_statistics_are_finite_for_any_clip() -> None:
 def test_fitting_tells_two_kinds_apart_and_keeps_false_alarms_down(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     labels = (torch.arange(200) % 2).float()
-    features = torch.randn(200, 5, generator=generator) + 2 * labels[:, None] * torch.tensor([1.0, 0, 0, 1, 0])
+    features = torch.randn(200, 5, generator=generator) + 3 * labels[:, None] * torch.tensor([1.0, 0, 0, 1, 0])
     scores = Detector.load(fit(DetectorTraining(steps=100, margin=0.0), features, labels, tmp_path)).logit(features)
     assert (scores[labels == 0] > 0).float().mean() <= 0.01
     assert (scores[labels == 1] > 0).float().mean() > 0.5
