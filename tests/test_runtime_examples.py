@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sora_nodes import cli
 from sora_nodes.commands.run import local_registry
 from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.graph import Graph
@@ -105,3 +107,23 @@ def test_one_seed_drives_both_passes_of_the_draft_workflow(tmp_path: Path) -> No
 def test_a_value_is_set_by_the_title_that_the_person_sees(tmp_path: Path) -> None:
     path = next(path for path in EXAMPLES if path.stem == "text_to_video")
     assert graph(path, tmp_path, "SoraExpandPrompt.prompt=a cone").find("SoraExpandPrompt").inputs["prompt"] == "a cone"
+
+
+def test_the_forty_prompts_can_be_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Path(__file__).parent.parent / "benchmarks" / "forty_prompts.csv"
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    assert len(rows) == 80 and len({row["SoraExpandPrompt.prompt"] for row in rows}) == 40
+    assert len({row["SoraSaveVideo.filename_prefix"] for row in rows}) == 80
+    monkeypatch.chdir(tmp_path)
+    assert (
+        cli.main(
+            [
+                "run",
+                str(table.parent.parent / "example_workflows" / "text_to_video.json"),
+                "--each",
+                str(table),
+                "--validate",
+            ]
+        )
+        == 0
+    )
