@@ -98,3 +98,9 @@ def test_a_hundred_million_pixels_are_counted_before_they_are_read(
     with pytest.raises((ResourceError, MediaError), match=r"x\.png"):
         media.read_image(tmp_path / "x.png")
     assert time.process_time() - began < 1 and not recwarn.list
+
+
+def test_a_script_named_as_a_picture_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
+    with pytest.raises(MediaError, match="cannot identify image file"):
+        media.read_image(tmp_path / "x.png")

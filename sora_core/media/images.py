@@ -23,6 +23,8 @@ __all__ = ["Pictures", "pictures", "read_image", "read_pictures", "write_image",
 
 BYTES_PER_PIXEL = 20
 """of a frame: RGB and alpha, both once more in float, as nodes take them"""
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "QOI")
+"""what is read, whatever a file is called: others of Pillow's run programs (EPS) or stand for other files"""
 MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 """beyond which Pillow takes a file for an attack"""
 
@@ -60,7 +62,7 @@ def read_pictures(path: str | Path, *, most: int | None = None) -> Pictures:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # size is checked below, and what is odd in a file is read or refused
-            with Image.open(path) as image:
+            with Image.open(path, formats=known_formats()) as image:
                 return decoded(path, image, most)
     except SoraError:
         raise
@@ -70,6 +72,12 @@ def read_pictures(path: str | Path, *, most: int | None = None) -> Pictures:
         raise ResourceError(f"there is not enough memory to read {path}; scale it down.") from error
     except Exception as error:  # a decoder of foreign bytes may fail in any way
         raise MediaError(f"{path} cannot be read as a picture: {error}.") from error
+
+
+def known_formats() -> list[str]:
+    """Those of FORMATS that this Pillow reads."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def decoded(path: str | Path, image: Image.Image, most: int | None) -> Pictures:
