@@ -107,3 +107,10 @@ def test_the_shipped_configuration_reads_and_a_wrong_one_is_named(tmp_path: Path
     wrong.write_text('{"watermark": {"minuets": 3}}')
     with pytest.raises(InputError, match="minuets"):
         read_training(wrong)
+
+
+def test_a_flat_picture_carries_a_fainter_mark_and_a_small_one_a_stronger() -> None:
+    model = Watermark(WatermarkConfig())
+    busy = leaves(1, 192, generator(1), CPU)
+    flat = torch.full_like(busy, 0.5)
+    assert model.strength(flat) > model.strength(busy) == model.config.psnr > model.strength(busy[..., :64, :64])

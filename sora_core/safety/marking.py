@@ -116,8 +116,9 @@ class Marker:
         height, width = frame.shape[:2]
         if self.pattern is None or self.pattern.shape[-2:] != frame.shape[:2]:
             self.pattern = self.model.pattern(self.bits, height, width)
-        hiding = self.model.hiding(frame.permute(2, 0, 1)[None].float().div_(255))
-        residual = self.model.residual(hiding, self.pattern, self.psnr or self.model.strength(height, width))
+        picture = frame.permute(2, 0, 1)[None].float().div_(255)
+        psnr = self.psnr or self.model.strength(picture)
+        residual = self.model.residual(self.model.hiding(picture), self.pattern, psnr)
         levels = residual[0, 0].mul_(255).round_().clamp_(-127, 127).to(torch.int16)[..., None].expand(-1, -1, 3)
         self.lowest, self.highest = (-levels).clamp_(min=0).byte(), (255 - levels).clamp_(max=255).byte()
         self.added = levels.remainder(256).byte()

@@ -39,6 +39,9 @@ PILOT = CHANNEL_BITS
 """the group of the coefficients that carry the pilot"""
 ROOMY, STRONGER = 160, 2.6
 """pixels of a side below which the mark is stronger, and by how many decibels for every halving"""
+FLAT, FAINTER = (0.02, 0.01), 2.5
+"""mean local contrast from which, down to which, a mark in a roomy frame grows fainter, by how many decibels: on flat
+grounds it is seen sooner, and outlasts compression better"""
 LEAST_SIDE = 16
 """pixels: a smaller frame has no room for the pattern"""
 
@@ -145,11 +148,15 @@ class Watermark(nn.Module):
         pattern = torch.einsum("bij,ih,jw->bhw", self.coefficients(bits, height, width), rows, columns)[:, None]
         return pattern / pattern.flatten(1).std(1).clamp(min=1e-6)[:, None, None, None]
 
-    def hiding(self, frames: Tensor) -> Tensor:
-        """Where frames [F,3,H,W] in 0..1 hide the pattern: positive, [F,1,h,w], coarse."""
+    def contrast(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames [F,3,H,W] in 0..1 as small luma, and its local contrast, both [F,1,h,w]."""
         small = F.interpolate(luma(frames), (self.config.look, self.config.look), mode="area")
         local = F.avg_pool2d(small, 5, 1, 2, count_include_pad=False)
-        busy = F.avg_pool2d((small - local).square(), 5, 1, 2, count_include_pad=False).sqrt()
+        return small, F.avg_pool2d((small - local).square(), 5, 1, 2, count_include_pad=False).sqrt()
+
+    def hiding(self, frames: Tensor) -> Tensor:
+        """Where frames [F,3,H,W] in 0..1 hide the pattern: positive, [F,1,h,w], coarse."""
+        small, busy = self.contrast(frames)
         shown = self.run(self.hide, torch.cat([small - 0.5, (busy + 1e-3).log() / 4], 1))
         return (shown + (busy[..., ::2, ::2] + 0.01).log() / 2).clamp(-6, 6).exp()
 
@@ -159,10 +166,15 @@ class Watermark(nn.Module):
         level = 10 ** (-(psnr or self.config.psnr) / 20)
         return full * (level / full.flatten(1).square().mean(1).sqrt().clamp(min=1e-9))[:, None, None, None]
 
-    def strength(self, height: int, width: int) -> float:
-        """Decibels of a marked frame of a size: small frames have little room and take a stronger mark."""
-        smaller = math.log2(ROOMY / math.sqrt(height * width))
-        return self.config.psnr - STRONGER * max(0.0, min(2.0, smaller))
+    def strength(self, frame: Tensor) -> float:
+        """Decibels of a marked frame [1,3,H,W]: a small one has little room and takes a stronger mark, a flat one
+        with room a fainter one."""
+        smaller = math.log2(ROOMY / math.sqrt(frame.shape[-2] * frame.shape[-1]))
+        if smaller > 0:
+            return self.config.psnr - STRONGER * min(2.0, smaller)
+        most, least = FLAT
+        flat = (most - float(self.contrast(frame)[1].mean())) / (most - least)
+        return self.config.psnr + FAINTER * max(0.0, min(1.0, flat))
 
     def mark(self, frames: Tensor, bits: Tensor, psnr: float | None = None) -> Tensor:
         """Marked frames [F,3,H,W] in 0..1 of channel bits [F or 1,64]."""
