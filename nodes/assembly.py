@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import calls, host
+from . import calls, clips, host
 from .edit_fields import CATEGORY, audio_vae_input, codec_of, latent_output, notes_output, shown, vae_input
 from .host import io
 from .inputs import checked, output_linked, shots_of
@@ -122,8 +122,8 @@ class SoraStitchVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         linked = cls.hidden is None or output_linked(cls.hidden.prompt, cls.hidden.unique_id, 1)
         sound, said = sound_for(samples, audio_vae)
-        made = calls.stitched(vae, samples, colour_match=colour_match, in_memory=linked, sound=sound)
-        shown = calls.preview_file(made[0]) if preview and host.IN_COMFYUI else None
+        made = clips.stitched(vae, samples, colour_match=colour_match, in_memory=linked, sound=sound)
+        shown = clips.preview_file(made[0]) if preview and host.IN_COMFYUI else None
         return io.NodeOutput(*made, ui=previewed(shown, said))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..sora_core.settings import MAX_SIDE
-from . import calls, host
+from . import calls, clips, host
 from .host import io, ui
 from .inputs import checked, output_linked
 from .layouts.cuts import UNITS, Cut
@@ -101,7 +101,7 @@ class SoraLoadVideo(io.ComfyNode):
     @classmethod
     def execute(cls, file: str, **cut: Any) -> io.NodeOutput:
         linked = cls.hidden is not None and output_linked(cls.hidden.prompt, cls.hidden.unique_id, 5)
-        video, images, size, notes = calls.loaded(host.input_path(file), Cut(**cut), in_memory=linked)
+        video, images, size, notes = clips.loaded(host.input_path(file), Cut(**cut), in_memory=linked)
         shown = ui.PreviewText("\n".join(notes)) if notes else None
         return io.NodeOutput(video, size.frames, size.fps, size.width, size.height, images, ui=shown)
 

@@ -7,7 +7,7 @@ from typing import Any
 from ..runtime.naming import fill_prefix, prompt_values
 from ..sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Encoding
 from ..sora_core.settings import DEFAULTS, MAX_FPS
-from . import calls, host, refining
+from . import calls, clips, host, refining
 from .edit_fields import audio_vae_input
 from .host import io
 from .inputs import checked
@@ -159,7 +159,7 @@ class SoraSaveVideo(io.ComfyNode):
         chosen = Encoding(**encoding)
         prefix = fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt))
         path, result = host.output_path(prefix, chosen.ending, *video.get_dimensions())
-        said = calls.save(video, path, host.saved_metadata(cls.hidden), chosen, hidden=cls.hidden, sign=sign)
+        said = clips.save(video, path, host.saved_metadata(cls.hidden), chosen, hidden=cls.hidden, sign=sign)
         return io.NodeOutput(video, ui=ShownVideo([result], "\n".join(said)))
 
 

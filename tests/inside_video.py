@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from inside_toys import Our, differ, grid, refused, run
 import folder_paths
-from sora_pack.nodes import calls, host  # type: ignore[import-not-found]
+from sora_pack.nodes import clips, host  # type: ignore[import-not-found]
 from sora_pack.nodes.assembly import SoraStitchVideo  # type: ignore[import-not-found]
 from sora_pack.nodes.layouts import edits, pictures  # type: ignore[import-not-found]
 from sora_pack.nodes.layouts.cuts import Cut  # type: ignore[import-not-found]
@@ -108,12 +108,12 @@ def check_formats_and_cuts(our: Our) -> None:
     for kind in ("mov", "mkv", "webm", "gif", "webp"):
         path = Path.cwd() / f"made.{kind}"
         path.unlink(missing_ok=True)
-        said = calls.save(moving(sound=True), path, {"prompt": "{}"}, Encoding(format=kind), sign=False)
+        said = clips.save(moving(sound=True), path, {"prompt": "{}"}, Encoding(format=kind), sign=False)
         assert path.stat().st_size > 100 and bool(said) is (kind in ("gif", "webp")), (kind, said)
         if not said:
             differ(f"saved as {kind}", greys(read_video(path).frames / 255), torch.arange(FRAMES).float())
     whole = saved(moving(sound=True), "given")
-    video, images, size, _ = calls.loaded(whole, Cut(start=1.0, length=1.0, every_nth=2), in_memory=True)
+    video, images, size, _ = clips.loaded(whole, Cut(start=1.0, length=1.0, every_nth=2), in_memory=True)
     differ("a part, its frames", greys(images), torch.arange(8, 16, 2).float())
     parts = video.get_components()
     differ("a part, the video", greys(parts.images), torch.arange(8, 16, 2).float())

@@ -12,7 +12,7 @@ import pytest
 import torch
 from device_toys import moved, second_device
 from editing_toys import FPS, H, W, frames, tiny_model
-from sora_nodes.nodes import assembly, calls, editing, host, models
+from sora_nodes.nodes import assembly, calls, clips, editing, host, models
 from sora_nodes.nodes.inputs import output_linked
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock.sampling import KSampler
@@ -96,9 +96,9 @@ def test_a_long_clip_becomes_a_file_and_goes_on_without_loss(monkeypatch: pytest
     latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=video(given))
     done = sampled(latent)
     whole = stitched(done)
-    monkeypatch.setattr(calls, "LARGE", 0)
+    monkeypatch.setattr(clips, "LARGE", 0)
     assert torch.equal(stitched(done), whole), "frames that a workflow links are made, however long"
-    long, nothing, fps = calls.stitched(MODEL, done, colour_match=True, in_memory=False)
+    long, nothing, fps = clips.stitched(MODEL, done, colour_match=True, in_memory=False)
     assert nothing is None
     assert fps == FPS
     assert read_video(long.get_stream_source()).frames.shape == whole.shape

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sora_nodes.nodes import calls, doors, safety
 from sora_nodes.nodes.safety_calls import MESSAGE
-from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.errors import InputError, MediaError
 from sora_nodes.sora_core.safety import PolicyError
 from sora_nodes.sora_core.safety import doors as core_doors
 from sora_nodes.sora_core.safety.frames import FrameReview
@@ -89,5 +89,9 @@ def test_frames_are_reviewed_by_what_is_installed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_verify_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(InputError):
-        safety.SoraVerifyVideo.execute(str(tmp_path / "clip.avi") if can_sign() else str(tmp_path / "clip.mp4"), "")
+    path = tmp_path / ("clip.avi" if can_sign() else "clip.mp4")
+    with pytest.raises(MediaError, match="no file"):
+        safety.SoraVerifyVideo.execute(str(path), "")
+    path.touch()
+    with pytest.raises(InputError):  # the extra, or a kind of file that carries no manifest
+        safety.SoraVerifyVideo.execute(str(path), "")

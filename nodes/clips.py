@@ -1,0 +1,152 @@
+"""Finished clips between nodes and files: stitched, loaded, shown and saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..runtime.video import sound_of
+from ..sora_core.errors import InputError
+from ..sora_core.settings import DEFAULTS
+from . import doors, host, models
+from .calls import CHUNK, decode_image
+from .layouts.cuts import Cut, cut_sound
+from .layouts.edits import EXACT, clip_of, file_clip
+from .layouts.latents import Latent, check_edit, info_of, single
+from .layouts.pictures import save_video, video_of
+
+if TYPE_CHECKING:
+    from ..sora_core.editing import Clip
+    from ..sora_core.encoding import Encoding
+    from ..sora_core.grid import VideoSize
+    from ..sora_core.media import FrameSource
+
+__all__ = ["loaded", "preview_file", "save", "stitched"]
+
+COPIED = {"mp4", "mov", "mkv"}
+"""containers that hold what our own files and those of most others are coded in"""
+LARGE = 1 << 30
+"""bytes of frames in floating point from which on a finished clip becomes a file"""
+
+
+def frames_in(clip: Clip) -> FrameSource:
+    """The frames of a clip that was given as such."""
+    if clip.source is None:
+        raise InputError("this clip has latents only, no frames")
+    return clip.source
+
+
+def save(
+    video: Any, path: Path, metadata: dict[str, str], encoding: Encoding, *, hidden: Any = None, sign: bool = True
+) -> list[str]:
+    """A VIDEO as a file, its streams copied where the encoding leaves that open; returns what is to be said of it.
+    hidden: the saving node's own, by which the files are found that it was made from."""
+    from ..sora_core.media import chunks
+    from ..sora_core.media.publish import publish
+    from ..sora_core.safety.provenance import FORMATS as SIGNED
+    from ..sora_core.safety.provenance import can_sign
+
+    said = []
+    if sign and encoding.ending not in SIGNED and can_sign():
+        said.append(f"{encoding.format} cannot carry C2PA provenance, so the file is not signed.")
+    sign = sign and encoding.ending in SIGNED
+    if encoding.plain and encoding.format in COPIED:
+        save_video(video, path, metadata, hidden=hidden, sign=sign)
+        return said
+    clip, heard = clip_of(None, video)
+    if encoding.animation and heard.audio is not None:
+        said.append(f"a {encoding.format} has no sound: it is left out.")
+    if encoding.format == "gif" and metadata:
+        said.append("a gif carries no workflow: keep a copy of it, or take webp.")
+    given = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
+    guards = doors.signing(given, sign=sign, behind=doors.files_behind(hidden) if sign else [])
+    sound = None if encoding.animation else sound_of(heard.audio)
+    publish(
+        path,
+        chunks(frames_in(clip), CHUNK),
+        fps=clip.fps,
+        metadata=metadata,
+        guards=guards,
+        sound=sound,
+        encoding=encoding,
+    )
+    return [*said, *clip.notes]
+
+
+def stitched(
+    vae: Any, samples: Latent, *, colour_match: bool, in_memory: bool, sound: dict[str, Any] | None = None
+) -> tuple[Any, Any, float]:
+    """(VIDEO, IMAGE, fps) of a sampled edit, with its `sound`, AUDIO; kept frames as they were given. A LATENT
+    of no edit is decoded.
+
+    A clip of more than LARGE bytes that need not be `in_memory` becomes a file, streamed, and has no IMAGE.
+    """
+    from ..sora_core.editing import stitched as stitched_source
+
+    edit, found = info_of(samples).edit, models.current()
+    check_edit(samples)
+    if edit is None:
+        image, fps = decode_image(vae, samples), info_of(samples).fps or DEFAULTS.fps
+        return video_of(image, fps, sound), image, fps
+    made = single(samples, found.geometry_of(vae).channels)
+    source = stitched_source(edit, made, found.codec_of(vae), colour_match=colour_match)
+    return *of_frames(source, edit.fps, sound, in_memory=in_memory), edit.fps
+
+
+def preview_file(video: Any) -> Path:
+    """A VIDEO as an mp4 of the temp folder, reviewed as any other, for the eye alone."""
+    from ..sora_core.encoding import Encoding
+
+    path = host.temp_path(".mp4")
+    save(video, path, {}, Encoding(), sign=False)
+    return path
+
+
+def of_frames(source: FrameSource, fps: float, sound: dict[str, Any] | None, *, in_memory: bool) -> tuple[Any, Any]:
+    """(VIDEO, IMAGE) of frames and their sound, AUDIO; see `stitched` for what `in_memory` decides."""
+    from ..sora_core.editing.frames import read_image
+    from ..sora_core.media import VideoWriter, chunks
+
+    if in_memory or 12 * source.length * source.height * source.width <= LARGE:
+        image = read_image(source)
+        return video_of(image, fps, sound), image
+    path, tell = host.temp_path(".mp4"), host.progress()
+    with VideoWriter(path, source.height, source.width, fps, sound=sound_of(sound)) as writer:
+        for frames in chunks(source, CHUNK):
+            writer.write(frames)
+            tell(writer.frames, source.length)
+    video = host.owned_video(path)
+    setattr(video, EXACT, source)
+    return video, host.absent("this clip is long and its frames were linked to nothing when it was made")
+
+
+def all_frames(path: Path) -> Any:
+    """IMAGE of a video file; without ComfyUI, of a long one what reads frames as they are asked for."""
+    from ..runtime.images import images_of
+    from ..sora_core.editing.frames import read_image
+    from ..sora_core.media import FileSource
+
+    source = FileSource(path)
+    return read_image(source) if host.IN_COMFYUI else images_of(source)
+
+
+def loaded(path: Path, cut: Cut, *, in_memory: bool) -> tuple[Any, Any, VideoSize, list[str]]:
+    """(VIDEO, IMAGE, size, notes) of a video file, or of the part of it that is asked for. The IMAGE of a whole file is
+    read where it is linked (`in_memory`)."""
+    from ..sora_core.grid import VideoSize
+    from ..sora_core.media import FileSource
+
+    video = host.VideoFromFile(str(path))
+    if cut.whole:
+        with FileSource(path) as file:
+            info, notes = file.info, list(file.notes)
+        image = all_frames(path) if in_memory else host.absent("the frames were linked to nothing")
+        size = VideoSize(frames=info.frames, height=info.height, width=info.width, fps=info.fps)
+        return video, image, size, notes
+    clip, heard = file_clip(video, str(path))
+    whole = frames_in(clip)
+    source, fps = cut.of(whole)
+    sound = cut_sound(heard, *cut.seconds(whole.length, whole.fps))
+    made, image = of_frames(source, fps, sound, in_memory=in_memory)
+    size = VideoSize(frames=source.length, height=source.height, width=source.width, fps=fps)
+    return made, image, size, list(clip.notes)
