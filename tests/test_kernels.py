@@ -119,7 +119,7 @@ def test_a_card_that_records_nothing_goes_on(
 
 
 def test_a_card_joins_the_halves_of_guidance_for_few_tokens_alone(dit: DiT, card: Card) -> None:
-    model: Any = SimpleNamespace(dit=dit, device=torch.device("cpu"))
+    model: Any = SimpleNamespace(dit=dit, device=torch.device("cpu"), team=None)
     few, many = (SimpleNamespace(mask=torch.ones(1, 1, 2, side, side)) for side in (16, 40))
     assert runs_as_one_batch(model, few) and runs_as_one_batch(model, many), "a processor always does"  # type: ignore
     kernels.use("cpu", card)

@@ -47,7 +47,7 @@ def tiny() -> pipeline.SoraModel:
 
 @pytest.fixture(autouse=True)
 def _tiny_is_bundled(tiny: pipeline.SoraModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu": tiny)
+    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu", fast=False: tiny)
     monkeypatch.chdir(tmp_path)
 
 
@@ -73,7 +73,7 @@ def test_weights_on_a_second_device_give_the_same_video(
     example, videos = str(EXAMPLES / "text_to_video.json"), tmp_path / "output" / "video"
     assert cli.main(["run", example, *QUICK]) == 0
     far = replace(tiny, **{part: moved(deepcopy(getattr(tiny, part))) for part in ("codec", "text", "dit")})
-    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu": far)
+    monkeypatch.setattr(pipeline, "load_bundled", lambda device="cpu", fast=False: far)
     with second_device():
         assert cli.main(["run", example, *QUICK]) == 0
         pipeline.generate(

@@ -362,7 +362,7 @@ def test_a_whole_run_by_steps(tmp_path: Path) -> None:
 def test_a_run_by_the_clock_stops_itself(tmp_path: Path) -> None:
     given = json.loads(CONFIG.read_text())
     path = tmp_path / "config.json"
-    given["clips"] |= {"least": 10_000, "share": 0.02}
+    given["clips"] |= {"least": 10_000, "room": 10_000, "share": 0.02}
     path.write_text(json.dumps(given))
     with pytest.raises(ResourceError, match=r"\d+ clips were rendered in .*, not 10000"):
         training.run(path, folder=tmp_path, workers=1, seconds=60)
