@@ -24,18 +24,17 @@ def execute(args: argparse.Namespace) -> int:
 
     from ..sora_core.editing import connect
     from ..sora_core.media import FrameSource
-    from ..sora_core.pipeline.edit_files import enlarged, working_clip
+    from ..sora_core.pipeline.edit_files import at, enlarged, rated, working_clip
 
     first = working_clip(args.first, model)
     second = working_clip(args.second, model, like=first)
     edit = connect(first.small, second.small, model.codec, seconds=args.seconds)
-    count, own = first.own.length, second.own
-    as_it_is = (own.height, own.width, own.fps) == (first.own.height, first.own.width, first.own.fps)
-    after = edit.frames - (own.length if own.fps == first.own.fps else round(own.length * first.own.fps / own.fps))
+    count = first.own.length
+    ending = at(rated(second.own, first.own.fps), first.own.height, first.own.width)
+    after = edit.frames - ending.length
 
     def timeline(result: FrameSource) -> list[FrameSource]:
-        middle = enlarged(result, count, after if as_it_is else result.length, first.own)
-        return [first.own, middle, *([own] if as_it_is else [])]
+        return [first.own, enlarged(result, count, after, first.own), ending]
 
     sounds = [(args.first, 0.0), (args.second, after / edit.fps)]
     return edited(args, model, edit, out, timeline, sounds=sounds, parents=[args.first, args.second])

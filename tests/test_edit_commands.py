@@ -50,6 +50,18 @@ def test_a_clip_is_edited_at_its_own_size(
         assert error < 1.5, "kept frames differ from the file's by no more than one encoding"
 
 
+def test_a_second_clip_of_another_shape_and_rate_is_cut_and_not_squashed(clips: Path) -> None:
+    ring = torch.zeros(12, 160, 160, 3)
+    y, x = torch.meshgrid(torch.arange(160.0), torch.arange(160.0), indexing="ij")
+    ring[:, ((y - 80) ** 2 + (x - 80) ** 2).sqrt() < 30] = 0.8
+    write_video("ring.mp4", (ring * 255).byte(), fps=12)
+    assert cli.main(["connect", "a.mp4", "ring.mp4", "--seconds", "1", *QUICK, "out.mp4"]) == 0
+    last = read_video("out.mp4").frames[-1].float()
+    assert last.shape == (120, 200, 3)
+    high, wide = ((last.mean(2) > 100).any(side).sum() for side in (1, 0))
+    assert abs(int(high) - int(wide)) <= 2 and abs(int(wide) - 75) <= 3, "a disc of 60 pixels, enlarged by 200/160"
+
+
 def test_a_picture_is_animated(clips: Path) -> None:
     assert cli.main(["animate", "p.png", "a red ball", "--hold", "--seconds", "1", *QUICK, "out.mp4"]) == 0
     video = read_video("out.mp4")

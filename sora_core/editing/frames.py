@@ -167,12 +167,13 @@ def read_image(source: FrameSource, start: int = 0, stop: int | None = None) -> 
 
 
 def pieces_of(source: FrameSource, start: int = 0, stop: int | None = None) -> list[Piece]:
-    """Frames start..stop-1 of a clip as the parts that it is made of; those of a file are kept ones."""
+    """Frames start..stop-1 of a clip as the parts that it is made of; those of a file, at whatever size
+    and rate, are kept ones."""
     stop = source.length if stop is None else stop
     if isinstance(source, Window):
         return pieces_of(source.source, source.start + start, source.start + stop)
     if not isinstance(source, Joined):
-        return [Piece(source=source, start=start, stop=stop, kept=isinstance(source, FileSource))]
+        return [Piece(source=source, start=start, stop=stop, kept=of_a_file(source))]
     found: list[Piece] = []
     for at, part in zip(source.starts, source.parts, strict=False):
         first, end = max(0, start - at), min(part.length, stop - at)
@@ -182,6 +183,13 @@ def pieces_of(source: FrameSource, start: int = 0, stop: int | None = None) -> l
                 piece = Piece(source=piece.source, start=found.pop().start, stop=piece.stop, kept=piece.kept)
             found.append(piece)
     return found
+
+
+def of_a_file(source: FrameSource) -> bool:
+    """Whether frames are those of a file, as they are or brought to another size or rate."""
+    while isinstance(source, Resized | Resampled | Window):
+        source = source.source
+    return isinstance(source, FileSource)
 
 
 def lengthened(source: FrameSource, length: int) -> FrameSource:

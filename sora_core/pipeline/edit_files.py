@@ -18,7 +18,8 @@ from torch import Tensor
 
 from ..claims import sweep
 from ..editing import Clip, Edit, stitched
-from ..editing.frames import Joined, Pending, Resized, Window, pieces_of
+from ..editing.frames import Joined, Pending, Resampled, Resized, Window, pieces_of
+from ..editing.sizes import fit_frames
 from ..editing.sound import lay_sounds
 from ..errors import InputError
 from ..files import check_writable, size_text
@@ -45,7 +46,7 @@ from .limits import check_memory, memory_estimate, time_estimate
 from .model import SoraModel
 from .stored import FOLDER, RunStore
 
-__all__ = ["Material", "edit_file", "enlarged", "working_clip", "working_size"]
+__all__ = ["Material", "at", "edit_file", "enlarged", "rated", "working_clip", "working_size"]
 
 AREA = 64 * 112
 """pixels of the working size: the largest picture that the bundled weights make well"""
@@ -69,7 +70,7 @@ class Material:
 
 
 def working_clip(path: Path, model: SoraModel, *, like: Material | None = None) -> Material:
-    """The clip of a file for `model`, at the working size of its shape, or at that of another clip.
+    """The clip of a file for `model`, at the working size of its shape, or cut to that of another clip.
 
     Raises InputError for a file that is no video.
     """
@@ -77,12 +78,25 @@ def working_clip(path: Path, model: SoraModel, *, like: Material | None = None) 
     if own.length < 2:
         raise InputError(f"{path} holds one picture and an edit operation takes a video; animate a picture instead.")
     height, width = working_size(own.height, own.width, model)
+    change: Callable[[Tensor, int, int], Tensor] = resized
     if like is not None and like.small.source is not None:
-        height, width = like.small.source.height, like.small.source.width
-    source: FrameSource = own
-    if (height, width) != (own.height, own.width):
-        source = Resized(own, height, width, lambda frames: resized(frames, height, width))
+        height, width, change = like.small.source.height, like.small.source.width, fit_frames
+    source = at(own, height, width, change)
     return Material(path=path, own=own, small=Clip(source=source, fps=own.fps, notes=own.notes))
+
+
+def at(
+    source: FrameSource, height: int, width: int, change: Callable[[Tensor, int, int], Tensor] = fit_frames
+) -> FrameSource:
+    """A source at another size, by default cut to its shape and not squashed; itself where it has that size."""
+    if (source.height, source.width) == (height, width):
+        return source
+    return Resized(source, height, width, lambda frames: change(frames, height, width))
+
+
+def rated(source: FrameSource, fps: float) -> FrameSource:
+    """A source at another rate, frames dropped or repeated; itself where it has that rate."""
+    return source if source.fps == fps else Resampled(source, fps)
 
 
 def working_size(height: int, width: int, model: SoraModel) -> tuple[int, int]:
@@ -103,10 +117,7 @@ def resized(frames: Tensor, height: int, width: int) -> Tensor:
 
 def enlarged(source: FrameSource, start: int, stop: int, like: FrameSource) -> FrameSource:
     """Frames start..stop-1 of a source at the size of another one."""
-    part = Window(source, start, stop)
-    if (part.height, part.width) == (like.height, like.width):
-        return part
-    return Resized(part, like.height, like.width, lambda frames: resized(frames, like.height, like.width))
+    return at(Window(source, start, stop), like.height, like.width, resized)
 
 
 def edit_file(
