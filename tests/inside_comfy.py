@@ -12,9 +12,10 @@ from inside_toys import (
     tiny_wan, vae_like,
 )  # fmt: skip
 import comfy.sd
-from sora_pack.nodes import assembly, calls, editing, inputs, patches, preview, sampling  # type: ignore[import-not-found]
+from sora_pack.nodes import assembly, editing, inputs, patches, preview, sampling  # type: ignore[import-not-found]
 from sora_pack.sora_core import Clip, extend, loop_clip, loop_new, restyle  # type: ignore[import-not-found]
 from sora_pack.nodes.layouts.latents import size_of  # type: ignore[import-not-found]
+from sora_pack.nodes.layouts.pictures import video_of  # type: ignore[import-not-found]
 from sora_pack.nodes.comfy.sampling import patched  # type: ignore[import-not-found]
 
 
@@ -103,7 +104,7 @@ def check_one_way(our: Our) -> None:
     """An edit's node and Sora Sampler at their defaults give the latent of the library's one call."""
     empty = grid(our.vae, 128, 64, seconds=1.0, fps=12.0)
     image = torch.rand(9, 64, 128, 3, generator=torch.Generator().manual_seed(1))
-    clip, video = Clip(image=image, fps=12.0), calls.video_of(image, 12.0, None)
+    clip, video = Clip(image=image, fps=12.0), video_of(image, 12.0, None)
     codec, size = our.core.codec, size_of(empty)
     cases = {
         "extend": (extend(clip, codec, seconds=1.0), editing.SoraExtendVideo, {"video": video}),

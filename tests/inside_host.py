@@ -196,10 +196,13 @@ def check_saved(our: Our) -> None:
     folder_paths.add_model_folder_path("checkpoints", str(Path(folder_paths.get_output_directory()) / "checkpoints"))
     save_file({"x": torch.zeros(1)}, Path(folder_paths.get_output_directory()) / "checkpoints" / "foreign.safetensors")
     options = loading.SoraLoadModel.define_schema().inputs[0].options
-    assert options == ["bundled", "sora_00001_.safetensors"], options
-    model, clip, vae = calls.load_model(options[1])
+    assert options == ["bundled", "bundled, 4 steps", "sora_00001_.safetensors"], options
+    model, clip, vae = calls.load_model(options[2])
     differ("a saved checkpoint", ours(model, stock.CLIPTextEncode().encode(clip, PROMPT)[0], latent), made)
-    refused("choose one of: bundled, sora_00001_.safetensors", lambda: calls.load_model("foreign.safetensors"))
+    refused(
+        "choose one of: bundled, bundled, 4 steps, sora_00001_.safetensors",
+        lambda: calls.load_model("foreign.safetensors"),
+    )
     differ("its VAE", vae.decode(made), our.vae.decode(made))
 
 
