@@ -42,7 +42,7 @@ format: $(STAMP) ## mend format and lint where that can be done by machine
 	$(BIN)/ruff check --fix .
 
 video: $(STAMP) ## a prompt becomes an mp4: make video PROMPT="a red ball rolls to the left on snow"
-	$(BIN)/sora run example_workflows/text_to_video.json --set "SoraExpandPrompt.prompt=$$PROMPT"
+	$(BIN)/sora generate "$$PROMPT"
 
 clean: ## away with everything that was made here, weights and outputs excepted
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from ..sora_core.errors import InputError
 from ..sora_core.settings import DEFAULTS, MAX_SIDE
 from . import calls, host
 from .host import io
@@ -81,6 +82,8 @@ class SoraRefineVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..sora_core.editing import Clip
 
+        if video is not None and image is not None:
+            raise InputError("video and image are both linked; link the one that is to be brought up")
         if video is None and image is not None:
             clip, sound = Clip(image=rgb(image), fps=fps), None
         else:

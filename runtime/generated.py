@@ -17,6 +17,7 @@ def graph_of(settings: str, where: str) -> dict[str, Any]:
         width, height = (int(side) for side in made["size"])
         draft = [int(side) for side in made["draft"]] if made.get("draft") else [width, height]
         seconds, fps, steps, cfg, seed = (made[name] for name in ("seconds", "fps", "steps", "cfg", "seed"))
+        solver, scheduler = str(made.get("solver", "dpmpp_2m")), str(made.get("scheduler", "simple"))
         caption, negative = str(made.get("caption", made["prompt"])), str(made.get("negative", ""))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{where} carries settings that cannot be read: {error}") from error
@@ -25,7 +26,7 @@ def graph_of(settings: str, where: str) -> dict[str, Any]:
         return {"class_type": kind, "inputs": inputs}
 
     graph = {
-        "1": node("SoraLoadModel", model="bundled"),
+        "1": node("SoraLoadModel", model="bundled, 4 steps" if made.get("fast") else "bundled"),
         "2": node("SoraTextEncode", clip=["1", 1], text=caption),
         "3": node(
             "SoraNoiseGrid", vae=["1", 2], aspect="free (width x height)",
@@ -34,7 +35,7 @@ def graph_of(settings: str, where: str) -> dict[str, Any]:
         ),
         "4": node(
             "SoraSampler", model=["1", 0], positive=["2", 0], latent=["3", 0], seed=seed, steps=steps, cfg=cfg,
-            sampler_name="dpmpp_2m", scheduler="simple", denoise=1.0,
+            sampler_name=solver, scheduler=scheduler, denoise=1.0,
         ),
         "5": node("SoraDecodeVideo", samples=["4", 0], vae=["1", 2], fps=0.0),
         "6": node("SoraSaveVideo", video=["5", 0], filename_prefix="video/sora"),

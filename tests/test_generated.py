@@ -10,11 +10,12 @@ from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.media import read_video
 
 
+@pytest.mark.parametrize("how", [["--steps", "2"], ["--fast"]], ids=["steps", "fast"])
 def test_a_file_makes_itself_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    how: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked = ["--seconds", "0.5", "--size", "64x64", "--steps", "2", "--json", "-o", "one.mp4"]
+    asked = ["--seconds", "0.5", "--size", "64x64", *how, "--json", "-o", "one.mp4"]
     assert cli.main(["generate", "a red ball, no snow", *asked]) == 0
     made = json.loads(capsys.readouterr().out)
     assert "red ball" in made["caption"] and made["file"] == "one.mp4"

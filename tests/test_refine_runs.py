@@ -102,7 +102,11 @@ def test_the_node_brings_up_images_and_videos(tmp_path: Path) -> None:
     video, first = SoraRefineVideo.execute(video=VideoFromFile(str(tmp_path / "a.mp4")), width=48, height=48).result
     info = media.probe(video.get_stream_source())
     assert (info.width, info.height, info.frames, info.fps) == (48, 48, 3, 12.0)
-    for wrong, words in (({"image": frames, "height": 0}, "both 0"), ({}, "video or image")):
+    for wrong, words in (
+        ({"image": frames, "height": 0}, "both 0"),
+        ({}, "video or image"),
+        ({"image": frames, "video": video}, "both linked"),
+    ):
         with pytest.raises(InputError, match=words):
             SoraRefineVideo.execute(**wrong)
 

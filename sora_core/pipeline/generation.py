@@ -180,6 +180,7 @@ def generate(
         made_with = dict(
             prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps,
             steps=settings.steps, cfg=settings.cfg, seed=seed, caption=caption,
+            solver=settings.solver, scheduler=settings.scheduler, fast=fast,
             **({"draft": (draft.width, draft.height)} if draft else {}),
         )  # fmt: skip
         guards = guards_for(protection, fps=fps, origin=Origin(settings=made_with))
