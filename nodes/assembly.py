@@ -107,9 +107,20 @@ class SoraStitchVideo(io.ComfyNode):
                 ),
                 audio_vae_input("decodes the sound of an edit of LTX 2 or MiniMax H3"),
                 preview_input(),
+                io.Boolean.Input(
+                    "watermark",
+                    default=True,
+                    optional=True,
+                    tooltip=(
+                        "Hide the invisible watermark in the new frames of the video; kept frames, and those of the"
+                        " frames output, stay as they are."
+                    ),
+                ),
             ],
             outputs=[
-                io.Video.Output(tooltip="The whole clip, for Sora Save Video or the next edit; nothing is lost in it."),
+                io.Video.Output(
+                    tooltip="The whole clip, for Sora Save Video or the next edit, which goes on from it without loss."
+                ),
                 io.Image.Output(display_name="frames", tooltip="The frames; kept ones are identical to those given."),
                 io.Float.Output(display_name="fps", tooltip="Frames per second."),
             ],
@@ -118,11 +129,19 @@ class SoraStitchVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, samples: Any, vae: Any, colour_match: bool, audio_vae: Any = None, preview: bool = False
+        cls,
+        samples: Any,
+        vae: Any,
+        colour_match: bool,
+        audio_vae: Any = None,
+        preview: bool = False,
+        watermark: bool = True,
     ) -> io.NodeOutput:
         linked = cls.hidden is None or output_linked(cls.hidden.prompt, cls.hidden.unique_id, 1)
         sound, said = sound_for(samples, audio_vae)
-        made = clips.stitched(vae, samples, colour_match=colour_match, in_memory=linked, sound=sound)
+        made = clips.stitched(
+            vae, samples, colour_match=colour_match, in_memory=linked, sound=sound, watermark=watermark
+        )
         shown = clips.preview_file(made[0]) if preview and host.IN_COMFYUI else None
         return io.NodeOutput(*made, ui=previewed(shown, said))
 

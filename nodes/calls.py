@@ -159,18 +159,32 @@ def bytes_of(latent: Latent) -> int:
 def decoded(vae: Any, latent: Latent) -> Iterator[Tensor]:
     """Chunks [1,3,F,H,W] in -1..1 of a LATENT, cut to the size that was asked for; of an edit, the finished clip."""
     from ..sora_core import pipeline
-    from ..sora_core.editing import stitched as stitched_source
-    from ..sora_core.media import as_image, image_to_video
-    from ..sora_core.media import chunks as chunks_of
 
-    info, codec = info_of(latent), models.current().codec_of(vae)
-    samples = single(latent, models.current().geometry_of(vae).channels)
+    info, found = info_of(latent), models.current()
     if info.edit is not None:
-        for frames in chunks_of(stitched_source(info.edit, samples, codec), CHUNK):
-            yield image_to_video(as_image(frames))
+        yield from videos_of(edited(vae, latent))
         return
-    chunks = pipeline.decode_stream(codec, samples)
+    chunks = pipeline.decode_stream(found.codec_of(vae), single(latent, found.geometry_of(vae).channels))
     yield from chunks if info.size is None else trimmed(chunks, info.size)
+
+
+def edited(vae: Any, latent: Latent, *, colour_match: bool = True) -> FrameSource:
+    """The finished clip of a sampled edit."""
+    from ..sora_core.editing import stitched
+
+    edit, found = info_of(latent).edit, models.current()
+    if edit is None:
+        raise InputError("this latent is of no edit")
+    samples = single(latent, found.geometry_of(vae).channels)
+    return stitched(edit, samples, found.codec_of(vae), colour_match=colour_match)
+
+
+def videos_of(source: FrameSource) -> Iterator[Tensor]:
+    """The frames of a clip in chunks [1,3,F,H,W] in -1..1."""
+    from ..sora_core.media import as_image, chunks, image_to_video
+
+    for frames in chunks(source, CHUNK):
+        yield image_to_video(as_image(frames))
 
 
 def trimmed(chunks: Iterator[Tensor], size: VideoSize) -> Iterator[Tensor]:
@@ -193,14 +207,21 @@ def decode_to_file(
     sound: dict[str, Any] | None = None,
     size: tuple[int, int] = (0, 0),
 ) -> Tensor:
-    """Streams a LATENT into an mp4 with its `sound`, AUDIO, its frames reviewed and marked. Returns its first frame as
-    IMAGE, unmarked.
+    """Streams a LATENT into an mp4 with its `sound`, AUDIO, its frames reviewed and those that were made marked. Returns
+    its first frame as IMAGE, unmarked.
 
     size: width and height that the refiner brings it up to, 0 where the other one or the latent says.
     """
+    from ..sora_core.editing.frames import read_image
     from ..sora_core.media.convert import video_to_image
     from ..sora_core.media.publish import publish
 
+    if info_of(latent).edit is not None and not any(size):
+        source = edited(vae, latent)
+        shown = doors.marked(source) if watermark else source
+        guards = doors.frame_guards(path, fps, watermark=False)
+        publish(path, told(videos_of(shown), progress, source.length), fps=fps, sound=sound_of(sound), guards=guards)
+        return read_image(source, 0, 1)
     guards = doors.frame_guards(path, fps, watermark=watermark)
     chunks, heard = decoded(vae, latent), sound_of(sound)
     begin = next(chunks)
@@ -227,19 +248,17 @@ def refined(chunks: Iterator[Tensor], size: tuple[int, int], *, draft: bool) -> 
 def refine_to_file(
     source: FrameSource, size: tuple[int, int], path: Path, *, sound: Any, draft: bool, progress: Progress
 ) -> Tensor:
-    """Brings frames to a width and height, 0 where the other one says, as an mp4; those of a draft are marked. Returns
-    the first frame as IMAGE, unmarked. Raises InputError for no size."""
-    from ..sora_core.media import as_image, image_to_video
-    from ..sora_core.media import chunks as chunks_of
+    """Brings frames to a width and height, 0 where the other one says, as an mp4; what was made is marked, as drafts
+    are. Returns the first frame as IMAGE, unmarked. Raises InputError for no size."""
+    from ..sora_core.editing.frames import is_made
     from ..sora_core.media.convert import video_to_image
     from ..sora_core.media.publish import publish
 
     wanted = wanted_size(*size, (source.height, source.width))
     if wanted is None:
         raise InputError("width and height are both 0; give one of them, such as a height of 256")
-    guards = doors.frame_guards(path, source.fps, watermark=draft)
-    given = (image_to_video(as_image(frames)) for frames in chunks_of(source, CHUNK))
-    chunks = refined(given, wanted, draft=draft)
+    guards = doors.frame_guards(path, source.fps, watermark=draft or is_made(source))
+    chunks = refined(videos_of(source), wanted, draft=draft)
     begin = next(chunks)
     publish(
         path,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..runtime.video import sound_of
 from ..sora_core.errors import InputError
 from ..sora_core.settings import DEFAULTS
-from . import doors, host, models
-from .calls import CHUNK, decode_image
+from . import doors, host
+from .calls import CHUNK, decode_image, edited
 from .layouts.cuts import Cut, cut_sound
-from .layouts.edits import EXACT, clip_of, file_clip
-from .layouts.latents import Latent, check_edit, info_of, single
+from .layouts.edits import EXACT, SHOWN, clip_of, file_clip
+from .layouts.latents import Latent, check_edit, info_of
 from .layouts.pictures import save_video, video_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def save(
     sound = None if encoding.animation else sound_of(heard.audio)
     publish(
         path,
-        chunks(frames_in(clip), CHUNK),
+        chunks(getattr(video, SHOWN, None) or frames_in(clip), CHUNK),
         fps=clip.fps,
         metadata=metadata,
         guards=guards,
@@ -74,23 +74,29 @@ def save(
 
 
 def stitched(
-    vae: Any, samples: Latent, *, colour_match: bool, in_memory: bool, sound: dict[str, Any] | None = None
+    vae: Any,
+    samples: Latent,
+    *,
+    colour_match: bool,
+    in_memory: bool,
+    sound: dict[str, Any] | None = None,
+    watermark: bool = True,
 ) -> tuple[Any, Any, float]:
     """(VIDEO, IMAGE, fps) of a sampled edit, with its `sound`, AUDIO; kept frames as they were given. A LATENT
-    of no edit is decoded.
+    of no edit is decoded. watermark: what was made is marked in the VIDEO, and in the VIDEO alone.
 
-    A clip of more than LARGE bytes that need not be `in_memory` becomes a file, streamed, and has no IMAGE.
+    A clip of more than LARGE bytes becomes a file, streamed, and has no IMAGE where it need not be `in_memory`.
     """
-    from ..sora_core.editing import stitched as stitched_source
+    from ..sora_core.editing.frames import Made
 
-    edit, found = info_of(samples).edit, models.current()
+    edit = info_of(samples).edit
     check_edit(samples)
     if edit is None:
-        image, fps = decode_image(vae, samples), info_of(samples).fps or DEFAULTS.fps
-        return video_of(image, fps, sound), image, fps
-    made = single(samples, found.geometry_of(vae).channels)
-    source = stitched_source(edit, made, found.codec_of(vae), colour_match=colour_match)
-    return *of_frames(source, edit.fps, sound, in_memory=in_memory), edit.fps
+        fps = info_of(samples).fps or DEFAULTS.fps
+        source: FrameSource = Made(decode_image(vae, samples), fps)
+    else:
+        fps, source = edit.fps, edited(vae, samples, colour_match=colour_match)
+    return *of_frames(source, fps, sound, in_memory=in_memory, watermark=watermark), fps
 
 
 def preview_file(video: Any) -> Path:
@@ -102,22 +108,37 @@ def preview_file(video: Any) -> Path:
     return path
 
 
-def of_frames(source: FrameSource, fps: float, sound: dict[str, Any] | None, *, in_memory: bool) -> tuple[Any, Any]:
-    """(VIDEO, IMAGE) of frames and their sound, AUDIO; see `stitched` for what `in_memory` decides."""
+def of_frames(
+    source: FrameSource, fps: float, sound: dict[str, Any] | None, *, in_memory: bool, watermark: bool = False
+) -> tuple[Any, Any]:
+    """(VIDEO, IMAGE) of frames and their sound, AUDIO; see `stitched` for what `in_memory` and `watermark` decide."""
     from ..sora_core.editing.frames import read_image
+
+    shown = doors.marked(source) if watermark else source
+    small = 12 * source.length * source.height * source.width <= LARGE
+    if in_memory or small:
+        image = read_image(source)
+    else:
+        image = host.absent("this clip is long and its frames were linked to nothing when it was made")
+    if small:
+        video = video_of(read_image(shown) if watermark else image, fps, sound)
+    else:
+        video = written(shown, fps, sound)
+    setattr(video, EXACT, source)
+    setattr(video, SHOWN, shown)
+    return video, image
+
+
+def written(source: FrameSource, fps: float, sound: dict[str, Any] | None) -> Any:
+    """A VIDEO of frames as a file of the temp folder, streamed."""
     from ..sora_core.media import VideoWriter, chunks
 
-    if in_memory or 12 * source.length * source.height * source.width <= LARGE:
-        image = read_image(source)
-        return video_of(image, fps, sound), image
     path, tell = host.temp_path(".mp4"), host.progress()
     with VideoWriter(path, source.height, source.width, fps, sound=sound_of(sound)) as writer:
         for frames in chunks(source, CHUNK):
             writer.write(frames)
             tell(writer.frames, source.length)
-    video = host.owned_video(path)
-    setattr(video, EXACT, source)
-    return video, host.absent("this clip is long and its frames were linked to nothing when it was made")
+    return host.owned_video(path)
 
 
 def all_frames(path: Path) -> Any:

@@ -15,13 +15,16 @@ from ..sora_core.errors import InputError
 from . import host
 
 if TYPE_CHECKING:
+    from ..sora_core.media import FrameSource
     from ..sora_core.media.publish import Guards
     from ..sora_core.safety.provenance import Origin
 
-__all__ = ["check_positive", "files_behind", "frame_guards", "origin_of", "reviewed", "signing"]
+__all__ = ["check_positive", "files_behind", "frame_guards", "marked", "origin_of", "reviewed", "signing"]
 
 REFUSED = "sora_refused"
 """key of a CONDITIONING's settings: why it may not be followed"""
+CHUNK = 16
+"""frames that are marked at once"""
 MADE: set[str] = set()
 """files that our decoder wrote in this run, whose frames were reviewed"""
 
@@ -53,6 +56,18 @@ def frame_guards(path: Path, fps: float, *, watermark: bool) -> Guards:
 
     MADE.add(str(path))
     return guards_for(Protection(watermark=watermark, sign=False), fps=fps)
+
+
+def marked(source: FrameSource) -> FrameSource:
+    """A finished clip with the watermark in what the model made of it; the user's own frames and pixels stay."""
+    import torch
+
+    from ..sora_core.editing.frames import marked as clip_marked
+    from ..sora_core.media.convert import as_frames
+    from ..sora_core.safety.marking import MESSAGE, Marker, bundled_watermark
+
+    marker = Marker(bundled_watermark(), MESSAGE)
+    return clip_marked(source, lambda frames: torch.cat(list(marker(as_frames(part) for part in frames.split(CHUNK)))))
 
 
 def signing(source: Any, *, sign: bool, behind: Sequence[Path] = (), **chosen: Any) -> Guards:

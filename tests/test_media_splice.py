@@ -9,7 +9,7 @@ import media_toys as toys
 import numpy as np
 import pytest
 import torch
-from sora_nodes.sora_core.editing.frames import Joined, Window, pieces_of
+from sora_nodes.sora_core.editing.frames import Joined, Made, Window, pieces_of
 from sora_nodes.sora_core.errors import MediaError
 from sora_nodes.sora_core.media import (
     FileSource,
@@ -29,9 +29,9 @@ RATE = 25
 GOP = {"bf": "2", "g": "12", "x264-params": "scenecut=0"}
 
 
-def made(count: int, first: int = 40) -> TensorSource:
+def made(count: int, first: int = 40) -> Made:
     pictures = np.stack([toys.numbered(first + i) for i in range(count)])
-    return TensorSource(torch.from_numpy(pictures), float(RATE))
+    return Made(torch.from_numpy(pictures), float(RATE))
 
 
 def film(path: Path, count: int = 36, **changes: object) -> FileSource:

@@ -17,12 +17,13 @@ from .sounds import Heard, Track, format_of, mixed, sound_in
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
 
-__all__ = ["EXACT", "begins", "clip_of", "edit_latent", "file_clip", "heard_of", "second_begins", "sound_for"]
+__all__ = ["EXACT", "SHOWN", "begins", "clip_of", "edit_latent", "file_clip", "heard_of", "second_begins", "sound_for"]
 
 Sound = dict[str, Any]
 """ComfyUI's AUDIO"""
-EXACT = "sora_source"
-"""attribute of a VIDEO of ours that is a file: its frames as they were before the file was encoded"""
+EXACT, SHOWN = "sora_source", "sora_shown"
+"""attributes of a VIDEO of ours: its frames as they were before they were marked and encoded, for what is made of them
+next, and before they were encoded"""
 
 
 def clip_of(
@@ -44,8 +45,8 @@ def clip_of(
         clip, sound = file_clip(video, source)
     else:
         parts = video.get_components()
-        held = isinstance(parts.images, FileImages)
-        frames = {"source": parts.images.source} if held else {"image": rgb(parts.images)}
+        held = parts.images.source if isinstance(parts.images, FileImages) else getattr(video, EXACT, None)
+        frames = {"image": rgb(parts.images)} if held is None else {"source": held}
         clip, sound = Clip(**frames, fps=float(parts.frame_rate)), parts.audio
     if audio_vae is None:
         return clip, Heard(audio=sound)

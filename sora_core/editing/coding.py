@@ -21,7 +21,7 @@ from ..grid import Geometry
 from ..media import FrameSource, TensorSource, as_image, chunks, image_to_video, video_to_image
 from ..vae import decode_bounded, encode_bounded
 from .edit import Clip, Codec
-from .frames import Joined, Window, read_image
+from .frames import Joined, Made, Window, read_image
 
 __all__ = [
     "HISTORY",
@@ -101,7 +101,7 @@ def frames_of(clip: Clip, codec: Codec) -> FrameSource:
         return clip.source
     latent, spans = latents_of(clip)
     height, width = size_of(clip, codec.geometry)
-    return TensorSource(decode_frames(latent, spans, codec)[:, :height, :width], clip.fps)
+    return Made(decode_frames(latent, spans, codec)[:, :height, :width], clip.fps)
 
 
 def pixels_of(clip: Clip, codec: Codec) -> Tensor:

@@ -1,6 +1,6 @@
 """Frames that are read when they are needed: parts of clips, clips in a row, clips at another size or rate.
 
-Each class here is a `media.FrameSource`; none holds frames of its own.
+Each class here is a `media.FrameSource`; none but `Made` holds frames of its own.
 """
 
 from __future__ import annotations
@@ -13,15 +13,23 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..media import FileSource, FrameSource, Piece, as_image
+from ..media import FrameSource, Piece, TensorSource, as_image
 
 __all__ = [
-    "Joined", "Pending", "Picked", "Placed", "Resampled", "Resized", "Window", "lengthened", "pieces_of", "read_image",
-    "window",
+    "Joined", "Made", "Pending", "Picked", "Placed", "Resampled", "Resized", "Window", "is_made", "lengthened",
+    "marked", "pieces_of", "read_image", "window",
 ]  # fmt: skip
 
 PIXELS = 1 << 23
 """of frames of a large size that are in memory at once while they are brought to a smaller one"""
+
+
+class Made(TensorSource):
+    """Frames that a model made, in memory; `own` [F,H,W] bool: pixels among them that are the user's."""
+
+    def __init__(self, frames: Tensor, fps: float, own: Tensor | None = None) -> None:
+        super().__init__(frames, fps)
+        self.own = own
 
 
 class Window:
@@ -167,29 +175,59 @@ def read_image(source: FrameSource, start: int = 0, stop: int | None = None) -> 
 
 
 def pieces_of(source: FrameSource, start: int = 0, stop: int | None = None) -> list[Piece]:
-    """Frames start..stop-1 of a clip as the parts that it is made of; those of a file, at whatever size
-    and rate, are kept ones."""
+    """Frames start..stop-1 of a clip as the parts that it is made of; what no model made, at whatever size and rate,
+    is kept."""
     stop = source.length if stop is None else stop
     if isinstance(source, Window):
         return pieces_of(source.source, source.start + start, source.start + stop)
-    if not isinstance(source, Joined):
-        return [Piece(source=source, start=start, stop=stop, kept=of_a_file(source))]
+    laid: list[tuple[int, FrameSource]] = []
+    if isinstance(source, Joined):
+        laid = list(zip(source.starts, source.parts, strict=False))
+    elif isinstance(source, Placed):
+        laid = list(source.parts)
     found: list[Piece] = []
-    for at, part in zip(source.starts, source.parts, strict=False):
+    for at, part in laid:
         first, end = max(0, start - at), min(part.length, stop - at)
         for piece in pieces_of(part, first, end) if first < end else []:
             last = found[-1] if found else None
             if last is not None and last.source is piece.source and last.stop == piece.start:
                 piece = Piece(source=piece.source, start=found.pop().start, stop=piece.stop, kept=piece.kept)
             found.append(piece)
+    if sum(piece.length for piece in found) < stop - start:  # of one piece, or with gaps
+        return [Piece(source=source, start=start, stop=stop, kept=not is_made(source))]
     return found
 
 
-def of_a_file(source: FrameSource) -> bool:
-    """Whether frames are those of a file, as they are or brought to another size or rate."""
-    while isinstance(source, Resized | Resampled | Window):
-        source = source.source
-    return isinstance(source, FileSource)
+def is_made(source: FrameSource) -> bool:
+    """Whether a model made any of the frames, or is to make them."""
+    match source:
+        case Made() | Pending():
+            return True
+        case Window() | Resized() | Resampled() | Picked():
+            return is_made(source.source)
+        case Joined():
+            return any(is_made(part) for part in source.parts)
+        case Placed():
+            return any(is_made(part) for _, part in source.parts)
+        case _:
+            return False
+
+
+def marked(source: FrameSource, mark: Callable[[Tensor], Tensor]) -> FrameSource:
+    """A finished clip with its made frames as `mark` changes them, uint8 [F,H,W,3], in memory; the others are read as
+    they were. mark: takes frames as a source gives them."""
+    return Joined([marked_piece(piece, mark) for piece in pieces_of(source)])
+
+
+def marked_piece(piece: Piece, mark: Callable[[Tensor], Tensor]) -> FrameSource:
+    if piece.kept:
+        return Window(piece.source, piece.start, piece.stop)
+    frames = piece.source.read(piece.start, piece.stop)
+    new = mark(frames)
+    if isinstance(piece.source, Made) and piece.source.own is not None:
+        own = piece.source.own[piece.start : piece.stop, ..., None]
+        new = torch.where(own, as_image(frames), as_image(new))
+    return TensorSource(new, piece.source.fps)
 
 
 def lengthened(source: FrameSource, length: int) -> FrameSource:

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from ..media import FrameSource, TensorSource
+from ..media import FrameSource
 from .coding import HISTORY, decode_chunks
 from .edit import Clip, Codec, Edit
-from .frames import Joined, Picked, Window, read_image, window
+from .frames import Joined, Made, Picked, Window, read_image, window
 
 __all__ = ["continued", "decode", "match_kept", "stitch", "stitched"]
 
@@ -54,7 +54,8 @@ def stitch(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = Tru
 
 
 def stitched(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> FrameSource:
-    """The whole clip of one latent [1,C,T,h,w] as a source: made frames are in memory, kept ones are read when needed.
+    """The whole clip of one latent [1,C,T,h,w] as a source: made frames (`Made`) are in memory, kept ones are read when
+    they are needed.
 
     The frames are those of `stitch`.
     """
@@ -62,7 +63,8 @@ def stitched(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = T
     if edit.given is not None and edit.keep is not None and edit.keep.ndim == 1:
         middle = _between(edit, edit.given, edit.keep.cpu(), latent, codec, colour_match)
     else:
-        middle = [TensorSource(_whole(edit, latent, codec, colour_match), edit.fps)]
+        own = edit.keep.cpu() if edit.given is not None and edit.keep is not None else None
+        middle = [Made(_whole(edit, latent, codec, colour_match), edit.fps, own)]
     parts = [part for part in (edit.before, window(Joined(middle), start, end), edit.after) if part is not None]
     return Joined(parts)
 
@@ -131,7 +133,7 @@ def _between(
     for is_kept, run in groupby(keep.tolist()):
         stop = start + len(list(run))
         made = frames[int(index[start]) : int(index[stop - 1]) + 1]
-        out.append(Window(given, start, stop) if is_kept else TensorSource(made, edit.fps))
+        out.append(Window(given, start, stop) if is_kept else Made(made, edit.fps))
         start = stop
     return out
 
