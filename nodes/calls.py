@@ -207,8 +207,8 @@ def decode_to_file(
     sound: dict[str, Any] | None = None,
     size: tuple[int, int] = (0, 0),
 ) -> Tensor:
-    """Streams a LATENT into an mp4 with its `sound`, AUDIO, its frames reviewed and those that were made marked. Returns
-    its first frame as IMAGE, unmarked.
+    """Streams a LATENT into an mp4 with its `sound`, AUDIO, frames reviewed, and marked where they were made. Returns
+    the first frame as IMAGE, unmarked.
 
     size: width and height that the refiner brings it up to, 0 where the other one or the latent says.
     """

@@ -1,4 +1,4 @@
-"""The clip of Sora Stitch Video: what a model made of it is marked, once; what the user gave is not, nor is the IMAGE."""
+"""The clip of Sora Stitch Video: what a model made of it is marked, once; what the user gave and the IMAGE are not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ LEVEL = 1 / 255
 
 
 @pytest.fixture(autouse=True)
-def session(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def session(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     with torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
         yield
