@@ -17,39 +17,84 @@ from .graph import CONTROLS
 __all__ = ["widget_values", "wrapped"]
 
 PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
-DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA"}
+DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA", "LOAD_3D"}
 """further types that the interface draws as a widget and saves a value of"""
+ADDED = {"CustomCombo": ("index",)}
+"""inputs that the interface itself adds to a node type, behind those that the server names"""
 CHOICE, SLOT = "COMFY_DYNAMICCOMBO_V3", "COMFY_DYNAMICSLOT_V3"
-UPLOADS = ("image", "video", "audio", "file")
-"""values of the upload button, which a file may hold behind the file's name"""
+UPLOADS = ("image", "video", "audio", "file", "upload3dmodel", "uploadExtraResources", "clear")
+"""values of upload buttons, which a file may hold behind the file's name"""
 MAX_INPUTS = 10_000
 
 
 def widget_values(node: dict[str, Any], info: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """(values by input name, seed controls by input name) of a saved node that `info` describes.
 
-    A file from before an input was added has fewer values: the rest take their defaults, as in the interface. Raises
-    InputError where the file names inputs of a node that this one does not have and leaves open which value is whose.
+    A file from before an input was added has fewer values: the rest take their defaults, as in the interface. One of a
+    version with more inputs keeps those that this one has. Raises InputError where it leaves open which value is whose.
     """
     values = node.get("widgets_values")
     if isinstance(values, dict):
         return {name: wrapped(values[name]) for name, *_ in _widgets(info["input"], node, values) if name in values}, {}
-    queue = list(values) if isinstance(values, list) else []
+    listed = values if isinstance(values, list) else []
     foreign = _foreign(node, info)
-    if foreign:
-        return _by_name(node, info, queue, foreign)
-    out: dict[str, Any] = {}
+    return (_by_name(node, info, listed, foreign) if foreign else None) or _by_place(node, info, listed)
+
+
+def _by_place(
+    node: dict[str, Any], info: dict[str, Any], listed: list[Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values in the order of the node's inputs. Raises InputError where that cannot be the order of the file."""
+    queue, out = list(listed), dict[str, Any]()
     controls: dict[str, str] = {}
+    wrong: list[str] = []
+    short = False
     for name, kind, spec in _widgets(info["input"], node, out):
         if queue:
-            out[name] = wrapped(queue.pop(0))
+            value = queue.pop(0)
+            out[name] = wrapped(value)
+            if not _suits(kind, spec, value) and not _linked(node, name):
+                wrong.append(f"{str(value)[:40]!r} for {name!r}")
+                if kind == CHOICE:
+                    raise _another(node, wrong)
         elif (default := _default(kind, spec)) is not None:
-            out[name] = default
+            out[name], short = default, True
         if _controlled(name, spec) and queue and queue[0] in CONTROLS:
             controls[name] = queue.pop(0)
-        if any(str(flag).endswith("_upload") for flag in spec) and queue and queue[0] in UPLOADS:
+        while any(str(flag).endswith("_upload") for flag in spec) and queue and queue[0] in UPLOADS:
             queue.pop(0)
+    for name in ADDED.get(node["type"], ()):
+        if queue:
+            out[name] = wrapped(queue.pop(0))
+    if wrong and (queue or short):
+        raise _another(node, wrong)
     return out, controls
+
+
+def _suits(kind: Any, spec: dict[str, Any], value: Any) -> bool:
+    """Whether a widget of this type may have saved this value."""
+    drawn = spec.get("widgetType", kind)
+    if kind == CHOICE:
+        return value in [option.get("key") for option in _options(spec)]
+    if value is None or isinstance(drawn, list) or drawn not in PLAIN:
+        return True
+    if drawn in ("INT", "FLOAT"):
+        return not isinstance(value, bool) and _is_number(value)
+    return {"BOOLEAN": value in (True, False), "STRING": isinstance(value, str)}.get(drawn, True)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return bool(float(value) or True)
+    except (TypeError, ValueError):
+        return False
+
+
+def _another(node: dict[str, Any], wrong: list[str]) -> InputError:
+    return InputError(
+        f"node {node['id']} ({node['type'][:60]}) was saved by another version of it: its values would give"
+        f" {' and '.join(wrong[:3])}; open it in ComfyUI and save it anew"
+    )
 
 
 def wrapped(value: Any) -> Any:
@@ -124,16 +169,23 @@ def _foreign(node: dict[str, Any], info: dict[str, Any]) -> list[str]:
 
 
 def _by_name(
-    node: dict[str, Any], info: dict[str, Any], queue: list[Any], foreign: list[str]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values by the names that the file itself gives them; those of inputs that are no more are left out."""
-    out: dict[str, Any] = {}
+    node: dict[str, Any], info: dict[str, Any], listed: list[Any], foreign: list[str]
+) -> tuple[dict[str, Any], dict[str, str]] | None:
+    """The values by the names that the file itself gives them; those of inputs that are no more are left out.
+
+    None where the file has values without a name and all unknown inputs come after the known ones, so that the order of
+    this node's inputs tells which value is whose. Raises InputError where it does not.
+    """
+    queue, out = list(listed), dict[str, Any]()
     controls: dict[str, str] = {}
-    for name in _drawn(node)[:MAX_INPUTS]:
+    names = _drawn(node)[:MAX_INPUTS]
+    for name in names:
         if queue:
             out[name] = wrapped(queue.pop(0))
         if queue and queue[0] in CONTROLS and _controlled(name, {}):
             controls[name] = queue.pop(0)
+    if queue and names[-len(foreign) :] == foreign:
+        return None
     if queue:
         raise InputError(
             f"node {node['id']} ({node['type'][:60]}) was saved by another version of it, with {foreign[0]!r}, and its"

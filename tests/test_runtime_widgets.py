@@ -94,6 +94,32 @@ def test_a_file_of_a_version_with_more_inputs_keeps_each_value_its_own() -> None
         converted([node(1, "Save", ["a", 900, "auto", 12.0, 7, 8, 9], names)])
 
 
+def test_inputs_that_a_later_version_appended_are_left_out() -> None:
+    """The file names one of them; the values are in the order of the inputs, whether all are named or not."""
+    for named in (["quality", "grain"], ["grain"]):
+        saved = node(1, "Save", ["a", "auto", 12.0, 7, 0.5, 8], [socket(name, widget=True) for name in named])
+        assert converted([saved])["1"] == {"filename_prefix": "a", "format": "auto", "rate": 12.0, "quality": 7}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["a", "avi", 12.0, 7], "'avi' for 'format'"),
+        (["a", "auto", "high", 7, 5], "'high' for 'rate'"),
+        (["a", "auto", "high"], "'high' for 'rate'"),
+    ],
+)
+def test_values_that_cannot_be_those_of_this_version_are_refused_by_name(values: Any, words: str) -> None:
+    with pytest.raises(InputError, match=rf"node 1 \(Save\) was saved by another version of it: .*{words}"):
+        converted([node(1, "Save", values)])
+
+
+def test_what_the_interface_adds_to_a_node_is_sent_too() -> None:
+    info = {"CustomCombo": {"input": {"required": {"choice": ["COMBO", {"options": []}]}}, "output": []}}
+    got = converted([node(1, "CustomCombo", ["b", 1, "a", "b", ""])], info=info)["1"]
+    assert got["choice"] == "b" and got["index"] == 1
+
+
 def test_nodes_of_the_drawing_alone_are_not_run() -> None:
     kinds = ["Note", "Label (rgthree)", "Bookmark (rgthree)", "Fast Groups Bypasser (rgthree)", "Fast Muter (rgthree)"]
     drawn = [node(i, kind, ["x"]) for i, kind in enumerate(kinds)]
