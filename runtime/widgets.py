@@ -41,9 +41,7 @@ def widget_values(node: dict[str, Any], info: dict[str, Any]) -> tuple[dict[str,
     return (_by_name(node, info, listed, foreign) if foreign else None) or _by_place(node, info, listed)
 
 
-def _by_place(
-    node: dict[str, Any], info: dict[str, Any], listed: list[Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
+def _by_place(node: dict[str, Any], info: dict[str, Any], listed: list[Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """The values in the order of the node's inputs. Raises InputError where that cannot be the order of the file."""
     queue, out = list(listed), dict[str, Any]()
     controls: dict[str, str] = {}
