@@ -257,7 +257,7 @@ def refine_to_file(
     wanted = wanted_size(*size, (source.height, source.width))
     if wanted is None:
         raise InputError("width and height are both 0; give one of them, such as a height of 256")
-    guards = doors.frame_guards(path, source.fps, watermark=draft or is_made(source))
+    guards = doors.frame_guards(path, source.fps, watermark=draft or is_made(source), once=True)
     chunks = refined(videos_of(source), wanted, draft=draft)
     begin = next(chunks)
     publish(

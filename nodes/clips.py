@@ -11,9 +11,9 @@ from ..sora_core.settings import DEFAULTS
 from . import doors, host
 from .calls import CHUNK, decode_image, edited
 from .layouts.cuts import Cut, cut_sound
-from .layouts.edits import EXACT, SHOWN, clip_of, file_clip
+from .layouts.edits import clip_of, file_clip
 from .layouts.latents import Latent, check_edit, info_of
-from .layouts.pictures import save_video, video_of
+from .layouts.pictures import EXACT, SHOWN, save_video, to_be_marked, video_of
 
 if TYPE_CHECKING:
     from ..sora_core.editing import Clip
@@ -59,7 +59,8 @@ def save(
     if encoding.format == "gif" and metadata:
         said.append("a gif carries no workflow: keep a copy of it, or take webp.")
     given = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
-    guards = doors.signing(given, sign=sign, behind=doors.files_behind(hidden) if sign else [])
+    behind = doors.files_behind(hidden) if sign else []
+    guards = doors.signing(given, sign=sign, behind=behind, watermark=to_be_marked(video, hidden))
     sound = None if encoding.animation else sound_of(heard.audio)
     publish(
         path,

@@ -19,12 +19,25 @@ if TYPE_CHECKING:
     from ..sora_core.media.publish import Guards
     from ..sora_core.safety.provenance import Origin
 
-__all__ = ["check_positive", "files_behind", "frame_guards", "marked", "origin_of", "reviewed", "signing"]
+__all__ = [
+    "check_positive",
+    "files_behind",
+    "frame_guards",
+    "marked",
+    "origin_of",
+    "reviewed",
+    "sampled_behind",
+    "signing",
+]
 
 REFUSED = "sora_refused"
 """key of a CONDITIONING's settings: why it may not be followed"""
 CHUNK = 16
 """frames that are marked at once"""
+SAMPLERS = {
+    "SoraSampler", "SoraLongVideo", "KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced",
+}  # fmt: skip
+"""nodes that make content; ours, and ComfyUI's"""
 MADE: set[str] = set()
 """files that our decoder wrote in this run, whose frames were reviewed"""
 
@@ -50,12 +63,12 @@ def check_positive(positive: Any) -> None:
             raise PolicyError(said)
 
 
-def frame_guards(path: Path, fps: float, *, watermark: bool) -> Guards:
-    """Guards of a file that our decoder writes: reviewed, marked, not yet signed."""
+def frame_guards(path: Path, fps: float, *, watermark: bool, once: bool = False) -> Guards:
+    """Guards of a file that our decoder writes: reviewed, marked (unless it is already, with `once`), not signed."""
     from ..sora_core.safety.doors import Protection, guards_for
 
     MADE.add(str(path))
-    return guards_for(Protection(watermark=watermark, sign=False), fps=fps)
+    return guards_for(Protection(watermark=watermark, once=once, sign=False), fps=fps)
 
 
 def marked(source: FrameSource) -> FrameSource:
@@ -70,15 +83,18 @@ def marked(source: FrameSource) -> FrameSource:
     return clip_marked(source, lambda frames: torch.cat(list(marker(as_frames(part) for part in frames.split(CHUNK)))))
 
 
-def signing(source: Any, *, sign: bool, behind: Sequence[Path] = (), **chosen: Any) -> Guards:
-    """Guards of a VIDEO that is saved: reviewed unless it was when it was decoded, then signed. behind: the files that
-    it was made from. chosen: see Protection, and `settings` and `with_prompt` of Origin."""
+def signing(source: Any, *, sign: bool, behind: Sequence[Path] = (), watermark: bool = False, **chosen: Any) -> Guards:
+    """Guards of a VIDEO or IMAGE that is saved: reviewed unless it was when it was decoded, with `watermark` marked
+    unless it is already, then signed. behind: the files that it was made from. chosen: see Protection, and `settings`
+    and `with_prompt` of Origin."""
     from ..sora_core.safety.doors import Protection, guards_for
 
     seen = isinstance(source, str) and source in MADE
     said = {name: chosen.pop(name) for name in ("with_prompt", "settings") if name in chosen}
     origin = replace(origin_of(source, behind), **said)
-    return guards_for(Protection(review=not seen, watermark=False, sign=sign, **chosen), fps=0.0, origin=origin)
+    return guards_for(
+        Protection(review=not seen, watermark=watermark, once=True, sign=sign, **chosen), fps=0.0, origin=origin
+    )
 
 
 def origin_of(source: Any, behind: Sequence[Path] = ()) -> Origin:
@@ -91,15 +107,27 @@ def origin_of(source: Any, behind: Sequence[Path] = ()) -> Origin:
     return Origin(parent=behind[0]) if len(behind) == 1 else Origin(parts=tuple(behind))
 
 
+def sampled_behind(hidden: Any) -> bool:
+    """Whether one of the nodes before the one that runs is a sampler; hidden: as for `files_behind`."""
+    graph = getattr(hidden, "prompt", None)
+    if not isinstance(graph, dict):
+        return False
+    return any(graph[node].get("class_type") in SAMPLERS for node in nodes_behind(graph, hidden))
+
+
 def files_behind(hidden: Any) -> list[Path]:
     """The files of the input folder that are named by the nodes before the one that runs, each once: what becomes an
     ingredient of what it saves. hidden: the node's own, with `prompt` and, where its host has one, `unique_id`."""
     graph = getattr(hidden, "prompt", None)
     if not isinstance(graph, dict):
         return []
+    return list(dict.fromkeys(path for node in nodes_behind(graph, hidden) for path in files_named(graph[node])))
+
+
+def nodes_behind(graph: dict[str, Any], hidden: Any) -> list[str]:
+    """The nodes before the one that runs, itself among them; all, where it is not told which one that is."""
     own = str(getattr(hidden, "unique_id", None))
-    nodes = upstream(graph, own) if own in graph else list(graph)
-    return list(dict.fromkeys(path for node in nodes for path in files_named(graph[node])))
+    return upstream(graph, own) if own in graph else list(graph)
 
 
 def upstream(graph: dict[str, Any], last: str) -> list[str]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from editing_toys import FPS, frames, tiny_model
-from sora_nodes.nodes import assembly, calls, clips, doors, editing, host, models
-from sora_nodes.nodes.layouts.edits import EXACT
+from sora_nodes.nodes import SoraExtension, assembly, calls, clips, doors, editing, host, models
+from sora_nodes.nodes.layouts import pictures
+from sora_nodes.nodes.layouts.pictures import EXACT
 from sora_nodes.nodes.refining import SoraRefineVideo
 from sora_nodes.nodes.sampling import SoraSampler
+from sora_nodes.nodes.stock import StockExtension
+from sora_nodes.runtime.registry import Registry
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.editing.frames import Joined, Made
 from sora_nodes.sora_core.encoding import Encoding
-from sora_nodes.sora_core.media import TensorSource, read_video
+from sora_nodes.sora_core.media import TensorSource, read_image, read_video
 from sora_nodes.sora_core.safety.marking import MESSAGE, read_mark
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 from torch import Tensor
@@ -122,6 +126,42 @@ def test_a_saved_clip_tells_what_was_made(
     assert not read_mark([found[:8]], search=False).found
     assert read_mark([found[8:]], search=False).message == MESSAGE
     assert float((found[8:].float() - doors.marked(whole).read(8, 16).float()).square().mean()) < 12, "marked once"
+
+
+def hidden(*classes: str) -> Any:
+    """What a node is told that runs last of a row of nodes."""
+    graph = {str(i): {"class_type": name, "inputs": {"in": [str(i - 1), 0]}} for i, name in enumerate(classes)}
+    return SimpleNamespace(prompt=graph, unique_id=str(len(classes) - 1), extra_pnginfo=None)
+
+
+def found_in(path: Path) -> int | None:
+    frames = read_image(path) if path.suffix == ".png" else read_video(path).frames
+    return read_mark([frames], search=False).message
+
+
+def test_frames_of_a_sampler_are_marked_where_they_are_saved(tmp_path: Path) -> None:
+    made, given = hidden("KSampler", "VAEDecode", "SaveImage"), hidden("LoadImage", "SaveImage")
+    image = clip(3)[:2].float() / 255
+    for name, behind, number in (("made", made, MESSAGE), ("given", given, None)):
+        pictures.save_image(image[0], tmp_path / f"{name}.png", {}, hidden=behind)
+        pictures.save_video(video(image), tmp_path / f"{name}.mp4", {}, hidden=behind, sign=False)
+        clips.save(
+            video(image), tmp_path / f"{name}.mkv", {}, Encoding(format="mkv", crf=20), hidden=behind, sign=False
+        )
+        assert {found_in(tmp_path / f"{name}{ending}") for ending in (".png", ".mp4", ".mkv")} == {number}
+    once = read_image(tmp_path / "made.png")
+    pictures.save_image(once[0] / 255, tmp_path / "again.png", {}, hidden=made)
+    assert torch.equal(read_image(tmp_path / "again.png"), once), "what is marked already is not marked again"
+    unmarked, _ = clips.of_frames(Made(image, FPS), FPS, None, in_memory=True)
+    pictures.save_video(unmarked, tmp_path / "chosen.mp4", {}, hidden=made, sign=False)
+    assert found_in(tmp_path / "chosen.mp4") is None, "the user turned the watermark off"
+
+
+def test_every_sampler_is_known() -> None:
+    for name, info in Registry.of(SoraExtension(), StockExtension()).object_info().items():
+        inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+        makes = "MODEL" in [spec[0] for spec in inputs.values()] and "LATENT" in info["output"]
+        assert not (makes and {"seed", "noise_seed"} & set(inputs)) or name in doors.SAMPLERS
 
 
 def test_a_made_clip_that_is_only_enlarged_is_marked() -> None:

@@ -11,19 +11,16 @@ from ...sora_core.errors import InputError, MediaError
 from ...sora_core.settings import DEFAULTS
 from .. import host, models
 from .latents import KEY, Latent, LatentInfo, info_of, samples_of
-from .pictures import rgb
+from .pictures import EXACT, rgb
 from .sounds import Heard, Track, format_of, mixed, sound_in
 
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
 
-__all__ = ["EXACT", "SHOWN", "begins", "clip_of", "edit_latent", "file_clip", "heard_of", "second_begins", "sound_for"]
+__all__ = ["begins", "clip_of", "edit_latent", "file_clip", "heard_of", "second_begins", "sound_for"]
 
 Sound = dict[str, Any]
 """ComfyUI's AUDIO"""
-EXACT, SHOWN = "sora_source", "sora_shown"
-"""attributes of a VIDEO of ours: its frames as they were before they were marked and encoded, for what is made of them
-next, and before they were encoded"""
 
 
 def clip_of(

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...runtime.video import sound_of
 from ...sora_core.errors import InputError
 from .. import doors, host
 from ..inputs import ranges
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 
     from ...sora_core.editing import Keyframe
 
-__all__ = ["keyframes_of", "load_image", "missing_mask", "rgb", "save_image", "save_video", "video_of"]
+__all__ = [
+    "EXACT", "SHOWN", "keyframes_of", "load_image", "missing_mask", "rgb", "save_image", "save_video", "to_be_marked",
+    "video_of",
+]  # fmt: skip
+
+EXACT, SHOWN = "sora_source", "sora_shown"
+"""attributes of a VIDEO of ours: its frames as they were before they were marked and encoded, for what is made of them
+next, and before they were encoded"""
 
 
 def rgb(image: Tensor) -> Tensor:
@@ -36,24 +44,40 @@ def load_image(path: Path) -> tuple[Tensor, Tensor]:
     return as_image(found.frames), 1 - found.alpha.float() / 255
 
 
-def save_image(image: Tensor, path: Path, metadata: dict[str, str]) -> None:
-    """One frame [H,W,C] in 0..1 as png."""
-    from ...sora_core.media.images import write_image
+def save_image(image: Tensor, path: Path, metadata: dict[str, str], *, hidden: Any = None) -> None:
+    """One frame [H,W,C] in 0..1 as png: reviewed, marked where a sampler made it, and signed. hidden: see
+    `save_video`."""
+    from ...sora_core.media.publish import publish
 
-    write_image(path, rgb(image[None]), metadata=metadata)
+    guards = doors.signing(None, sign=True, behind=doors.files_behind(hidden), watermark=doors.sampled_behind(hidden))
+    publish(path, rgb(image[None]), metadata=metadata, guards=guards)
 
 
 def save_video(
     video: Any, path: Path, metadata: dict[str, str], *, hidden: Any = None, sign: bool = True, **chosen: Any
 ) -> None:
     """A VIDEO as mp4 with its streams copied, so that nothing is encoded twice; signed where that can be done. hidden:
-    the saving node's own, by which the files are found that it was made from. chosen: see `doors.signing`."""
+    the saving node's own, by which the files are found that it was made from, and whether a sampler made it. chosen:
+    see `doors.signing`."""
+    from ...sora_core.media.convert import image_to_video
     from ...sora_core.media.publish import publish
 
+    behind = doors.files_behind(hidden) if sign else []
+    if to_be_marked(video, hidden):
+        parts, guards = video.get_components(), doors.signing(None, sign=sign, behind=behind, watermark=True, **chosen)
+        chunks = (image_to_video(frame[None]) for frame in parts.images)
+        fps, sound = float(parts.frame_rate), sound_of(parts.audio)
+        publish(path, chunks, fps=fps, sound=sound, metadata=metadata, guards=guards)
+        return
     source = host.stream_source(video)
     content = source if isinstance(source, BytesIO) else Path(source)
-    behind = doors.files_behind(hidden) if sign else []
     publish(path, content, metadata=metadata, guards=doors.signing(source, sign=sign, behind=behind, **chosen))
+
+
+def to_be_marked(video: Any, hidden: Any) -> bool:
+    """Whether a VIDEO holds frames that came by way of an IMAGE from a sampler, which nobody marked."""
+    in_memory = isinstance(video, host.VideoFromComponents)
+    return in_memory and not hasattr(video, SHOWN) and doors.sampled_behind(hidden)
 
 
 def video_of(images: Tensor, fps: float, audio: Any) -> Any:

@@ -159,7 +159,7 @@ class SaveImage(io.ComfyNode):
         results = []
         for image in images:
             path, result = host.output_path(filename_prefix, ".png", image.shape[1], image.shape[0])
-            pictures.save_image(image, path, saved_metadata(cls.hidden))
+            pictures.save_image(image, path, saved_metadata(cls.hidden), hidden=cls.hidden)
             results.append(result)
         return io.NodeOutput(ui=ui.SavedImages(results))
 

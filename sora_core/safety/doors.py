@@ -12,7 +12,7 @@ from pathlib import Path
 from ..media.publish import Guards
 from .certificates import Credentials
 from .frames import FrameReview
-from .marking import MESSAGE, Marker, bundled_watermark
+from .marking import MESSAGE, Marker, MarkOnce, bundled_watermark
 from .policy import Policy, load_policy
 from .provenance import Origin, can_sign, sign
 
@@ -28,6 +28,8 @@ class Protection:
     watermark: bool = True
     message: int = MESSAGE
     """the watermark's number; the same for all who do not choose one, so that it says nothing of who made the file"""
+    once: bool = False
+    """leave a clip as it is that is marked already"""
     sign: bool = True
     """sign, where the extra is installed"""
     credentials: Credentials | None = None
@@ -44,10 +46,11 @@ def guards_for(
     warn: Callable[[str], None] | None = None,
 ) -> Guards:
     """The guards of one file. Raises InputError where the policy stops what cannot be reviewed."""
+    marker = Marker(bundled_watermark(), protection.message) if protection.watermark else None
     review = FrameReview((protection.policy or load_policy()).frames, fps) if protection.review else None
     return Guards(
         review=review if review is not None and review.judges and review.policy.action != "off" else None,
-        mark=Marker(bundled_watermark(), protection.message) if protection.watermark else None,
+        mark=MarkOnce(marker) if marker is not None and protection.once else marker,
         sign=signer(protection, origin or Origin(), warn) if protection.sign and can_sign() else None,
     )
 

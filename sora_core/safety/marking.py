@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,7 @@ from ..errors import MediaError
 from .codeword import decode, encode
 from .watermark import LEAST_SIDE, PILOT, WHOLE, Watermark, Window, cosines, load_watermark
 
-__all__ = ["MESSAGE", "MarkFound", "Marker", "bundled_watermark", "read_mark"]
+__all__ = ["MESSAGE", "MarkFound", "MarkOnce", "Marker", "bundled_watermark", "read_mark"]
 
 MESSAGE = int.from_bytes(b"SORA", "big")
 """the number of all who do not choose one"""
@@ -122,6 +123,21 @@ class Marker:
         levels = residual[0, 0].mul_(255).round_().clamp_(-127, 127).to(torch.int16)[..., None].expand(-1, -1, 3)
         self.lowest, self.highest = (-levels).clamp_(min=0).byte(), (255 - levels).clamp_(max=255).byte()
         self.added = levels.remainder(256).byte()
+
+
+class MarkOnce:
+    """Marks a clip unless its first frames show that it is marked."""
+
+    def __init__(self, marker: Marker) -> None:
+        self.marker = marker
+
+    def __call__(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
+        rest, held, count = iter(chunks), list[Tensor](), 0
+        while count < ROUND and (chunk := next(rest, None)) is not None:
+            held.append(chunk)
+            count += len(chunk)
+        seen = count > 0 and read_mark(held, model=self.marker.model, search=False).found
+        yield from chain(held, rest) if seen else self.marker(chain(held, rest))
 
 
 def far(a: Tensor, b: Tensor) -> float:
