@@ -47,6 +47,7 @@ processor from whom they wait for wherever anything else runs"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a mistake of the user is one line on stderr."""
+    fill_standard_streams()
     for name, value in SPIN.items():
         os.environ.setdefault(name, value)  # read when torch is loaded
     for number in ("SIGTERM", "SIGHUP"):
@@ -81,6 +82,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def module_of(name: str) -> ModuleType:
     return import_module(f".commands.{name}", __package__)
+
+
+def fill_standard_streams() -> None:
+    """Keep the numbers of the standard streams taken where one is closed: a file of ours that got such a number would
+    take what a library prints."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def stop(number: int, frame: FrameType | None) -> None:

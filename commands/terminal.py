@@ -21,7 +21,7 @@ TTY_EVERY, LOG_EVERY = 0.1, 5.0
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def printable(text: str, stream: TextIO) -> str:
+def printable(text: str, stream: TextIO | None) -> str:
     """Text as a terminal can take it: no control characters of files or servers, no letters its encoding lacks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return _CONTROL.sub("\ufffd", text).encode(encoding, "replace").decode(encoding)
@@ -89,12 +89,14 @@ class ProgressLine:
     """A bar with the time left, called as `progress(done, total)`.
 
     It shows itself where the work will take over two seconds. In a terminal one line is redrawn; elsewhere a line
-    appears every few seconds. When `done` falls back to an earlier value a new stretch of work begins.
+    appears every few seconds. When `done` falls back to an earlier value a new stretch of work begins. A stream that
+    is closed or takes nothing gets no bar; the work goes on.
     """
 
     def __init__(self, what: str, *, stream: TextIO | None = None) -> None:
-        self.what, self.stream = what, stream or sys.stderr
-        self.tty = self.stream.isatty()
+        self.stream = stream or sys.stderr
+        self.what = printable(what, self.stream)
+        self.tty = self.stream is not None and self.stream.isatty()
         self.drawn = False
         self.start(0)
 
@@ -110,8 +112,7 @@ class ProgressLine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.drawn and self.tty:
-            self.stream.write("\r\x1b[K")
-            self.stream.flush()
+            self.write("\r\x1b[K")
 
     def __call__(self, done: int, total: int) -> None:
         if done < self.done:
@@ -131,8 +132,14 @@ class ProgressLine:
         remaining = "" if left is None else f", {duration(left)} left"
         if self.tty:
             bar = "#" * round(24 * share)
-            self.stream.write(f"\r\x1b[K{printable(self.what, self.stream)} [{bar:<24}] {done}/{total}{remaining}")
+            self.write(f"\r\x1b[K{self.what} [{bar:<24}] {done}/{total}{remaining}")
         else:
-            self.stream.write(f"{printable(self.what, self.stream)} {done}/{total}{remaining}\n")
-        self.stream.flush()
+            self.write(f"{self.what} {done}/{total}{remaining}\n")
         self.drawn = True
+
+    def write(self, text: str) -> None:
+        """Text to the stream; lost where it takes none."""
+        if self.stream is not None:
+            with suppress(OSError, ValueError):
+                self.stream.write(text)
+                self.stream.flush()

@@ -21,11 +21,9 @@ from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
 from ..sora_core.files import sync_folder, write_error
 from .graph import Graph
 from .jobs import Job
-from .session import Session, inside, make_folder
+from .session import STAGED, Session, inside, make_folder
 
 __all__ = ["Journal", "Outcome", "Runner", "run_jobs"]
-
-_HOME = ".sora-batch"
 
 
 class Runner(Protocol):
@@ -123,7 +121,7 @@ def run_jobs(
     itself.
     """
     make_folder(session.output)
-    home = session.output / _HOME
+    home = session.output / STAGED
     session = replace(session, temp=home / "temp")
     with Journal(session.output / "journal.jsonl").opened() as journal:
         _settle(journal, home, session.output)

@@ -23,7 +23,7 @@ from ..sora_core.files import check_name, make_folder
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
 
-__all__ = ["KINDS", "NAME_INPUT", "Report", "Session", "current", "inside", "make_folder"]
+__all__ = ["KINDS", "NAME_INPUT", "STAGED", "Report", "Session", "current", "inside", "make_folder"]
 
 Report = Callable[[str, int, int], None]
 """Called as `report(title of the node, done, total)`; it may raise `Cancelled` to stop the work."""
@@ -40,8 +40,10 @@ KINDS: dict[str, frozenset[str]] = {
 NAME_INPUT = "filename_prefix"
 """What every node that saves calls the name of its file."""
 
+STAGED = ".sora-batch"
+"""In an output folder: where a batch keeps the files of its jobs until they get their final names."""
+
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*]')
-_CONTROL = re.compile(r"[\x00-\x1f]")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*[. ]", re.IGNORECASE)
 """names that Windows keeps for devices, and ends that it drops"""
 _MAX_NAME = 200
@@ -53,14 +55,14 @@ _MAX_LISTED = 10_000
 def inside(root: Path, name: str, *, what: str, there: bool = False, spare: int = 0) -> Path:
     """The path of `name` under `root`. Raises InputError for anything that leads elsewhere.
 
-    there: the file exists, so that its name may have what a new one may not, such as `?` and `:`
+    there: the file exists, so that its name may have what a new one may not, such as `?`, `:` and a line break
     spare: bytes that will still be added to the name
     """
-    odd = _CONTROL if there else _FORBIDDEN
-    if not name.strip() or (name.strip() != name and not there) or odd.search(name) or len(name) > 4 * _MAX_NAME:
+    odd = "\0" in name if there else _FORBIDDEN.search(name) or name.strip() != name
+    if not name.strip() or odd or len(name) > 4 * _MAX_NAME:
         raise InputError(f"{name[:80]!r} is no usable {what} name; give a plain name such as clips/mine.mp4")
     parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\", "~")) or any(part in ("", ".", "..") for part in parts):
+    if name.startswith(("/", "\\") if there else ("/", "\\", "~")) or any(part in ("", ".", "..") for part in parts):
         raise InputError(f"the {what} name {name[:80]!r} would leave its folder; give a name inside {root}")
     path = root.joinpath(*parts)
     if not there:
@@ -150,20 +152,20 @@ class Session:
     def output_path(self, prefix: str, suffix: str) -> tuple[Path, str]:
         """The next free `prefix_00001_.suffix`: where to write it now, and its final name below the output folder.
 
-        No other run chooses that name until `release`.
+        No other run chooses that name until `release`, nor while the file waits for it in the folder of a batch.
         """
         base = inside(self.output, prefix, what="output", spare=SPARE)
         folder = base.parent.relative_to(self.output)
-        homes = [root / folder for root in (self.output, self.staging) if root is not None]
-        for home in homes:
-            make_folder(home)
+        for root in filter(None, (self.output, self.staging)):
+            make_folder(root / folder)
         if base not in self.last:
             sweep(base.parent)
+            homes = [root / folder for root in self._roots() if (root / folder).is_dir()]
             self.last[base] = max(
                 (_number(path.name, base.name) for home in homes for path in home.iterdir()), default=0
             )
         names = (base.parent / f"{base.name}_{n:05}_{suffix}" for n in count(self.last[base] + 1))
-        final, claim = claim_first(names)
+        final, claim = claim_first(names, self._taken)
         self.last[base] = _number(final.name, base.name)
         self.release(written=True)
         self.chosen[final] = claim
@@ -173,8 +175,17 @@ class Session:
     def release(self, *, written: bool = False) -> None:
         """Let other runs choose names again: the files are there, or never will be. `written`: only names of files that
         are there, each of which keeps a file open."""
-        for path in [path for path in self.chosen if not written or path.exists()]:
+        for path in [path for path in self.chosen if not written or self._taken(path)]:
             self.chosen.pop(path).release()
+
+    def _roots(self) -> list[Path]:
+        """The output folder, and those of jobs of a batch whose files wait for their names there."""
+        return [self.output, *(self.output / STAGED).glob("job-*")]
+
+    def _taken(self, final: Path) -> bool:
+        """Whether a result has that name already, or waits for it."""
+        name = final.relative_to(self.output)
+        return any((root / name).exists() for root in self._roots())
 
     def temp_path(self, suffix: str) -> Path:
         """A fresh file name in the folder for what is thrown away after the run."""

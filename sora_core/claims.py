@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -64,17 +64,17 @@ def part_of(final: Path, mark: str | None = None) -> Path:
     return final.with_name(f".{final.stem[:32]}-{number}{PART}")
 
 
-def claim_first(names: Iterable[Path]) -> tuple[Path, Claim]:
-    """The first of `names` that no file has and no living process has chosen, and the claim to it, to be released when
-    the file is there. Raises ResourceError where nothing can be made there."""
+def claim_first(names: Iterable[Path], taken: Callable[[Path], bool] = Path.exists) -> tuple[Path, Claim]:
+    """The first of `names` that is not `taken` and that no living process has chosen, and the claim to it, to be
+    released when it is taken. Raises ResourceError where nothing can be made there."""
     for path in names:
         try:
-            if path.exists():
+            if taken(path):
                 continue
             claim = Claim.take(part_of(path, f"name {path.name}"))
             if claim is None:
                 continue
-            if not path.exists():
+            if not taken(path):
                 return path, claim
             claim.release()
         except OSError as error:

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from runtime_toys import session
 from sora_nodes import cli
-from sora_nodes.runtime.session import SPARE, inside
+from sora_nodes.runtime.session import SPARE, STAGED, inside
 from sora_nodes.sora_core.claims import Claim, claim_first, part_of, sweep, working_folder
 from sora_nodes.sora_core.errors import InputError, ResourceError
 from sora_nodes.sora_core.files import beside, check_writable
@@ -100,6 +101,19 @@ def test_sessions_reserve_names_for_their_files(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "output" / "a") == []
 
 
+def test_a_job_with_many_files_keeps_few_open_and_their_names_to_itself(tmp_path: Path) -> None:
+    """As many as a job of a batch likes: each claim is an open file, of which a system allows some hundreds."""
+    batch, other = replace(session(tmp_path), staging=tmp_path / "output" / STAGED / "job-1"), session(tmp_path)
+    for _ in range(50):
+        path, _ = batch.output_path("a/clip", ".png")
+        path.write_bytes(b"whole")
+    assert len(batch.chosen) == 1, "that of the newest file"
+    assert other.output_path("a/clip", ".png")[1] == "a/clip_00051_.png"
+    late = session(tmp_path)
+    late.last[tmp_path / "output" / "a" / "clip"] = 7  # what it knew before those files were written
+    assert late.output_path("a/clip", ".png")[1] == "a/clip_00052_.png"
+
+
 def test_working_folders_go_away(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), working_folder(tmp_path) as folder:
         (folder / "a").mkdir()
@@ -111,6 +125,14 @@ def test_working_folders_go_away(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_in_bytes_is_refused_before_the_work(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="bytes"):
         inside(tmp_path, name, what="output", spare=SPARE)
+
+
+@pytest.mark.parametrize("name", ["two\nlines.png", "a\tb.mp4", "~draft.png", "What? a:b.mp4", " led.png"])
+def test_a_file_that_exists_may_have_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert inside(tmp_path, name, what="file", there=True).is_file()
+    with pytest.raises(InputError):
+        inside(tmp_path, name, what="output")
 
 
 @pytest.mark.parametrize("name", ["NUL", "con.mp4", "a/lpt1/b", "a./b", "clip ", "COM7.x"])

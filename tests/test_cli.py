@@ -208,6 +208,22 @@ def test_short_work_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_progress(monkeypatch, step=0.05, tty=True) == ""
 
 
+class Unwritable(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("stream", [None, Unwritable()])
+def test_work_goes_on_where_nothing_can_be_shown(stream: io.StringIO | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(terminal, "time", clock)
+    monkeypatch.setattr(terminal.sys, "stderr", stream)
+    with terminal.ProgressLine("sampling") as progress:
+        for done in range(1, 31):
+            clock.now += 1.0
+            progress(done, 30)
+
+
 def test_long_work_tells_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "15/30, 0:15 left" in run_progress(monkeypatch, step=1.0, tty=True)
     assert 3 <= run_progress(monkeypatch, step=1.0, tty=False).count("\n") <= 7

@@ -62,11 +62,25 @@ def test_a_second_clip_of_another_shape_and_rate_is_cut_and_not_squashed(clips: 
     assert abs(int(high) - int(wide)) <= 2 and abs(int(wide) - 75) <= 3, "a disc of 60 pixels, enlarged by 200/160"
 
 
-def test_a_picture_is_animated(clips: Path) -> None:
-    assert cli.main(["animate", "p.png", "a red ball", "--hold", "--seconds", "1", *QUICK, "out.mp4"]) == 0
-    video = read_video("out.mp4")
-    assert len(video.frames) == 8 and video.frames.shape[1] < video.frames.shape[2]
-    assert (video.frames[0].float() - 120).abs().mean() < 3
+@pytest.mark.parametrize("hold", [[], ["--hold"]])
+def test_a_picture_is_animated_at_its_own_size(
+    clips: Path, hold: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An odd shape larger than the working size; its fine stripes could not survive being made smaller."""
+    picture = np.full((91, 160, 3), 120, np.uint8)
+    picture[::2] = 150
+    Image.fromarray(picture).save("p.png")
+    assert cli.main(["animate", "p.png", "a red ball", *hold, "--seconds", "1", *QUICK, "out.mp4"]) == 0
+    assert "made at 112x64 and brought to 160x91" in capsys.readouterr().err
+    frames = read_video("out.mp4").frames.float()
+    assert frames.shape == (8, 91, 160, 3)
+    assert (frames[0] - torch.from_numpy(picture)).abs().mean() < 6, "the first frame is the picture"
+    assert abs(frames[1, 20:70].mean() - 135) < 25, "and what follows is of it"
+
+
+def test_a_picture_is_animated_at_the_size_asked_for(clips: Path) -> None:
+    assert cli.main(["animate", "p.png", "a red ball", "--size", "72x96", "--seconds", "1", *QUICK, "out.mp4"]) == 0
+    assert read_video("out.mp4").frames.shape == (8, 96, 72, 3)
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,27 @@ from torch import Tensor
 from ..errors import ResourceError
 from ..files import size_text
 from ..grid import LatentGrid, VideoSize
+from ..media import FrameSource, as_image, chunks, image_to_video, video_to_image
 from ..memory import free_memory
 from ..refine import Refiner, load_refiner, memory_need, refined, work_of
 from .model import WEIGHTS, SoraModel
 
-__all__ = ["brought_up", "bundled_refiner", "draft_size", "refine_memory", "refine_seconds"]
+__all__ = [
+    "BroughtUp",
+    "brought_up",
+    "bundled_refiner",
+    "check_refine_memory",
+    "draft_size",
+    "refine_memory",
+    "refine_seconds",
+]
 
 SHORT = 64
 """pixels of a draft's shorter side"""
 DIRECT = 64 * 128
 """pixels of the largest picture that is sampled as it is"""
+CHUNK = 8
+"""frames of a draft that are read at once"""
 TIMED = (24, 24), (96, 96)
 """height and width of the pictures that are refined to say how long it takes"""
 
@@ -50,15 +61,20 @@ def draft_size(model: SoraModel, asked: VideoSize) -> VideoSize | None:
         return None
     step = model.geometry.space_factor * model.geometry.patch
     height, width = (max(step, round(side * SHORT / short / step) * step) for side in (asked.height, asked.width))
-    draft = replace(asked, height=height, width=width)
-    need = memory_need((height, width), (asked.height, asked.width))
+    check_refine_memory(model, (height, width), asked)
+    return replace(asked, height=height, width=width)
+
+
+def check_refine_memory(model: SoraModel, draft: tuple[int, int], asked: VideoSize) -> None:
+    """Raises ResourceError where bringing a draft of a height and width up to what is asked for needs more memory than
+    there is."""
+    need = memory_need(draft, (asked.height, asked.width))
     free = free_memory(str(model.device))
     if free is not None and need > free:
         raise ResourceError(
-            f"bringing {asked} up from {width}x{height} needs about {size_text(need)} of memory and {size_text(free)}"
-            " is free; choose a smaller size"
+            f"bringing {asked} up from {draft[1]}x{draft[0]} needs about {size_text(need)} of memory and"
+            f" {size_text(free)} is free; choose a smaller size"
         )
-    return draft
 
 
 def brought_up(
@@ -67,6 +83,23 @@ def brought_up(
     """Frames [1,3,1,H,W] at a height and width from frame `start` on; frames: the draft's chunks from a frame on."""
     before = min(start, refiner.config.context)
     yield from islice(refined(refiner, frames(start - before), size), before, None)
+
+
+class BroughtUp:
+    """A clip that the model made, brought up by its refiner to a height and width; the frames are made when they are
+    read."""
+
+    def __init__(self, source: FrameSource, refiner: Refiner, height: int, width: int) -> None:
+        self.source, self.refiner, self.height, self.width = source, refiner, height, width
+        self.length, self.fps, self.notes = source.length, source.fps, source.notes
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Frames [F,H,W,3] in 0..1."""
+        frames = brought_up(self.refiner, self._drafts, (self.height, self.width), start)
+        return torch.cat([video_to_image(frame) for frame in islice(frames, stop - start)])
+
+    def _drafts(self, start: int) -> Iterator[Tensor]:
+        return (image_to_video(as_image(frames)) for frames in chunks(self.source, CHUNK, start=start))
 
 
 def refine_memory(model: SoraModel, grid: LatentGrid, asked: VideoSize) -> int:

@@ -30,28 +30,36 @@ from ..media import (
     Sound,
     SoundFile,
     Splice,
+    TensorSource,
     has_sound,
     publish,
     read_sound,
 )
+from ..refine import Refiner
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.expand import expanded
+from .drafts import BroughtUp
 from .edits import sample_edit
 from .generation import METADATA_KEY, warn_of_unknown_words
 from .limits import check_memory, memory_estimate, time_estimate
 from .model import SoraModel
 from .stored import FOLDER, RunStore
 
-__all__ = ["Material", "at", "edit_file", "enlarged", "rated", "working_clip", "working_size"]
+__all__ = [
+    "Material", "at", "edit_file", "enlarged", "enlarged_picture", "rated", "result_size", "working_clip",
+    "working_size",
+]  # fmt: skip
 
 AREA = 64 * 112
 """pixels of the working size: the largest picture that the bundled weights make well"""
 LEAST = 64
 """pixels of its shorter side at least"""
+LARGEST = 1920 * 1080
+"""pixels of the largest video that is made of a picture"""
 REVIEWED = "frames are reviewed, so all of them are decoded and encoded again"
 
 
@@ -108,6 +116,12 @@ def working_size(height: int, width: int, model: SoraModel) -> tuple[int, int]:
     return tall, wide
 
 
+def result_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the video that is made of a picture: the picture's own, or of LARGEST pixels in its shape."""
+    scale = min(1.0, math.sqrt(LARGEST / (height * width)))
+    return max(1, int(height * scale)), max(1, int(width * scale))
+
+
 def resized(frames: Tensor, height: int, width: int) -> Tensor:
     """[F,H,W,3] float in 0..1 at another size."""
     pictures = frames.movedim(-1, 1).float()
@@ -118,6 +132,19 @@ def resized(frames: Tensor, height: int, width: int) -> Tensor:
 def enlarged(source: FrameSource, start: int, stop: int, like: FrameSource) -> FrameSource:
     """Frames start..stop-1 of a source at the size of another one."""
     return at(Window(source, start, stop), like.height, like.width, resized)
+
+
+def enlarged_picture(source: FrameSource, picture: Tensor, refiner: Refiner | None) -> Sequence[FrameSource]:
+    """A clip that begins with `picture` [1,H,W,3] in 0..1, made smaller, at the picture's own size: the picture, and
+    the rest, brought up by the refiner if one is given and the picture is larger."""
+    height, width = picture.shape[1:3]
+    if (source.height, source.width) == (height, width):
+        return [source]
+    rest: FrameSource = Window(source, 1, source.length)
+    if refiner is not None and height * width > source.height * source.width:
+        tall = max(1, round(width * source.height / source.width))  # the shape at which it was made
+        rest = BroughtUp(rest, refiner, tall, width)
+    return [TensorSource(picture, source.fps), at(rest, height, width, resized)]
 
 
 def edit_file(
