@@ -40,7 +40,7 @@ ATTRIBUTES: dict[str, tuple[str | int, ...]] = {
     "colour": tuple(words.COLOURS),
     "shape": (*words.SHAPE_WORDS, *NOUNS),
     "motion": tuple(words.MOTION_PHRASES),
-    "relation": ("", "same", "beside", "orbit", "collide", *words.RELATION_PHRASES, "chase", "follow"),
+    "relation": ("", "same", "beside", "orbit", "collide", *words.RELATION_PHRASES, "chase", "follow", "around"),
     "other": ("", *words.SHAPE_WORDS, *NOUNS),
     "ground": tuple(words.GROUND_PHRASES),
     "light": tuple(words.LIGHT_PHRASES),

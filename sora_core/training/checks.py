@@ -48,7 +48,8 @@ def check_networks(
     if device.type == "cpu":
         check_memory_for(weights * BYTES_PER_WEIGHT, "training networks of these sizes", "choose smaller ones")
     if start is not None:
-        model: Any = networks["transformer"]
+        known = checkpoints.read_header(start / "text.safetensors").config["vocabulary"]
+        model: Any = networks_on_meta(plan, WordTokenizer(known, tokenizer.length))["transformer"]
         for name, network in (("codec", networks["codec"]), ("text", model.text), ("transformer", model.dit)):
             path = start / f"{name}.safetensors"  # or in several files
             check_same(path, name, network, f"the weights in {start}", prefix="")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def run(
     plan = read_config(config)
     folder = folder or Path("output") / "training" / config.stem
     check_calls(workers=workers, seconds=seconds, cutouts=cutouts)
-    target, tokenizer = check_device(device), vocabulary(plan, start)
+    target, tokenizer = check_device(device), vocabulary(plan, start, nouns=cutouts is not None)
     check_networks(plan, tokenizer, folder, device=target, start=start)
     if target.type == "cuda":
         torch.set_float32_matmul_precision("high")
@@ -139,12 +140,13 @@ def stages(session: Session, began: float, start: Path | None) -> None:
         train_classifier(session, plan.classifier, fast)
 
 
-def vocabulary(plan: TrainingConfig, start: Path | None) -> WordTokenizer:
-    """The words of the world's captions, or those of the weights to go on from."""
+def vocabulary(plan: TrainingConfig, start: Path | None, *, nouns: bool = True) -> WordTokenizer:
+    """The words of the world's captions; those of the weights to go on from come first, in their order."""
     length = plan.transformer.text.get("tokens", TextConfig.tokens)
+    first: Sequence[str] = PUNCTUATION
     if start is not None:
-        return WordTokenizer(checkpoints.read_header(start / "text.safetensors").config["vocabulary"], length)
-    return WordTokenizer((*PUNCTUATION, *sorted(words_of_captions())), length)
+        first = checkpoints.read_header(start / "text.safetensors").config["vocabulary"]
+    return WordTokenizer((*first, *sorted(words_of_captions(nouns=nouns).difference(first))), length)
 
 
 def build_codec(plan: TrainingConfig, start: Path | None = None) -> BundledCodec:
@@ -165,9 +167,15 @@ def build_transformer(plan: TrainingConfig, tokenizer: WordTokenizer, start: Pat
     model.text.init_weights()
     model.dit.init_weights()
     if start is not None:
-        checkpoints.load_into(model.text, checkpoints.load_sharded(start, "text").tensors)
+        checkpoints.load_into(model.text, with_rows(checkpoints.load_sharded(start, "text").tensors, model.text))
         checkpoints.load_into(model.dit, checkpoints.load_sharded(start, "transformer").tensors)
     return model
+
+
+def with_rows(given: Mapping[str, Tensor], text: TextEncoder) -> dict[str, Tensor]:
+    """A text encoder's weights with rows as they are in `text` for the words that they lack."""
+    known, own = given["embedding.weight"], text.embedding.weight.detach()
+    return {**given, "embedding.weight": torch.cat([known.to(own.dtype), own[len(known) :]])}
 
 
 def warmed_up(session: Session, fast: FastCodec, model: TextToVideo) -> Session:

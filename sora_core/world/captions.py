@@ -159,7 +159,7 @@ def _event(facts: Facts, w: _Wording) -> str:
             verb = "move in circles" if verb == "move" else verb
             return f"{w.noun(first)} and {w.noun(second)} {verb} around each other"
         return f"{w.noun(first)} {w.action(first, other=w.noun(second))}"
-    if facts.relation in ("chase", "follow"):
+    if facts.relation in ("chase", "follow", "around"):
         return f"{w.noun(first)} {w.action(first, other=w.noun(facts.things[1]))}"
     if facts.relation in words.RELATION_PHRASES:
         where = f"{w.common(words.RELATION_PHRASES[facts.relation])} {w.noun(facts.things[1])}"
@@ -233,26 +233,25 @@ def _descriptive(facts: Facts, rng: random.Random, prefer: frozenset[str]) -> st
     return f"{event} {ground} {light}. {camera}. {style}."
 
 
-def vocabulary() -> frozenset[str]:
-    """Every word a caption can hold."""
+def vocabulary(*, nouns: bool = True) -> frozenset[str]:
+    """Every word a caption can hold; without nouns those of the world of solids alone."""
     texts = [
         "a an and the while then each other around away cut to new view place changes it is in middle left right on"
     ]
     texts += ["circle orbit move in circles"]
-    tables = (
-        words.COLOUR_WORDS,
-        words.SHAPE_WORDS,
-        words.SIZE_WORDS,
-        words.GROUND_PHRASES,
-        words.LIGHT_PHRASES,
-        words.CAMERA_PHRASES,
-    )
+    grounds = {key: words.GROUND_PHRASES[key] for key in (words.GROUND_PHRASES if nouns else words.FIRST_GROUNDS)}
+    lights = {key: words.LIGHT_PHRASES[key] for key in (words.LIGHT_PHRASES if nouns else words.FIRST_LIGHTS)}
+    tables = (words.COLOUR_WORDS, words.SHAPE_WORDS, words.SIZE_WORDS, grounds, lights, words.CAMERA_PHRASES)
     for table in (*tables, words.RELATION_PHRASES, words.STYLE_PHRASES, words.SHOT_PHRASES):
         texts += [phrase for phrases in table.values() for phrase in phrases]
     texts += [*words.PLURALS.values(), *words.COUNT_WORDS.values()]
-    texts += [word for noun in NOUNS.values() for name in noun.names for word in (name, plural(name))]
     probe = [ThingFacts(colour="red", shape=shape) for shape in ("ball", "cube")]
-    probe += [ThingFacts(colour="", shape="cat", gait=gait) for gait in GAIT_VERBS]
-    for phrases in words.MOTION_PHRASES.values():
+    motions = words.MOTION_PHRASES
+    if nouns:
+        texts += [word for noun in NOUNS.values() for name in noun.names for word in (name, plural(name))]
+        probe += [ThingFacts(colour="", shape="cat", gait=gait) for gait in GAIT_VERBS]
+    else:
+        motions = {key: phrases for key, phrases in motions.items() if key not in ("rise", "chase", "follow")}
+    for phrases in motions.values():
         texts += [fill(phrase, thing, form) for phrase in phrases for thing in probe for form in ("s", "ing", "")]
     return frozenset(re.findall(r"[a-z]+", " ".join(texts)))

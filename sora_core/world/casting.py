@@ -7,7 +7,7 @@ from dataclasses import replace
 from .motion import GAITS
 from .nouns import ALIVE, GROUP_MOTIONS, NOUNS, Noun
 from .scene import Setting, Thing
-from .words import FIRST_GROUNDS, FIRST_LIGHTS, GROUND_PHRASES
+from .words import COLOURS, FIRST_GROUNDS, FIRST_LIGHTS, GROUND_PHRASES, SHAPE_WORDS
 
 SHARE = 0.62
 """How often a thing is a noun where nouns are given."""
@@ -17,6 +17,8 @@ TALLEST = 2.5
 """World units; nothing is larger."""
 TOLD: dict[str, float] = {"near": 0.22, "behind": 0.20, "front": 0.20, "chase": 0.17, "follow": 0.13, "above": 0.08}
 """Relations of two things of which one is a noun, and how often each is drawn."""
+TOLD_OF_SOLIDS: dict[str, float] = {"near": 0.2, "behind": 0.3, "front": 0.3, "around": 0.2}
+"""Relations of two solids, and how often each is drawn."""
 LIGHT_SHARES: dict[str, float] = {
     "noon": 0.25, "sunset": 0.17, "night": 0.15, "fog": 0.10, "underwater": 0.13, "storm": 0.10, "space": 0.10,
 }  # fmt: skip
@@ -165,6 +167,34 @@ def two_in_relation(rng: Draw, relation: str) -> tuple[Thing, Thing] | None:
     second = replace(second, radius=min(second.radius, 0.62), z=rng.uniform(-0.3, 0.2))
     moving = "still" if first.motion == "bounce" else first.motion
     return replace(first, motion=moving, radius=min(first.radius, 0.5), x=rng.uniform(-0.2, 0.2)), second
+
+
+def two_solids(rng: Draw, relation: str) -> tuple[Thing, Thing]:
+    """Two solids of two colours, the first of which stands, spins or goes in relation to the second."""
+    colours = rng.sample(list(COLOURS), 2)
+    first, second = (
+        Thing(
+            shape=rng.choice(list(SHAPE_WORDS)), colour=colour, motion="still", radius=rng.uniform(0.52, 0.64),
+            turn=rng.uniform(-0.5, 0.5), phase=rng.random(),
+        )
+        for colour in colours
+    )  # fmt: skip
+    side = rng.choice((-1, 1))
+    motion = rng.choice(("still", "still", "still", "spin", "bounce", "left", "right"))
+    first = replace(first, motion=motion, travel=rng.uniform(1.6, 2.2))
+    going = motion in ("left", "right")
+    match relation:
+        case "near":
+            first = replace(first, motion="still" if going else motion, x=side * 0.74, z=rng.uniform(-0.2, 0.3))
+            return first, replace(second, x=-side * 0.74, z=rng.uniform(-0.2, 0.3))
+        case "behind":
+            x = 0.0 if going else side * rng.uniform(0.4, 0.75)
+            return replace(first, x=x, z=rng.uniform(-1.5, -1.0)), replace(second, x=-x / 3, z=rng.uniform(0.3, 0.6))
+        case "front":
+            x = 0.0 if going else side * rng.uniform(0.4, 0.75)
+            return replace(first, x=x, z=rng.uniform(0.5, 0.8)), replace(second, x=-x / 3, z=rng.uniform(-1.2, -0.8))
+    travel = rng.uniform(1.7, 2.6)
+    return replace(first, motion="orbit", radius=rng.uniform(0.3, 0.4), travel=travel), replace(second, radius=0.5)
 
 
 def _cast(rng: Draw, noun: Noun, scale: float) -> Thing:

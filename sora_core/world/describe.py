@@ -47,7 +47,7 @@ def describe_spans(scene: Scene, level: str, seed: int = 0) -> list[tuple[float,
     return spans
 
 
-MAIN: frozenset[str] = frozenset({"behind", "front", "above", "chase", "follow"})
+MAIN: frozenset[str] = frozenset({"behind", "front", "around", "above", "chase", "follow"})
 """Relations of two things of which one is the main one."""
 
 

@@ -5,7 +5,18 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .casting import TOLD, Draw, above, lifted, may, noun_thing, setting_for, two_in_relation
+from .casting import (
+    TOLD,
+    TOLD_OF_SOLIDS,
+    Draw,
+    above,
+    lifted,
+    may,
+    noun_thing,
+    setting_for,
+    two_in_relation,
+    two_solids,
+)
 from .nouns import NOUNS
 from .scene import FAMILIES, Scene, Setting, Thing, View
 from .words import COLOURS, SHAPE_WORDS, SINGLE_MOTIONS, STYLE_PHRASES
@@ -191,13 +202,21 @@ def _things(rng: Draw) -> Scene:
 
 def _told(rng: Draw) -> Scene | None:
     """Two things in a relation that the caption names; None if the nouns there are cannot be in it."""
-    relation = rng.choices(list(TOLD), list(TOLD.values()))[0]
-    pair = two_in_relation(rng, relation)
+    told = TOLD if rng.nouns else TOLD_OF_SOLIDS
+    relation = rng.choices(list(told), list(told.values()))[0]
+    pair = two_in_relation(rng, relation) if rng.nouns else two_solids(rng, relation)
     if pair is None:
         return None
     return _scene(
         pair, _setting(rng, thing=pair[0]), replace(_view(rng), angle=rng.uniform(-0.06, 0.06)), relation=relation
     )
+
+
+def _relation(rng: Draw) -> Scene:
+    """Two things in a relation, of solids where the nouns drawn cannot be in it."""
+    while (scene := _told(rng)) is None:
+        rng.nouns = ()
+    return scene
 
 
 def _same(rng: Draw) -> tuple[Thing, ...]:
@@ -389,4 +408,5 @@ MAKERS: dict[str, Callable[[Draw], Scene]] = {
     "shots": _shots,
     "transition": _transition,
     "loop": _loop,
+    "relation": _relation,
 }

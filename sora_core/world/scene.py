@@ -6,7 +6,9 @@ scene's start.
 
 from dataclasses import dataclass
 
-FAMILIES: tuple[str, ...] = ("single", "things", "camera", "style", "occluder", "marks", "shots", "transition", "loop")
+FAMILIES: tuple[str, ...] = (
+    "single", "things", "camera", "style", "occluder", "marks", "shots", "transition", "loop", "relation",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,8 @@ class Scene:
     view: View = View()
     seconds: float = 2.0
     relation: str = ""
-    """How the things belong together: same, beside, near, behind, front, above, chase, follow, orbit, collide or
+    """How the things belong together: same, beside, near, behind, front, around, above, chase, follow, orbit, collide
+    or
     nothing."""
     wall: bool = False
     change: float = 0.0
