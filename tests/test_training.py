@@ -29,13 +29,16 @@ from sora_nodes.sora_core.pipeline import load_bundled
 from sora_nodes.sora_core.text.tokenizer import WordTokenizer
 from sora_nodes.sora_core.training.channels_last import FastCodec
 from sora_nodes.sora_core.training.codec import CodecLoss, cropped
+from sora_nodes.sora_core.training.export import save_transformer
 from sora_nodes.sora_core.training.forward import Places, predicted
 from sora_nodes.sora_core.training.loop import Recipe, Trainer, matrices_in
 from sora_nodes.sora_core.training.muon import Muon, orthogonal
+from sora_nodes.sora_core.training.plan import read_config
 from sora_nodes.sora_core.training.transformer import Choice, Curriculum, TransformerLoss
 from sora_nodes.sora_core.world import is_held_out
 from training_toys import WORDS, clip_of, kind_of, store_of, tiny_codec, tiny_model
 
+run_module = sys.modules["sora_nodes.sora_core.training.run"]
 CONFIG = Path(__file__).parent / "data" / "tiny_training.json"
 BUNDLED = Path(__file__).parents[1] / "configs" / "bundled.json"
 
@@ -357,6 +360,18 @@ def test_a_whole_run_by_steps(tmp_path: Path) -> None:
     further = load_bundled(tmp_path / "further")
     assert torch.equal(further.codec.decoder.start.weight, load_bundled(folder).codec.decoder.start.weight)
     assert not torch.equal(further.dit.head.head.weight, load_bundled(folder).dit.head.head.weight)
+
+
+def test_new_words_come_after_those_of_the_weights(tmp_path: Path) -> None:
+    """Going on from weights keeps their words and rows; what the world has learned to say since is appended."""
+    plan, known = read_config(CONFIG), ("a", "behind", ",")
+    length = plan.transformer.text["tokens"]
+    before = run_module.build_transformer(plan, WordTokenizer(known, length))
+    save_transformer(tmp_path, before, before.state_dict(), {})
+    tokenizer = run_module.vocabulary(plan, tmp_path, nouns=False)
+    assert tokenizer.vocabulary[:3] == known and "front" in tokenizer.vocabulary and "cat" not in tokenizer.vocabulary
+    further = run_module.build_transformer(plan, tokenizer, tmp_path)
+    assert torch.allclose(further.text.embedding.weight[: len(known) + 2], before.text.embedding.weight, atol=0.02)
 
 
 def test_a_run_by_the_clock_stops_itself(tmp_path: Path) -> None:

@@ -52,6 +52,23 @@ def test_prefix_and_middle(family: str) -> None:
     assert (late.int() - whole[4:].int()).abs().max() <= 1
 
 
+def test_two_solids_stand_as_the_caption_says() -> None:
+    seen = set()
+    for seed in range(40):
+        scene = sample_scene(seed, family="relation")
+        first, second = scene.things
+        seen.add(scene.relation)
+        assert first.colour != second.colour
+        match scene.relation:
+            case "behind":
+                assert first.z < second.z - 1 and " behind " in describe(scene, "plain")
+            case "front":
+                assert first.z > second.z + 1 and " in front of " in describe(scene, "plain")
+            case "around":
+                assert second.motion == "still" and " circles around " in describe(scene, "plain")
+    assert seen == {"near", "behind", "front", "around"}
+
+
 def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
