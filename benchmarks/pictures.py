@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.media import contact_sheet, read_image, read_video, video_to_frames, write_image, write_webp
-from sora_nodes.sora_core.pipeline import DEFAULTS, SoraModel, load_bundled, sample_video
+from sora_nodes.sora_core.pipeline import DEFAULTS, SoraModel, generate, load_bundled, sample_video
 from torch import Tensor
 
 PROMPTS = (
@@ -32,13 +33,24 @@ PROMPTS = (
     "on the left a blue cone spins in place, on the right a red ball stands still, on sand at noon",
     "a purple ball rolls to the right and passes behind a wall on grass at noon",
 )
-SIZES = ((64, 128), (64, 96), (64, 64), (112, 64), (128, 64))
+SIZE = (256, 144)
+"""width and height of the clips: what `sora generate` makes where no size is asked for"""
+SIZES = ((96, 192), (144, 192), (144, 144), (256, 144), (288, 128))
 """width and height"""
 POINT_PROMPTS = PROMPTS[:4]
 
 
+def generated(model: SoraModel, prompts: tuple[str, ...], width: int, height: int, folder: Path) -> list[Tensor]:
+    """uint8 [F,H,W,3] of each prompt as `sora generate` makes it: drafted, brought up, marked and read from its file."""
+    videos = []
+    for prompt in prompts:
+        made = generate(prompt, out=folder / "clip.mp4", size=(width, height), expand=False, model=model)
+        videos.append(read_video(made.path).frames)
+    return videos
+
+
 def clips(model: SoraModel, prompts: tuple[str, ...], width: int, height: int) -> list[Tensor]:
-    """uint8 [F,H,W,3] of each prompt, two seconds."""
+    """uint8 [F,H,W,3] of each prompt as it is sampled, two seconds."""
     size = VideoSize(frames=17, height=height, width=width, fps=DEFAULTS.fps)
     video = sample_video(model, prompts, size, seed=DEFAULTS.seed)
     return [video_to_frames(clip[None]) for clip in video]
@@ -102,11 +114,12 @@ def main() -> None:
         return
     args.out.mkdir(parents=True, exist_ok=True)
     model = load_bundled(args.weights)
-    made = clips(model, PROMPTS, *DEFAULTS.size)
-    write_webp(args.out / "first-light.webp", wall(made, 4, 2), DEFAULTS.fps, quality=80)
-    contact_sheet(made, 6, captions=PROMPTS).save(args.out / "first-light.png", optimize=True)
-    shapes = [clips(model, PROMPTS[:1], *size)[0] for size in SIZES]
-    contact_sheet(shapes, 5, captions=[f"{w}x{h}" for w, h in SIZES]).save(args.out / "sizes.png", optimize=True)
+    with tempfile.TemporaryDirectory() as name:
+        made = generated(model, PROMPTS, *SIZE, folder=Path(name))
+        shapes = [generated(model, PROMPTS[:1], *size, folder=Path(name))[0] for size in SIZES]
+    write_webp(args.out / "first-light.webp", wall(made, 4, 1), DEFAULTS.fps, quality=80)
+    contact_sheet(made, 4, captions=PROMPTS).save(args.out / "first-light-frames.webp", quality=85)
+    contact_sheet(shapes, 4, captions=[f"{w}x{h}" for w, h in SIZES]).save(args.out / "sizes.webp", quality=85)
     if args.points:
         folders = sorted(
             (path for path in args.points.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
