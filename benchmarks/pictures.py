@@ -41,7 +41,7 @@ POINT_PROMPTS = PROMPTS[:4]
 
 
 def generated(model: SoraModel, prompts: tuple[str, ...], width: int, height: int, folder: Path) -> list[Tensor]:
-    """uint8 [F,H,W,3] of each prompt as `sora generate` makes it: drafted, brought up, marked and read from its file."""
+    """uint8 [F,H,W,3] of each prompt as `sora generate` makes it: drafted, brought up, marked, read from its file."""
     videos = []
     for prompt in prompts:
         made = generate(prompt, out=folder / "clip.mp4", size=(width, height), expand=False, model=model)
