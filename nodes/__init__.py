@@ -39,12 +39,6 @@ ALIASES = {
 class SoraExtension(ComfyExtension):
     """The nodes of this pack."""
 
-    async def on_load(self) -> None:
-        if IN_COMFYUI:
-            from .comfy.routes import add_routes
-
-            add_routes()
-
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         from . import (
             assembly,
@@ -61,5 +55,9 @@ class SoraExtension(ComfyExtension):
             video,
         )
 
+        if IN_COMFYUI:
+            from .comfy.routes import add_routes
+
+            add_routes()  # not in `on_load`, which older ones never call
         groups = (loading, prompting, sampling, video, refining, editing, long, assembly, patches, cache, lora, safety)
         return [prepared(node, ALIASES) for group in groups for node in group.NODES]

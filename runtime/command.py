@@ -20,7 +20,7 @@ from .results import write_contact_sheet, write_table
 from .saved import from_saved
 from .server import RemoteClient
 from .session import Report, Session, make_folder
-from .validate import plan
+from .validate import check_there, plan
 
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
@@ -138,7 +138,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         server = RemoteClient(request.server)
         _check_output(request.output)  # before the work there begins
         try:
-            files = server(load_graph(request, server.object_info(), None), session)
+            files = server(_graph_for(server, request), session)
         finally:
             session.release()
         return {"files": [str(request.output / name) for name in files]}
@@ -168,7 +168,7 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     runner: Callable[[Graph, Session], list[str]]
     if request.server is not None:
         server = RemoteClient(request.server)
-        graph, runner = load_graph(request, server.object_info(), None), server
+        graph, runner = _graph_for(server, request), server
     else:
         with session.active():
             registry = request.nodes()
@@ -191,6 +191,14 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     write_table(request.output / "results.csv", jobs, outcomes)
     write_contact_sheet(request.output / "contact.png", request.output, outcomes)
     return outcomes
+
+
+def _graph_for(server: RemoteClient, request: RunRequest) -> Graph:
+    """The workflow as this server's nodes read it. Raises WorkflowError with every node that it does not have."""
+    info = server.object_info()
+    graph = load_graph(request, info, None)
+    check_there(graph, info)
+    return graph
 
 
 def run_store(output: Path) -> RunStore:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from .graph import Graph, Link, Node, types_fit
 from .registry import Registry, accepted
 from .session import NAME_INPUT, SPARE, current, inside
 
-__all__ = ["Problem", "RunPlan", "WorkflowError", "plan"]
+__all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +80,37 @@ def plan(graph: Graph, registry: Registry) -> RunPlan:
     return RunPlan(graph=replace(graph, nodes=nodes), order=order)
 
 
+def check_there(graph: Graph, info: Mapping[str, Any]) -> None:
+    """Raises WorkflowError with every node of a type that a server, by its `/object_info`, does not have."""
+    problems = [_missing_there(node, info) for node in graph.nodes.values() if node.kind not in info]
+    if problems:
+        raise WorkflowError(problems)
+
+
+def _missing_there(node: Node, info: Mapping[str, Any]) -> Problem:
+    pack = "" if node.pack == "comfy-core" else node.pack[:80]
+    source = f"of the pack {pack}" if pack else "part of ComfyUI itself" if node.pack else ""
+    expected = f"a node that the server has{f'; this one is {source}' if source else ''}{_hint(node, info)}"
+    return _absent(node, expected)
+
+
+def _hint(node: Node, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(node.kind[:80], list(names), n=1, cutoff=0.75)
+    return f", or did you mean {near[0]}?" if near else ""
+
+
+def _absent(node: Node, expected: str) -> Problem:
+    return Problem(
+        node=node.id[:40], kind=node.kind[:80], input="", given="a node type that is missing", expected=expected
+    )
+
+
 def _missing(node: Node, graph: Graph, registry: Registry) -> Problem:
     """A node type that is not here, with the pack that the file names and the nearest name we know.
 
     The interface notes the pack of nearly every node; of those it does not, nearly all are ComfyUI's own.
     """
-    near = difflib.get_close_matches(node.kind[:80], registry.names(), n=1, cutoff=0.75)
-    hint = f", or did you mean {near[0]}?" if near else ""
+    hint = _hint(node, registry.names())
     if node.pack == "comfy-core":
         expected = f"a node that is here; {node.kind[:80]} is part of ComfyUI itself (run it there with --server){hint}"
     elif node.pack:
@@ -104,9 +128,7 @@ def _missing(node: Node, graph: Graph, registry: Registry) -> Problem:
             "a node that is here; files in the API's format name no packs (run it in a ComfyUI that has it, with"
             f" --server){hint}"
         )
-    return Problem(
-        node=node.id[:40], kind=node.kind[:80], input="", given="a node type that is missing", expected=expected
-    )
+    return _absent(node, expected)
 
 
 def _upstream(graph: Graph, outputs: list[str]) -> list[str]:

@@ -112,7 +112,6 @@ class Interface:
             "Comfy.TutorialCompleted": True,
             "Comfy.VueNodes.Enabled": mode != "classic",
             "Comfy.UseNewMenu": "Top",
-            "Comfy.Workflow.Persist": False,
             "Comfy.Locale": locale,
         }
         for name, value in settings.items():

@@ -16,6 +16,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,17 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
 def here() -> Executor:
     """Our own runtime; the model stays loaded between tests."""
     return Executor(local_registry())
+
+
+def official_templates() -> dict[str, dict[str, Any]]:
+    """The workflows that ComfyUI's own template browser offers, by name; the test is skipped where they are not
+    installed (`pip install comfyui-workflow-templates-json`)."""
+    package = find_spec("comfyui_workflow_templates_json")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("comfyui-workflow-templates-json is not installed")
+    files = sorted((Path(package.submodule_search_locations[0]) / "templates").glob("*.json"))
+    documents = {path.stem: json.loads(path.read_text()) for path in files}
+    return {name: found for name, found in documents.items() if isinstance(found, dict) and "nodes" in found}
 
 
 def session(root: Path, name: str) -> Session:

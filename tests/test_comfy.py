@@ -7,16 +7,32 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from comfy_toys import COMFY, PACK, PYTHON, Comfy, comfy, example, frames, here, needs_comfy, psnr, session
+from comfy_toys import (
+    COMFY,
+    PACK,
+    PYTHON,
+    Comfy,
+    comfy,
+    example,
+    frames,
+    here,
+    needs_comfy,
+    official_templates,
+    psnr,
+    session,
+)
 from sora_nodes.commands.run import local_registry
 from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.registry import Registry
-from sora_nodes.sora_core.errors import Cancelled
+from sora_nodes.runtime.saved import from_saved
+from sora_nodes.runtime.validate import WorkflowError, check_there
+from sora_nodes.sora_core.errors import Cancelled, InputError
 
 __all__ = ["comfy", "here"]
 
@@ -56,6 +72,13 @@ def test_object_info_is_the_same_in_both_runtimes(comfy: Comfy, tmp_path: Path) 
         assert {**known, "python_module": info["python_module"]} == info
 
 
+def test_the_estimate_of_a_grid_is_answered(comfy: Comfy) -> None:
+    asked = "aspect=landscape+16:9&short_side=64&width=64&height=64&seconds=2&fps=8&model=bundled"
+    for prefix in ("", "/api"):
+        said = comfy.server._json(f"{prefix}/sora/estimate?{asked}")
+        assert "16 frames at 8 fps" in said["text"] and "25 steps" in said["text"]
+
+
 def test_the_pack_costs_no_time_at_start(comfy: Comfy) -> None:
     found = re.search(r"([\d.]+) seconds: \S*sora-nodes", comfy.log.read_text())
     assert found and float(found[1]) < 1
@@ -88,6 +111,28 @@ def test_a_workflow_comes_back_from_its_video(comfy: Comfy, tmp_path: Path) -> N
         again = load_graph(RunRequest(workflow=tmp_path / "out" / name, nodes=local_registry), None, local_registry())
     assert {n.kind for n in again.nodes.values()} == {n.kind for n in graph.nodes.values()}
     assert again.saved and [n["id"] for n in again.saved["nodes"]] == [n["id"] for n in (graph.saved or {})["nodes"]]
+
+
+def test_every_official_template_is_converted_or_refused_by_name(comfy: Comfy) -> None:
+    """By what this ComfyUI says of its nodes; those that it does not have are named, all of them."""
+    info = comfy.server.object_info()
+    templates, refused, lacking = official_templates(), [], Counter[str]()
+    for name, document in templates.items():
+        try:
+            graph = from_saved(document, info)
+        except InputError as error:
+            assert re.match(r"node \S+ \(\w+\) was saved by another version of it", str(error)), f"{name}: {error}"
+            refused.append(f"{name}: {error}")
+            continue
+        kinds = {node.kind for node in graph.nodes.values()} - {*info}
+        if kinds:
+            with pytest.raises(WorkflowError) as failed:
+                check_there(graph, info)
+            assert {problem.kind for problem in failed.value.problems} == kinds
+        lacking.update(kinds)
+    summary = f"{len(templates)} templates, {len(refused)} refused, {len(lacking)} node types not here"
+    sys.stdout.write("\n".join([summary, *refused, *sorted(lacking)]))
+    assert len(templates) > 600 and len(refused) < len(templates) / 20
 
 
 @pytest.mark.parametrize("script", [f"inside_{name}.py" for name in ("objects", "video", "comfy", "sound", "host")])

@@ -12,8 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from runtime_toys import registry, session, sum_workflow
+from sora_nodes.runtime.command import Callbacks, RunRequest, run
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.server import RemoteClient
+from sora_nodes.runtime.validate import WorkflowError
 from sora_nodes.sora_core.errors import InputError, ResourceError, SoraError
 
 
@@ -95,6 +97,24 @@ def test_a_workflow_goes_up_and_its_files_come_back(comfy: tuple[RemoteClient, d
     assert state["viewed"]["filename"] == ["sum_00042_.txt"]
     assert state["prompt"]["prompt"]["3"]["inputs"] == {"a": ["1", 0], "b": ["2", 0]}
     assert state["prompt"]["extra_data"]["extra_pnginfo"]["workflow"] == graph.saved
+
+
+def test_every_node_that_the_server_lacks_is_named_before_anything_is_queued(
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path
+) -> None:
+    server, state = comfy
+    saved = [
+        {"id": 7, "type": "ToyAd", "inputs": [], "outputs": []},
+        {"id": 8, "type": "Other", "inputs": [], "outputs": [], "properties": {"cnr_id": "its-pack"}},
+    ]
+    (tmp_path / "flow.json").write_text(json.dumps({"nodes": saved, "links": []}))
+    request = RunRequest(workflow=tmp_path / "flow.json", output=tmp_path / "out", server=server.url, nodes=registry)
+    with pytest.raises(WorkflowError) as failed:
+        run(request, Callbacks())
+    first, second = str(failed.value).splitlines()
+    assert "node 7 (ToyAd)" in first and "did you mean ToyAdd?" in first
+    assert "node 8 (Other)" in second and "the pack its-pack" in second
+    assert "prompt" not in state
 
 
 def test_input_files_that_are_here_go_up_first(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
@@ -15,19 +16,20 @@ if TYPE_CHECKING:
 
 __all__ = ["add_routes", "estimate"]
 
+ROUTE = "/sora/estimate"
 KNOWN = 2
 """models whose step has been timed, remembered"""
 
 
 def add_routes() -> None:
-    """Adds the pack's routes to ComfyUI's server, where there is one."""
+    """Adds the pack's routes to ComfyUI's server, where there is one and it has them not yet."""
     from aiohttp import web
-    from server import PromptServer
 
-    if getattr(PromptServer, "instance", None) is None:
+    server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    if server is None or any(getattr(route, "path", "") == ROUTE for route in server.routes):
         return
 
-    @PromptServer.instance.routes.get("/sora/estimate")
+    @server.routes.get(ROUTE)
     async def answer(request: Any) -> Any:
         return web.json_response(await asyncio.to_thread(estimate, dict(request.query)))
 
