@@ -139,11 +139,11 @@ class SoraStitchVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         linked = cls.hidden is None or output_linked(cls.hidden.prompt, cls.hidden.unique_id, 1)
         sound, said = sound_for(samples, audio_vae)
-        made = clips.stitched(
+        *made, note = clips.stitched(
             vae, samples, colour_match=colour_match, in_memory=linked, sound=sound, watermark=watermark
         )
         shown = clips.preview_file(made[0]) if preview and host.IN_COMFYUI else None
-        return io.NodeOutput(*made, ui=previewed(shown, said))
+        return io.NodeOutput(*made, ui=previewed(shown, "\n".join(filter(None, (said, note)))))
 
 
 NODES: list[type[io.ComfyNode]] = [SoraStoryboard, SoraStitchVideo]

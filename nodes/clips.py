@@ -82,11 +82,12 @@ def stitched(
     in_memory: bool,
     sound: dict[str, Any] | None = None,
     watermark: bool = True,
-) -> tuple[Any, Any, float]:
-    """(VIDEO, IMAGE, fps) of a sampled edit, with its `sound`, AUDIO; kept frames as they were given. A LATENT
+) -> tuple[Any, Any, float, str]:
+    """(VIDEO, IMAGE, fps, note) of a sampled edit, with its `sound`, AUDIO; kept frames as they were given. A LATENT
     of no edit is decoded. watermark: what was made is marked in the VIDEO, and in the VIDEO alone.
 
-    A clip of more than LARGE bytes becomes a file, streamed, and has no IMAGE where it need not be `in_memory`.
+    A clip of more than LARGE bytes becomes a file, streamed, and has no IMAGE where it need not be `in_memory`; the
+    note says what of it was copied without decoding.
     """
     from ..sora_core.editing.frames import Made
 
@@ -97,7 +98,8 @@ def stitched(
         source: FrameSource = Made(decode_image(vae, samples), fps)
     else:
         fps, source = edit.fps, edited(vae, samples, colour_match=colour_match)
-    return *of_frames(source, fps, sound, in_memory=in_memory, watermark=watermark), fps
+    video, image, note = of_frames(source, fps, sound, in_memory=in_memory, watermark=watermark)
+    return video, image, fps, note
 
 
 def preview_file(video: Any) -> Path:
@@ -111,11 +113,11 @@ def preview_file(video: Any) -> Path:
 
 def of_frames(
     source: FrameSource, fps: float, sound: dict[str, Any] | None, *, in_memory: bool, watermark: bool = False
-) -> tuple[Any, Any]:
-    """(VIDEO, IMAGE) of frames and their sound, AUDIO; see `stitched` for what `in_memory` and `watermark` decide."""
+) -> tuple[Any, Any, str]:
+    """(VIDEO, IMAGE, note) of frames and their sound, AUDIO; see `stitched` for what `in_memory` and `watermark` decide."""
     from ..sora_core.editing.frames import read_image
 
-    shown = doors.marked(source) if watermark else source
+    shown, note = doors.marked(source) if watermark else source, ""
     small = 12 * source.length * source.height * source.width <= LARGE
     if in_memory or small:
         image = read_image(source)
@@ -124,22 +126,27 @@ def of_frames(
     if small:
         video = video_of(read_image(shown) if watermark else image, fps, sound)
     else:
-        video = written(shown, fps, sound)
+        video, note = written(shown, fps, sound)
     setattr(video, EXACT, source)
     setattr(video, SHOWN, shown)
-    return video, image
+    return video, image, note
 
 
-def written(source: FrameSource, fps: float, sound: dict[str, Any] | None) -> Any:
-    """A VIDEO of frames as a file of the temp folder, streamed."""
-    from ..sora_core.media import VideoWriter, chunks
+def written(source: FrameSource, fps: float, sound: dict[str, Any] | None) -> tuple[Any, str]:
+    """A VIDEO of frames as a file of the temp folder, streamed; what is a file's own is copied where that can be done,
+    and the note says so."""
+    from ..sora_core.editing.frames import pieces_of
+    from ..sora_core.media import Splice, VideoWriter, chunks, publish
 
-    path, tell = host.temp_path(".mp4"), host.progress()
+    path, tell, splice = host.temp_path(".mp4"), host.progress(), Splice.of(pieces_of(source), fps)
+    if splice.sets is not None:
+        publish(path, splice, sound=sound_of(sound))
+        return host.owned_video(path), splice.note
     with VideoWriter(path, source.height, source.width, fps, sound=sound_of(sound)) as writer:
         for frames in chunks(source, CHUNK):
             writer.write(frames)
             tell(writer.frames, source.length)
-    return host.owned_video(path)
+    return host.owned_video(path), splice.note
 
 
 def all_frames(path: Path) -> Any:
@@ -169,6 +176,6 @@ def loaded(path: Path, cut: Cut, *, in_memory: bool) -> tuple[Any, Any, VideoSiz
     whole = frames_in(clip)
     source, fps = cut.of(whole)
     sound = cut_sound(heard, *cut.seconds(whole.length, whole.fps))
-    made, image = of_frames(source, fps, sound, in_memory=in_memory)
+    made, image, note = of_frames(source, fps, sound, in_memory=in_memory)
     size = VideoSize(frames=source.length, height=source.height, width=source.width, fps=fps)
-    return made, image, size, list(clip.notes)
+    return made, image, size, [*clip.notes, *filter(None, [note])]

@@ -98,12 +98,24 @@ def test_a_long_clip_becomes_a_file_and_goes_on_without_loss(monkeypatch: pytest
     whole = stitched(done)
     monkeypatch.setattr(clips, "LARGE", 0)
     assert torch.equal(stitched(done), whole), "frames that a workflow links are made, however long"
-    long, nothing, fps = clips.stitched(MODEL, done, colour_match=True, in_memory=False)
+    long, nothing, fps, _ = clips.stitched(MODEL, done, colour_match=True, in_memory=False)
     assert nothing is None
     assert fps == FPS
     assert read_video(long.get_stream_source()).frames.shape == whole.shape
     latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=long)
     assert torch.equal(stitched(sampled(latent))[:25], whole)
+
+
+def test_what_is_kept_of_a_file_is_copied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", (frames(17) * 255).byte(), FPS)
+    given = host.VideoFromFile(str(tmp_path / "a.mp4"))
+    latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=8, video=given)
+    monkeypatch.setattr(clips, "LARGE", 0)
+    long, _, _, note = clips.stitched(MODEL, sampled(latent), colour_match=True, in_memory=False)
+    assert note == "17 frames of a.mp4 are copied without decoding them"
+    before, after = (read_video(path).frames for path in (tmp_path / "a.mp4", long.get_stream_source()))
+    assert len(after) == 25
+    assert torch.equal(after[:17], before)
 
 
 def test_frames_are_made_for_a_link_to_them_alone() -> None:

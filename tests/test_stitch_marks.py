@@ -118,7 +118,7 @@ def test_a_saved_clip_tells_what_was_made(
 ) -> None:
     monkeypatch.setattr(clips, "LARGE", 0 if large else 1 << 30)
     whole = Joined([TensorSource(clip(1), FPS), Made(clip(2).float() / 255, FPS)])
-    made, image = clips.of_frames(whole, FPS, None, in_memory=not large, watermark=True)
+    made, image, _ = clips.of_frames(whole, FPS, None, in_memory=not large, watermark=True)
     assert (image is None) == large and getattr(made, EXACT) is whole
     path = tmp_path / f"saved{encoding.ending}"
     clips.save(made, path, {}, encoding, sign=False)
