@@ -12,7 +12,8 @@ before and not counted.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from outside import Measured, measured
 from table import show
 
+COLUMNS = ("stretch", "MB over the weights", "processor seconds a frame")
 CODECS = ("bundled", "Wan 2.1", "Wan 2.2")
 
 
@@ -90,12 +92,22 @@ def encoding(file: str, every: int, codec: str = "bundled") -> Iterator[dict[str
     yield {"frames": done}
 
 
-def rows(stretches: list[Measured]) -> Iterator[tuple[str, float, float]]:
+def rows(stretches: Iterable[Measured]) -> Iterator[tuple[str, float, float]]:
     done = 0
     for stretch in stretches:
         frames = stretch.found["frames"]
         yield f"to frame {frames}", stretch.memory / 1e6, stretch.seconds / max(1, frames - done)
         done = frames
+
+
+def show_rows(title: str, stretches: Iterable[Measured], as_json: bool) -> None:
+    """Each stretch as it ends, and all of them."""
+    found = []
+    for row in rows(stretches):
+        found.append(row)
+        show("", COLUMNS, [row], as_json=as_json)
+        sys.stdout.flush()
+    show(title, COLUMNS, found, as_json=as_json)
 
 
 def main() -> None:
@@ -110,7 +122,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where the file goes (default: nowhere)")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    columns = ("stretch", "MB over the weights", "processor seconds a frame")
     length = f"{args.frames} frames" if args.frames else f"{args.seconds:g} s"
     with TemporaryDirectory() as folder:
         out = args.out or Path(folder) / "x.mp4"
@@ -118,11 +129,10 @@ def main() -> None:
             "codec": args.codec, "size": [int(side) for side in args.size.split("x")], "fps": args.fps,
             "frames": args.frames or round(args.seconds * args.fps), "out": str(out), "every": args.every,
         }  # fmt: skip
-        found = list(rows(measured(decoding, given)))
-        show(f"latents to mp4, {args.codec}, {args.size}, {length}", columns, found, as_json=args.json)
+        show_rows(f"latents to mp4, {args.codec}, {args.size}, {length}", measured(decoding, given), args.json)
         if args.encode:
-            found = list(rows(measured(encoding, {"codec": args.codec, "file": str(out), "every": args.every})))
-            show(f"mp4 to latents, {args.codec}, {args.size}, {length}", columns, found, as_json=args.json)
+            stretches = measured(encoding, {"codec": args.codec, "file": str(out), "every": args.every})
+            show_rows(f"mp4 to latents, {args.codec}, {args.size}, {length}", stretches, args.json)
 
 
 if __name__ == "__main__":

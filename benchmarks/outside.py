@@ -35,8 +35,9 @@ class Measured:
     """of processor time, over all threads"""
 
 
-def measured(work: Work, given: dict[str, Any], *, threads: int = 1) -> list[Measured]:
-    """Every stretch between two yields of `work(**given)`, a function at the top level of the script that runs."""
+def measured(work: Work, given: dict[str, Any], *, threads: int = 1) -> Iterator[Measured]:
+    """Every stretch between two yields of `work(**given)`, a function at the top level of the script that runs, as it
+    ends."""
     code = (
         f"import sys; sys.path[:0] = {[str(Path(x).resolve().parent) for x in (__file__, work.__code__.co_filename)]};"
         " import outside;"
@@ -47,7 +48,6 @@ def measured(work: Work, given: dict[str, Any], *, threads: int = 1) -> list[Mea
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )
     told = cast(IO[str], child.stdin)
-    rows: list[Measured] = []
     said = reply(child)
     if said is None:
         raise RuntimeError(f"{work.__name__}({given}) ended before it began")
@@ -61,12 +61,11 @@ def measured(work: Work, given: dict[str, Any], *, threads: int = 1) -> list[Mea
         if found is None:
             break
         memory, seconds = resident(child.pid, "VmHWM") - base, processor(child.pid) - before
-        rows.append(Measured(said=said, found=found, memory=memory, seconds=seconds))
+        yield Measured(said=said, found=found, memory=memory, seconds=seconds)
         said = found
     told.close()
     if child.wait():
         raise RuntimeError(f"{work.__name__}({given}) ended with {child.returncode}")
-    return rows
 
 
 def reply(child: subprocess.Popen[str]) -> dict[str, Any] | None:
