@@ -165,7 +165,7 @@ def test_every_sampler_is_known() -> None:
 
 
 def test_a_made_clip_that_is_only_enlarged_is_marked() -> None:
-    made, _ = clips.of_frames(Made(clip(2)[:2, ::2, ::2], FPS), FPS, None, in_memory=True, watermark=True)
+    made, *_ = clips.of_frames(Made(clip(2)[:2, ::2, ::2], FPS), FPS, None, in_memory=True, watermark=True)
     larger, first = SoraRefineVideo.execute(video=made, height=128, draft=False).result
     assert read_mark([larger.get_components().images.mul(255).byte()], search=False).message == MESSAGE
     assert first.shape == (1, 128, 192, 3)
