@@ -114,7 +114,8 @@ def preview_file(video: Any) -> Path:
 def of_frames(
     source: FrameSource, fps: float, sound: dict[str, Any] | None, *, in_memory: bool, watermark: bool = False
 ) -> tuple[Any, Any, str]:
-    """(VIDEO, IMAGE, note) of frames and their sound, AUDIO; see `stitched` for what `in_memory` and `watermark` decide."""
+    """(VIDEO, IMAGE, note) of frames and their sound, AUDIO; see `stitched` for what `in_memory` and `watermark`
+    decide."""
     from ..sora_core.editing.frames import read_image
 
     shown, note = doors.marked(source) if watermark else source, ""
