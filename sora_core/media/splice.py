@@ -159,7 +159,8 @@ class Splice:
 def said(runs: Sequence[Run]) -> str:
     """A sentence on what is copied."""
     copied = sum(run.length for run in runs if isinstance(run, Copy))
-    around = sum(piece.length for run in runs if not isinstance(run, Copy) for piece in run if piece.kept)
+    encoded = [piece for run in runs if not isinstance(run, Copy) for piece in run]
+    around = sum(piece.length for piece in encoded if piece.kept and isinstance(piece.source, FileSource))
     names = dict.fromkeys(run.source.path.name for run in runs if isinstance(run, Copy))
     again = f"; {around} beside the cut are encoded again" if around else ""
     return f"{copied:,} frames of {' and '.join(names)} are copied without decoding them{again}"
