@@ -2,6 +2,7 @@
 contrast and colour drift, whether the subject is still right, and how large the steps between segments are.
 
     python benchmarks/long.py --n 4 --segments 4 10 --seconds 1 2 --sheet long.png
+    python benchmarks/long.py --segments 4 --prompts "a red ball spins on sand" "a red ball spins on sand at noon"
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from sora_nodes.sora_core.evaluation.statistics import MetricAccumulator, report
 from sora_nodes.sora_core.grid import spans
 from sora_nodes.sora_core.perception.classifier import AttributeClassifier, load_classifier
 from sora_nodes.sora_core.pipeline import SoraModel
-from sora_nodes.sora_core.world import Scene
 from torch import Tensor
 
 SIZE = two_seconds()
@@ -36,17 +36,17 @@ SIZE = two_seconds()
 
 @torch.no_grad()
 def long_videos(
-    model: SoraModel, scenes: Sequence[Scene], segments: int, seconds: float, overlap: int, seed: int
+    model: SoraModel, prompts: Sequence[str], segments: int, seconds: float, overlap: int, seed: int
 ) -> tuple[list[Tensor], list[int]]:
-    """Frames [F,H,W,3] in 0..1 of a long video per scene, and the first frames of their segments after the first."""
-    geometry, prompts = model.geometry, [prompt_of(scene) for scene in scenes]
+    """Frames [F,H,W,3] in 0..1 of a long video per prompt, and the first frames of their segments after the first."""
+    geometry = model.geometry
     counts = segment_counts([Shot(prompt="", seconds=seconds)] * segments, SIZE.fps, geometry)
     cells = (SIZE.height // geometry.space_factor, SIZE.width // geometry.space_factor)
-    whole = torch.zeros(len(scenes), geometry.channels, sum(counts), *cells)
+    whole = torch.zeros(len(prompts), geometry.channels, sum(counts), *cells)
     cond = pipeline.encode_text(model, prompts)
     for i in range(segments):
         state = segment_edit(whole, counts, i, SIZE.fps, geometry, overlap=overlap).state
-        noise = draw_noise(state.latent.shape[1:], seed + 1000 * i, count=len(scenes))
+        noise = draw_noise(state.latent.shape[1:], seed + 1000 * i, count=len(prompts))
         made = pipeline.sample(model, state, cond, noise=noise, fps=SIZE.fps)
         whole = with_segment(whole, counts, i, made, geometry, overlap=overlap)
     ends = spans(sum(counts), geometry).cumsum(0)
@@ -78,23 +78,44 @@ def measured(
     scenes = held_out(
         args.n, family="single", seed=args.seed, accept=lambda scene: scene.things[0].motion in args.motions
     )
-    clips, seams = long_videos(generator.model, scenes, segments, seconds, args.overlap, args.seed)
+    prompts = [prompt_of(scene) for scene in scenes]
+    clips, seams = long_videos(generator.model, prompts, segments, seconds, args.overlap, args.seed)
     for clip, scene in zip(clips, scenes, strict=True):
         truth = coded_frames(generator, clip_of(scene, sized(SIZE, len(clip))))
         for metrics, shown in ((figures, clip), (ceiling, truth)):
             score(metrics, classifier, shown, scene, SIZE)
             for at in range(1, len(shown), generator.codec.geometry.time_factor):
                 metrics.value("seam" if at in seams else "other meetings", measures.seam_ratio(shown, at))
-            metrics.value("largest step", max(measures.seam_ratio(shown, at) for at in range(1, len(shown))))
+            metrics.value("largest step", largest_step(shown))
+    save_sheet(args, clips, segments, seconds)
+    return {"segments": segments, "seconds": seconds} | report("long", args.n, figures, ceiling)
+
+
+def drifts(args: argparse.Namespace, model: SoraModel, segments: int, seconds: float) -> dict[str, Any]:
+    """How far the long video of each prompt drifts."""
+    clips, _ = long_videos(model, args.prompts, segments, seconds, args.overlap, args.seed)
+    save_sheet(args, clips, segments, seconds)
+    rows = {}
+    for prompt, clip in zip(args.prompts, clips, strict=True):
+        figures = [*measures.drift(clip).tolist(), largest_step(clip)]
+        rows[prompt] = dict(zip(("brightness", "contrast", "saturation", "largest step"), figures, strict=True))
+    return {"segments": segments, "seconds": seconds, "rows": rows}
+
+
+def largest_step(clip: Tensor) -> float:
+    return max(measures.seam_ratio(clip, at) for at in range(1, len(clip)))
+
+
+def save_sheet(args: argparse.Namespace, clips: Sequence[Tensor], segments: int, seconds: float) -> None:
     if args.sheet:
         name = f"{args.sheet.stem}-{segments}x{seconds:g}{args.sheet.suffix}"
         Image.fromarray(sheet(clips).numpy()).save(args.sheet.with_name(name))
-    return {"segments": segments, "seconds": seconds} | report("long", args.n, figures, ceiling)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=4, help="clips")
+    parser.add_argument("--prompts", nargs="+", help="these in the place of held-out scenes: drift alone is measured")
     parser.add_argument("--segments", type=int, nargs="+", default=[4, 10])
     parser.add_argument("--seconds", type=float, nargs="+", default=[2.0], help="of a segment")
     parser.add_argument("--overlap", type=int, default=OVERLAP, help="frames that a segment sees of the one before")
@@ -106,7 +127,11 @@ def main() -> None:
     args = parser.parse_args()
     generator, classifier = BundledGenerator(model=pipeline.load_bundled()), load_classifier()
     for segments, seconds in product(args.segments, args.seconds):
-        sys.stdout.write(json.dumps(measured(args, generator, classifier, segments, seconds)) + "\n")
+        if args.prompts:
+            found = drifts(args, generator.model, segments, seconds)
+        else:
+            found = measured(args, generator, classifier, segments, seconds)
+        sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
 
 
