@@ -66,7 +66,7 @@ def by_nodes(file: str, out: str, seconds: float) -> Iterator[dict[str, Any]]:
     model, folder = load_bundled(), Path(out).parent
     with torch.inference_mode(), Session(input=folder, output=folder, temp=folder).active():
         yield {}
-        given = {"vae": model, "seconds": seconds, "direction": "forward", "overlap": 8}
+        given: dict[str, Any] = {"vae": model, "seconds": seconds, "direction": "forward", "overlap": 8}
         latent = SoraExtendVideo.execute(video=host.VideoFromFile(file), **given).result[0]
         latent["samples"] = latent["samples"] + latent["noise_mask"] * torch.randn_like(latent["samples"])
         video, *_, note = clips.stitched(model, latent, colour_match=True, in_memory=False)
