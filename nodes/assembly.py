@@ -125,6 +125,7 @@ class SoraStitchVideo(io.ComfyNode):
                 io.Float.Output(display_name="fps", tooltip="Frames per second."),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            is_output_node=host.IN_COMFYUI,  # so that its preview plays where nothing is saved
         )
 
     @classmethod

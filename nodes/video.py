@@ -58,6 +58,7 @@ class SoraDecodeVideo(io.ComfyNode):
                     display_name="first_frame", tooltip="The first frame; of a grid of one frame, the image."
                 ),
             ],
+            is_output_node=host.IN_COMFYUI,  # so that its preview plays where nothing is saved
         )
 
     @classmethod

@@ -175,6 +175,39 @@ def test_an_expanded_prompt_can_be_edited(interface: Interface) -> None:
     assert "a blue cube spins on sand at noon" in interface.page.evaluate(SEEN)
 
 
+def test_what_an_earlier_run_said_is_said_of_that_run_alone(interface: Interface) -> None:
+    """Its nodes have the same numbers as those of a later one, whose results the server has kept."""
+    for prompt in ("a purple zeppelin rolls on snow", "a red ball rolls on snow", "a red ball rolls on snow"):
+        interface.open_template("text_to_video")
+        interface.set_steps(1)
+        interface.set("SoraNoiseGrid", "seconds", 0.5)
+        interface.set("SoraExpandPrompt", "prompt", prompt)
+        interface.run()
+        said = "zeppelin'" in " ".join(interface.page.evaluate(SEEN))
+        assert said is ("zeppelin" in prompt)
+
+
+def test_a_preview_plays_where_nothing_is_saved(interface: Interface) -> None:
+    interface.open_template("text_to_video")
+    interface.set_steps(1)
+    interface.set("SoraDecodeVideo", "preview", True)
+    interface.page.evaluate("() => { app.graph.nodes.find(node => node.type === 'SoraSaveVideo').mode = 2 }")
+    interface.run()
+    interface.plays()
+    interface.apart()
+
+
+def test_inputs_of_a_later_version_are_named(interface: Interface) -> None:
+    workflow = json.loads((PACK / "example_workflows/text_to_video.json").read_text())
+    sampler = next(node for node in workflow["nodes"] if node["type"] == "SoraSampler")
+    sampler["inputs"].append({"name": "rescale", "type": "FLOAT", "widget": {"name": "rescale"}, "link": None})
+    sampler["widgets_values"].append(0.5)
+    interface.open(workflow)
+    interface.sees_everywhere("saved by a later version of this node: rescale")
+    interface.set_steps(1)
+    interface.run()
+
+
 def test_a_video_dropped_on_the_canvas_brings_its_workflow(interface: Interface) -> None:
     interface.open_template("text_to_video")
     interface.set_steps(1)

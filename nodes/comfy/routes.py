@@ -7,6 +7,7 @@ import sys
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ...sora_core.errors import SoraError
@@ -19,6 +20,8 @@ __all__ = ["add_routes", "estimate"]
 ROUTE = "/sora/estimate"
 KNOWN = 2
 """models whose step has been timed, remembered"""
+TIMING = Lock()
+"""held while a step is timed: two at once would slow each other down"""
 
 
 def add_routes() -> None:
@@ -66,8 +69,14 @@ def _estimate(asked: dict[str, str]) -> str:
     return f"{grid.summary()}; about {memory} of memory and {time_text(seconds)} for {steps} steps"
 
 
-@lru_cache(maxsize=KNOWN)
 def _timed(name: str) -> tuple[SoraModel, float]:
+    """As `_time` says."""
+    with TIMING:
+        return _time(name)
+
+
+@lru_cache(maxsize=KNOWN)
+def _time(name: str) -> tuple[SoraModel, float]:
     """A model of Sora Load Model, and how long one multiplication takes where ComfyUI samples, from one step."""
     import comfy.model_management as memory
 

@@ -86,14 +86,16 @@ function valueOf(node, name) {
 
 // --- Sora Noise Grid
 
-const waiting = new WeakMap();
+const waiting = new WeakMap(); // node -> the timer of its next question, which is also what the last question was
 
 function estimateSoon(node) {
   clearTimeout(waiting.get(node));
-  waiting.set(node, setTimeout(() => estimate(node), WAIT));
+  const asked = setTimeout(() => estimate(node, asked), WAIT);
+  waiting.set(node, asked);
 }
 
-async function estimate(node) {
+// A later question may be answered before this one: only the last answer is shown.
+async function estimate(node, asked) {
   showShape(node);
   const values = Object.fromEntries(GRID_VALUES.map((name) => [name, valueOf(node, name)]));
   const open = GRID_VALUES.filter((name) => values[name] === undefined);
@@ -103,9 +105,9 @@ async function estimate(node) {
   const query = new URLSearchParams(model ? { ...values, model } : values);
   try {
     const answer = await (await api.fetchApi(`/sora/estimate?${query}`)).json();
-    say(node, answer.text ?? answer.error, { wrong: !answer.text });
+    if (waiting.get(node) === asked) say(node, answer.text ?? answer.error, { wrong: !answer.text });
   } catch {
-    say(node, "the server does not answer; the size is told when it runs.", { wrong: true });
+    if (waiting.get(node) === asked) say(node, "the server does not answer; the size is told when it runs.", { wrong: true });
   }
 }
 
@@ -152,6 +154,19 @@ function onExecuted(node, output, aloud = true) {
 
 let queued = {}; // the job last queued, as the server takes it: {id: {inputs}}
 
+// A node and all that it depends on, as one text.
+function behind(job, id) {
+  const found = new Map(), waiting = [id];
+  while (waiting.length) {
+    const one = String(waiting.pop());
+    if (found.has(one) || !job?.[one]) continue;
+    const { class_type, inputs = {} } = job[one];
+    found.set(one, [class_type, inputs]);
+    for (const value of Object.values(inputs)) if (Array.isArray(value) && value.length === 2) waiting.push(value[0]);
+  }
+  return JSON.stringify([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 // A result that the server has kept from an earlier run comes without its words; the run that made it still has them.
 async function recall(ids) {
   const silent = ids.filter((id) => {
@@ -160,9 +175,9 @@ async function recall(ids) {
   });
   if (!silent.length) return;
   const runs = Object.values(await (await api.fetchApi("/history?max_items=16")).json()).reverse();
-  const inputs = (job, id) => JSON.stringify(job?.[id]?.inputs);
   for (const id of silent) {
-    const same = runs.find((run) => run.outputs?.[id]?.text && inputs(run.prompt?.[2], id) === inputs(queued, id));
+    const now = behind(queued, id);
+    const same = runs.find((run) => run.outputs?.[id]?.text && behind(run.prompt?.[2], id) === now);
     if (same) onExecuted(nodeOf(id), same.outputs[id], false);
   }
 }
@@ -181,6 +196,18 @@ function sayCaption(node, text) {
     button.remove();
   };
   box.append(button);
+}
+
+// --- a workflow of a version with more inputs
+
+function sayUnknown(node, saved) {
+  const { required, optional } = node.constructor.nodeData?.input ?? {};
+  if (!required && !optional) return;
+  const unknown = (saved?.inputs ?? []).map((item) => item.name).filter((name) => !(name in { ...required, ...optional }));
+  if (!unknown.length) return;
+  const text = `saved by a later version of this node: ${unknown.join(", ")} is not known here and left out.`;
+  say(node, text);
+  toast(node, text);
 }
 
 // --- the preview of a sampler
@@ -249,6 +276,11 @@ app.registerExtension({
     node.onExecuted = function (output) {
       before?.call(this, output);
       onExecuted(this, output);
+    };
+    const configured = node.onConfigure;
+    node.onConfigure = function (saved) {
+      configured?.call(this, saved);
+      sayUnknown(this, saved);
     };
     if (node.comfyClass === "SoraNoiseGrid") watchGrid(node);
   },
