@@ -138,7 +138,9 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         server = RemoteClient(request.server)
         _check_output(request.output)  # before the work there begins
         try:
-            files = server(_graph_for(server, request), session)
+            graph = _graph_for(server, request)
+            _say_notes(graph, callbacks)
+            files = server(graph, session)
         finally:
             session.release()
         return {"files": [str(request.output / name) for name in files]}
@@ -146,6 +148,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         registry = request.nodes()
         graph = load_graph(request, None, registry)
         plan(graph, registry)  # a mistake is told before any folder is made
+    _say_notes(graph, callbacks)
     _check_output(request.output)
     runs = run_store(request.output)
     with working_folder(request.output) as temp:
@@ -191,6 +194,12 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     write_table(request.output / "results.csv", jobs, outcomes)
     write_contact_sheet(request.output / "contact.png", request.output, outcomes)
     return outcomes
+
+
+def _say_notes(graph: Graph, callbacks: Callbacks) -> None:
+    for key, said in graph.notes.items():
+        if key in graph.nodes:
+            callbacks.text(graph.nodes[key], said)
 
 
 def _graph_for(server: RemoteClient, request: RunRequest) -> Graph:

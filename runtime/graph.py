@@ -55,11 +55,13 @@ class Graph:
 
     controls: what happens to a seed from one run to the next, by (node id, input)
     saved:    the file in the interface's format, kept so that outputs can carry it
+    notes:    what of the file could not be taken over, by node id
     """
 
     nodes: dict[str, Node]
     controls: dict[tuple[str, str], str] = field(default_factory=dict)
     saved: dict[str, Any] | None = None
+    notes: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
     def from_api(prompt: dict[str, Any], **extra: Any) -> Graph:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ..sora_core.errors import InputError
 from .graph import CONTROLS, MAX_NODES, Graph, types_fit
 from .naming import fill_prefix
-from .widgets import widget_values, wrapped
+from .widgets import left_out, widget_values, wrapped
 
 __all__ = ["from_saved"]
 
@@ -96,6 +96,7 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
     """
     prompt: dict[str, Any] = {}
     controls: dict[tuple[str, str], str] = {}
+    notes: dict[str, str] = {}
     for scope in _scopes(document):
         for key, node in scope.nodes.items():
             if node["type"] in _DRAWN or node.get("mode") in (_MUTED, _BYPASSED) or key in scope.inner:
@@ -103,6 +104,8 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
             known = info.get(node["type"])
             inputs, controlled = widget_values(node, known) if known else ({}, {})
             api_id = scope.prefix + key
+            if said := left_out(node, known) if known else "":
+                notes[api_id] = said
             for name, source in _sources(scope, node):
                 controlled.pop(name, None)
                 if isinstance(source, _Constant):
@@ -114,7 +117,7 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
             prompt[api_id]["_meta"] = {"title": node.get("title")}
             controls.update({(api_id, name): how for name, how in controlled.items()})
     _fill_names(prompt, document)
-    return Graph.from_api(prompt, controls=controls, saved=document)
+    return Graph.from_api(prompt, controls=controls, saved=document, notes=notes)
 
 
 def _fill_names(prompt: dict[str, Any], document: dict[str, Any]) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 from ..sora_core.errors import InputError
 from .graph import CONTROLS
 
-__all__ = ["widget_values", "wrapped"]
+__all__ = ["ADDED", "left_out", "widget_values", "wrapped"]
 
 PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA", "LOAD_3D"}
 """further types that the interface draws as a widget and saves a value of"""
+BUTTONS = {"upload", "audioUI"}
+"""drawn by the interface beside an input, and named in a file as if they were inputs"""
 ADDED = {"CustomCombo": ("index",)}
 """inputs that the interface itself adds to a node type, behind those that the server names"""
 CHOICE, SLOT = "COMFY_DYNAMICCOMBO_V3", "COMFY_DYNAMICSLOT_V3"
@@ -93,6 +95,20 @@ def _another(node: dict[str, Any], wrong: list[str]) -> InputError:
         f"node {node['id']} ({node['type'][:60]}) was saved by another version of it: its values would give"
         f" {' and '.join(wrong[:3])}; open it in ComfyUI and save it anew"
     )
+
+
+def left_out(node: dict[str, Any], info: dict[str, Any]) -> str:
+    """What is to be said of inputs that a saved node has and this version of it does not; empty where there are none.
+
+    An input without a widget counts where it is linked.
+    """
+    top = {name for group in ("required", "optional") for name, *_ in _inputs(info["input"], group)}
+    known = top | BUTTONS | {*ADDED.get(node["type"], ())}
+    names = [*_drawn(node), *(str(item.get("name")) for item in _saved_inputs(node) if item.get("link") is not None)]
+    unknown = [name[:40] for name in dict.fromkeys(names) if name.partition(".")[0] not in known]
+    if not unknown:
+        return ""
+    return f"saved by another version of this node: {', '.join(unknown[:8])} is not known here and left out"
 
 
 def wrapped(value: Any) -> Any:

@@ -90,6 +90,8 @@ def test_a_file_of_a_version_with_more_inputs_keeps_each_value_its_own() -> None
     names = [socket(name, widget=True) for name in ("filename_prefix", "bitrate", "format", "rate", "quality")]
     got = converted([node(1, "Save", ["a", 900, "auto", 12.0, 7], names)])["1"]
     assert got == {"filename_prefix": "a", "format": "auto", "rate": 12.0, "quality": 7}
+    said = from_saved({"nodes": [node(1, "Save", ["a", 900, "auto", 12.0, 7], names)], "links": []}, INFO).notes["1"]
+    assert "bitrate is not known here and left out" in said
     with pytest.raises(InputError, match=r"another version of it, with 'bitrate'"):
         converted([node(1, "Save", ["a", 900, "auto", 12.0, 7, 8, 9], names)])
 
