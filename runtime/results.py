@@ -37,9 +37,8 @@ def write_contact_sheet(path: Path, output: Path, outcomes: list[Outcome]) -> in
     """A picture with the middle frame of each job's first file, 8 to a row, failed jobs as dark fields with what went
     wrong, marked and signed like the files. Returns how many jobs it shows; 0 writes nothing."""
     # here: a batch that made nothing needs no video library
-    from ..sora_core.media.publish import publish
     from ..sora_core.media.sheet import contact_sheet
-    from ..sora_core.safety.doors import Protection, guards_for
+    from ..sora_core.safety.doors import save_sheet
 
     tiles, captions, shown = [], [], 0
     for outcome in outcomes[:_MOST]:
@@ -51,8 +50,7 @@ def write_contact_sheet(path: Path, output: Path, outcomes: list[Outcome]) -> in
         name = Path(outcome.files[0]).stem if outcome.files else ""
         captions.append(f"{outcome.job} {name}" if found is not None else f"{outcome.job} failed: {outcome.error}")
     if shown:
-        sheet = _frames(contact_sheet(tiles, 8, captions=captions))
-        publish(path, sheet, guards=guards_for(Protection(review=False), fps=1.0))
+        save_sheet(path, contact_sheet(tiles, 8, captions=captions))
     return shown
 
 
@@ -75,6 +73,8 @@ def _empty():  # type: ignore[no-untyped-def]
 
 def _tile(path: Path):  # type: ignore[no-untyped-def]
     """The middle frame, small: uint8 [1,H,W,3]."""
+    import numpy as np
+    import torch
     from PIL import Image
 
     from ..sora_core.media.images import read_image
@@ -86,12 +86,4 @@ def _tile(path: Path):  # type: ignore[no-untyped-def]
         frames = read_image(path)
     picture = Image.fromarray(frames[0].numpy())
     picture.thumbnail((_TILE, _TILE))
-    return _frames(picture)
-
-
-def _frames(picture):  # type: ignore[no-untyped-def]
-    """A picture of Pillow as uint8 [1,H,W,3]."""
-    import numpy as np
-    import torch
-
-    return torch.from_numpy(np.array(picture.convert("RGB")))[None]
+    return torch.from_numpy(np.array(picture))[None]

@@ -14,6 +14,7 @@ from ..editing.restyle import DENOISE
 from ..grid import VideoSize
 from ..media import contact_sheet
 from ..perception.classifier import AttributeClassifier
+from ..safety.doors import save_sheet
 from ..types import Progress
 from ..world import Scene, elsewhere, words
 from . import measures
@@ -111,4 +112,4 @@ def draw_sweep(path: Path, generator: Generator, scenes: list[Scene], size: Vide
             rows.append(video_of(edited(generator, [edit], [prompt], [seed])[0]))
             captions.append(f"denoise {denoise:g}: {prompt}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(rows, 8, captions=captions).save(path)
+    save_sheet(path, contact_sheet(rows, 8, captions=captions))

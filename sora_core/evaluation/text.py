@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..grid import VideoSize
 from ..media import contact_sheet
 from ..perception.classifier import AttributeClassifier
+from ..safety.doors import save_sheet
 from ..types import Progress
 from ..world import Scene, attributes, describe
 from ..world.describe import MAIN
@@ -138,4 +139,4 @@ def score(
 def draw(path: Path, video: Tensor, prompts: Sequence[str]) -> None:
     """A contact sheet of clips under their prompts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet([clip[None] for clip in video], 8, captions=list(prompts)).save(path)
+    save_sheet(path, contact_sheet([clip[None] for clip in video], 8, captions=list(prompts)))

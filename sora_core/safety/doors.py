@@ -9,14 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..media.publish import Guards
+import numpy as np
+import torch
+from PIL import Image
+
+from ..media.publish import Guards, publish
 from .certificates import Credentials
 from .frames import FrameReview
 from .marking import MESSAGE, Marker, MarkOnce, bundled_watermark
 from .policy import Policy, load_policy
 from .provenance import Origin, can_sign, sign
 
-__all__ = ["MESSAGE", "Protection", "guards_for"]
+__all__ = ["MESSAGE", "Protection", "guards_for", "save_sheet"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,12 @@ def guards_for(
         mark=MarkOnce(marker) if marker is not None and protection.once else marker,
         sign=signer(protection, origin or Origin(), warn) if protection.sign and can_sign() else None,
     )
+
+
+def save_sheet(path: Path, sheet: Image.Image) -> None:
+    """Save a contact sheet of what was made as a png: marked and signed as any file, not reviewed."""
+    picture = torch.from_numpy(np.array(sheet.convert("RGB")))[None]
+    publish(path, picture, guards=guards_for(Protection(review=False), fps=1.0))
 
 
 def signer(
