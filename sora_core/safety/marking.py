@@ -33,11 +33,12 @@ MESSAGE = int.from_bytes(b"SORA", "big")
 """the number of all who do not choose one"""
 KEY_EVERY = 24
 """frames for which the strength worked out at a key frame is held"""
-THUMB = 16
-"""every so many pixels are compared with the key frame's"""
-CUT, MOVED = 64.0, 24.0
+THUMB = 24
+"""fields, at least, of the shorter side that are compared with the key frame's: about those that the pattern's strength
+is worked out for"""
+CUT, MOVED = 40.0, 16.0
 """mean differences of levels from the key frame, beyond which a new one is taken at once, or after LEAST_HELD frames"""
-LEAST_HELD = 8
+LEAST_HELD = 12
 ROUND, MOST_FRAMES = 12, 120
 """frames after which every second one of the rest votes, and that vote in all"""
 SURE, SURE_AFTER_SEARCH = 5.5, 6.0
@@ -104,7 +105,7 @@ class Marker:
 
     def follow(self, frame: Tensor) -> None:
         """Take a new key frame where it is time to, or where the picture is another."""
-        thumb = frame[::THUMB, ::THUMB].float()
+        thumb = fields(frame, THUMB)
         limit = CUT if self.held > self.key_every - LEAST_HELD else MOVED
         if self.held <= 0 or self.key is None or self.key.shape != thumb.shape or far(thumb, self.key) > limit:
             self.look(frame)
@@ -117,12 +118,17 @@ class Marker:
         height, width = frame.shape[:2]
         if self.pattern is None or self.pattern.shape[-2:] != frame.shape[:2]:
             self.pattern = self.model.pattern(self.bits, height, width)
-        picture = frame.permute(2, 0, 1)[None].float().div_(255)
-        psnr = self.psnr or self.model.strength(picture)
-        residual = self.model.residual(self.model.hiding(picture), self.pattern, psnr)
-        levels = residual[0, 0].mul_(255).round_().clamp_(-127, 127).to(torch.int16)[..., None].expand(-1, -1, 3)
-        self.lowest, self.highest = (-levels).clamp_(min=0).byte(), (255 - levels).clamp_(max=255).byte()
-        self.added = levels.remainder(256).byte()
+        step = max(1, min(height, width) // (2 * self.model.config.look))
+        picture = frame[::step, ::step].permute(2, 0, 1)[None].float().div_(255)
+        small, busy = self.model.contrast(picture)
+        psnr = self.psnr or self.model.strength(busy, height, width)
+        residual = self.model.residual(self.model.hiding(small, busy), self.pattern, psnr)
+        level = residual[0, 0].mul_(255).round_().clamp_(-127, 127).to(torch.int8)
+        levels = torch.empty(frame.shape, dtype=torch.int8)
+        for channel in range(3):  # four times as fast as expanding it
+            levels[..., channel] = level
+        self.lowest, self.highest = (-levels).clamp_(min=0).byte(), 255 - levels.clamp(min=0).byte()
+        self.added = levels.view(torch.uint8)
 
 
 class MarkOnce:
@@ -138,6 +144,13 @@ class MarkOnce:
             count += len(chunk)
         seen = count > 0 and read_mark(held, model=self.marker.model, search=False).found
         yield from chain(held, rest) if seen else self.marker(chain(held, rest))
+
+
+def fields(frame: Tensor, count: int) -> Tensor:
+    """Mean levels [1,1,h,w] of green, most of the light, of a frame uint8 [H,W,3] in square fields, `count` or more
+    along the shorter side, each of 9 pixels that are spread over it."""
+    step = max(1, min(frame.shape[:2]) // (3 * count))
+    return F.avg_pool2d(frame[::step, ::step, 1].float()[None, None], 3)
 
 
 def far(a: Tensor, b: Tensor) -> float:

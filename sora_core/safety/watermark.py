@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -123,9 +124,10 @@ class Watermark(nn.Module):
 
     def run(self, network: nn.Module, picture: Tensor) -> Tensor:
         """One of the two networks; all else stays float32, where a pattern of half a level is not lost."""
-        with torch.autocast(picture.device.type, torch.bfloat16, enabled=self.low_precision):
-            out: Tensor = network(picture)
-        return out.float()
+        if not self.low_precision:
+            return cast(Tensor, network(picture))
+        with torch.autocast(picture.device.type, torch.bfloat16):
+            return cast(Tensor, network(picture).float())
 
     def table(self, knots: Tensor, height: int, width: int) -> Tensor:
         """A learned table stretched over the coefficients, [M,M], positive, 0 where none is used.
@@ -154,9 +156,8 @@ class Watermark(nn.Module):
         local = F.avg_pool2d(small, 5, 1, 2, count_include_pad=False)
         return small, F.avg_pool2d((small - local).square(), 5, 1, 2, count_include_pad=False).sqrt()
 
-    def hiding(self, frames: Tensor) -> Tensor:
-        """Where frames [F,3,H,W] in 0..1 hide the pattern: positive, [F,1,h,w], coarse."""
-        small, busy = self.contrast(frames)
+    def hiding(self, small: Tensor, busy: Tensor) -> Tensor:
+        """Where frames of that `contrast` hide the pattern: positive, [F,1,h/2,w/2], coarse."""
         shown = self.run(self.hide, torch.cat([small - 0.5, (busy + 1e-3).log() / 4], 1))
         return (shown + (busy[..., ::2, ::2] + 0.01).log() / 2).clamp(-6, 6).exp()
 
@@ -164,22 +165,23 @@ class Watermark(nn.Module):
         """What is added to the luma, [F,1,H,W]: the pattern where it hides, at the PSNR asked for."""
         full = F.interpolate(hiding, pattern.shape[-2:], mode="bilinear", align_corners=False) * pattern
         level = 10 ** (-(psnr or self.config.psnr) / 20)
-        return full * (level / full.flatten(1).square().mean(1).sqrt().clamp(min=1e-9))[:, None, None, None]
+        size = torch.linalg.vector_norm(full, dim=(1, 2, 3), keepdim=True) / math.sqrt(full[0].numel())
+        return full * (level / size.clamp(min=1e-9))
 
-    def strength(self, frame: Tensor) -> float:
-        """Decibels of a marked frame [1,3,H,W]: a small one has little room and takes a stronger mark, a flat one
-        with room a fainter one."""
-        smaller = math.log2(ROOMY / math.sqrt(frame.shape[-2] * frame.shape[-1]))
+    def strength(self, busy: Tensor, height: int, width: int) -> float:
+        """Decibels of a marked frame of a size and of that local contrast: a small one has little room and takes a
+        stronger mark, a flat one with room a fainter one."""
+        smaller = math.log2(ROOMY / math.sqrt(height * width))
         if smaller > 0:
             return self.config.psnr - STRONGER * min(2.0, smaller)
         most, least = FLAT
-        flat = (most - float(self.contrast(frame)[1].mean())) / (most - least)
+        flat = (most - float(busy.mean())) / (most - least)
         return self.config.psnr + FAINTER * max(0.0, min(1.0, flat))
 
     def mark(self, frames: Tensor, bits: Tensor, psnr: float | None = None) -> Tensor:
         """Marked frames [F,3,H,W] in 0..1 of channel bits [F or 1,64]."""
         pattern = self.pattern(bits, *frames.shape[-2:])
-        return (frames + self.residual(self.hiding(frames), pattern, psnr)).clamp(0, 1)
+        return (frames + self.residual(self.hiding(*self.contrast(frames)), pattern, psnr)).clamp(0, 1)
 
     def cleaned(self, frames: Tensor) -> Tensor:
         """What is left of frames [F,3,H,W] in 0..1 when the picture is taken away, [F,1,S,S], evened out."""

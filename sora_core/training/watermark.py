@@ -109,7 +109,7 @@ def step_loss(
     psnr = low + (high - low) * float(torch.rand((), generator=generator))
     video = clips_.flatten(0, 1)
     pattern = model.pattern(bits, *video.shape[-2:]).repeat_interleave(f, 0)
-    residual = model.residual(model.hiding(video), pattern, psnr)
+    residual = model.residual(model.hiding(*model.contrast(video)), pattern, psnr)
     marked = (video + residual).clamp(0, 1).unflatten(0, (k, f))
     seen, window = attack(marked, run.attacks, generator)
     jitter = ((torch.rand(4, generator=generator) - 0.5) * 0.006).tolist()
