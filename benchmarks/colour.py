@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from sora_nodes.sora_core.media import FileSource, read_video, write_video
 from sora_nodes.sora_core.media.colour import ToRgb
-from torch import Tensor
-
 from table import show
+from torch import Tensor
 
 ACCURATE = 4 | 0x2000 | 0x4000 | 0x40000
 """swscale's flags: bicubic, full chroma in and out, accurate rounding"""

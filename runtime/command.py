@@ -204,9 +204,10 @@ def _say_notes(graph: Graph, callbacks: Callbacks) -> None:
 
 def _graph_for(server: RemoteClient, request: RunRequest) -> Graph:
     """The workflow as this server's nodes read it. Raises WorkflowError with every node that it does not have."""
-    info = server.object_info()
-    graph = load_graph(request, info, None)
-    check_there(graph, info)
+    with server.understood():
+        info = server.object_info()
+        graph = load_graph(request, info, None)
+        check_there(graph, info)
     return graph
 
 

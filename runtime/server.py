@@ -8,10 +8,13 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from threading import Thread
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
@@ -59,7 +62,7 @@ class RemoteClient:
 
     def __call__(self, graph: Graph, session: Session) -> list[str]:
         """Runs a graph. Returns the files it gave, now below the session's output folder."""
-        with self._understood():
+        with self.understood():
             run = self._queue(self._uploaded(graph, session))
             try:
                 entry = self._finished(run, session)
@@ -69,7 +72,7 @@ class RemoteClient:
             return [self._fetch(item, session) for item in _files(entry)]
 
     @contextmanager
-    def _understood(self) -> Iterator[None]:
+    def understood(self) -> Iterator[None]:
         """Turns an answer of another form than ComfyUI's into one SoraError."""
         try:
             yield
@@ -133,20 +136,25 @@ class RemoteClient:
             check_whole(part, there.suffix, f"{self.url} sent {item['filename'][:80]!r}")
         return name
 
+    def _blocks(self, answer: HTTPResponse | HTTPError, name: str, most: int) -> Iterator[bytes]:
+        """The body of an answer as it arrives. Raises ResourceError where it has no end or crawls."""
+        taken, began = 0, time.monotonic()
+        while block := answer.read1(_BLOCK):
+            yield block
+            taken += len(block)
+            passed = time.monotonic() - began
+            if taken > most or (passed > _PATIENCE and taken < _SLOWEST * passed):
+                raise ResourceError(f"{self.url} sends {name[:80]!r} without end: {taken:,} bytes in {passed:.0f} s")
+
     def _receive(self, answer: HTTPResponse, file: IO[bytes], name: str) -> None:
         """Copies the body of an answer. Raises ResourceError where it ends early, has no end or crawls."""
         stated = answer.headers.get("Content-Length")
         length = int(stated) if stated and stated.isdigit() else None
-        taken, began = 0, time.monotonic()
+        taken = 0
         try:
-            while block := answer.read(_BLOCK):
+            for block in self._blocks(answer, name, _MAX_FILE):
                 file.write(block)
                 taken += len(block)
-                passed = time.monotonic() - began
-                if taken > _MAX_FILE or (passed > _PATIENCE and taken < _SLOWEST * passed):
-                    raise ResourceError(
-                        f"{self.url} sends {name[:80]!r} without end: {taken:,} bytes in {passed:.0f} s"
-                    )
         except (HTTPException, TimeoutError, ConnectionError) as error:
             raise ResourceError(
                 f"{self.url} broke off while sending {name[:80]!r}, after {taken:,} bytes; run again to fetch it"
@@ -179,44 +187,83 @@ class RemoteClient:
     def _upload(self, path: Path) -> str:
         edge = uuid.uuid4().hex
         head = f'--{edge}\r\nContent-Disposition: form-data; name="{{}}"{{}}\r\n\r\n'
-        parts = [
-            head.format("subfolder", "").encode() + b"sora\r\n",
-            head.format("image", f'; filename="{quote(path.name)}"').encode() + path.read_bytes() + b"\r\n",
-            f"--{edge}--\r\n".encode(),
-        ]
+        begin = head.format("subfolder", "") + "sora\r\n" + head.format("image", f'; filename="{quote(path.name)}"')
+        body = Upload(begin.encode(), path, f"\r\n--{edge}--\r\n".encode())
         with self._open(
-            "/upload/image", b"".join(parts), {"Content-Type": f"multipart/form-data; boundary={edge}"}
+            "/upload/image",
+            body,
+            {"Content-Type": f"multipart/form-data; boundary={edge}", "Content-Length": str(body.length)},
         ) as answer:
-            kept = json.loads(answer.read(_MAX_ANSWER))
+            kept = json.loads(b"".join(self._blocks(answer, "/upload/image", _MAX_ANSWER)))
         return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else str(kept["name"])
 
     def _json(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         with self._open(path, data, {"Content-Type": "application/json"}) as answer:
             try:
-                text = answer.read(_MAX_ANSWER + 1)
-                found = json.loads(text) if len(text) <= _MAX_ANSWER else None
+                found = json.loads(b"".join(self._blocks(answer, path, _MAX_ANSWER)))
             except (ValueError, RecursionError, HTTPException, OSError) as error:
                 raise SoraError(f"{self.url}{path} did not answer as a ComfyUI does; is the address right?") from error
         if not isinstance(found, dict):
             raise SoraError(f"{self.url}{path} did not answer as a ComfyUI does; is the address right?")
         return found
 
-    def _open(self, path: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+    def _open(self, path: str, data: bytes | Upload | None = None, headers: dict[str, str] | None = None) -> Any:
         request = Request(self.url + path, data=data, headers=headers or {})  # noqa: S310 - http and https alone get here
+        limit = 2 * self.timeout + (0 if data is None else len(data) / _SLOWEST)
         try:
-            return self._opener.open(request, timeout=self.timeout)
+            return in_time(partial(self._opener.open, request, timeout=self.timeout), limit)
         except HTTPError as error:
             with error:
-                raise InputError(
-                    _refusal(_decoded(error.read(_MAX_ANSWER)))
-                    or f"{self.url}{path} answered {error.code} {error.reason}"
-                ) from error
+                said = self._refused(error, path)
+            raise InputError(said or f"{self.url}{path} answered {error.code} {error.reason}"[:400]) from error
         except (URLError, HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or error
             raise ResourceError(
                 f"{self.url} cannot be reached: {reason}; start ComfyUI there or name another --server"
             ) from error
+
+    def _refused(self, error: HTTPError, path: str) -> str:
+        """What an answer that is an error says of the workflow, or nothing."""
+        try:
+            return _refusal(_decoded(b"".join(self._blocks(error, path, _MAX_ANSWER))))
+        except (AttributeError, TypeError, HTTPException, OSError):  # no answer of ComfyUI's
+            return ""
+
+
+class Upload:
+    """The body of a request that holds a file, read while it is sent."""
+
+    def __init__(self, begin: bytes, path: Path, end: bytes) -> None:
+        self.begin, self.path, self.end = begin, path, end
+        self.length = len(begin) + path.stat().st_size + len(end)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.begin
+        with self.path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+        yield self.end
+
+
+def in_time(call: Callable[[], HTTPResponse], limit: float) -> HTTPResponse:
+    """What a call returns or raises within `limit` seconds. Raises TimeoutError where it takes longer: a server may
+    send the lines before its answer one letter at a time, each of them in time."""
+    found: Future[HTTPResponse] = Future()
+
+    def ask() -> None:
+        try:
+            found.set_result(call())
+        except BaseException as error:
+            found.set_exception(error)
+
+    Thread(target=ask, daemon=True).start()
+    if not wait([found], limit).done:
+        raise TimeoutError(f"no answer within {limit:.0f} s")
+    return found.result()
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -254,7 +301,7 @@ def _local(name: str) -> str:
 def _decoded(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

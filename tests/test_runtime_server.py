@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from runtime_toys import registry, session, sum_workflow
+from sora_nodes.runtime import server as server_module
 from sora_nodes.runtime.command import Callbacks, RunRequest, run
 from sora_nodes.runtime.graph import Graph
-from sora_nodes.runtime.server import RemoteClient
+from sora_nodes.runtime.server import RemoteClient, Upload
 from sora_nodes.runtime.validate import WorkflowError
 from sora_nodes.sora_core.errors import InputError, ResourceError, SoraError
 
@@ -27,7 +30,9 @@ class Fake(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         raw = next((data for route, data in self.state.get("raw", {}).items() if url.path.startswith(route)), None)
-        if "redirect" in self.state:
+        if url.path in self.state.get("drips", ()):
+            self.drip()
+        elif "redirect" in self.state:
             self.send_response(302)
             self.send_header("Location", self.state["redirect"])
             self.end_headers()
@@ -60,6 +65,14 @@ class Fake(BaseHTTPRequestHandler):
 
     def answer(self, value: Any, code: int = 200) -> None:
         self.send(code, json.dumps(value).encode())
+
+    def drip(self) -> None:
+        """Without end, and each letter in time: the lines before the answer, or the answer."""
+        self.wfile.write(b"HTTP/1.0 200 OK\r\nX: " + (b"" if self.state.get("early") else b"\r\n\r\n"))
+        with suppress(OSError):
+            for _ in range(200):
+                self.wfile.write(b" ")
+                time.sleep(0.05)
 
     def send(self, code: int, data: bytes, stated: int | None = -1) -> None:
         """stated: the length that the header claims; None is no header, -1 the true one."""
@@ -241,6 +254,42 @@ def test_an_answer_of_another_form_is_one_sentence(
         except SoraError:
             continue
         assert (route, answer, made) == ("/queue", b"{}", ["deep/sum_00001_.txt"]), "an empty queue is no mistake"
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before the answer", "in the answer"])
+@pytest.mark.parametrize("route", ["/object_info", "/view"])
+def test_an_answer_that_crawls_is_given_up(
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str, early: bool
+) -> None:
+    server, state = comfy
+    server.timeout, state["drips"], state["early"] = 0.3, [route], early
+    monkeypatch.setattr(server_module, "_PATIENCE", 0.5)
+    state["entry"], began = DONE, time.monotonic()
+    with pytest.raises(SoraError, match=r"without end|no answer within|did not answer"):
+        server(Graph.from_api(sum_workflow()), session(tmp_path)) if route == "/view" else server.object_info()
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("info", [{"ToyAdd": 5}, {"ToyAdd": {"input": []}}, {"ToyAdd": {"input": {"required": [7]}}}])
+def test_nodes_of_another_form_are_one_sentence(
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path, info: dict[str, Any]
+) -> None:
+    server, state = comfy
+    state["raw"] = {"/object_info": json.dumps(info).encode()}
+    saved = {"nodes": [{"id": 1, "type": "ToyAdd", "widgets_values": [1, 2], "inputs": [], "outputs": []}], "links": []}
+    (tmp_path / "w.json").write_text(json.dumps(saved))
+    request = RunRequest(workflow=tmp_path / "w.json", server=server.url, output=tmp_path / "o", nodes=registry)
+    with pytest.raises(SoraError):
+        run(request, Callbacks())
+
+
+def test_a_large_file_goes_up_in_parts(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(bytes(range(256)) * 8192)
+    comfy[0]._upload(path)
+    assert path.read_bytes() in comfy[1]["uploaded"]
+    body = Upload(b"ab", path, b"c")
+    assert len(body) == sum(map(len, body)) and max(map(len, body)) < path.stat().st_size
 
 
 def test_a_redirect_is_not_followed(comfy: tuple[RemoteClient, dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ class Renderers:
 
     def __init__(self, work: Work, workers: int, *, on_card: int = 0) -> None:
         context = mp.get_context("spawn")
+        start_tracker()
         self.notes: list[str] = []
         self.made: Any = context.Queue(maxsize=WAITING * workers)
         self.processes = [
@@ -101,6 +103,15 @@ class Renderers:
         """End the processes."""
         for process in self.processes:
             process.terminate()
+
+
+def start_tracker() -> None:
+    """Start the process that minds the queue's semaphores so that a closing terminal, which tells all processes to end,
+    leaves it alone: it ends with this one, and would be started anew, with tracebacks, were it gone before."""
+    if hasattr(signal, "pthread_sigmask"):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent() -> None:

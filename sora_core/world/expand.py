@@ -21,6 +21,8 @@ __all__ = ["Expansion", "expand", "expanded", "unknown_note", "unknown_words"]
 
 GOING = ("roll", "slid", *(verb.removesuffix("e")[:4] for verb in GAIT_VERBS), "flie", "runn", "swim", "fly")
 """Beginnings of the verbs that a caption says with a thing's own verb of going."""
+UNSEEN = frozenset({"behind", "front", "above"})
+"""relations in which the rendered world sets nouns only"""
 MOST_PLACES = 3
 """things that a caption tells one by one"""
 _CHANGES = re.compile(
@@ -67,12 +69,27 @@ def _expanded(prompt: str, seed: int) -> Expansion:
         understood = replace(understood, things=told.things, stated=told.stated, relation=told.relation)
     unknown = unknown_words(plain.text)
     if understood.things and _tellable(understood) and not _somewhere_unknown(plain.text, unknown):
-        text = caption(_facts(understood, rng), "descriptive", seed, prefer=_said(plain.text))
+        level = "plain" if several(understood) else "descriptive"  # several things come out best in the fewest words
+        text = caption(_facts(understood, rng), level, seed, prefer=_said(plain.text))
         text = f"{text.rstrip('.')}. {', '.join(unknown)}." if unknown else text
     else:
         text = _appended(plain.text, understood, unknown, rng)
     after, notes = _after(later[0], understood) if later else ("", ())
-    return Expansion(caption=text.rstrip(".") + after + ".", negative=plain.negative, notes=(*plain.notes, *notes))
+    notes = (*plain.notes, *_relation_note(understood), *notes)
+    return Expansion(caption=text.rstrip(".") + after + ".", negative=plain.negative, notes=notes)
+
+
+def several(understood: Understood) -> bool:
+    """Whether more than one thing is asked for."""
+    return sum(thing.count for thing in understood.things) > 1
+
+
+def _relation_note(understood: Understood) -> tuple[str, ...]:
+    """A sentence where two solids are asked to stand as the bundled model has not seen them."""
+    if understood.relation not in UNSEEN or {thing.shape for thing in understood.things} & NOUNS.keys():
+        return ()
+    phrase = words.RELATION_PHRASES[understood.relation][0]
+    return (f"{phrase!r}: the bundled model has not seen balls, cubes and the like so; it sets them side by side.",)
 
 
 def unknown_note(unknown: Sequence[str], vocabulary: Collection[str] | None = None) -> str:
@@ -143,7 +160,7 @@ def _place(thing: ThingFacts, understood: Understood, rng: random.Random) -> tup
     if light is None:
         belongs = noun.lights if noun is not None and ground in (None, *noun.grounds) else ()
         light = {"seabed": "underwater", "moon": "space"}.get(ground or "") or (
-            belongs[0] if belongs else rng.choice(("noon", "noon", "noon", "sunset"))
+            belongs[0] if belongs else "noon" if several(understood) else rng.choice(("noon", "noon", "noon", "sunset"))
         )
     if ground is None:
         fixed = {"underwater": "sand", "space": "moon"}.get(light)
