@@ -162,10 +162,8 @@ def _event(facts: Facts, w: _Wording) -> str:
     if facts.relation in ("chase", "follow", "around"):
         return f"{w.noun(first)} {w.action(first, other=w.noun(facts.things[1]))}"
     if facts.relation in words.RELATION_PHRASES:
-        where, other = w.common(words.RELATION_PHRASES[facts.relation]), w.noun(facts.things[1])
-        if first.motion == "still" and not {thing.shape for thing in facts.things} & NOUNS.keys():
-            return f"{w.noun(first)} on the left {where} {other} on the right {w.action(first, form='')}"
-        return f"{w.noun(first)} {w.action(first)} {where} {other}"
+        where = f"{w.common(words.RELATION_PHRASES[facts.relation])} {w.noun(facts.things[1])}"
+        return f"{w.noun(first)} {w.action(first)} {where}"
     if len(facts.things) == 1:
         return f"{w.noun(first)} {w.action(first)}"
     places = {2: ("on the left", "on the right"), 3: ("on the left", "in the middle", "on the right")}[

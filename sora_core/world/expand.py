@@ -21,8 +21,8 @@ __all__ = ["Expansion", "expand", "expanded", "unknown_note", "unknown_words"]
 
 GOING = ("roll", "slid", *(verb.removesuffix("e")[:4] for verb in GAIT_VERBS), "flie", "runn", "swim", "fly")
 """Beginnings of the verbs that a caption says with a thing's own verb of going."""
-UNSEEN = frozenset({"behind", "front", "above"})
-"""relations in which the rendered world sets nouns only"""
+UNSEEN = frozenset({"near", "behind", "front", "above"})
+"""relations that the bundled weights have not seen, between solids"""
 MOST_PLACES = 3
 """things that a caption tells one by one"""
 _CHANGES = re.compile(
@@ -69,8 +69,12 @@ def _expanded(prompt: str, seed: int) -> Expansion:
         understood = replace(understood, things=told.things, stated=told.stated, relation=told.relation)
     unknown = unknown_words(plain.text)
     if understood.things and _tellable(understood) and not _somewhere_unknown(plain.text, unknown):
-        level = "plain" if several(understood) else "descriptive"  # several things come out best in the fewest words
-        text = caption(_facts(understood, rng), level, seed, prefer=_said(plain.text))
+        facts = _facts(understood, rng)
+        if _unseen(understood):
+            text = _set_apart(facts)
+        else:
+            level = "plain" if several(understood) else "descriptive"  # several come out best in the fewest words
+            text = caption(facts, level, seed, prefer=_said(plain.text))
         text = f"{text.rstrip('.')}. {', '.join(unknown)}." if unknown else text
     else:
         text = _appended(plain.text, understood, unknown, rng)
@@ -84,9 +88,22 @@ def several(understood: Understood) -> bool:
     return sum(thing.count for thing in understood.things) > 1
 
 
+def _unseen(understood: Understood) -> bool:
+    """Whether two solids are to stand as the bundled weights have not seen solids stand."""
+    things = understood.things
+    solids = not {thing.shape for thing in things} & NOUNS.keys()
+    return solids and understood.relation in UNSEEN and all(thing.motion == "still" for thing in things)
+
+
+def _set_apart(facts: Facts) -> str:
+    """A caption of two solids in a relation that keeps each what it is, by sides: without them both become one lump."""
+    text = caption(replace(facts, relation="beside"), "plain")
+    return text.replace(" on the left and ", f" on the left {words.RELATION_PHRASES[facts.relation][0]} ", 1)
+
+
 def _relation_note(understood: Understood) -> tuple[str, ...]:
-    """A sentence where two solids are asked to stand as the bundled model has not seen them."""
-    if understood.relation not in UNSEEN or {thing.shape for thing in understood.things} & NOUNS.keys():
+    """A sentence where a relation will not be seen."""
+    if not _unseen(understood) or understood.relation == "near":
         return ()
     phrase = words.RELATION_PHRASES[understood.relation][0]
     return (f"{phrase!r}: the bundled model has not seen balls, cubes and the like so; it sets them side by side.",)
