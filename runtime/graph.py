@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ..sora_core.errors import InputError
+from .choices import chosen
 
 __all__ = ["CONTROLS", "Graph", "Link", "Node", "types_fit"]
 
@@ -56,12 +57,14 @@ class Graph:
     controls: what happens to a seed from one run to the next, by (node id, input)
     saved:    the file in the interface's format, kept so that outputs can carry it
     notes:    what of the file could not be taken over, by node id
+    choices:  prompts with choices in them, such as `a {red|blue} ball`, by (node id, input)
     """
 
     nodes: dict[str, Node]
     controls: dict[tuple[str, str], str] = field(default_factory=dict)
     saved: dict[str, Any] | None = None
     notes: dict[str, str] = field(default_factory=dict)
+    choices: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @staticmethod
     def from_api(prompt: dict[str, Any], **extra: Any) -> Graph:
@@ -121,12 +124,16 @@ class Graph:
             raise InputError(f"{node}: {key} is linked to node {node.inputs[key].node}; set a value there")
         changed = replace(node, inputs={**node.inputs, key: value})
         controls = {where: how for where, how in self.controls.items() if where != (node.id, key)}
-        return replace(self, nodes={**self.nodes, node.id: changed}, controls=controls)
+        choices = {where: text for where, text in self.choices.items() if where != (node.id, key)}
+        return replace(self, nodes={**self.nodes, node.id: changed}, controls=controls, choices=choices)
 
     def advance(self, times: int) -> Graph:
-        """This graph as it stands after `times` runs: controlled seeds have moved on. Repeatable, `randomize`
-        included."""
+        """This graph as it stands after `times` runs: controlled seeds have moved on, and prompts have chosen anew.
+        Repeatable, `randomize` included."""
         graph = self
+        for (node, key), text in self.choices.items():
+            if node in self.nodes:
+                graph = replace(graph.set(f"{node}.{key}", chosen(text, times)), choices=self.choices)
         for (node, key), how in self.controls.items():
             value = self.nodes[node].inputs.get(key) if node in self.nodes else None
             if times and how != "fixed" and isinstance(value, int):

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..sora_core.errors import InputError
+from .choices import has_choices
 from .graph import CONTROLS, MAX_NODES, Graph, types_fit
 from .naming import fill_prefix
-from .widgets import left_out, widget_values, wrapped
+from .widgets import left_out, prompt_names, widget_values, wrapped
 
 __all__ = ["from_saved"]
 
@@ -97,6 +98,7 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
     prompt: dict[str, Any] = {}
     controls: dict[tuple[str, str], str] = {}
     notes: dict[str, str] = {}
+    choices: dict[tuple[str, str], str] = {}
     for scope in _scopes(document):
         for key, node in scope.nodes.items():
             if node["type"] in _DRAWN or node.get("mode") in (_MUTED, _BYPASSED) or key in scope.inner:
@@ -106,8 +108,10 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
             api_id = scope.prefix + key
             if said := left_out(node, known) if known else "":
                 notes[api_id] = said
+            open_texts = {name for name in prompt_names(known) if has_choices(inputs.get(name))} if known else set()
             for name, source in _sources(scope, node):
                 controlled.pop(name, None)
+                open_texts.discard(name)
                 if isinstance(source, _Constant):
                     inputs[name] = source.value
                     controlled.update({name: source.control} if source.control else {})
@@ -116,8 +120,9 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
             prompt[api_id] = {"class_type": node["type"], "inputs": inputs, "_pack": _pack(node)}
             prompt[api_id]["_meta"] = {"title": node.get("title")}
             controls.update({(api_id, name): how for name, how in controlled.items()})
+            choices.update({(api_id, name): inputs[name] for name in open_texts})
     _fill_names(prompt, document)
-    return Graph.from_api(prompt, controls=controls, saved=document, notes=notes)
+    return Graph.from_api(prompt, controls=controls, saved=document, notes=notes, choices=choices).advance(0)
 
 
 def _fill_names(prompt: dict[str, Any], document: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from ..sora_core.errors import InputError
 from .graph import CONTROLS
 
-__all__ = ["ADDED", "left_out", "widget_values", "wrapped"]
+__all__ = ["ADDED", "left_out", "prompt_names", "widget_values", "wrapped"]
 
 PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA", "LOAD_3D"}
@@ -95,6 +95,12 @@ def _another(node: dict[str, Any], wrong: list[str]) -> InputError:
         f"node {node['id']} ({node['type'][:60]}) was saved by another version of it: its values would give"
         f" {' and '.join(wrong[:3])}; open it in ComfyUI and save it anew"
     )
+
+
+def prompt_names(info: dict[str, Any]) -> list[str]:
+    """Inputs that the interface makes its choices in, such as `{red|blue}`."""
+    groups = [_inputs(info["input"], group) for group in ("required", "optional")]
+    return [name for group in groups for name, _, spec in group if spec.get("dynamicPrompts")]
 
 
 def left_out(node: dict[str, Any], info: dict[str, Any]) -> str:

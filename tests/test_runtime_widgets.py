@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from sora_nodes.runtime.choices import chosen
 from sora_nodes.runtime.naming import fill_prefix, fill_size, prompt_values
 from sora_nodes.runtime.saved import from_saved
 from sora_nodes.sora_core.errors import InputError
@@ -145,6 +146,19 @@ def test_what_becomes_of_a_primitive_after_a_run_becomes_of_what_it_feeds() -> N
     ]
     graph = from_saved({"nodes": nodes, "links": [[1, 1, 0, 2, 0, "INT"]]}, INFO)
     assert [graph.advance(times).nodes["2"].inputs["seed"] for times in range(3)] == [100, 101, 102]
+
+
+def test_a_prompt_makes_its_choices_anew_for_every_run_and_the_same_ones_again() -> None:
+    text = r"a {red|{dark|light} blue} ball \{so\} // a note"
+    info = {"Say": {"input": {"required": {"text": ["STRING", {"dynamicPrompts": True}], "raw": ["STRING", {}]}}}}
+    graph = from_saved({"nodes": [node(1, "Say", [text, text])], "links": []}, info)
+    assert graph.nodes["1"].inputs == {"text": chosen(text, 0), "raw": text}
+    made = [graph.advance(times).nodes["1"].inputs["text"] for times in range(40)]
+    assert {*made} == {f"a {colour} ball {{so}} " for colour in ("red", "dark blue", "light blue")}
+    assert made == [chosen(text, times) for times in range(40)]
+    assert graph.set("1.text", "a {b|c}").advance(1).nodes["1"].inputs["text"] == "a {b|c}", (
+        "what is set is taken as it is"
+    )
 
 
 def test_names_of_files_are_filled_in_as_comfyui_does() -> None:
