@@ -243,6 +243,18 @@ def test_a_mistake_is_said_in_a_sentence_without_paths(mistake: str, interface: 
     assert "sora_core" not in text and "InputError" not in text
 
 
+def test_a_mended_mistake_is_no_longer_said(interface: Interface) -> None:
+    interface.open_template("storyboard")
+    interface.set_steps(1)
+    right = interface.value("SoraStoryboard", "shots")
+    interface.set("SoraStoryboard", "shots", "1: a ball\na cube")
+    interface.queue()
+    interface.sees_everywhere("shot 2 is written")
+    interface.set("SoraStoryboard", "shots", right)
+    interface.run()
+    assert "shot 2 is written" not in " ".join(interface.page.evaluate(SEEN))
+
+
 def dynamic_templates(info: dict[str, Any], count: int) -> dict[str, dict[str, Any]]:
     """Official templates whose nodes this ComfyUI has, with inputs that come and go, and that are not refused."""
     found = {}

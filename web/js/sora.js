@@ -171,7 +171,7 @@ function behind(job, id) {
 async function recall(ids) {
   const silent = ids.filter((id) => {
     const node = nodeOf(id), box = extras.get(node)?.["sora-says"];
-    return node?.comfyClass?.startsWith("Sora") && (!box || box.classList.contains("wrong"));
+    return node?.comfyClass?.startsWith("Sora") && (!box?.textContent || box.classList.contains("wrong"));
   });
   if (!silent.length) return;
   const runs = Object.values(await (await api.fetchApi("/history?max_items=16")).json()).reverse();
@@ -224,10 +224,15 @@ function showPreview(id, blob) {
 
 // --- what is wrong, on the node itself: newer interfaces keep the sentence behind several clicks
 
+const wrongNodes = new Set(); // what they say goes when the next run is queued
+
 function sayWrong(id, kind, sentence) {
   if (!kind?.startsWith("Sora") || !sentence) return;
   const node = nodeOf(id);
-  if (node) say(node, sentence, { wrong: true });
+  if (node) {
+    say(node, sentence, { wrong: true });
+    wrongNodes.add(node);
+  }
   app.extensionManager?.toast?.add({ severity: "error", summary: node?.title ?? kind, detail: sentence, life: 20000 });
 }
 
@@ -235,11 +240,18 @@ function watchErrors() {
   const queue = api.queuePrompt;
   api.queuePrompt = async function (...given) {
     queued = given[1]?.output ?? {};
-    try {
-      return await queue.apply(this, given);
-    } catch (error) {
-      for (const [id, found] of Object.entries(error?.response?.node_errors ?? {}))
+    for (const node of wrongNodes) say(node, "");
+    wrongNodes.clear();
+    const wrong = (answer) => {
+      for (const [id, found] of Object.entries(answer?.node_errors ?? {}))
         sayWrong(id, found.class_type, found.errors?.map((one) => one.details || one.message).join("\n"));
+    };
+    try {
+      const answer = await queue.apply(this, given);
+      wrong(answer); // of a part that is left out, while others run
+      return answer;
+    } catch (error) {
+      wrong(error?.response);
       throw error;
     }
   };
