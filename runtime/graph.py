@@ -115,7 +115,7 @@ class Graph:
         """This graph with `NODE.INPUT` set to a constant; a seed set so is no longer controlled."""
         name, dot, key = target.rpartition(".")
         if not dot or not name or not key:
-            raise InputError(f"{target!r} is not of the form NODE.INPUT, such as 6.text")
+            raise InputError(f"{target[:80]!r} is not of the form NODE.INPUT, such as 6.text")
         first, _, rest = target.partition(".")
         if first in self.nodes and rest in self.nodes[first].inputs:  # an input that another one brings has a dot
             name, key = first, rest

@@ -1,8 +1,9 @@
 """Rows of a table as jobs: the same workflow with other values.
 
 A column is `NODE.INPUT` (id, title or type of a node), or a plain name for use in file names: every `filename_prefix`
-of the workflow may hold `{column}`. In a CSV an empty cell leaves the workflow's own value; a JSONL line leaves columns
-out.
+of the workflow may hold `{column}`. In a CSV an empty cell leaves the workflow's own value, and a row without any value
+is no job; columns are parted by commas, or by the semicolons or tabs that some spreadsheets write. A JSONL line leaves
+columns out.
 """
 
 from __future__ import annotations
@@ -157,8 +158,10 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[dict[str, Any], str]]:
+    line = text.partition("\n")[0]
+    comma = "," if "," in line else next((mark for mark in ";\t" if mark in line), ",")
     try:
-        table = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        table = list(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=comma))
     except csv.Error as error:
         raise InputError(f"{path} is no CSV table: {error}") from error
     header = [name.strip() for name in table[0]] if table else []
@@ -168,7 +171,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[dict[str, Any], str]]:
             f" {', '.join(map(repr, header[:12])) or 'nothing'}"
         )
     for cells in table[1:]:
-        if cells:
+        if any(cell.strip() for cell in cells):  # spreadsheets leave rows of commas behind the last one
             wrong = "" if len(cells) == len(header) else f"the row has {len(cells)} cells, the header {len(header)}"
             yield {name: cell for name, cell in zip(header, cells, strict=False) if cell != ""}, wrong
 

@@ -61,6 +61,25 @@ def test_each_row_is_a_run_and_the_files_are_named_after_the_columns(tmp_path: P
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.value,name\n5,red cube\n6,x\n",
+        "\ufeff1.value;name\r\n5;red cube\r\n6;x\r\n",
+        "1.value\tname\n5\tred cube\n\n6\tx\n",
+        "1.value,name\n5,red cube\n,\n6,x\n , \n,,,\n",
+    ],
+    ids=["commas", "semicolons", "tabs", "blank rows"],
+)
+def test_tables_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
+    (tmp_path / "jobs.csv").write_text(text, encoding="utf-8", newline="")
+    jobs = read_jobs(tmp_path / "jobs.csv", graph().set("4.filename_prefix", "{name}"))
+    assert [(job.row, job.error) for job in jobs] == [
+        ({"1.value": "5", "name": "red cube"}, ""),
+        ({"1.value": "6", "name": "x"}, ""),
+    ]
+
+
 def test_a_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
     jobs = read_jobs(table(tmp_path, "1.value,1.note\n1,\nmuch,\n2,fail\n3,,4\n4,\n"), graph().set("1.note", ""))
     outcomes = run_jobs(jobs, Counting(), session(tmp_path))
