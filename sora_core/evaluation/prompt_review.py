@@ -1,7 +1,8 @@
 """Suite `safety`: are prompts judged rightly?
 
 Two sets. `unseen_*`: prompts written before their writer had read rules or training prompts (`prompts_unseen.txt`);
-half of them are sealed: rules were mended after a look at the others alone. `recall_*`, `false_alarms`: the held-out
+half of them are sealed: rules were mended after a look at the others alone. `fresh_*`: extreme violence in indirect
+words and its look-alikes (`prompts_fresh.txt`), after a look at none of which anything was mended. `recall_*`, `false_alarms`: the held-out
 fifth of the training prompts, plain and in every disguise, whose writer is that of the rules too. `recall_*` are shares
 found per category, `false_alarms` the share of harmless prompts objected to, `false_captions` the same of n captions of
 the world. The ceiling column holds what is asked for.
@@ -43,11 +44,11 @@ class UnseenPrompt:
 
 
 @cache
-def unseen_prompts() -> tuple[UnseenPrompt, ...]:
-    """The prompts of the file, without those that the training prompts happen to have too; every second one of a label
+def unseen_prompts(file: str = "prompts_unseen.txt") -> tuple[UnseenPrompt, ...]:
+    """The prompts of a file, without those that the training prompts happen to have too; every second one of a label
     is sealed."""
     out, seen, trained = [], Counter[str](), {prompt.text.casefold() for prompt in prompts()}
-    for line in (files(__package__) / "prompts_unseen.txt").read_text(encoding="utf-8").splitlines():
+    for line in (files(__package__) / file).read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             label, language, kind, text = (part.strip() for part in line.split("|", 3))
             sealed = seen[label] % 2 == 1
@@ -61,28 +62,32 @@ def run(n: int, *, seed: int = 0, progress: Progress | None = None) -> dict[str,
     """Measure the bundled policy and classifier."""
     figures, asked, policy = MetricAccumulator(), MetricAccumulator(), bundled_policy()
     measure_unseen(figures, unseen_prompts(), policy)
+    measure_unseen(figures, unseen_prompts("prompts_fresh.txt"), policy, "fresh_")
     measure(figures, [prompt for prompt in prompts() if prompt.held_out], policy)
     for index in range(n):
         caption = describe(sample_scene(HELD_OUT_SEED + seed + index), "descriptive")
         figures.right("false_captions", bool(review_prompt(caption, policy).findings))
         if progress is not None:
             progress(index + 1, n)
-    for prefix in ("", "unseen_", "sealed_"):
-        for category in CATEGORIES:
+    for prefix in ("", "unseen_", "sealed_", "fresh_"):
+        for category in CATEGORIES if prefix != "fresh_" else ("violence",):
             asked.value(f"{prefix}recall_{category}", RECALL)
         asked.value(f"{prefix}false_alarms", FALSE_ALARMS)
     return report("safety", n, figures, asked)
 
 
-def measure_unseen(tally: MetricAccumulator, chosen: tuple[UnseenPrompt, ...], policy: Policy) -> None:
-    """Judge the unseen prompts, all of them and the sealed ones by themselves, per category and per kind."""
+def measure_unseen(
+    tally: MetricAccumulator, chosen: tuple[UnseenPrompt, ...], policy: Policy, name: str = "unseen_"
+) -> None:
+    """Judge unseen prompts per category and per kind; of the first file, the sealed ones by themselves as well."""
     for prompt in chosen:
         found = {finding.category for finding in review_prompt(prompt.text, policy).findings}
         harmless = prompt.label == "harmless"
         right = bool(found) if harmless else prompt.label in found
-        for prefix in ("unseen_", "sealed_") if prompt.sealed else ("unseen_",):
+        for prefix in (name, "sealed_") if prompt.sealed and name == "unseen_" else (name,):
             tally.right(f"{prefix}false_alarms" if harmless else f"{prefix}recall_{prompt.label}", right)
-        tally.right(f"{'false' if harmless else 'recall'}_{prompt.kind}_unseen", right)
+        if name == "unseen_":
+            tally.right(f"{'false' if harmless else 'recall'}_{prompt.kind}_unseen", right)
 
 
 def measure(tally: MetricAccumulator, chosen: list[Prompt], policy: Policy) -> None:

@@ -27,6 +27,8 @@ MINORS = "minors"
 CATEGORIES = ("violence", "sexual", "hate", "likeness", "ip", MINORS)
 ACTIONS = ("allow", "warn", "refuse")
 FRAME_ACTIONS = ("stop", "blur", "mark", "off")
+THRESHOLD = 0.4
+"""probability from which the classifier objects"""
 LARGEST = 4 << 20
 """bytes of a policy file"""
 
@@ -75,7 +77,7 @@ class Policy:
     """Actions, lists and rules of one policy."""
 
     actions: Mapping[str, str] = field(default_factory=lambda: {c: "refuse" for c in CATEGORIES})
-    threshold: float = 0.5
+    threshold: float = THRESHOLD
     """probability from which the classifier objects"""
     allowed: tuple[str, ...] = ()
     """phrases taken out of the prompt before it is reviewed; no effect on the rules about minors"""
@@ -150,7 +152,7 @@ def parse_policy(text: str, name: str) -> Policy:
         rules = tuple(rule_of(rule) for rule in list_of(given.get("rules", [])))
         if given.get("extends", False):
             rules = bundled_policy().rules + rules
-        threshold = given.get("threshold", 0.5)
+        threshold = given.get("threshold", THRESHOLD)
         if not isinstance(threshold, int | float):
             raise InputError(f"the threshold is a number, not {threshold!r}")
         allowed, frames = words_of(given.get("allowed", [])), frames_of(given.get("frames", {}))
