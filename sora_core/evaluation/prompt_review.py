@@ -1,11 +1,11 @@
 """Suite `safety`: are prompts judged rightly?
 
-Two sets. `unseen_*`: prompts written before their writer had read rules or training prompts (`prompts_unseen.txt`);
+Three sets. `unseen_*`: prompts written before their writer had read rules or training prompts (`prompts_unseen.txt`);
 half of them are sealed: rules were mended after a look at the others alone. `fresh_*`: extreme violence in indirect
-words and its look-alikes (`prompts_fresh.txt`), after a look at none of which anything was mended. `recall_*`, `false_alarms`: the held-out
-fifth of the training prompts, plain and in every disguise, whose writer is that of the rules too. `recall_*` are shares
-found per category, `false_alarms` the share of harmless prompts objected to, `false_captions` the same of n captions of
-the world. The ceiling column holds what is asked for.
+words and its look-alikes (`prompts_fresh.txt`), after a look at none of which anything was mended. `recall_*`,
+`false_alarms`: the held-out fifth of the training prompts, plain and in every disguise, whose writer is that of the
+rules too. `recall_*` are shares found per category, `false_alarms` the share of harmless prompts objected to,
+`false_captions` the same of n captions of the world. The ceiling column holds what is asked for.
 """
 
 from __future__ import annotations
