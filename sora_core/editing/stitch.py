@@ -119,13 +119,13 @@ def _between(
     In memory are the made frames and, to match them, NEAR kept ones on either side.
     """
     wanted = F.max_pool1d((~keep).float()[None, None], 2 * NEAR + 1, 1, NEAR)[0, 0] > 0
-    places, at = wanted.nonzero()[:, 0], 0
-    found = []
+    places = wanted.nonzero()[:, 0]
+    frames, at, filled = torch.empty(0), 0, 0
     for chunk in _decoded(edit, latent, codec):
-        found.append(chunk[wanted[at : at + len(chunk)]].clone())
-        at += len(chunk)
-    frames = torch.cat(found)
-    del found
+        frames = frames if filled else chunk.new_empty(len(places), *chunk.shape[1:])  # once: a copy is as large again
+        part = chunk[wanted[at : at + len(chunk)]]
+        frames[filled : filled + len(part)] = part
+        at, filled = at + len(chunk), filled + len(part)
     if colour_match:
         match_kept(frames, Picked(given, places), keep[places])
     out: list[FrameSource] = []
