@@ -78,21 +78,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seconds", type=float, default=2, help="that are made")
+    parser.add_argument("--way", choices=WAYS, help="one of the two alone")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     rows = []
     with TemporaryDirectory() as folder:
         file = Path(folder) / "long.mp4"
         frames = long_file(file, args.minutes)
-        for work in (by_command, by_nodes):
-            given = {"file": str(file), "out": str(file.with_name(f"{work.__name__}.mp4")), "seconds": args.seconds}
+        for name in [args.way] if args.way else WAYS:
+            work = WAYS[name]
+            given = {"file": str(file), "out": str(file.with_name(f"{name}-out.mp4")), "seconds": args.seconds}
             (one,) = measured(work, given)
             sampling = one.found.get("sampling", 0.0)
-            rows.append((work.__name__, one.memory / 1e6, one.seconds - sampling, sampling))
+            rows.append((name, one.memory / 1e6, one.seconds - sampling, sampling))
         size = file.stat().st_size / 1e6
     show(f"{frames:,} frames of 1920x1080 ({size:.0f} MB), {args.seconds:g} s more", COLUMNS, rows, as_json=args.json)
 
 
+WAYS = {"command": by_command, "nodes": by_nodes}
 COLUMNS = ("", "MB over the weights", "processor seconds beside sampling", "sampling (4 steps)")
 
 if __name__ == "__main__":
