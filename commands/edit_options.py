@@ -49,6 +49,8 @@ def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tu
         existing(path)
     out = args.out or free_name(f"{sources[0].stem} {what}", ".mp4")
     check_writable(out)
+    if out.exists() and any(out.samefile(path) for path in sources):
+        raise InputError(f"{out} is what this command reads and would be lost under what it writes; name another file.")
     if out.suffix.lower() != ".mp4":
         raise InputError(f"a video is saved as .mp4, so {out} needs that ending.")
     if args.seed is None:

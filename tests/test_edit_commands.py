@@ -50,6 +50,15 @@ def test_a_clip_is_edited_at_its_own_size(
         assert error < 1.5, "kept frames differ from the file's by no more than one encoding"
 
 
+def test_a_clip_is_not_written_over_itself(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = Path("b.mp4").read_bytes()
+    Path("link.mp4").symlink_to("b.mp4")
+    for name in ("b.mp4", "./b.mp4", "link.mp4"):
+        assert cli.main(["connect", "a.mp4", "b.mp4", "--seconds", "1", *QUICK, name]) == 2
+        assert "would be lost under what it writes" in capsys.readouterr().err
+    assert Path("b.mp4").read_bytes() == given
+
+
 def test_a_second_clip_of_another_shape_and_rate_is_cut_and_not_squashed(clips: Path) -> None:
     ring = torch.zeros(12, 160, 160, 3)
     y, x = torch.meshgrid(torch.arange(160.0), torch.arange(160.0), indexing="ij")
