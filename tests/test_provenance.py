@@ -117,13 +117,20 @@ def test_a_key_in_hardware_signs_by_callback(tmp_path: Path, credentials: Creden
 
 @needs_c2pa
 def test_wrong_keys_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cryptography.hazmat.primitives import serialization
+
     pairs = []
     for name in ("a", "b"):
         chain, key = certificates.make_chain()
         pairs.append((tmp_path / f"{name}.pem", tmp_path / f"{name}.key"))
         pairs[-1][0].write_text(chain)
         pairs[-1][1].write_text(key)
-    assert load_credentials(*pairs[0]).key
+    plain = load_credentials(*pairs[0]).key
+    assert plain
+    key = serialization.load_pem_private_key(plain.encode(), None)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    pairs[0][1].write_bytes(key.private_bytes(*form))
+    assert load_credentials(*pairs[0]).key == plain, "a key as openssl writes it by default"
     with pytest.raises(InputError, match="not that of the certificate"):
         load_credentials(pairs[0][0], pairs[1][1])
     with pytest.raises(InputError, match="cannot read"):

@@ -162,6 +162,8 @@ def test_a_policy_of_the_user(tmp_path: Path) -> None:
         ("{", "JSON"),
         ('{"threshold": "high"}', "number"),
         ('{"rules": [{"category": "ip", "name": "x", "any": [1]}]}', "list of words"),
+        ('{"rules": [{"category": "ip", "name": "x", "any": ["*"]}]}', "letters or digits"),
+        ('{"allowed": [" "]}', "letters or digits"),
     ],
 )
 def test_a_wrong_policy_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:

@@ -76,7 +76,8 @@ def load_credentials(chain: Path, key: Path, algorithm: str = "es256") -> Creden
             f"the certificate {chain} is valid from {leaf.not_valid_before_utc:%Y-%m-%d} to"
             f" {leaf.not_valid_after_utc:%Y-%m-%d} and not today; renew it"
         )
-    return Credentials(chain=chain_text, key=key_text, algorithm=algorithm)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return Credentials(chain=chain_text, key=private.private_bytes(*form).decode(), algorithm=algorithm)
 
 
 def development_credentials(folder: Path | None = None) -> Credentials:

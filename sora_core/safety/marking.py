@@ -31,14 +31,14 @@ __all__ = ["MESSAGE", "MarkFound", "MarkOnce", "Marker", "bundled_watermark", "r
 
 MESSAGE = int.from_bytes(b"SORA", "big")
 """the number of all who do not choose one"""
-KEY_EVERY = 24
+KEY_EVERY = 32
 """frames for which the strength worked out at a key frame is held"""
 THUMB = 24
 """fields, at least, of the shorter side that are compared with the key frame's: about those that the pattern's strength
 is worked out for"""
 CUT, MOVED = 40.0, 16.0
 """mean differences of levels from the key frame, beyond which a new one is taken at once, or after LEAST_HELD frames"""
-LEAST_HELD = 12
+LEAST_HELD = 20
 ROUND, MOST_FRAMES = 12, 120
 """frames after which every second one of the rest votes, and that vote in all"""
 SURE, SURE_AFTER_SEARCH = 5.5, 6.0

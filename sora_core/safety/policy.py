@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import InputError
 from .moderation import MAPPED, Moderation
+from .normalise import normalise
 
 __all__ = ["ACTIONS", "CATEGORIES", "MINORS", "Policy", "Rule", "bundled_policy", "config_folder", "load_policy"]
 
@@ -187,6 +188,9 @@ def list_of(value: Any) -> list[Any]:
 def words_of(value: Any) -> tuple[str, ...]:
     if not all(isinstance(word, str) for word in list_of(value)):
         raise InputError(f"a list of words was expected, not {str(value)[:80]!r}")
+    for word in value:
+        if not normalise(word.rstrip("*")):
+            raise InputError(f"a term has letters or digits, and {word[:40]!r} has none; remove it")
     return tuple(value)
 
 

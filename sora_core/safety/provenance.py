@@ -32,6 +32,8 @@ SETTINGS_LABEL = "org.sora-nodes.settings"
 PURPOSES = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.311.76.59.1.9"
 """of certificates that may sign: email protection, document signing, claim signing"""
 PARENT, COMPONENT = "parentOf", "componentOf"
+REMOTE = "Remote: must fetch remote manifests from url"
+"""how the library says that a manifest is not in the file"""
 UNTRUSTED = "signingCredential.untrusted"
 PRIVATE = ("prompt", "negative", "caption", "workflow")
 """settings that are written only where the user says so"""
@@ -66,7 +68,7 @@ class Verdict:
     status: str
     """`trusted`, `unknown signer` (whole, but nobody vouches for who signed), `changed` or `none`"""
     reasons: tuple[str, ...] = ()
-    """of a changed file: what differs, as C2PA names it"""
+    """of a changed file: what differs, as C2PA names it; of one without a manifest: where it is said to be"""
     signer: str = ""
     made_by: str = ""
     """the software the manifest names"""
@@ -78,7 +80,7 @@ class Verdict:
     def sentence(self) -> str:
         """For a person; one sentence."""
         if self.status == "none":
-            return "no provenance: the file has no C2PA manifest"
+            return f"no provenance: {self.reasons[0] if self.reasons else 'the file has no C2PA manifest'}"
         if self.status == "changed":
             return f"changed: the manifest does not fit the file ({', '.join(self.reasons)})"
         who = f"signed by {self.signer or 'an unnamed signer'}"
@@ -163,9 +165,9 @@ def sign(
         with source.open("rb") as given, beside(target) as part, part.open("w+b") as made:
             builder.sign(signer_of(credentials), kind, given, made)
     except c2pa.C2paError as error:
-        raise MediaError(f"{source} cannot be signed: {error}") from error
+        raise MediaError(f"{name} cannot be signed: {error}") from error
     except OSError as error:
-        raise MediaError(f"{source} cannot be read: {error.strerror}") from error
+        raise MediaError(f"{name} cannot be read: {error.strerror}") from error
 
 
 def carrying(origin: Origin) -> tuple[Origin, list[str]]:
@@ -191,7 +193,10 @@ def readable(path: Path) -> bool:
 
 def has_manifest(path: Path) -> bool:
     """Whether a file already carries a manifest, of whatever worth."""
-    return path.suffix.lower() in FORMATS and verify(path).status != "none"
+    if path.suffix.lower() not in FORMATS:
+        return False
+    found = verify(path)
+    return found.status != "none" or bool(found.reasons)
 
 
 def ingredients(origin: Origin) -> list[tuple[Path, str]]:
@@ -226,6 +231,8 @@ def verify(path: str | Path, anchors: Iterable[str] = ()) -> Verdict:
     path = Path(path)
     if not path.is_file():
         raise MediaError(f"there is no file {path}.")
+    if not path.stat().st_size:
+        raise MediaError(f"{path} is empty.")
     kind = format_of(path)
     c2pa = need_c2pa()
     context = c2pa.Context(settings_of(anchors))
@@ -239,6 +246,9 @@ def verify(path: str | Path, anchors: Iterable[str] = ()) -> Verdict:
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror}") from error
     except (c2pa.C2paError, ValueError) as error:
+        if str(error).startswith(REMOTE):
+            link = str(error).removeprefix(REMOTE)[:200].strip()
+            return Verdict(status="none", reasons=(f"its manifest lies elsewhere and links are not followed ({link})",))
         return Verdict(status="changed", reasons=(f"the manifest cannot be read: {str(error)[:200]}",))
 
 
