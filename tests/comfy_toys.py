@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 import torch
 from sora_nodes.commands.run import local_registry
+from sora_nodes.nodes import doors
 from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
@@ -97,9 +98,12 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
 
 
 @pytest.fixture(scope="module")
-def here() -> Executor:
-    """Our own runtime; the model stays loaded between tests."""
-    return Executor(local_registry())
+def here() -> Iterator[Executor]:
+    """Our own runtime; the model stays loaded between tests. What is saved by way of an IMAGE is not marked, as
+    ComfyUI's own nodes mark nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doors, "sampled_behind", lambda hidden: False)
+        yield Executor(local_registry())
 
 
 def official_templates() -> dict[str, dict[str, Any]]:
