@@ -43,11 +43,13 @@ _SIDE = re.compile(
     r"\s*(?:\b(?:is|are|stands?|sits?)\s+)?\b(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? of\s+"
 )
 _ORBIT = re.compile(
-    r"\b(?<!camera )(?:circl(?:es|ing|e)|orbit(?:s|ing)?)(?: around)?\s+(?=(?:an?|the|one)\s)(?!the (?:scene|camera))"
+    rf"(?<!camera )(?:\b(?:circl(?:es|ing|e)|orbit(?:s|ing)?)(?: around)?|(?:{GO})(?: in circles)? around)"
+    r"\s+(?=(?:an?|the|one)\s)(?!the (?:scene|camera)|one another)"
 )
 _DIRECTED = re.compile(
-    r"\b(?:left|right|leftwards?|rightwards?|closer|nearer|near|towards?|away|forwards?|backwards?|back|around|into|behind"
-    r"|(?:not|n't) mov\w+|up|down|follow\w*|chas\w+|in place|camera|distance|out|through the wall)\b"
+    r"\b(?:left|right|leftwards?|rightwards?|closer|nearer|near|towards?|away|forwards?|backwards?|back|into|behind"
+    r"|around (?:each|one)|(?:not|n't) mov\w+|up|down|follow\w*|chas\w+|in place|camera|distance|out"
+    r"|through the wall)\b"
 )
 _COUNTS = {"five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12, "hundred": 100}
 _SHADES = {
