@@ -15,7 +15,7 @@ from . import words
 from .captions import Facts, ThingFacts, caption
 from .nouns import GAIT_VERBS, NOUNS, plural
 from .rewrite import Rewritten, content_words, rewrite, unknown_words
-from .understand import Understood, understand
+from .understand import COLOUR_OF, Understood, understand
 
 __all__ = ["Expansion", "expand", "expanded", "unknown_note", "unknown_words"]
 
@@ -25,8 +25,11 @@ UNSEEN = frozenset({"near", "behind", "front", "above"})
 """relations that the bundled weights have not seen, between solids"""
 MOST_PLACES = 3
 """things that a caption tells one by one"""
+LONGEST = 2000
+"""letters of a prompt that are read; a caption holds some 64 words"""
 _CHANGES = re.compile(
-    r"[,.;]?\s*(?:\band\s+)?\b(?:then|turns? into|turning into|becomes?|changes? (?:into|to)|followed by)\b[,:]?\s*"
+    r"[,.;]?\s*(?:\band\s+)?\b(?:then|turns? into|turning into|becomes?|changes? (?:into|to)|followed by"
+    rf"|turn(?:s|ing)?(?= (?:{'|'.join(COLOUR_OF)})\b))\b[,:]?\s*"
 )
 
 
@@ -52,11 +55,12 @@ def expanded(prompt: str, seed: int = 0) -> Expansion:
     red", "no snow") becomes the negative prompt. What changes in time follows after a "then". A word with a weight
     (`emphasis`) has it in the caption.
     """
-    parts = weighted(prompt)
+    cut = (f"only the first {LONGEST:,} letters of the prompt are read.",) if len(prompt) > LONGEST else ()
+    parts = weighted(prompt[:LONGEST])
     made = _expanded("".join(part for part, _ in parts), seed)
     caption_, lost = emphasised(made.caption, parts)
     notes = [f"the weight of {word!r} is lost, since the caption does not say it" for word in lost]
-    return replace(made, caption=caption_, notes=(*made.notes, *notes))
+    return replace(made, caption=caption_, notes=(*cut, *made.notes, *notes))
 
 
 def _expanded(prompt: str, seed: int) -> Expansion:

@@ -28,6 +28,14 @@ class Rewritten:
     notes: tuple[str, ...] = ()
 
 
+_NEGATED: tuple[tuple[str, str], ...] = (
+    (r"\b(?:(?:that|which) )?(?:is|are)n'?t\b(?! mov)", " not "),
+    (r"\bnon[- ](COLOUR) (NAME)\b", r"\2 not \1"),
+    (r"\b(?:anything|everything|all) (?:but|except)(?: for)? ", "no "),
+    (r"\bneither (?:an? |the )?([a-z' -]+?) nor ", r"no \1, no "),
+    (r"\b(?:zero|0)(?= [a-z])", "no"),
+)
+"""other ways to say that something must not be there, and what they come to"""
 _REFUSED = re.compile(
     r"(?:,\s*|\s+and\s+|\s+but\s+|\s+)?(?:\b(?:that|which)\s+(?:is|are)\s+)?"
     r"\b(?:not(?!\s+mov)|no(?!\s+camera)|without|nothing|never)\b\s+(?:(?:any|an?|the|at|in)\s+)?"
@@ -40,8 +48,21 @@ _ONES = re.compile(
 )
 _SHARED = re.compile(rf"\b(?:an? |the )?(?P<one>{_COLOUR}) and (?:an? |the )?(?P<two>{_COLOUR}) (?P<noun>{_NAME})\b")
 _SIDE = re.compile(
-    r"\s*(?:\b(?:is|are|stands?|sits?)\s+)?\b(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? of\s+"
+    r"\s*(?:\b(?:is|are|stands?|sits?)\s+)?\b(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? (?:of|from)\s+"
 )
+_SIDE_FIRST = re.compile(
+    r"^(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? of (?P<two>[^,]+?)(?:,| there)?"
+    r" (?:is|are|stands?|sits?) (?P<one>.+)$"
+)
+_STACKED: tuple[tuple[str, str], ...] = (
+    (r"\b(?:right )?(?:on top of|atop|upon)\b", "above"),
+    (
+        r"^(?P<low>.*\b(?:NAME))\s+(?:(?:is|are|stands?|sits?|lies)\s+)?(?:under|below|beneath|underneath)\s+"
+        r"(?P<high>(?:an? |the |one )?(?:[a-z]+ ){0,3}?(?:NAME))\b",
+        r"\g<high> above \g<low>",
+    ),
+)
+"""one thing over another, in other words"""
 _ORBIT = re.compile(
     rf"(?<!camera )(?:\b(?:circl(?:es|ing|e)|orbit(?:s|ing)?)(?: around)?|(?:{GO})(?: in circles)? around)"
     r"\s+(?=(?:an?|the|one)\s)(?!the (?:scene|camera)|one another)"
@@ -66,6 +87,8 @@ def rewrite(prompt: str, seed: int = 0) -> Rewritten:
     text = re.sub(
         r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known(captions_words()) else m[0].replace("-", " "), text
     )
+    for said, plain in _NEGATED:
+        text = re.sub(said.replace("COLOUR", _COLOUR).replace("NAME", _NAME), plain, text)
     text, refused = _without_refusals(text)
     notes: list[str] = []
     text = _mended(text, notes)
@@ -74,6 +97,8 @@ def rewrite(prompt: str, seed: int = 0) -> Rewritten:
     text = _ONES.sub(lambda m: re.sub(rf"\b({_COLOUR}) one\b", rf"\1 {_one(m['noun'])}", m["ones"]), text)
     text = _SHARED.sub(lambda m: f"a {m['one']} {_one(m['noun'])} and a {m['two']} {_one(m['noun'])}", text)
     text = _ORBIT.sub("and ", text) + " circle around each other" if _ORBIT.search(text) else text
+    for said, plain in _STACKED:
+        text = re.sub(said.replace("NAME", _NAME), plain, text)
     text = _placed(text)
     _count_notes(text, notes)
     return Rewritten(text=_directed(text, seed), negative=", ".join(refused), notes=tuple(notes))
@@ -184,6 +209,7 @@ def _one(noun: str) -> str:
 
 def _placed(text: str) -> str:
     """`A to the left of B` as `on the left A, on the right B`."""
+    text = _SIDE_FIRST.sub(r"\g<one> to the \g<side> of \g<two>", text)
     found = _SIDE.search(text)
     if found is None or not text[: found.start()].strip():
         return text
@@ -207,7 +233,7 @@ def _directed(text: str, seed: int) -> str:
 
 
 def _count_notes(text: str, notes: list[str]) -> None:
-    for word in re.findall(r"[a-z]+|\d+", text):
-        count = int(word) if word.isdigit() and len(word) < 4 else _COUNTS.get(word, 0)
+    for word in re.findall(r"\b(?:[a-z]+|\d+)\b(?! ?(?:pm|am|k|seconds?|fps)\b)", text):
+        count = int(word[:9]) if word.isdigit() else _COUNTS.get(word, 0)
         if count > MOST:
             notes.append(f"{word!r}: the bundled model shows at most {MOST} things of a kind.")

@@ -83,6 +83,7 @@ CAMERAS: tuple[tuple[str, str], ...] = (
     ("pan right", rf"(?:{_verb('pan')}|(?<=camera ){_verb('turn')})(?: to)?(?: the)? right"),
     ("tilt up", rf"(?:{_verb('tilt', 'look')}) up(?: slowly)?"),
     ("tilt down", rf"(?:{_verb('tilt', 'look')}) down(?: slowly)?"),
+    ("dolly out", rf"{_verb('zoom')} (?:out|back)"),
     ("zoom in", rf"{_verb('zoom')}(?: in)?"),
     (
         "dolly in",
@@ -165,7 +166,7 @@ GROUNDS: tuple[tuple[str, str], ...] = (
     ("water", r"calm lake|lake|sea|water"),
 )
 PLACE = (
-    r"\b(?:on|at|to|in) the (?:left|right|middle|center|centre)(?: side)? (?=(?:an? |one |two |three |four |and"
+    r"\b(?:on|at|to|in) the (?:left|right|middle|center|centre)(?: side)? (?=(?:an? |the |one |two |three |four |and"
     r" |\w+ing\b|\w+s\b|,))"
 )
 RELATIONS: tuple[tuple[str, str], ...] = (
