@@ -220,6 +220,7 @@ def test_a_video_dropped_on_the_canvas_brings_its_workflow(interface: Interface)
     interface.page.wait_for_function("() => app.graph.nodes.some(node => node.type === 'SoraSaveVideo')")
     interface.settle()
     assert interface.value("SoraNoiseGrid", "short_side") == 72
+    assert "later version" not in str(interface.page.evaluate("() => toasted"))
 
 
 MISTAKES = {

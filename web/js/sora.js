@@ -203,7 +203,8 @@ function sayCaption(node, text) {
 function sayUnknown(node, saved) {
   const { required, optional } = node.constructor.nodeData?.input ?? {};
   if (!required && !optional) return;
-  const known = (name) => name in { ...required, ...optional } || widgetOf(node, name); // or a button of the interface's
+  const drawn = (name) => widgetOf(node, name) || name.startsWith("sora-"); // the interface's buttons, and our own boxes
+  const known = (name) => name in { ...required, ...optional } || drawn(name);
   const unknown = (saved?.inputs ?? []).map((item) => item.name).filter((name) => !known(name));
   if (!unknown.length) return;
   const text = `saved by a later version of this node: ${unknown.join(", ")} is not known here and left out.`;
