@@ -38,8 +38,8 @@ def latents_for(
         return count, ()
     return count, (
         (
-            f"of new frames {asked} were asked for, and {frames} ({frames / fps:.3g} s) are made: the next length the"
-            " codec can have."
+            f"{asked} new frame{'s were' if asked > 1 else ' was'} asked for, {frames} ({frames / fps:.3g} s) are made:"
+            " the next length the codec can have."
         ),
     )
 
