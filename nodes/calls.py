@@ -20,7 +20,7 @@ from .saved_models import load_saved
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..sora_core.editing import Storyboard
+    from ..sora_core.editing import Edit, Storyboard
     from ..sora_core.grid import LatentGrid, VideoSize
     from ..sora_core.media import FrameSource, Segmented
     from ..sora_core.pipeline import SoraModel
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "BUNDLED", "FAST", "decode_image", "decode_to_file", "empty_latent", "encode_image", "encode_prompt",
+    "BUNDLED", "FAST", "decode_image", "decode_to_file", "edit_cost", "empty_latent", "encode_image", "encode_prompt",
     "encode_shots", "load_model", "refine_to_file", "sample", "settings_for", "time_text", "weights_of",
 ]  # fmt: skip
 
@@ -105,6 +105,22 @@ def cost_text(vae: Any, model: Any, grid: LatentGrid) -> str:
     pipeline.check_memory(known, grid)
     seconds, memory = pipeline.time_estimate(known, grid), size_text(pipeline.memory_estimate(known, grid))
     return f"; about {memory} of memory and {time_text(seconds)} for {DEFAULTS.sampling.steps} steps"
+
+
+def edit_cost(vae: Any, edit: Edit) -> str:
+    """A sentence on what sampling an edit takes, above ten seconds; empty below, and where it cannot be told."""
+    from ..sora_core import pipeline
+    from ..sora_core.files import size_text
+
+    known = models.current().measurable(vae, None)
+    if known is None:
+        return ""
+    grid, steps = pipeline.edit_grid(known, edit), DEFAULTS.sampling.steps
+    seconds = pipeline.time_estimate(known, grid, steps=steps)
+    if seconds <= pipeline.LONG:
+        return ""
+    memory = size_text(pipeline.memory_estimate(known, grid))
+    return f"Sampling {grid.asked} takes about {memory} of memory and {time_text(seconds)} for {steps} steps."
 
 
 def time_text(seconds: float) -> str:

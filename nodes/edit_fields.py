@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import models
+from .calls import edit_cost
 from .host import io, ui
 from .layouts.edits import edit_latent
 
@@ -59,8 +60,8 @@ def audio_vae_input(what: str) -> Any:
     )
 
 
-def shown(edit: Any, *sounds: tuple[Any, float], like: Any = None) -> tuple[Any, str, Any]:
-    """LATENT and notes of an edit, and the notes as the node shows them. like: the grid whose sound, if it has any, is
-    to be made."""
+def shown(vae: Any, edit: Any, *sounds: tuple[Any, float], like: Any = None) -> tuple[Any, str, Any]:
+    """LATENT and notes of an edit, and what the node shows: the notes, and what a long sampling will take. like: the
+    grid whose sound, if it has any, is to be made."""
     latent, notes = edit_latent(edit, *sounds, like=like)
-    return latent, notes, ui.PreviewText(notes)
+    return latent, notes, ui.PreviewText("\n".join(filter(None, (notes, edit_cost(vae, edit)))))

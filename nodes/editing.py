@@ -84,7 +84,7 @@ class SoraAnimateImage(io.ComfyNode):
 
         keys = keyframes_of(image, strength, end_image, keyframes, frame_idx)
         edit = animate(keys, codec_of(vae), size=size_of(latent), how=fit)
-        made, notes, preview = shown(edit, like=latent)
+        made, notes, preview = shown(vae, edit, like=latent)
         return io.NodeOutput(made, notes, ui=preview)
 
 
@@ -144,7 +144,7 @@ class SoraExtendVideo(io.ComfyNode):
         clip, sound = clip_of(vae, video, samples, audio_vae=audio_vae)
         codec = codec_of(vae)
         edit = extend(clip, codec, seconds=seconds, direction=direction, overlap=overlap, mid_stream=codec.takes_spans)
-        made, notes, preview = shown(edit, (sound, begins(edit)))
+        made, notes, preview = shown(vae, edit, (sound, begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
 
 
@@ -209,7 +209,7 @@ class SoraLoopVideo(io.ComfyNode):
             clip, sound = clip_of(vae, video, samples, what="clip or grid", audio_vae=audio_vae)
             edit = loop_clip(clip, codec, seconds=seconds, overlap=overlap, mid_stream=codec.takes_spans)
             sounds = [(sound, 0.0), (replace(sound, audio=None), second_begins(edit))]
-        made, notes, preview = shown(edit, *sounds)
+        made, notes, preview = shown(vae, edit, *sounds)
         return io.NodeOutput(made, notes, ui=preview)
 
 
@@ -253,7 +253,7 @@ class SoraConnectVideos(io.ComfyNode):
         (a, sound), (b, other) = (clip_of(vae, video, audio_vae=audio_vae) for video in (first, second))
         codec = codec_of(vae)
         edit = connect(a, b, codec, seconds=seconds, overlap=overlap, how=fit, mid_stream=codec.takes_spans)
-        made, notes, preview = shown(edit, (sound, 0.0), (other, second_begins(edit)))
+        made, notes, preview = shown(vae, edit, (sound, 0.0), (other, second_begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
 
 
@@ -301,7 +301,7 @@ class SoraFillFrames(io.ComfyNode):
         source = frames_of(clip, codec)
         shape = (source.length, source.height, source.width)
         edit = fill(clip, codec, missing=missing_mask(shape, frames, mask))
-        made, notes, preview = shown(edit, (sound, 0.0))
+        made, notes, preview = shown(vae, edit, (sound, 0.0))
         return io.NodeOutput(made, notes, ui=preview)
 
 
@@ -355,7 +355,7 @@ class SoraRestyleVideo(io.ComfyNode):
         size = (wanted.height, wanted.width) if wanted else None
         codec = codec_of(vae)
         edit = restyle(clip, codec, denoise=denoise, size=size, how=fit, flow_edit=codec.takes_spans)
-        made, notes, preview = shown(edit, (sound, 0.0))
+        made, notes, preview = shown(vae, edit, (sound, 0.0))
         return io.NodeOutput(made, edit.denoise, notes, ui=preview)
 
 

@@ -17,6 +17,7 @@ from sora_nodes.nodes.inputs import output_linked
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock.sampling import KSampler
 from sora_nodes.runtime.session import Session
+from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.editing.restyle import DENOISE
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.media import read_video, write_video
@@ -89,6 +90,15 @@ def test_extend_keeps_the_video(direction: str, where: slice) -> None:
     given = frames(17)
     latent, _ = run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction=direction, overlap=8, video=video(given))
     assert torch.equal(stitched(sampled(latent))[where], given)
+
+
+def test_an_edit_says_what_a_long_sampling_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"vae": MODEL, "seconds": 1.0, "direction": "forward", "overlap": 8, "video": video(frames(17))}
+    brief = NODE["SoraExtendVideo"].execute(**asked)
+    monkeypatch.setattr(pipeline, "time_estimate", lambda *_, **__: 700.0)
+    long = NODE["SoraExtendVideo"].execute(**asked)
+    assert "12 min for 25 steps" in str(long.ui.as_dict()) and "25 steps" not in str(brief.ui.as_dict())
+    assert long.result[1] == brief.result[1], "notes that a workflow links stay those of the edit"
 
 
 def test_a_long_clip_becomes_a_file_and_goes_on_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,6 @@ from ..editing.sizes import fit_frames
 from ..editing.sound import lay_sounds
 from ..errors import InputError
 from ..files import check_writable, size_text
-from ..grid import VideoSize, plan
 from ..media import (
     FileSource,
     FrameSource,
@@ -43,7 +42,7 @@ from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.expand import expanded
 from .drafts import BroughtUp
-from .edits import sample_edit
+from .edits import edit_grid, sample_edit
 from .generation import METADATA_KEY, warn_of_unknown_words
 from .limits import check_memory, memory_estimate, time_estimate
 from .model import SoraModel
@@ -234,12 +233,10 @@ def sound_for(
 
 def estimate(model: SoraModel, edit: Edit, settings: SamplingSettings, tell: Callable[[str], None]) -> None:
     """Say what the run will take. Raises ResourceError where it does not fit the machine."""
-    factor, (h, w) = model.geometry.space_factor, edit.state.latent.shape[3:]
-    size = VideoSize(frames=int(edit.state.spans.sum()), height=h * factor, width=w * factor, fps=edit.fps)
-    grid = plan(size, model.geometry)
+    grid = edit_grid(model, edit)
     check_memory(model, grid)
     seconds = time_estimate(model, grid, steps=settings.steps)
-    tell(f"sampling {size}: about {seconds:.0f} s and {size_text(memory_estimate(model, grid))} of memory")
+    tell(f"sampling {grid.asked}: about {seconds:.0f} s and {size_text(memory_estimate(model, grid))} of memory")
 
 
 def joined_sound(sounds: Sequence[tuple[Path, float]], seconds: float, warn: Callable[[str], None]) -> Sound | None:

@@ -14,13 +14,21 @@ from torch import Tensor
 from ..diffusion import draw_noise
 from ..editing import Edit, stitch
 from ..errors import InputError
+from ..grid import LatentGrid, VideoSize, plan
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from .model import SoraModel
 from .sampling import encode_text, sample
 from .stored import RunStore
 
-__all__ = ["edit_video", "encode_prompts", "sample_edit", "sample_edits"]
+__all__ = ["edit_grid", "edit_video", "encode_prompts", "sample_edit", "sample_edits"]
+
+
+def edit_grid(model: SoraModel, edit: Edit) -> LatentGrid:
+    """The grid that an edit samples, to say what it takes."""
+    factor, (h, w) = model.geometry.space_factor, edit.state.latent.shape[3:]
+    size = VideoSize(frames=int(edit.state.spans.sum()), height=h * factor, width=w * factor, fps=edit.fps)
+    return plan(size, model.geometry)
 
 
 def sample_edit(
