@@ -27,6 +27,12 @@ def test_drawn_clips_are_not_called_generated() -> None:
     assert sum(detect([clip], search=False).generated for clip in seen) <= 1
 
 
+def test_a_clip_larger_than_those_it_was_fitted_on_is_not_judged() -> None:
+    seen = detect([torch.randint(0, 255, (2, 144, 256, 3), dtype=torch.uint8)], search=False)
+    assert not seen.generated and not seen.judged and "up to 128 pixels" in seen.sentence()
+    assert detect([torch.randint(0, 255, (2, 128, 256, 3), dtype=torch.uint8)], search=False).judged
+
+
 def test_statistics_are_finite_for_any_clip() -> None:
     black = torch.zeros(1, 16, 16, 3, dtype=torch.uint8)
     sizes = {len(clip_features(clip)) for clip in (black, black.repeat(2, 1, 1, 1), drawn(0), drawn(0, 1, 200))}
