@@ -231,10 +231,10 @@ def verify(path: str | Path, anchors: Iterable[str] = ()) -> Verdict:
     path = Path(path)
     if not path.is_file():
         raise MediaError(f"there is no file {path}.")
-    if not path.stat().st_size:
-        raise MediaError(f"{path} is empty.")
     kind = format_of(path)
     c2pa = need_c2pa()
+    if not path.stat().st_size:
+        raise MediaError(f"{path} is empty.")
     context = c2pa.Context(settings_of(anchors))
     try:
         with path.open("rb") as file:
