@@ -152,7 +152,7 @@ def test_frames_of_a_sampler_are_marked_where_they_are_saved(tmp_path: Path) -> 
     once = read_image(tmp_path / "made.png")
     pictures.save_image(once[0] / 255, tmp_path / "again.png", {}, hidden=made)
     assert torch.equal(read_image(tmp_path / "again.png"), once), "what is marked already is not marked again"
-    unmarked, _ = clips.of_frames(Made(image, FPS), FPS, None, in_memory=True)
+    unmarked, *_ = clips.of_frames(Made(image, FPS), FPS, None, in_memory=True)
     pictures.save_video(unmarked, tmp_path / "chosen.mp4", {}, hidden=made, sign=False)
     assert found_in(tmp_path / "chosen.mp4") is None, "the user turned the watermark off"
 
