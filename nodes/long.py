@@ -12,6 +12,7 @@ from .host import io, ui
 from .inputs import checked, shots_of
 from .layouts.edits import edit_latent
 from .layouts.latents import KEY, LatentInfo, single, size_of
+from .refining import check_room
 from .sampling_fields import settings_inputs
 
 __all__ = ["NODES"]
@@ -111,6 +112,8 @@ class SoraLongVideo(io.ComfyNode):
         size, geometry = size_of(latent), codec.geometry
         shots = shots_of(segments)
         counts = segment_counts(shots, size.fps, geometry)
+        frames = long_frames(counts, geometry)
+        check_room(replace(size, frames=frames))
         grid = latent["samples"]
         whole = grid.new_zeros(1, grid.shape[1], sum(counts), *grid.shape[3:])
         if samples is not None:
@@ -126,7 +129,6 @@ class SoraLongVideo(io.ComfyNode):
                 settings=calls.settings_for(model, part, solver=sampler_name, **widgets),
             )
             whole = with_segment(whole, counts, index, made["samples"], geometry, overlap=overlap)
-        frames = long_frames(counts, geometry)
         notes = f"{len(counts)} segments, {frames} frames, {frames / size.fps:.3g} s at {size.fps:g} fps."
         notes += open_note([shot.prompt for shot in shots])
         info = LatentInfo(size=replace(size, frames=frames))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..sora_core.errors import InputError
 from ..sora_core.settings import DEFAULTS, MAX_SIDE
 from . import calls, host
 from .host import io
+from .inputs import wanted_size
 from .layouts.edits import clip_of
 from .layouts.pictures import rgb
 
 if TYPE_CHECKING:
+    from ..sora_core.grid import VideoSize
     from ..sora_core.media import FrameSource
 
-__all__ = ["NODES", "size_inputs"]
+__all__ = ["NODES", "check_room", "size_inputs"]
 
 
 def size_inputs(height: int = 0) -> list[Any]:
@@ -26,6 +29,17 @@ def size_inputs(height: int = 0) -> list[Any]:
             "height", default=height, **side, tooltip="Height after refining; 0 is by the width, or as it comes."
         ),
     ]
+
+
+def check_room(size: VideoSize | None, width: int = 0, height: int = 0) -> None:
+    """Raises ResourceError where the disk has no room for a clip of that size, brought up to a width and height as
+    `size_inputs` ask for, and for its file once it is saved. None, and a picture, need none."""
+    from ..sora_core.media import estimated_bytes
+
+    if size is None or size.frames == 1:
+        return
+    tall, wide = wanted_size(width, height, (size.height, size.width)) or (size.height, size.width)
+    host.check_room(2 * estimated_bytes(replace(size, height=tall, width=wide)))
 
 
 class SoraRefineVideo(io.ComfyNode):
@@ -81,6 +95,7 @@ class SoraRefineVideo(io.ComfyNode):
         fps: float = DEFAULTS.fps,
     ) -> io.NodeOutput:
         from ..sora_core.editing import Clip
+        from ..sora_core.grid import VideoSize
 
         if video is not None and image is not None:
             raise InputError("video and image are both linked; link the one that is to be brought up")
@@ -90,6 +105,9 @@ class SoraRefineVideo(io.ComfyNode):
             clip, heard = clip_of(None, video, what="video or image")
             sound = heard.audio
         source = cast("FrameSource", clip.source)
+        check_room(
+            VideoSize(frames=source.length, height=source.height, width=source.width, fps=source.fps), width, height
+        )
         path = host.temp_path(".mp4")
         first = calls.refine_to_file(source, (width, height), path, sound=sound, draft=draft, progress=host.progress())
         return io.NodeOutput(host.owned_video(path), first)

@@ -73,6 +73,7 @@ class SoraDecodeVideo(io.ComfyNode):
         height: int = 0,
         preview: bool = False,
     ) -> io.NodeOutput:
+        refining.check_room(info_of(samples).finished, width, height)
         path = host.temp_path(".mp4")
         rate, note = rate_of(samples, fps)
         sound, said = sound_for(samples, audio_vae)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
-from ..sora_core.files import sync_folder, write_error
+from ..sora_core.files import shown_as, sync_folder, write_error
 from .graph import Graph
 from .jobs import Job
 from .session import STAGED, Session, inside, make_folder
@@ -160,7 +160,8 @@ def _run_job(job: Job, runner: Runner, session: Session, home: Path) -> Outcome:
     try:
         if job.graph is None:
             raise InputError(job.error)
-        files = runner(job.graph, replace(session, staging=staging, told=told, last={}))
+        with shown_as(staging, session.output):
+            files = runner(job.graph, replace(session, staging=staging, told=told, last={}))
         for name in files:
             _sync(inside(staging, name, what="output"))
         status, message = "done", ""

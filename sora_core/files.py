@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from .claims import Claim, part_of
-from .errors import ResourceError
+from .errors import ResourceError, SoraError
 
 __all__ = [
     "beside",
@@ -25,6 +25,7 @@ __all__ = [
     "check_writable",
     "make_folder",
     "scratch_file",
+    "shown_as",
     "size_text",
     "write_text",
 ]
@@ -124,8 +125,21 @@ def check_folder(folder: Path, estimated_bytes: int, *, what: Path | None = None
     if estimated_bytes and free < estimated_bytes + MARGIN:
         need = size_text(estimated_bytes + MARGIN)
         raise ResourceError(
-            f"cannot write {what}: that needs about {need} of free space, and {size_text(free)} are free; name another."
+            f"cannot write {what}: that needs about {need} of free space, and {size_text(free)} are free;"
+            " free some or name another place."
         )
+
+
+@contextmanager
+def shown_as(hidden: Path, asked: Path) -> Iterator[None]:
+    """What goes wrong with a file that is written under a hidden name, or in a hidden folder, names the one that was
+    asked for."""
+    try:
+        yield
+    except SoraError as error:
+        said = (arg.replace(str(hidden), str(asked)) if isinstance(arg, str) else arg for arg in error.args)
+        error.args = tuple(said)
+        raise
 
 
 @contextmanager

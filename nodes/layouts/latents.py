@@ -52,6 +52,16 @@ class LatentInfo:
         """Frames of the finished clip, 0 where it does not say."""
         return self.edit.frames if self.edit is not None else self.size.frames if self.size is not None else 0
 
+    @property
+    def finished(self) -> VideoSize | None:
+        """Size and length of the finished clip, where it says."""
+        if self.edit is None or self.edit.size is None:
+            return self.size
+        from ...sora_core.grid import VideoSize
+
+        height, width = self.edit.size
+        return VideoSize(frames=self.edit.frames, height=height, width=width, fps=self.edit.fps)
+
 
 def info_of(latent: Latent) -> LatentInfo:
     """What our nodes know of a LATENT: nothing of one from elsewhere, or of one that was saved and loaded."""

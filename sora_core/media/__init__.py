@@ -13,7 +13,7 @@ from .images import Pictures, read_image, read_pictures, write_image, write_webp
 from .metadata import read_metadata
 from .publish import Guards, publish
 from .read import MediaInfo, Video, iter_frames, probe, read_video
-from .segments import Segmented, segment_frames
+from .segments import Segmented, room_for, segment_frames
 from .sheet import contact_sheet
 from .sound import Sound, SoundFile, has_sound, read_sound
 from .source import FileSource, FrameSource, TensorSource, as_image, chunks
@@ -51,6 +51,7 @@ __all__ = [
     "read_pictures",
     "read_sound",
     "read_video",
+    "room_for",
     "segment_frames",
     "video_to_frames",
     "video_to_image",

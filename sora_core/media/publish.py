@@ -25,7 +25,8 @@ from torch import Tensor
 
 from ..encoding import Encoding
 from ..errors import MediaError
-from ..files import beside
+from ..files import beside, check_writable, shown_as
+from ..grid import VideoSize
 from .convert import as_frames
 from .encode import encode_video
 from .images import write_image
@@ -37,7 +38,7 @@ from .sound import Sound, SoundFile
 from .source import chunks
 from .splice import Piece, Splice
 from .splicing import write_splice
-from .write import write_video
+from .write import estimated_bytes, write_video
 
 __all__ = ["Guards", "publish"]
 
@@ -45,6 +46,7 @@ CHUNK = 16
 """frames that are reviewed at once of a file that is copied"""
 FrameFilter = Callable[[Iterable[Tensor]], Iterator[Tensor]]
 """chunks of frames uint8 [F,H,W,3] in, chunks of as many frames out; it may raise to stop the file"""
+Content = Tensor | Iterable[Tensor] | Path | BytesIO | Splice | Segmented
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class Guards:
 
 def publish(
     path: str | Path,
-    content: Tensor | Iterable[Tensor] | Path | BytesIO | Splice | Segmented,
+    content: Content,
     *,
     fps: float = 0.0,
     metadata: dict[str, str] | None = None,
@@ -69,39 +71,74 @@ def publish(
     lossless: bool = False,
     sound: Sound | SoundFile | None = None,
     encoding: Encoding | None = None,
+    size: VideoSize | None = None,
 ) -> int:
     """Give a file its name; returns the frames written (0 for a copy whose frames nobody looked at).
 
     content: frames uint8 [F,H,W,3] or video [1,3,F,H,W] in -1..1, one tensor or chunks; or a video file, whose streams
     are copied and cannot be marked; or a splice, or a clip in segments, which have their own fps. An ending of .png
     or .webp takes one frame.
-    encoding: of frames, where they are to be another file than our own mp4. Raises what the guards and writers do.
+    encoding: of frames, where they are to be another file than our own mp4. size: of chunks of frames, so that room
+    for them is looked for. Raises ResourceError, before a frame is asked for, where the disk has no room for the file,
+    and what the guards and writers do.
     """
     path, guards = Path(path), guards or Guards()
+    check_writable(path, room(content, size) * (1 if guards.sign is None else 2))  # signing writes the file once more
     with beside(path) as part:
         written = part.with_name(part.name + path.suffix.lower())
         try:
-            if isinstance(content, Path | BytesIO):
-                count = copied(content, written, metadata or {}, guards)
-            elif isinstance(content, Splice):
-                count = spliced(content, written, metadata, guards, sound=sound)
-            elif isinstance(content, Segmented):
-                filters = lambda frames: guarded(frames, fresh(guards))  # noqa: E731
-                count = write_segmented(written, content, filters, metadata=metadata, sound=sound)
-            else:
-                frames = guarded(content, guards)
-                if encoding is not None:
-                    count = encode_video(written, frames, fps, encoding, metadata=metadata, sound=sound)
+            with shown_as(written, path):
+                count = write(
+                    written, content, guards, fps=fps, metadata=metadata, lossless=lossless, sound=sound,
+                    encoding=encoding,
+                )  # fmt: skip
+                if guards.sign is not None:
+                    guards.sign(written, part, path.name)
                 else:
-                    count = made(frames, written, fps, metadata, lossless=lossless, sound=sound)
-            if guards.sign is not None:
-                guards.sign(written, part, path.name)
-            else:
-                os.replace(written, part)
+                    os.replace(written, part)
         finally:
             with suppress(OSError):
                 written.unlink(missing_ok=True)
     return count
+
+
+def room(content: Content, size: VideoSize | None) -> int:
+    """Bytes that writing a file takes on the disk, as far as it is known before; `size` of frames in chunks."""
+    match content:
+        case Path():
+            return content.stat().st_size if content.is_file() else 0
+        case BytesIO():
+            return content.getbuffer().nbytes
+        case Splice() | Segmented():
+            return content.estimated_bytes
+        case _:
+            return 0 if size is None else estimated_bytes(size)
+
+
+def write(
+    path: Path,
+    content: Content,
+    guards: Guards,
+    *,
+    fps: float,
+    metadata: dict[str, str] | None,
+    lossless: bool,
+    sound: Sound | SoundFile | None,
+    encoding: Encoding | None,
+) -> int:
+    """Write a file, reviewed and marked, and not yet signed; arguments and result as of `publish`."""
+    match content:
+        case Path() | BytesIO():
+            return copied(content, path, metadata or {}, guards)
+        case Splice():
+            return spliced(content, path, metadata, guards, sound=sound)
+        case Segmented():
+            filters = lambda frames: guarded(frames, fresh(guards))  # noqa: E731
+            return write_segmented(path, content, filters, metadata=metadata, sound=sound)
+    frames = guarded(content, guards)
+    if encoding is not None:
+        return encode_video(path, frames, fps, encoding, metadata=metadata, sound=sound)
+    return made(frames, path, fps, metadata, lossless=lossless, sound=sound)
 
 
 def fresh(guards: Guards) -> Guards:

@@ -15,15 +15,16 @@ import torch
 from torch import Tensor
 
 from ..errors import MediaError
+from ..files import shown_as
 from ..grid import VideoSize
 from .convert import as_frames
 from .sound import Sound, SoundFile
 from .source import FileSource
 from .splice import Piece, Splice
 from .splicing import write_splice
-from .write import write_video
+from .write import estimated_bytes, write_video
 
-__all__ = ["Segmented", "segment_frames", "write_segmented"]
+__all__ = ["Segmented", "room_for", "segment_frames", "write_segmented"]
 
 PIXELS = 50_000_000
 """of a segment: a second of 1920x1080 at 24 frames a second"""
@@ -35,6 +36,11 @@ SUFFIX = ".mp4"
 def segment_frames(size: VideoSize) -> int:
     """Frames of a segment of a clip of that size; a clip of fewer is one piece."""
     return max(LEAST, PIXELS // (size.height * size.width))
+
+
+def room_for(size: VideoSize) -> int:
+    """Bytes on the disk that making a clip of that size takes: its file, and the segments of a longer one."""
+    return estimated_bytes(size) * (2 if size.frames > segment_frames(size) else 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +56,17 @@ class Segmented:
     @property
     def every(self) -> int:
         return segment_frames(self.size)
+
+    @property
+    def starts(self) -> range:
+        """The first frame of each segment."""
+        return range(0, self.size.frames, self.every)
+
+    @property
+    def estimated_bytes(self) -> int:
+        """Room that the file and the segments that are not there yet take on the disk."""
+        there = sum(self.path(number).is_file() for number in range(len(self.starts)))
+        return room_for(self.size) - estimated_bytes(self.size) * there // len(self.starts)
 
     def path(self, number: int) -> Path:
         return self.folder / f"{number:06}{SUFFIX}"
@@ -68,14 +85,14 @@ def write_segmented(
     guarded: the frames of one segment as they pass review and mark. Raises what `VideoWriter` does.
     """
     clip.folder.mkdir(parents=True, exist_ok=True)
-    total, every = clip.size.frames, clip.every
-    starts = range(0, total, every)
+    total, every, starts = clip.size.frames, clip.every, clip.starts
     first = next((i for i in range(len(starts)) if not clip.path(i).is_file()), len(starts))
     if first < len(starts):
         frames = Frames(clip.frames(starts[first]))
         for i in range(first, len(starts)):
             part = guarded(frames.take(min(every, total - starts[i])))
-            write_video(clip.path(i), part, clip.size.fps)
+            with shown_as(clip.path(i), path):
+                write_video(clip.path(i), part, clip.size.fps)
     pieces = [Piece(source=FileSource(clip.path(i)), kept=True) for i in range(len(starts))]
     splice = Splice.of(pieces, clip.size.fps)
     if splice.sets is None or len(splice.runs) != len(pieces) or splice.length != total:

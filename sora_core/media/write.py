@@ -62,9 +62,9 @@ def estimated_bytes(size: VideoSize, *, lossless: bool = False) -> int:
     return pixels * 3 if lossless else pixels // 4
 
 
-def check_output(path: str | Path, size: VideoSize) -> None:
+def check_output(path: str | Path, size: VideoSize, *, room: int | None = None) -> None:
     """Raise, before any work, where a file of `size` could not be saved: MediaError for its ending, ResourceError for
-    its place."""
+    its place. room: bytes that making it takes on the disk, where that is more than the file."""
     path = Path(path)
     endings = PICTURES if size.frames == 1 else {".mp4"}
     if path.suffix.lower() not in endings:
@@ -72,7 +72,7 @@ def check_output(path: str | Path, size: VideoSize) -> None:
             f"a {'still' if size.frames == 1 else 'video'} is saved as {' or '.join(sorted(endings))}, not as"
             f" {path.name}."
         )
-    check_writable(path, estimated_bytes(size))
+    check_writable(path, estimated_bytes(size) if room is None else room)
 
 
 def encoding_error(path: Path, error: av.FFmpegError) -> Exception:

@@ -18,10 +18,10 @@ from ..diffusion.noise import check_seed
 from ..errors import InputError
 from ..files import size_text
 from ..grid import LatentGrid, VideoSize, frames_for, plan
-from ..media import Segmented, check_output, publish, segment_frames
+from ..media import Segmented, check_output, publish, room_for, segment_frames
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
-from ..safety.provenance import Origin
+from ..safety.provenance import Origin, can_sign
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..vae import CausalCodec
@@ -145,7 +145,7 @@ def generate(
     review(prompt, protection.policy, warn=warn)
     review(negative, protection.policy, negative=True)
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
-    check_output(out, asked)
+    check_output(out, asked, room=room_for(asked) * (2 if protection.sign and can_sign() else 1))
     if preview is not None:
         check_output(preview, VideoSize(frames=2, height=2, width=2, fps=fps))
     model = model or load_bundled(device=check_device(device), fast=fast)
