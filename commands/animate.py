@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .edit_options import add_options, edited, names_released, prepared
 from .generate import size
 from .terminal import note
-
-if TYPE_CHECKING:
-    from ..sora_core.grid import VideoSize
-    from ..sora_core.pipeline import SoraModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +29,9 @@ def execute(args: argparse.Namespace) -> int:
     from ..sora_core.editing import Keyframe, animate
     from ..sora_core.editing.sizes import fit_frames
     from ..sora_core.grid import VideoSize, frames_for
-    from ..sora_core.media import FrameSource, read_image
-    from ..sora_core.pipeline.edit_files import enlarged_picture, resized, result_size, working_size
+    from ..sora_core.media import read_image
+    from ..sora_core.pipeline.drafts import small_size
+    from ..sora_core.pipeline.working import from_picture, resized, result_size
     from ..sora_core.settings import DEFAULTS
 
     picture = read_image(args.picture).float() / 255
@@ -47,30 +41,9 @@ def execute(args: argparse.Namespace) -> int:
         note(f"a picture of {width}x{height} is {'cropped' if args.size else 'scaled'} to {wide}x{tall}")
         picture = fit_frames(picture, tall, wide)
     fps = args.fps or DEFAULTS.fps
-    asked = VideoSize(frames=frames_for(args.seconds, fps), height=tall, width=wide, fps=fps)
-    height, width = working_size(tall, wide, model)
-    small = replace(asked, height=height, width=width)
-    refiner = None if args.hold else model.refiner  # it knows the model's own world, and would paint what is held
-    foretell_size(model, small, asked, refined=refiner is not None)
+    height, width = small_size(tall, wide, model.geometry)
+    size = VideoSize(frames=frames_for(args.seconds, fps), height=height, width=width, fps=fps)
     first = Keyframe(image=resized(picture, height, width), frame_idx=0)
-    edit = animate([first], model.codec, size=small, hold=args.hold)
-
-    def timeline(result: FrameSource) -> Sequence[FrameSource]:
-        return enlarged_picture(result, picture, refiner)
-
-    return edited(args, model, edit, out, timeline, parents=[args.picture])
-
-
-def foretell_size(model: SoraModel, small: VideoSize, asked: VideoSize, *, refined: bool) -> None:
-    """Say that a clip is made small and brought to its size, and what a refiner takes for it. Raises ResourceError
-    where memory is short."""
-    from ..sora_core.grid import plan
-    from ..sora_core.pipeline.drafts import check_refine_memory, refine_seconds
-
-    if (small.height, small.width) == (asked.height, asked.width):
-        return
-    said = f"made at {small.width}x{small.height} and brought to {asked.width}x{asked.height}"
-    if refined and small.height * small.width < asked.height * asked.width:
-        check_refine_memory(model, (small.height, small.width), asked)
-        said += f" by the refiner: about {refine_seconds(model, plan(small, model.geometry), asked):.0f} s"
-    note(said)
+    edit = from_picture(animate([first], model.codec, size=size, hold=args.hold), picture)
+    refined = not args.hold  # the refiner knows the model's own world, and would paint what is held
+    return edited(args, model, edit, out, refined=refined, parents=[args.picture])

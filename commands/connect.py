@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .edit_options import add_options, edited, names_released, prepared
+from .edit_options import add_options, edited, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,18 +23,10 @@ def execute(args: argparse.Namespace) -> int:
     model, out = prepared(args, [args.first, args.second], "connected")
 
     from ..sora_core.editing import connect
-    from ..sora_core.media import FrameSource
-    from ..sora_core.pipeline.edit_files import at, enlarged, rated, working_clip
+    from ..sora_core.editing.sound import second_begins
 
-    first = working_clip(args.first, model)
-    second = working_clip(args.second, model, like=first)
-    edit = connect(first.small, second.small, model.codec, seconds=args.seconds)
-    count = first.own.length
-    ending = at(rated(second.own, first.own.fps), first.own.height, first.own.width)
-    after = edit.frames - ending.length
-
-    def timeline(result: FrameSource) -> list[FrameSource]:
-        return [first.own, enlarged(result, count, after, first.own), ending]
-
-    sounds = [(args.first, 0.0), (args.second, after / edit.fps)]
-    return edited(args, model, edit, out, timeline, sounds=sounds, parents=[args.first, args.second])
+    first = working(args.first, model)
+    second = working(args.second, model, like=first)
+    edit = connect(first, second, model.codec, seconds=args.seconds)
+    sounds = [(args.first, 0.0), (args.second, second_begins(edit))]
+    return edited(args, model, edit, out, sounds=sounds, parents=[args.first, args.second])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,10 @@ from .generate import free_name, given, names_released
 from .terminal import ProgressLine, note, say, warn
 
 if TYPE_CHECKING:
-    from ..sora_core.editing import Edit
-    from ..sora_core.media import FrameSource
+    from ..sora_core.editing import Clip, Edit
     from ..sora_core.pipeline import SoraModel
 
-__all__ = ["add_options", "edited", "existing", "names_released", "prepared"]
+__all__ = ["add_options", "edited", "existing", "names_released", "prepared", "working"]
 
 SAMPLING = ("steps", "cfg")
 
@@ -61,13 +60,21 @@ def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tu
     return pipeline.load_bundled(device=pipeline.check_device(args.device)), out
 
 
+def working(path: Path, model: SoraModel, *, like: Clip | None = None) -> Clip:
+    """The clip of a file at the size at which it is edited, or at that of another clip."""
+    from ..sora_core.pipeline.edit_files import clip_of
+    from ..sora_core.pipeline.working import working_clip
+
+    return working_clip(clip_of(path), model.geometry, like=like)
+
+
 def edited(
     args: argparse.Namespace,
     model: SoraModel,
     edit: Edit,
     out: Path,
-    timeline: Callable[[FrameSource], Sequence[FrameSource]],
     *,
+    refined: bool = True,
     sounds: Sequence[tuple[Path, float]] = (),
     parents: Sequence[Path] = (),
 ) -> int:
@@ -77,7 +84,7 @@ def edited(
     settings = model.settings.with_(**given(args, SAMPLING))
     with ProgressLine("sampling") as progress:
         frames = edit_file(
-            model, edit, args.prompt, out, timeline, sounds=sounds, seed=args.seed, settings=settings,
+            model, edit, args.prompt, out, refined=refined, sounds=sounds, seed=args.seed, settings=settings,
             negative=args.negative, expand=not args.no_expand, parents=parents, progress=progress, warn=warn, tell=note,
         )  # fmt: skip
     say(str(out))

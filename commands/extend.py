@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .edit_options import add_options, edited, names_released, prepared
+from .edit_options import add_options, edited, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,18 +21,8 @@ def execute(args: argparse.Namespace) -> int:
     model, out = prepared(args, [args.clip], "extended")
 
     from ..sora_core.editing import extend
-    from ..sora_core.media import FrameSource
-    from ..sora_core.pipeline.edit_files import enlarged, working_clip
+    from ..sora_core.editing.sound import begins
 
-    clip = working_clip(args.clip, model)
-    edit = extend(clip.small, model.codec, seconds=args.seconds, direction="backward" if args.backward else "forward")
-    count = clip.own.length
-    made = edit.frames - count
-
-    def timeline(result: FrameSource) -> list[FrameSource]:
-        if args.backward:
-            return [enlarged(result, 0, made, clip.own), clip.own]
-        return [clip.own, enlarged(result, count, count + made, clip.own)]
-
-    begins = made / edit.fps if args.backward else 0.0
-    return edited(args, model, edit, out, timeline, sounds=[(args.clip, begins)], parents=[args.clip])
+    clip = working(args.clip, model)
+    edit = extend(clip, model.codec, seconds=args.seconds, direction="backward" if args.backward else "forward")
+    return edited(args, model, edit, out, sounds=[(args.clip, begins(edit))], parents=[args.clip])

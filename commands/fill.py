@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from ..sora_core.errors import InputError
-from .edit_options import add_options, edited, names_released, prepared
+from .edit_options import add_options, edited, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,21 +28,13 @@ def execute(args: argparse.Namespace) -> int:
     import torch
 
     from ..sora_core.editing import fill
-    from ..sora_core.editing.frames import Window
-    from ..sora_core.media import FrameSource
-    from ..sora_core.pipeline.edit_files import enlarged, working_clip
+    from ..sora_core.editing.coding import frames_of
 
-    clip = working_clip(args.clip, model)
-    count = clip.own.length
+    clip = working(args.clip, model)
+    count = frames_of(clip, model.codec).length
     if not first <= last < count:
         raise InputError(f"--frames {args.frames}: the clip has frames 0 to {count - 1}")
     missing = torch.zeros(count)
     missing[first : last + 1] = 1
-    edit = fill(clip.small, model.codec, missing=missing)
-
-    def timeline(result: FrameSource) -> list[FrameSource]:
-        before = [Window(clip.own, 0, first)] if first else []
-        after = [Window(clip.own, last + 1, count)] if last + 1 < count else []
-        return [*before, enlarged(result, first, last + 1, clip.own), *after]
-
-    return edited(args, model, edit, out, timeline, sounds=[(args.clip, 0.0)], parents=[args.clip])
+    edit = fill(clip, model.codec, missing=missing)
+    return edited(args, model, edit, out, sounds=[(args.clip, 0.0)], parents=[args.clip])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .edit_options import add_options, edited, names_released, prepared
+from .edit_options import add_options, edited, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,13 +20,6 @@ def execute(args: argparse.Namespace) -> int:
     model, out = prepared(args, [args.clip], "loop")
 
     from ..sora_core.editing import loop_clip
-    from ..sora_core.media import FrameSource
-    from ..sora_core.pipeline.edit_files import enlarged, working_clip
 
-    clip = working_clip(args.clip, model)
-    edit = loop_clip(clip.small, model.codec, seconds=args.seconds)
-
-    def timeline(result: FrameSource) -> list[FrameSource]:
-        return [clip.own, enlarged(result, clip.own.length, result.length, clip.own)]
-
-    return edited(args, model, edit, out, timeline, sounds=[(args.clip, 0.0)], parents=[args.clip])
+    edit = loop_clip(working(args.clip, model), model.codec, seconds=args.seconds)
+    return edited(args, model, edit, out, sounds=[(args.clip, 0.0)], parents=[args.clip])

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..sora_core.errors import InputError
-from .edit_options import add_options, edited, names_released, prepared
+from .edit_options import add_options, edited, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +23,7 @@ def execute(args: argparse.Namespace) -> int:
     model, out = prepared(args, [args.clip], "restyled")
 
     from ..sora_core.editing import restyle
-    from ..sora_core.media import FrameSource
-    from ..sora_core.pipeline.edit_files import enlarged, working_clip
 
-    clip = working_clip(args.clip, model)
-    edit = restyle(clip.small, model.codec, **({} if args.denoise is None else {"denoise": args.denoise}))
-
-    def timeline(result: FrameSource) -> list[FrameSource]:
-        return [enlarged(result, 0, result.length, clip.own)]
-
-    return edited(args, model, edit, out, timeline, sounds=[(args.clip, 0.0)], parents=[args.clip])
+    clip = working(args.clip, model)
+    edit = restyle(clip, model.codec, **({} if args.denoise is None else {"denoise": args.denoise}))
+    return edited(args, model, edit, out, sounds=[(args.clip, 0.0)], parents=[args.clip])

@@ -108,19 +108,24 @@ def cost_text(vae: Any, model: Any, grid: LatentGrid) -> str:
 
 
 def edit_cost(vae: Any, edit: Edit) -> str:
-    """A sentence on what sampling an edit takes, above ten seconds; empty below, and where it cannot be told."""
+    """A sentence on what sampling an edit takes, above ten seconds, and one on what brings its frames to size; empty
+    where it cannot be told."""
     from ..sora_core import pipeline
     from ..sora_core.files import size_text
+    from ..sora_core.pipeline.working import bringing_up
 
     known = models.current().measurable(vae, None)
     if known is None:
         return ""
     grid, steps = pipeline.edit_grid(known, edit), DEFAULTS.sampling.steps
-    seconds = pipeline.time_estimate(known, grid, steps=steps)
-    if seconds <= pipeline.LONG:
-        return ""
-    memory = size_text(pipeline.memory_estimate(known, grid))
-    return f"Sampling {grid.asked} takes about {memory} of memory and {time_text(seconds)} for {steps} steps."
+    seconds, said = pipeline.time_estimate(known, grid, steps=steps), bringing_up(known, edit)
+    lines = [f"{said}."] if said else []
+    if seconds > pipeline.LONG:
+        memory = size_text(pipeline.memory_estimate(known, grid))
+        lines.append(
+            f"Sampling {grid.asked} takes about {memory} of memory and {time_text(seconds)} for {steps} steps."
+        )
+    return "\n".join(lines)
 
 
 def time_text(seconds: float) -> str:
@@ -167,8 +172,9 @@ def bytes_of(latent: Latent) -> int:
 
     info = info_of(latent)
     size, edit = info.size, info.edit
-    if edit is not None and edit.size is not None:
-        size = VideoSize(frames=edit.frames, height=edit.size[0], width=edit.size[1], fps=edit.fps)
+    shown = edit.full or edit.size if edit is not None else None
+    if edit is not None and shown is not None:
+        size = VideoSize(frames=edit.frames, height=shown[0], width=shown[1], fps=edit.fps)
     return 0 if size is None or size.frames == 1 else 2 * estimated_bytes(size)
 
 
@@ -185,14 +191,17 @@ def decoded(vae: Any, latent: Latent) -> Iterator[Tensor]:
 
 
 def edited(vae: Any, latent: Latent, *, colour_match: bool = True) -> FrameSource:
-    """The finished clip of a sampled edit."""
+    """The finished clip of a sampled edit, at the size of what was given."""
     from ..sora_core.editing import stitched
+    from ..sora_core.editing.frames import held
+    from ..sora_core.pipeline.working import finished
 
     edit, found = info_of(latent).edit, models.current()
     if edit is None:
         raise InputError("this latent is of no edit")
     samples = single(latent, found.geometry_of(vae).channels)
-    return stitched(edit, samples, found.codec_of(vae), colour_match=colour_match)
+    result = stitched(edit, samples, found.codec_of(vae), colour_match=colour_match)
+    return result if edit.full is None else held(finished(edit, result, found.refiner_of(vae)), host.progress())
 
 
 def videos_of(source: FrameSource) -> Iterator[Tensor]:

@@ -32,8 +32,6 @@ __all__ = [
 
 REFUSED = "sora_refused"
 """key of a CONDITIONING's settings: why it may not be followed"""
-CHUNK = 16
-"""frames that are marked at once"""
 SAMPLERS = {
     "SoraSampler", "SoraLongVideo", "KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced",
 }  # fmt: skip
@@ -80,7 +78,7 @@ def marked(source: FrameSource) -> FrameSource:
     from ..sora_core.safety.marking import MESSAGE, Marker, bundled_watermark
 
     marker = Marker(bundled_watermark(), MESSAGE)
-    return clip_marked(source, lambda frames: torch.cat(list(marker(as_frames(part) for part in frames.split(CHUNK)))))
+    return clip_marked(source, lambda frames: torch.cat(list(marker([as_frames(frames)]))))
 
 
 def signing(source: Any, *, sign: bool, behind: Sequence[Path] = (), watermark: bool = False, **chosen: Any) -> Guards:

@@ -11,7 +11,7 @@ from .layouts.edits import edit_latent
 
 __all__ = [
     "CATEGORY", "audio_vae_input", "codec_of", "fit_input", "latent_output", "notes_output", "overlap_input", "shown",
-    "vae_input",
+    "vae_input", "working",
 ]  # fmt: skip
 
 CATEGORY = "Sora/editing"
@@ -21,6 +21,16 @@ FITS = {"crop": "crop", "fit": "fit"}
 def codec_of(vae: Any) -> Any:
     """The codec of a VAE."""
     return models.current().codec_of(vae)
+
+
+def working(vae: Any, clip: Any, *, like: Any = None, how: Any = "crop") -> Any:
+    """A clip at the size at which it is edited: smaller, where the model of this VAE draws small pictures and has what
+    brings them up; or at that of another clip."""
+    from ..sora_core.pipeline.working import working_clip
+
+    if models.current().refiner_of(vae) is None:
+        return clip
+    return working_clip(clip, codec_of(vae).geometry, like=like, how=how)
 
 
 def vae_input() -> Any:

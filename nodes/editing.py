@@ -16,10 +16,11 @@ from .edit_fields import (
     overlap_input,
     shown,
     vae_input,
+    working,
 )  # fmt: skip
 from .host import io
 from .inputs import checked, ranges
-from .layouts.edits import begins, clip_of, second_begins
+from .layouts.edits import clip_of
 from .layouts.latents import size_of
 from .layouts.pictures import keyframes_of, missing_mask
 from .layouts.sounds import is_nested
@@ -140,10 +141,18 @@ class SoraExtendVideo(io.ComfyNode):
         audio_vae: Any = None,
     ) -> io.NodeOutput:
         from ..sora_core.editing import extend
+        from ..sora_core.editing.sound import begins
 
         clip, sound = clip_of(vae, video, samples, audio_vae=audio_vae)
         codec = codec_of(vae)
-        edit = extend(clip, codec, seconds=seconds, direction=direction, overlap=overlap, mid_stream=codec.takes_spans)
+        edit = extend(
+            working(vae, clip),
+            codec,
+            seconds=seconds,
+            direction=direction,
+            overlap=overlap,
+            mid_stream=codec.takes_spans,
+        )
         made, notes, preview = shown(vae, edit, (sound, begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
 
@@ -196,6 +205,7 @@ class SoraLoopVideo(io.ComfyNode):
         audio_vae: Any = None,
     ) -> io.NodeOutput:
         from ..sora_core.editing import loop_clip, loop_new
+        from ..sora_core.editing.sound import second_begins
 
         codec, sounds = codec_of(vae), []
         if latent is not None:
@@ -207,7 +217,7 @@ class SoraLoopVideo(io.ComfyNode):
             edit = replace(edit, notes=(*edit.notes, *said))
         else:
             clip, sound = clip_of(vae, video, samples, what="clip or grid", audio_vae=audio_vae)
-            edit = loop_clip(clip, codec, seconds=seconds, overlap=overlap, mid_stream=codec.takes_spans)
+            edit = loop_clip(working(vae, clip), codec, seconds=seconds, overlap=overlap, mid_stream=codec.takes_spans)
             sounds = [(sound, 0.0), (replace(sound, audio=None), second_begins(edit))]
         made, notes, preview = shown(vae, edit, *sounds)
         return io.NodeOutput(made, notes, ui=preview)
@@ -249,9 +259,11 @@ class SoraConnectVideos(io.ComfyNode):
         cls, vae: Any, first: Any, second: Any, seconds: float, overlap: int, fit: Any, audio_vae: Any = None
     ) -> io.NodeOutput:
         from ..sora_core.editing import connect
+        from ..sora_core.editing.sound import second_begins
 
         (a, sound), (b, other) = (clip_of(vae, video, audio_vae=audio_vae) for video in (first, second))
-        codec = codec_of(vae)
+        codec, a = codec_of(vae), working(vae, a)
+        b = working(vae, b, like=a, how=fit)
         edit = connect(a, b, codec, seconds=seconds, overlap=overlap, how=fit, mid_stream=codec.takes_spans)
         made, notes, preview = shown(vae, edit, (sound, 0.0), (other, second_begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
@@ -298,6 +310,7 @@ class SoraFillFrames(io.ComfyNode):
 
         clip, sound = clip_of(vae, video)
         codec = codec_of(vae)
+        clip = clip if mask is not None else working(vae, clip)  # a mask is of the clip's own pixels
         source = frames_of(clip, codec)
         shape = (source.length, source.height, source.width)
         edit = fill(clip, codec, missing=missing_mask(shape, frames, mask))
@@ -354,6 +367,7 @@ class SoraRestyleVideo(io.ComfyNode):
         wanted = size_of(latent) if latent is not None else None
         size = (wanted.height, wanted.width) if wanted else None
         codec = codec_of(vae)
+        clip = working(vae, clip) if size is None else clip
         edit = restyle(clip, codec, denoise=denoise, size=size, how=fit, flow_edit=codec.takes_spans)
         made, notes, preview = shown(vae, edit, (sound, 0.0))
         return io.NodeOutput(made, edit.denoise, notes, ui=preview)

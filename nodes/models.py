@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..sora_core.grid import Geometry
     from ..sora_core.pipeline import SoraModel
+    from ..sora_core.refine import Refiner
     from ..sora_core.settings import SamplingSettings
     from ..sora_core.types import Progress
     from .layouts.conditioning import Conditioning
@@ -67,6 +68,10 @@ class Models(Protocol):
 
     def resampled(self, wave: Tensor, rate: int, to: int) -> Tensor:
         """A waveform [B,C,S] at another rate."""
+
+    def refiner_of(self, vae: Any) -> Refiner | None:
+        """What brings up the small pictures that the model of this VAE draws well; None for one that is sampled at any
+        size."""
 
     def measurable(self, vae: Any, model: Any) -> SoraModel | None:
         """The model of ours whose time and memory can be told before sampling, of a VAE or a MODEL, where there is

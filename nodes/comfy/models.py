@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...sora_core.pipeline import SoraModel
+    from ...sora_core.refine import Refiner
     from ...sora_core.settings import SamplingSettings
 
 __all__ = [
     "base_settings", "codec_of", "decode_sound", "encode", "encode_sound", "feature_cache", "follows_schedules",
-    "for_latent", "geometry_of", "joined", "load", "makes_sound", "measurable", "resampled", "ring_time", "sample",
-    "unknown_words", "with_lora",
+    "for_latent", "geometry_of", "joined", "load", "makes_sound", "measurable", "refiner_of", "resampled",
+    "ring_time", "sample", "unknown_words", "with_lora",
 ]  # fmt: skip
 
 CACHE = "sora_feature_cache"
@@ -39,6 +40,10 @@ follows_schedules = is_sora_clip
 
 def load(model: SoraModel) -> tuple[Any, Any, Any]:
     return sora_patcher(model), sora_clip(model), checked(SoraVAE(model))
+
+
+def refiner_of(vae: Any) -> Refiner | None:
+    return vae.sora.refiner if isinstance(vae, SoraVAE) else None
 
 
 def measurable(vae: Any, model: Any) -> SoraModel | None:

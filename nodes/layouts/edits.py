@@ -17,7 +17,7 @@ from .sounds import Heard, Track, format_of, mixed, sound_in
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
 
-__all__ = ["begins", "clip_of", "edit_latent", "file_clip", "heard_of", "second_begins", "sound_for"]
+__all__ = ["clip_of", "edit_latent", "file_clip", "heard_of", "sound_for"]
 
 Sound = dict[str, Any]
 """ComfyUI's AUDIO"""
@@ -178,16 +178,3 @@ def laid(
         notes.append("the sound is kept where frames are kept; what is made is silent.")
     audio = {"waveform": lay_sounds(same, rate=rate, seconds=seconds), "sample_rate": rate}
     return audio, tuple(span for span in lies if span[0] < span[1])
-
-
-def begins(edit: Edit) -> float:
-    """The second of the finished clip at which the given clip begins."""
-    if edit.before is not None or edit.keep is None:
-        return 0.0
-    return (int(edit.keep.nonzero()[0]) - (edit.shown or (0, 0))[0]) / edit.fps
-
-
-def second_begins(edit: Edit) -> float:
-    """The second of the finished clip at which the second of two connected clips begins."""
-    made = 0 if edit.keep is None else int((~edit.keep).nonzero().max()) + 1
-    return (made + (0 if edit.before is None else edit.before.length)) / edit.fps

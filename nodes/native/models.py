@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from ...sora_core.grid import Geometry
     from ...sora_core.pipeline import SoraModel
     from ...sora_core.pipeline.preview import EarlyLook
+    from ...sora_core.refine import Refiner
     from ...sora_core.settings import SamplingSettings
     from ...sora_core.types import Progress
     from ...sora_core.vae import CausalCodec
 
 __all__ = [
     "base_settings", "codec_of", "decode_sound", "encode", "encode_sound", "feature_cache", "follows_schedules",
-    "for_latent", "geometry_of", "joined", "load", "makes_sound", "measurable", "resampled", "ring_time", "sample",
-    "unknown_words", "with_lora",
+    "for_latent", "geometry_of", "joined", "load", "makes_sound", "measurable", "refiner_of", "resampled",
+    "ring_time", "sample", "unknown_words", "with_lora",
 ]  # fmt: skip
 
 
@@ -86,6 +87,10 @@ def resampled(wave: Tensor, rate: int, to: int) -> Tensor:
 
 def _soundless() -> InputError:
     return InputError("models that make sound with the picture run in ComfyUI alone; link no audio_vae here")
+
+
+def refiner_of(vae: Any) -> Refiner | None:
+    return getattr(vae, "refiner", None)
 
 
 def measurable(vae: Any, model: Any) -> SoraModel | None:

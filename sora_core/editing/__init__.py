@@ -17,7 +17,7 @@ from .loop import loop_clip, loop_new
 from .restyle import restyle
 from .shots import Shot, Storyboard, storyboard
 from .sizes import fit_frames, reconcile, resample
-from .stitch import continued, decode, stitch, stitched
+from .stitch import continued, decode, outlined, stitch, stitched
 
 __all__ = [
     "Clip",
@@ -36,6 +36,7 @@ __all__ = [
     "long_frames",
     "loop_clip",
     "loop_new",
+    "outlined",
     "reconcile",
     "resample",
     "restyle",

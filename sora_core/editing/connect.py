@@ -50,6 +50,7 @@ def connect(
         history=tail.history,
         history_spans=tail.history_spans,
         size=size_of(a, codec.geometry),
+        full=a.full,
         given=Placed(len(keep), parts),
         keep=keep,
         before=tail.before,

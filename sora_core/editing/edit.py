@@ -50,6 +50,8 @@ class Clip:
     spans: Tensor | None = None
     size: tuple[int, int] | None = None
     """height and width in pixels of latents that are shown smaller than they are; frames have their own"""
+    full: tuple[int, int] | None = None
+    """height and width of the finished clip, where these frames are made smaller for the model (`pipeline.working`)"""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -92,6 +94,8 @@ class Edit:
     size: tuple[int, int] | None = None
     """height and width that are shown of the decoded frames, from the top left; None: all. Given frames have this
     size"""
+    full: tuple[int, int] | None = None
+    """height and width of the finished clip where it is made smaller (`pipeline.working`); None: `size`"""
     shown: tuple[int, int] | None = None
     """first frame and end of history and grid that are shown; None: all"""
     before: FrameSource | None = None
@@ -127,6 +131,13 @@ class Edit:
     def spans(self) -> Tensor:
         """Pixel frames of each latent frame of history and grid."""
         return self.state.spans if self.history_spans is None else torch.cat([self.history_spans, self.state.spans])
+
+    @property
+    def made(self) -> int:
+        """Frames of which anything is made."""
+        start, end = self.shown or (0, int(self.spans.sum()))
+        kept = self.keep if self.keep is not None and self.keep.ndim == 1 else torch.zeros(0)
+        return end - start - int(kept[start:end].sum())
 
     @property
     def frames(self) -> int:

@@ -58,6 +58,7 @@ def _forward(clip: Clip, codec: Codec, count: int, overlap: int, mid_stream: boo
         history=tail.history,
         history_spans=tail.history_spans,
         size=size_of(clip, codec.geometry),
+        full=clip.full,
         given=given,
         keep=keep,
         before=tail.before,
@@ -75,8 +76,9 @@ def _backward(clip: Clip, codec: Codec, count: int, overlap: int, notes: tuple[s
     shown = (over, frames + head.length)
     size = size_of(clip, codec.geometry)
     return Edit(
-        state=state, fps=clip.fps, size=size, given=given, keep=keep, after=rest, shown=shown, notes=(*notes, *more)
-    )
+        state=state, fps=clip.fps, size=size, full=clip.full, given=given, keep=keep, after=rest, shown=shown,
+        notes=(*notes, *more),
+    )  # fmt: skip
 
 
 def _both(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Edit:
@@ -106,4 +108,6 @@ def _both(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Edit:
             ),
         )
     size = size_of(clip, codec.geometry)
-    return Edit(state=state, fps=clip.fps, size=size, given=given, keep=keep, shown=(first, end), notes=notes)
+    return Edit(
+        state=state, fps=clip.fps, size=size, full=clip.full, given=given, keep=keep, shown=(first, end), notes=notes
+    )

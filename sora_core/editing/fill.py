@@ -44,6 +44,7 @@ def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
         state=state.with_(clean=latent, mask=mask),
         fps=clip.fps,
         size=(whole.height, whole.width),
+        full=clip.full,
         given=Placed(total, [(0, seen)]),
         keep=keep,
         shown=(0, seen.length),

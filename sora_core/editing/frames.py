@@ -14,14 +14,18 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..media import FrameSource, Piece, TensorSource, as_image
+from ..media.convert import as_frames
+from ..types import Progress
 
 __all__ = [
-    "Joined", "Made", "Pending", "Picked", "Placed", "Resampled", "Resized", "Window", "is_made", "lengthened",
-    "marked", "pieces_of", "read_image", "window",
+    "Derived", "Joined", "Made", "Pending", "Picked", "Placed", "Resampled", "Resized", "Shrunk", "Window", "held",
+    "is_made", "lengthened", "marked", "pieces_of", "read_image", "restored", "window",
 ]  # fmt: skip
 
 PIXELS = 1 << 23
 """of frames of a large size that are in memory at once while they are brought to a smaller one"""
+STEP = 16
+"""made frames that are worked on at once"""
 
 
 class Made(TensorSource):
@@ -32,18 +36,27 @@ class Made(TensorSource):
         self.own = own
 
 
-class Window:
+class Derived:
+    """What is read from another clip; with the same length, rate and size unless a subclass says otherwise."""
+
+    def __init__(self, source: FrameSource) -> None:
+        self.source = source
+        self.length, self.fps = source.length, source.fps
+        self.height, self.width = source.height, source.width
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.source.notes
+
+
+class Window(Derived):
     """Frames start..stop-1 of a source."""
 
     def __init__(self, source: FrameSource, start: int, stop: int) -> None:
         if not 0 <= start < stop <= source.length:
             raise InputError(f"frames {start} to {stop} do not lie in a clip of {source.length} frames.")
-        self.source, self.start, self.length = source, start, stop - start
-        self.height, self.width, self.fps = source.height, source.width, source.fps
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self.source.notes
+        super().__init__(source)
+        self.start, self.length = start, stop - start
 
     def read(self, start: int, stop: int) -> Tensor:
         return self.source.read(self.start + start, self.start + stop)
@@ -113,16 +126,12 @@ class Placed:
         return out
 
 
-class Resized:
+class Resized(Derived):
     """A clip whose pictures are brought to another size by `change`, [F,H,W,3] to [F,height,width,3]."""
 
     def __init__(self, source: FrameSource, height: int, width: int, change: Callable[[Tensor], Tensor]) -> None:
-        self.source, self.height, self.width, self.change = source, height, width, change
-        self.length, self.fps = source.length, source.fps
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self.source.notes
+        super().__init__(source)
+        self.height, self.width, self.change = height, width, change
 
     def read(self, start: int, stop: int) -> Tensor:
         step = max(1, PIXELS // (self.source.height * self.source.width))
@@ -131,18 +140,17 @@ class Resized:
         return found[0] if len(found) == 1 else torch.cat(found)
 
 
-class Resampled:
+class Shrunk(Resized):
+    """The user's own clip, made smaller for a model; `restored` gives its frames back as they were."""
+
+
+class Resampled(Derived):
     """A clip at another rate: each moment shows the frame that had begun; no frame is mixed of two."""
 
     def __init__(self, source: FrameSource, fps: float) -> None:
-        self.source, self.fps, self.height, self.width = source, fps, source.height, source.width
-        count = max(1, round(source.length * fps / source.fps))
-        self.places = [min(source.length - 1, int((i + 0.5) * source.fps / fps)) for i in range(count)]
-        self.length = count
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self.source.notes
+        super().__init__(source)
+        self.fps, self.length = fps, max(1, round(source.length * fps / source.fps))
+        self.places = [min(source.length - 1, int((i + 0.5) * source.fps / fps)) for i in range(self.length)]
 
     def read(self, start: int, stop: int) -> Tensor:
         places = self.places[start:stop]
@@ -150,12 +158,12 @@ class Resampled:
         return frames[torch.tensor(places) - places[0]]
 
 
-class Picked:
+class Picked(Derived):
     """Some frames of a source, at `places` that rise."""
 
     def __init__(self, source: FrameSource, places: Tensor) -> None:
-        self.source, self.places, self.length = source, places.tolist(), len(places)
-        self.height, self.width, self.fps, self.notes = source.height, source.width, source.fps, source.notes
+        super().__init__(source)
+        self.places, self.length = places.tolist(), len(places)
 
     def read(self, start: int, stop: int) -> Tensor:
         places = self.places[start:stop]
@@ -203,7 +211,7 @@ def is_made(source: FrameSource) -> bool:
     match source:
         case Made() | Pending():
             return True
-        case Window() | Resized() | Resampled() | Picked():
+        case Derived():
             return is_made(source.source)
         case Joined():
             return any(is_made(part) for part in source.parts)
@@ -213,21 +221,68 @@ def is_made(source: FrameSource) -> bool:
             return False
 
 
+def restored(clip: FrameSource, enlarge: Callable[[FrameSource], FrameSource]) -> FrameSource:
+    """A finished clip with its kept frames as they were before they were `Shrunk`, and the others as `enlarge` makes
+    them of the clip, at the size of those."""
+    larger, parts, at = enlarge(clip), list[FrameSource](), 0
+    for piece in pieces_of(clip):
+        own = unshrunk(piece.source)
+        start = at if own is None else piece.start
+        parts.append(Window(larger if own is None else own, start, start + piece.length))
+        at += piece.length
+    return Joined(parts)
+
+
+def unshrunk(source: FrameSource) -> FrameSource | None:
+    """The clip of which a source is a smaller one, at the source's rate; None for any other."""
+    if isinstance(source, Shrunk):
+        return source.source
+    if isinstance(source, Resampled):
+        own = unshrunk(source.source)
+        return None if own is None else Resampled(own, source.fps)
+    return None
+
+
+def held(source: FrameSource, progress: Progress) -> FrameSource:
+    """A finished clip whose made frames are worked out once, in memory as bytes; the others are read as they were."""
+    pieces, done = pieces_of(source), 0
+    total = sum(piece.length for piece in pieces if not piece.kept)
+
+    def told(frames: Tensor) -> Tensor:
+        nonlocal done
+        done += len(frames)
+        progress(done, total)
+        return as_frames(frames)
+
+    return Joined([kept_or(piece, lambda piece: Made(in_turn(piece, told), piece.source.fps)) for piece in pieces])
+
+
 def marked(source: FrameSource, mark: Callable[[Tensor], Tensor]) -> FrameSource:
     """A finished clip with its made frames as `mark` changes them, uint8 [F,H,W,3], in memory; the others are read as
-    they were. mark: takes frames as a source gives them."""
-    return Joined([marked_piece(piece, mark) for piece in pieces_of(source)])
+    they were. mark: takes frames as a source gives them, in turn."""
+
+    def new(piece: Piece) -> FrameSource:
+        frames = in_turn(piece, mark)
+        if isinstance(piece.source, Made) and piece.source.own is not None:
+            own = piece.source.own[piece.start : piece.stop, ..., None]
+            frames = torch.where(own, as_image(piece.source.read(piece.start, piece.stop)), as_image(frames))
+        return TensorSource(frames, piece.source.fps)
+
+    return Joined([kept_or(piece, new) for piece in pieces_of(source)])
 
 
-def marked_piece(piece: Piece, mark: Callable[[Tensor], Tensor]) -> FrameSource:
-    if piece.kept:
-        return Window(piece.source, piece.start, piece.stop)
-    frames = piece.source.read(piece.start, piece.stop)
-    new = mark(frames)
-    if isinstance(piece.source, Made) and piece.source.own is not None:
-        own = piece.source.own[piece.start : piece.stop, ..., None]
-        new = torch.where(own, as_image(frames), as_image(new))
-    return TensorSource(new, piece.source.fps)
+def kept_or(piece: Piece, new: Callable[[Piece], FrameSource]) -> FrameSource:
+    """The frames of a piece as they are where they are kept, else `new` ones."""
+    return Window(piece.source, piece.start, piece.stop) if piece.kept else new(piece)
+
+
+def in_turn(piece: Piece, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """The frames of a piece as `change` gives them, uint8 [F,H,W,3], STEP at a time."""
+    frames = torch.empty(piece.length, piece.source.height, piece.source.width, 3, dtype=torch.uint8)
+    for i in range(piece.start, piece.stop, STEP):
+        stop = min(i + STEP, piece.stop)
+        frames[i - piece.start : stop - piece.start] = change(piece.source.read(i, stop))
+    return frames
 
 
 def lengthened(source: FrameSource, length: int) -> FrameSource:

@@ -50,6 +50,7 @@ def restyle(
         state=state.with_(latent=latent, clean=latent),
         fps=clip.fps,
         size=size_of(clip, codec.geometry),
+        full=clip.full,
         shown=(0, frames),
         flow_edit=flow_edit,
         denoise=denoise,

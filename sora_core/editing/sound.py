@@ -7,7 +7,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["lay_sounds"]
+from .edit import Edit
+
+__all__ = ["begins", "lay_sounds", "second_begins"]
+
+
+def begins(edit: Edit) -> float:
+    """The second of the finished clip at which the given clip begins."""
+    if edit.before is not None or edit.keep is None:
+        return 0.0
+    return (int(edit.keep.nonzero()[0]) - (edit.shown or (0, 0))[0]) / edit.fps
+
+
+def second_begins(edit: Edit) -> float:
+    """The second of the finished clip at which the second of two connected clips begins."""
+    made = 0 if edit.keep is None else int((~edit.keep).nonzero().max()) + 1
+    return (made + (0 if edit.before is None else edit.before.length)) / edit.fps
 
 
 def lay_sounds(sounds: Sequence[tuple[Tensor, float]], *, rate: int, seconds: float) -> Tensor:

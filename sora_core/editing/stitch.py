@@ -16,7 +16,7 @@ from .coding import HISTORY, decode_chunks
 from .edit import Clip, Codec, Edit
 from .frames import Joined, Made, Picked, Window, read_image, window
 
-__all__ = ["continued", "decode", "match_kept", "stitch", "stitched"]
+__all__ = ["continued", "decode", "match_kept", "outlined", "stitch", "stitched"]
 
 NEAR = 8
 """given frames beside a seam that the colour is measured on"""
@@ -69,6 +69,31 @@ def stitched(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = T
     return Joined(parts)
 
 
+def outlined(edit: Edit, result: FrameSource) -> FrameSource:
+    """The finished clip of an edit that is still to be sampled, with the frames of `result` where they are made.
+
+    Kept frames are read where they are given, so it can be told beforehand what of a file stays.
+    """
+    start, end = edit.shown or (0, int(edit.spans.sum()))
+    first = start - (0 if edit.before is None else edit.before.length)
+    given, runs = edit.given, [(False, start, end)]
+    if given is not None and edit.keep is not None and edit.keep.ndim == 1:
+        runs = list(_runs(edit.keep[start:end].tolist(), start))
+    middle = [
+        Window(given, a, b) if keep and given is not None else Window(result, a - first, b - first)
+        for keep, a, b in runs
+    ]
+    return Joined([part for part in (edit.before, *middle, edit.after) if part is not None])
+
+
+def _runs(keep: list[bool], start: int = 0) -> Iterator[tuple[bool, int, int]]:
+    """(whether it is kept, first frame, end) of stretches in a row."""
+    for is_kept, run in groupby(keep):
+        stop = start + len(list(run))
+        yield is_kept, start, stop
+        start = stop
+
+
 def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Clip:
     """The finished clip with the latents of its end, so that the next operation keeps those instead of encoding its
     frames anew.
@@ -81,10 +106,10 @@ def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = 
     source = stitched(edit, latent, codec, colour_match=colour_match)
     total = int(edit.spans.sum())
     if edit.ring or edit.after is not None or (edit.shown is not None and edit.shown[1] != total):
-        return Clip(source=source, fps=edit.fps)
+        return Clip(source=source, fps=edit.fps, full=edit.full)
     whole = latent if edit.history is None else torch.cat([edit.history[:1].to(latent), latent], 2)
     first = int((total - edit.spans.cumsum(0) + edit.spans > source.length).sum())
-    return Clip(source=source, latent=whole[:, :, first:], spans=edit.spans[first:], fps=edit.fps)
+    return Clip(source=source, latent=whole[:, :, first:], spans=edit.spans[first:], fps=edit.fps, full=edit.full)
 
 
 def decode(edit: Edit, latent: Tensor, codec: Codec) -> Tensor:
@@ -129,12 +154,10 @@ def _between(
     if colour_match:
         match_kept(frames, Picked(given, places), keep[places])
     out: list[FrameSource] = []
-    index, start = wanted.cumsum(0) - 1, 0
-    for is_kept, run in groupby(keep.tolist()):
-        stop = start + len(list(run))
+    index = wanted.cumsum(0) - 1
+    for is_kept, start, stop in _runs(keep.tolist()):
         made = frames[int(index[start]) : int(index[stop - 1]) + 1]
         out.append(Window(given, start, stop) if is_kept else Made(made, edit.fps))
-        start = stop
     return out
 
 
@@ -183,10 +206,8 @@ def match_kept(decoded: Tensor, given: FrameSource, keep: Tensor) -> Tensor:
     """
     if not keep.any() or keep.all():
         return decoded
-    at = 0
-    for is_kept, run in groupby(keep.tolist()):
-        length = len(list(run))
-        start, at = at, at + length
+    for is_kept, start, at in _runs(keep.tolist()):
+        length = at - start
         if not is_kept:
             sides = [_from_side(decoded, given, side, start, at) for side in _beside(keep, start, at)]
             for i in range(start, at, STEP):

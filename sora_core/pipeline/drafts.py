@@ -16,9 +16,10 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from ..editing.frames import Derived
 from ..errors import ResourceError
 from ..files import size_text
-from ..grid import LatentGrid, VideoSize
+from ..grid import Geometry, LatentGrid, VideoSize
 from ..media import FrameSource, as_image, chunks, image_to_video, video_to_image
 from ..memory import free_memory
 from ..refine import Refiner, load_refiner, memory_need, refined, work_of
@@ -32,6 +33,7 @@ __all__ = [
     "draft_size",
     "refine_memory",
     "refine_seconds",
+    "small_size",
 ]
 
 SHORT = 64
@@ -56,13 +58,21 @@ def draft_size(model: SoraModel, asked: VideoSize) -> VideoSize | None:
 
     Raises ResourceError where the refiner needs more memory than there is.
     """
-    short = min(asked.height, asked.width)
-    if model.refiner is None or asked.height * asked.width <= DIRECT or short <= SHORT:
+    height, width = small_size(asked.height, asked.width, model.geometry)
+    if model.refiner is None or (height, width) == (asked.height, asked.width):
         return None
-    step = model.geometry.space_factor * model.geometry.patch
-    height, width = (max(step, round(side * SHORT / short / step) * step) for side in (asked.height, asked.width))
     check_refine_memory(model, (height, width), asked)
     return replace(asked, height=height, width=width)
+
+
+def small_size(height: int, width: int, geometry: Geometry) -> tuple[int, int]:
+    """Height and width, whole tokens in about the shape given, at which the bundled transformer draws well; a picture
+    that is no larger keeps its size."""
+    short, step = min(height, width), geometry.space_factor * geometry.patch
+    if height * width <= DIRECT or short <= SHORT:
+        return height, width
+    tall, wide = (max(step, round(side * SHORT / short / step) * step) for side in (height, width))
+    return tall, wide
 
 
 def check_refine_memory(model: SoraModel, draft: tuple[int, int], asked: VideoSize) -> None:
@@ -85,13 +95,13 @@ def brought_up(
     yield from islice(refined(refiner, frames(start - before), size), before, None)
 
 
-class BroughtUp:
+class BroughtUp(Derived):
     """A clip that the model made, brought up by its refiner to a height and width; the frames are made when they are
     read."""
 
     def __init__(self, source: FrameSource, refiner: Refiner, height: int, width: int) -> None:
-        self.source, self.refiner, self.height, self.width = source, refiner, height, width
-        self.length, self.fps, self.notes = source.length, source.fps, source.notes
+        super().__init__(source)
+        self.refiner, self.height, self.width = refiner, height, width
 
     def read(self, start: int, stop: int) -> Tensor:
         """Frames [F,H,W,3] in 0..1."""
