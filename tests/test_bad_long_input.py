@@ -122,7 +122,7 @@ def test_a_file_that_changes_while_it_is_copied_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 4.0])
-def test_sound_longer_or_shorter_than_the_picture_is_kept_as_far_as_the_picture_goes(
+def test_sound_longer_or_shorter_than_the_picture_is_kept_as_far_as_its_own_picture_goes(
     tmp_path: Path, seconds: float
 ) -> None:
     pictures = torch.from_numpy(np.stack([toys.numbered(i) for i in range(25)]))
@@ -133,9 +133,19 @@ def test_sound_longer_or_shorter_than_the_picture_is_kept_as_far_as_the_picture_
     splice = Splice.of([Piece(source=FileSource(path), kept=True), made(25)], RATE)
     assert publish(tmp_path / "out.mp4", splice, sound=SoundFile.of(path, 0.0)) == 50
     heard = read_sound(tmp_path / "out.mp4")
-    assert heard is not None and abs(heard.waveform.shape[1] / 48000 - min(seconds, 2.0)) < 0.05
+    assert heard is not None and abs(heard.waveform.shape[1] / 48000 - min(seconds, 1.0)) < 0.05
     result = FileSource(tmp_path / "out.mp4")
     assert result.length == 50 and not result.notes
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_sound_is_read_to_the_last_frame_where_that_is_asked_for(tmp_path: Path, ending: str) -> None:
+    pictures = torch.from_numpy(np.stack([toys.numbered(i) for i in range(25)]))
+    write_video(tmp_path / "silent.mp4", pictures, RATE)
+    path = with_sound(tmp_path / f"a{ending}", tmp_path / "silent.mp4", torch.zeros(1, 3 * 48000))
+    for cut, seconds in ((True, 1.0), (False, 3.0)):
+        heard = read_sound(path, to_last_frame=cut)
+        assert heard is not None and abs(heard.waveform.shape[1] / 48000 - seconds) < 0.05
 
 
 def with_sound(path: Path, silent: Path, tone: torch.Tensor) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
+from av.video.stream import VideoStream
 from torch import Tensor
 
 from ..errors import MediaError
@@ -30,6 +32,8 @@ RATES = {
 """samples a second that a codec takes"""
 USUAL_RATE = 48000
 """samples a second that any other rate is turned into"""
+MATROSKA_TIME = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
+"""how long a stream is, as Matroska's tag says it"""
 HELD = {"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"}
 """codecs of sound that an mp4 holds"""
 
@@ -55,15 +59,20 @@ class SoundFile:
     """second of the finished clip at which the file's first frame is shown"""
     rate: int
     """samples a second"""
+    end: float | None = None
+    """second of the clip at which the file's last frame ends, and what is heard of it; None: not before the clip"""
 
     @staticmethod
     def of(path: Path, start: float) -> SoundFile | None:
         """The sound of a file that begins at that second of the clip, or None where it cannot be copied into an mp4."""
-        with opened(path) as (container, _):
+        with opened(path) as (container, video):
             context = container.streams.audio[0].codec_context if container.streams.audio else None
             if context is None or context.name not in HELD or not context.rate:
                 return None
-            return SoundFile(path=path, start=start, rate=context.rate)
+            shown = shown_seconds(video)
+            return SoundFile(
+                path=path, start=start, rate=context.rate, end=None if shown is None else start + float(shown)
+            )
 
 
 def has_sound(path: Path) -> bool:
@@ -72,10 +81,18 @@ def has_sound(path: Path) -> bool:
         return bool(container.streams.audio)
 
 
-def read_sound(path: str | Path) -> Sound | None:
+def shown_seconds(video: VideoStream) -> Fraction | None:
+    """How long the frames of a file are shown, where its header says so."""
+    if video.duration and video.time_base:
+        return video.duration * video.time_base
+    said = MATROSKA_TIME.fullmatch(video.metadata.get("DURATION", ""))
+    return said and (3600 * int(said[1]) + 60 * int(said[2]) + Fraction(said[3]) or None)
+
+
+def read_sound(path: str | Path, *, to_last_frame: bool = False) -> Sound | None:
     """The first sound stream of a video file, begun at its first frame; None where there is none.
 
-    Raises MediaError for sound that cannot be decoded, ResourceError where it does not fit into memory.
+    to_last_frame: what is heard when the frames have ended is left out. Raises MediaError for sound that cannot be decoded, ResourceError where it does not fit into memory.
     """
     with opened(path) as (container, video):
         if not container.streams.audio:
@@ -91,7 +108,9 @@ def read_sound(path: str | Path) -> Sound | None:
             raise MediaError(f"{path} has sound that cannot be decoded.")
         wave = np.concatenate(parts, 1)
         late = begin - float((video.start_time or 0) * (video.time_base or 0))
-        return Sound(waveform=torch.from_numpy(shifted(wave, round(late * rate))), rate=rate)
+        heard = torch.from_numpy(shifted(wave, round(late * rate)))
+        shown = shown_seconds(video) if to_last_frame else None
+        return Sound(waveform=heard if shown is None else heard[:, : round(shown * rate)], rate=rate)
 
 
 def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.ndarray], float]:
@@ -143,10 +162,10 @@ def track_of(container: OutputContainer, sound: Sound | SoundFile | None, codec:
 
 
 class CopiedTrack:
-    """Sound whose packets are copied, cut where the frames end."""
+    """Sound whose packets are copied, cut where the frames end, those of the clip or those that it came with."""
 
     def __init__(self, container: OutputContainer, sound: SoundFile) -> None:
-        self.container = container
+        self.container, self.last = container, float("inf") if sound.end is None else sound.end
         self.open = ExitStack()
         given, video = self.open.enter_context(opened(sound.path))
         source = given.streams.audio[0]
@@ -160,7 +179,7 @@ class CopiedTrack:
     def until(self, seconds: Fraction | float) -> None:
         while self.waiting is not None:
             stamp = self.waiting.dts if self.waiting.pts is None else self.waiting.pts
-            if ((stamp or 0) + self.late) * self.unit >= seconds:
+            if ((stamp or 0) + self.late) * self.unit >= min(seconds, self.last):
                 return
             packet, self.waiting = self.waiting, next(self.packets, None)
             packet.pts, packet.dts = (stamp or 0) + self.late, (packet.dts or 0) + self.late
