@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import media_toys as toys
 import pytest
 import torch
 from sora_nodes.sora_core.errors import InputError, MediaError
@@ -44,6 +45,30 @@ def test_chunks_in_order_read_the_file_once(clip: Path, monkeypatch: pytest.Monk
     with FileSource(clip) as source:
         parts = list(chunks(source, 64, start=10))
     assert [len(part) for part in parts] == [64, 64, 64, 64, 34] and len(opened) == 1
+
+
+def test_frames_that_were_just_read_are_not_decoded_again(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sora_nodes.sora_core.media import source as module
+
+    opened, real = [], module.pictures
+    monkeypatch.setattr(module, "pictures", lambda *given: opened.append(given) or real(*given))
+    monkeypatch.setattr(module, "RECENT", 10 * 16 * 24 * 3)
+    whole = read_video(clip).frames
+    opened.clear()
+    with FileSource(clip) as source:
+        for start, stop in [(100, 112), (102, 105), (110, 114), (104, 120), (118, 119)]:
+            assert torch.equal(source.read(start, stop), whole[start:stop])
+        assert len(opened) == 1
+        assert torch.equal(source.read(109, 111), whole[109:111]) and len(opened) == 2, "what is kept is bounded"
+
+
+def test_a_jump_leaves_out_frames_that_no_other_needs_and_changes_none(tmp_path: Path) -> None:
+    pictures = [toys.natural(48, 64, seed=i // 3) for i in range(60)]
+    path = toys.film(tmp_path / "b.mp4", pictures, options={"bf": "3", "g": "60", "sc_threshold": "0"})
+    whole = read_video(path).frames
+    for start in (1, 2, 3, 17, 30, 58, 59):
+        with FileSource(path) as source:
+            assert torch.equal(source.read(start, start + 1), whole[start : start + 1]) and not source.notes
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 3), (3, 3), (4, 2), (0, 41)])

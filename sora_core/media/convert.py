@@ -21,17 +21,28 @@ def video_to_frames(video_BCFHW: Tensor) -> Tensor:
 
     Raises MediaError for values that are not numbers: they would become black frames without a word.
     """
-    video_FHWC = video_BCFHW.permute(0, 2, 3, 4, 1).flatten(0, 1)
-    return rounded((video_FHWC.float() + 1).mul_(127.5))
+    return rounded(video_BCFHW.permute(0, 2, 3, 4, 1).flatten(0, 1), 1, 127.5)
 
 
-def rounded(levels: Tensor) -> Tensor:
-    """Fresh levels of any shape to the nearest of 0..255 as uint8 on the CPU; raises as `video_to_frames` does."""
-    if levels.sum().isnan():
-        raise MediaError(
-            "the video holds values that are not numbers (NaN), so it cannot be shown; sample it again in float32."
-        )
-    return levels.round_().clamp_(0, 255).to(torch.uint8).cpu().contiguous()
+STRIP = 64
+"""rows that are turned into bytes at a time, so that they stay in the processor's cache"""
+
+
+def rounded(pixels: Tensor, plus: float, times: float) -> Tensor:
+    """(pixels + plus) * times of float [F,H,W,3] to the nearest of 0..255, uint8 on the CPU; raises as
+    `video_to_frames` does."""
+    out = torch.empty(pixels.shape, dtype=torch.uint8)
+    strip = STRIP if pixels.device.type == "cpu" else max(1, pixels.shape[1])
+    for picture, made in zip(pixels.detach(), out, strict=True):
+        for part, rows in zip(picture.split(strip), made.split(strip), strict=True):
+            levels = torch.empty(part.shape, device=part.device).copy_(part).add_(plus).mul_(times)
+            if levels.sum().isnan():
+                raise MediaError(
+                    "the video holds values that are not numbers (NaN), so it cannot be shown; sample it again in"
+                    " float32."
+                )
+            rows.copy_(levels.round_().clamp_(0, 255).to(torch.uint8))
+    return out
 
 
 def image_to_video(image_FHWC: Tensor) -> Tensor:
@@ -53,7 +64,7 @@ def as_frames(pixels: Tensor) -> Tensor:
     if pixels.is_floating_point() and pixels.ndim == 5 and pixels.shape[1] == 3:
         return video_to_frames(pixels)
     if pixels.is_floating_point() and pixels.ndim == 4 and pixels.shape[-1] == 3:
-        return rounded(pixels.float() * 255)
+        return rounded(pixels, 0, 255)
     raise MediaError(
         "pixels are uint8 [F,H,W,3], float [F,H,W,3] in 0..1 or float [B,3,F,H,W] in -1..1, not"
         f" {pixels.dtype} {list(pixels.shape)}."

@@ -185,7 +185,7 @@ def stored(path: str | Path, times: Timeline, first: int) -> Iterator[tuple[int,
             if seek is not None:
                 container.seek(seek, stream=stream)
             begun = False
-            for place, frame in placed(container, stream, times):
+            for place, frame in placed(container, stream, times, first):
                 if not begun and seek is not None and place > first:
                     break  # the container's index led behind it
                 begun = True
@@ -194,10 +194,13 @@ def stored(path: str | Path, times: Timeline, first: int) -> Iterator[tuple[int,
                 return
 
 
-def placed(container: InputContainer, stream: VideoStream, times: Timeline) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Decoded frames with their place, from where the container stands."""
-    last = -1
-    for frame in decoded(container, stream, bool(times.keys)):
+def placed(
+    container: InputContainer, stream: VideoStream, times: Timeline, first: int
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decoded frames with their place, from where the container stands; of those before `first` the ones that others
+    need."""
+    last, from_stamp = -1, None if times.counted else times.stamps[first]
+    for frame in decoded(container, stream, bool(times.keys), from_stamp):
         if times.counted or frame.pts is None:
             place = last + 1
         else:
@@ -209,16 +212,23 @@ def placed(container: InputContainer, stream: VideoStream, times: Timeline) -> I
             last = place
 
 
-def decoded(container: InputContainer, stream: VideoStream, keys: bool) -> Iterator[av.VideoFrame]:
-    """What can be decoded from here on; with `keys`, what comes before the first key frame is left out."""
+def decoded(
+    container: InputContainer, stream: VideoStream, keys: bool, from_stamp: int | None
+) -> Iterator[av.VideoFrame]:
+    """What can be decoded from here on; with `keys`, what comes before the first key frame is left out. Of H.264, so
+    are frames before a time stamp that no other one refers to."""
+    context = stream.codec_context
+    choose = from_stamp is not None and context.name == "h264"
     for packet in whole(container.demux(stream)):
         if keys and not packet.is_keyframe:
             continue
         keys = False
+        if choose:
+            context.skip_frame = "NONREF" if packet.pts is not None and packet.pts < from_stamp else "DEFAULT"
         with suppress(av.FFmpegError):
-            yield from stream.codec_context.decode(packet)
+            yield from context.decode(packet)
     with suppress(av.FFmpegError):
-        yield from stream.codec_context.decode(None)
+        yield from context.decode(None)
 
 
 def whole(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:

@@ -10,6 +10,7 @@ jump decodes from the key frame before it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ __all__ = ["FileSource", "FrameSource", "MediaInfo", "TensorSource", "as_image",
 
 LARGE = 256 << 20
 """bytes of frames that are asked for at once, beyond which free memory is looked at first"""
+RECENT = 64 << 20
+"""bytes of the frames read last that are kept for who asks for them again: a jump back decodes from a key frame"""
 
 
 class FrameSource(Protocol):
@@ -122,6 +125,7 @@ class FileSource:
         self._notes = dict.fromkeys([*found.notes, *self.display.notes])
         self._pictures: Iterator[np.ndarray] = iter(())
         self._next = -1
+        self._recent = deque[np.ndarray](maxlen=max(1, RECENT // (3 * self.height * self.width)))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -129,16 +133,21 @@ class FileSource:
 
     def read(self, start: int, stop: int) -> Tensor:
         check_range(self, start, stop)
-        if start != self._next:
+        if not self._next - len(self._recent) <= start <= self._next:
             self.close()
             note = lambda text: self._notes.setdefault(text)  # noqa: E731
-            self._pictures = pictures(self.path, self.times, self.display, start, note)
+            self._pictures, self._next = pictures(self.path, self.times, self.display, start, note), start
         frames = self.scratch(stop - start)
         rows = frames.numpy()  # a copy by torch starts threads, which is dear on a busy machine
-        self._next = -1  # an error on the way leaves the file to be opened anew
-        for i, picture in enumerate(islice(self._pictures, stop - start)):
+        known = islice(self._recent, len(self._recent) - (self._next - start), len(self._recent))
+        count, end = min(stop, self._next) - start, max(stop, self._next)
+        for i, picture in enumerate(islice(known, count)):
             rows[i] = picture
-        self._next = stop
+        fresh, self._next = stop - start - count, -1  # an error on the way leaves the file to be opened anew
+        for i, picture in enumerate(islice(self._pictures, fresh), count):
+            rows[i] = picture
+            self._recent.append(picture)
+        self._next = end
         return frames
 
     def scratch(self, count: int) -> Tensor:
@@ -157,6 +166,7 @@ class FileSource:
         with suppress(AttributeError):
             self._pictures.close()  # type: ignore[attr-defined]
         self._pictures, self._next = iter(()), -1
+        self._recent.clear()
 
     def __enter__(self) -> FileSource:
         return self
@@ -178,7 +188,12 @@ def chunks(source: FrameSource, size: int, *, start: int = 0, stop: int | None =
 
 def as_image(frames: Tensor) -> Tensor:
     """Frames of a source as ComfyUI's IMAGE: float [F,H,W,3] in 0..1."""
-    return frames if frames.is_floating_point() else frames.float() / 255
+    if frames.is_floating_point():
+        return frames
+    image = torch.empty(frames.shape, device=frames.device)
+    for picture, levels in zip(frames, image, strict=True):
+        torch.div(picture, 255, out=levels)  # in place: fresh memory is what costs most
+    return image
 
 
 def check_range(source: FrameSource, start: int, stop: int) -> None:
