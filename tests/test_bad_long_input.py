@@ -69,11 +69,23 @@ def test_frames_that_change_size_or_rate_midway_are_not_copied(tmp_path: Path) -
     two = toys.film(tmp_path / "b.mp4", [toys.numbered(i).repeat(2, 0).repeat(2, 1) for i in range(10)])
     joined(tmp_path / "c.mkv", [one, two])
     source = FileSource(tmp_path / "c.mkv")
+    said = "c.mkv: its frames change size to 128x96 on the way, and are scaled."
+    assert source.notes == (said,), "before anything is read"
     splice = Splice.of([Piece(source=source, kept=True), made(5)], source.fps)
     assert splice.sets is None and "are encoded again" in splice.note
     assert publish(tmp_path / "out.mp4", splice) == source.length + 5
     result = read_video(tmp_path / "out.mp4")
     assert toys.numbers(result.frames[:20]) == [*range(10)] * 2 and not result.notes
+    assert source.notes == (said,)
+    (tmp_path / "c.ts").write_bytes(
+        b"".join(
+            toys.film(tmp_path / f"{n}.ts", pictures).read_bytes()
+            for n, pictures in enumerate(
+                [[toys.numbered(i) for i in range(5)], [toys.numbered(i).repeat(2, 0) for i in range(5)]]
+            )
+        )
+    )
+    assert [note for note in FileSource(tmp_path / "c.ts").notes if "change size to 64x96" in note]
     uneven = toys.film(tmp_path / "d.mp4", [toys.numbered(i) for i in range(12)], [*range(6), *range(6, 18, 2)])
     source = FileSource(uneven)
     assert "time stamps are uneven" in Splice.of([Piece(source=source, kept=True)], source.fps).note

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ..errors import MediaError
@@ -23,7 +25,7 @@ from .containers import CONTAINERS, address
 from .metadata import CROP_KEY, tags_of
 from .timing import Timeline
 
-__all__ = ["Display", "opened", "pictures", "stored"]
+__all__ = ["Display", "opened", "pictures", "size_notes", "stored"]
 
 ATTACHED_PICTURE = 0x400
 MAX_PIXELS = 1 << 28
@@ -164,7 +166,7 @@ def pictures(
         if want == times.length:
             return
         if held is not None and (frame.height, frame.width) != (held.height, held.width):
-            note(f"its frames change size to {frame.width}x{frame.height} on the way, and are scaled")
+            note(resized_note(frame))
         held, place = frame, index
     if held is None:
         raise MediaError(f"{path} is damaged: no frame from number {start} on can be decoded.")
@@ -174,6 +176,22 @@ def pictures(
             note(DAMAGED)
         yield shown
         want += 1
+
+
+def resized_note(frame: av.VideoFrame) -> str:
+    """What is said of a frame of another size than those before it."""
+    return f"its frames change size to {frame.width}x{frame.height} on the way, and are scaled"
+
+
+def size_notes(stream: VideoStream, first: av.VideoFrame, times: Timeline) -> Iterator[str]:
+    """What is said of the sizes that a file of H.264 changes to, seen from the key frames where that can happen."""
+    for packet in times.anew:
+        context = cast(VideoCodecContext, av.CodecContext.create("h264", "r"))
+        context.extradata = stream.codec_context.extradata
+        with suppress(av.FFmpegError):
+            for frame in [*context.decode(av.Packet(packet)), *context.decode(None)]:
+                if (frame.height, frame.width) != (first.height, first.width):
+                    yield resized_note(frame)
 
 
 def stored(path: str | Path, times: Timeline, first: int) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -218,13 +236,13 @@ def decoded(
     """What can be decoded from here on; with `keys`, what comes before the first key frame is left out. Of H.264, so
     are frames before a time stamp that no other one refers to."""
     context = stream.codec_context
-    choose = from_stamp is not None and context.name == "h264"
+    begin = from_stamp if context.name == "h264" else None
     for packet in whole(container.demux(stream)):
         if keys and not packet.is_keyframe:
             continue
         keys = False
-        if choose:
-            context.skip_frame = "NONREF" if packet.pts is not None and packet.pts < from_stamp else "DEFAULT"
+        if begin is not None:
+            context.skip_frame = "NONREF" if packet.pts is not None and packet.pts < begin else "DEFAULT"
         with suppress(av.FFmpegError):
             yield from context.decode(packet)
     with suppress(av.FFmpegError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import MediaError
 
-__all__ = ["MOST_SETS", "ParameterSets", "begins_anew", "framed", "sets_within"]
+__all__ = ["MOST_SETS", "ParameterSets", "begins_anew", "framed", "sequence_sets", "sets_within"]
 
 IDR, SPS, PPS = 5, 7, 8
 """kinds of NAL units: a picture that refers to none before it, and parameters of sequences and pictures"""
@@ -41,6 +41,17 @@ def units(annexb: bytes) -> list[bytes]:
 def sets_within(packet: bytes) -> list[bytes]:
     """The parameter sets that a packet (units behind lengths) brings itself."""
     return [unit for unit in split(packet) if unit and unit[0] & 31 in (SPS, PPS)]
+
+
+def sequence_sets(head: bytes, *, framed: bool) -> tuple[bytes, ...]:
+    """The sequence parameter sets at the head of a packet, whose units lie behind lengths (`framed`) or start codes."""
+    found = []
+    for unit in split(head) if framed else units(head):
+        if unit and unit[0] & 31 in FIRST_KINDS:
+            break
+        if unit and unit[0] & 31 == SPS:
+            found.append(unit)
+    return tuple(found)
 
 
 def split(packet: bytes) -> Iterator[bytes]:

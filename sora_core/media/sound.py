@@ -92,7 +92,8 @@ def shown_seconds(video: VideoStream) -> Fraction | None:
 def read_sound(path: str | Path, *, to_last_frame: bool = False) -> Sound | None:
     """The first sound stream of a video file, begun at its first frame; None where there is none.
 
-    to_last_frame: what is heard when the frames have ended is left out. Raises MediaError for sound that cannot be decoded, ResourceError where it does not fit into memory.
+    to_last_frame: what is heard when the frames have ended is left out. Raises MediaError for sound that cannot be
+    decoded, ResourceError where it does not fit into memory.
     """
     with opened(path) as (container, video):
         if not container.streams.audio:

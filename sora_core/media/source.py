@@ -26,7 +26,7 @@ from torch import Tensor
 from ..errors import InputError, MediaError, ResourceError
 from ..files import size_text
 from ..memory import check_memory_for
-from .decode import Display, opened, pictures, stored
+from .decode import Display, opened, pictures, size_notes, stored
 from .timing import timeline
 
 __all__ = ["FileSource", "FrameSource", "MediaInfo", "TensorSource", "as_image", "chunks"]
@@ -115,6 +115,7 @@ class FileSource:
             raise MediaError(f"{path} holds no frame that can be decoded.")
         with opened(path) as (container, stream):
             self.display = Display.of(container, stream, first[1])
+            sizes = [*size_notes(stream, first[1], found)]
         self.times = found
         self.length, self.fps = found.length, found.fps
         self.height, self.width = self.display.size
@@ -122,7 +123,7 @@ class FileSource:
             frames=self.length, height=self.height, width=self.width, fps=self.fps, rotation=90 * self.display.turns,
             has_audio=has_audio, variable_rate=found.variable, faults=found.faults,
         )  # fmt: skip
-        self._notes = dict.fromkeys([*found.notes, *self.display.notes])
+        self._notes = dict.fromkeys([*found.notes, *self.display.notes, *sizes])
         self._pictures: Iterator[np.ndarray] = iter(())
         self._next = -1
         self._recent = deque[np.ndarray](maxlen=max(1, RECENT // (3 * self.height * self.width)))

@@ -17,6 +17,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ..settings import MAX_FPS
+from .h264 import sequence_sets
 
 __all__ = ["Timeline", "timeline"]
 
@@ -28,6 +29,10 @@ RESTART = 0.25
 """seconds; a decoding clock that falls back by more begins anew"""
 LONGEST_HOLD = 60.0
 """seconds; a gap beyond, in a file whose other steps are far shorter, is a fault in the time stamps"""
+HEAD = 4096
+"""bytes of a key frame that its parameters lie in"""
+MOST_SIZES = 8
+"""sets of parameters that are looked at"""
 COMMON = [5, 6, 7.5, 8, 10, 12, 12.5, 15, 16, 20, 24000 / 1001, 24, 25, 30000 / 1001, 30, 36, 48, 50]
 COMMON += [60000 / 1001, 60, 72, 75, 90, 100, 120000 / 1001, 120, 144, 240]
 """rates that cameras and screens have"""
@@ -55,6 +60,8 @@ class Timeline:
     """what is wrong with the file"""
     notes: tuple[str, ...]
     """the faults, and what was changed besides"""
+    anew: Sequence[bytes] = ()
+    """key frames of H.264, as they are stored, that begin with parameters of their own: their size may be another"""
 
     def source(self, index: int) -> int:
         """The place in `stamps` of the frame that is given out as number `index`."""
@@ -77,7 +84,8 @@ class Stored:
 def timeline(container: InputContainer, stream: VideoStream) -> Timeline | None:
     """Read the packets of a stream to their end. None where it has no frame."""
     notes: list[str] = []
-    kept = decodable(packets(container, stream, notes), notes)
+    anew: dict[tuple[bytes, ...], bytes] = {}
+    kept = decodable(packets(container, stream, notes, anew), notes)
     if not kept:
         return None
     unit = float(stream.time_base or 1)
@@ -92,21 +100,29 @@ def timeline(container: InputContainer, stream: VideoStream) -> Timeline | None:
     return Timeline(
         stamps=[times[i] for i in order], counted=counted, slots=slots, shown=shown,
         length=slots[-1] + 1, fps=fps, keys=[] if counted else sorted(keys), variable=variable,
-        faults=faults, notes=tuple(notes),
+        faults=faults, notes=tuple(notes), anew=tuple(anew.values())[1:],
     )  # fmt: skip
 
 
-def packets(container: InputContainer, stream: VideoStream, notes: list[str]) -> list[Stored]:
-    """The frames that a file stores, in the order they are decoded, as far as it can be read."""
+def packets(
+    container: InputContainer, stream: VideoStream, notes: list[str], anew: dict[tuple[bytes, ...], bytes]
+) -> list[Stored]:
+    """The frames that a file stores, in the order they are decoded, as far as it can be read. anew: takes the first key
+    frame with each set of parameters, of H.264."""
     found: list[Stored] = []
     total, whole = 0, 0
-    hidden = stream.codec_context.name in ("vp8", "libvpx")
+    name, framed = stream.codec_context.name, bytes(stream.codec_context.extradata or b"")[:1] == b"\x01"
+    hidden = name in ("vp8", "libvpx")
     try:
         for p in container.demux(stream):
             total += bool(p.size)
             if p.size and not p.is_discard and not (hidden and unseen(p)):
                 found.append(Stored(pts=p.pts, dts=p.dts, key=p.is_keyframe))
                 whole = whole if p.is_corrupt else len(found)
+                if p.is_keyframe and name == "h264" and len(anew) < MOST_SIZES:
+                    sets = sequence_sets(bytes(memoryview(p)[:HEAD]), framed=framed)
+                    if sets and sets not in anew:
+                        anew[sets] = bytes(p)
     except av.FFmpegError:
         notes.append("it breaks off in the middle")
     if total - len(found) + whole < stream.frames:
