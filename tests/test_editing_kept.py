@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 from editing_toys import FPS, H, W, clip, frames, pattern, sampled, tiny_codec
-from sora_nodes.sora_core.editing import Clip, Edit, connect, continued, extend, fill, loop_clip, stitch
+from sora_nodes.sora_core.editing import Clip, Edit, connect, continued, decode, extend, fill, loop_clip, stitch
 from sora_nodes.sora_core.editing.coding import pixels_of
+from sora_nodes.sora_core.editing.wipe import Wipe, wipe_over, wiped
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import positions
 
@@ -127,13 +128,38 @@ def test_the_mirrored_preroll_gives_what_a_longer_clip_gives_where_the_clip_real
 
 def test_connect_keeps_both_clips_to_the_bit() -> None:
     a, b = clip(21), Clip(image=frames(18, seed=2), fps=FPS)
-    edit = connect(a, b, CODEC, seconds=1.5, overlap=8)
-    assert pattern(edit) == "kkmmmkk"
-    out = whole(edit)
-    assert len(out) == 21 + 12 + 18
-    assert torch.equal(out[:21], a.image)
-    assert torch.equal(out[-18:], b.image)
-    assert not edit.notes
+    for edit, grid in (
+        (connect(a, b, CODEC, seconds=1.5, overlap=8), "kkmmmmmkk"),
+        (connect(a, b, CODEC, seconds=1.5, overlap=8, wipe=False), "kkmmmkk"),
+        (connect(a, b, CODEC, seconds=0.5, overlap=8), "kkmmkk"),
+    ):
+        assert pattern(edit) == grid
+        out = whole(edit)
+        assert len(out) == edit.frames == 21 + (4 if grid == "kkmmkk" else 12) + 18
+        assert torch.equal(out[:21], a.image)
+        assert torch.equal(out[-18:], b.image)
+        assert not edit.notes
+
+
+def test_a_connected_clip_goes_on_before_the_wipe_and_the_next_has_begun_behind_it() -> None:
+    edit = connect(clip(21), Clip(image=frames(18, seed=2), fps=FPS), CODEC, seconds=1.5, overlap=8)
+    latent = sampled(edit)
+    plain, out = decode(replace(edit, wipe=None), latent, CODEC), decode(edit, latent, CODEC)
+    assert len(plain) == len(out) + 8
+    first = edit.wipe.first
+    assert torch.equal(out[:first], plain[:first])
+    assert torch.equal(out[first + 8 :], plain[first + 16 :])
+    early, late = out[first], out[first + 7]
+    assert torch.equal(early[:, -1], plain[first, :, -1]) and torch.equal(late[:, 0], plain[first + 15, :, 0])
+
+
+def test_a_wipe_is_the_same_however_its_frames_are_cut_into_chunks() -> None:
+    video, wipe = frames(20), Wipe(first=3, count=6)
+    expected = torch.cat([video[:3], wipe_over(video[3:9], video[9:15]), video[15:]])
+    for step in (1, 4, 7, 20):
+        assert torch.equal(torch.cat(list(wiped(video.split(step), wipe))), expected)
+    shares = wipe_over(torch.zeros(6, 8, 64, 3), torch.ones(6, 8, 64, 3))[:, 0, :, 0]
+    assert (shares.diff(dim=0) >= 0).all() and (shares.diff(dim=1) <= 0).all()
 
 
 def test_connect_says_what_it_did_to_the_second_clip() -> None:

@@ -19,6 +19,7 @@ from ..grid import Geometry, VideoSize, plan, positions, spans
 from ..media import FrameSource, TensorSource, Video
 from ..settings import MAX_FPS, SamplingSettings
 from ..types import LatentState, PromptSchedule
+from .wipe import Wipe
 
 __all__ = ["Clip", "Codec", "Edit", "Part", "check_even", "compose", "empty", "kept", "made"]
 
@@ -102,6 +103,9 @@ class Edit:
     """frames of the clip that come before"""
     after: FrameSource | None = None
     """frames of the clip that come after"""
+    wipe: Wipe | None = None
+    """two stretches of the decoded frames that are laid over each other before anything else: `given`, `keep` and
+    `shown` count the frames that are left"""
     ring: bool = False
     """the clip is a loop without a first frame: sampled with `diffusion.ring`, decoded behind its own end"""
     flow_edit: bool = False
@@ -133,16 +137,21 @@ class Edit:
         return self.state.spans if self.history_spans is None else torch.cat([self.history_spans, self.state.spans])
 
     @property
+    def decoded_frames(self) -> int:
+        """Frames of history and grid, those under a wipe once."""
+        return int(self.spans.sum()) - (self.wipe.count if self.wipe is not None else 0)
+
+    @property
     def made(self) -> int:
         """Frames of which anything is made."""
-        start, end = self.shown or (0, int(self.spans.sum()))
+        start, end = self.shown or (0, self.decoded_frames)
         kept = self.keep if self.keep is not None and self.keep.ndim == 1 else torch.zeros(0)
         return end - start - int(kept[start:end].sum())
 
     @property
     def frames(self) -> int:
         """Frames that the user sees."""
-        start, end = self.shown or (0, int(self.spans.sum()))
+        start, end = self.shown or (0, self.decoded_frames)
         return end - start + sum(part.length for part in (self.before, self.after) if part is not None)
 
 

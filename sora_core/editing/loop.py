@@ -39,7 +39,7 @@ def loop_clip(clip: Clip, codec: Codec, *, seconds: float, overlap: int = BOTH_E
 
     This is `connect` of the clip with itself, shown without its second beginning.
     """
-    edit = connect(clip, clip, codec, seconds=seconds, overlap=overlap, mid_stream=mid_stream)
+    edit = connect(clip, clip, codec, seconds=seconds, overlap=overlap, mid_stream=mid_stream, wipe=False)
     kept_again = int(edit.state.spans[int(edit.state.mask[0, 0, :, 0, 0].nonzero().max()) + 1 :].sum())
     end = int(edit.spans.sum()) - kept_again
     return replace(edit, shown=(0, end), after=None, notes=tuple(dict.fromkeys(edit.notes)))

@@ -15,6 +15,7 @@ from ..media import FrameSource
 from .coding import HISTORY, decode_chunks
 from .edit import Clip, Codec, Edit
 from .frames import Joined, Made, Picked, Window, read_image, window
+from .wipe import wiped
 
 __all__ = ["continued", "decode", "match_kept", "outlined", "stitch", "stitched"]
 
@@ -59,7 +60,7 @@ def stitched(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = T
 
     The frames are those of `stitch`.
     """
-    start, end = edit.shown or (0, int(edit.spans.sum()))
+    start, end = edit.shown or (0, edit.decoded_frames)
     if edit.given is not None and edit.keep is not None and edit.keep.ndim == 1:
         middle = _between(edit, edit.given, edit.keep.cpu(), latent, codec, colour_match)
     else:
@@ -74,7 +75,7 @@ def outlined(edit: Edit, result: FrameSource) -> FrameSource:
 
     Kept frames are read where they are given, so it can be told beforehand what of a file stays.
     """
-    start, end = edit.shown or (0, int(edit.spans.sum()))
+    start, end = edit.shown or (0, edit.decoded_frames)
     first = start - (0 if edit.before is None else edit.before.length)
     given, runs = edit.given, [(False, start, end)]
     if given is not None and edit.keep is not None and edit.keep.ndim == 1:
@@ -105,7 +106,7 @@ def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = 
         raise InputError(f"an edit goes on from one clip, not from a batch of {len(latent)}; choose one of them first.")
     source = stitched(edit, latent, codec, colour_match=colour_match)
     total = int(edit.spans.sum())
-    if edit.ring or edit.after is not None or (edit.shown is not None and edit.shown[1] != total):
+    if edit.ring or edit.wipe or edit.after is not None or (edit.shown is not None and edit.shown[1] != total):
         return Clip(source=source, fps=edit.fps, full=edit.full)
     whole = latent if edit.history is None else torch.cat([edit.history[:1].to(latent), latent], 2)
     first = int((total - edit.spans.cumsum(0) + edit.spans > source.length).sum())
@@ -120,6 +121,12 @@ def decode(edit: Edit, latent: Tensor, codec: Codec) -> Tensor:
 
 def _decoded(edit: Edit, latent: Tensor, codec: Codec) -> Iterator[Tensor]:
     """The same in chunks."""
+    chunks = _stream(edit, latent, codec)
+    return chunks if edit.wipe is None else wiped(chunks, edit.wipe)
+
+
+def _stream(edit: Edit, latent: Tensor, codec: Codec) -> Iterator[Tensor]:
+    """All that the codec decodes, in chunks, without a wipe."""
     if tuple(latent.shape[2:]) != tuple(edit.state.latent.shape[2:]):
         raise InputError(
             f"this latent {list(latent.shape)} is not the sample of that edit {list(edit.state.latent.shape)}."
