@@ -1,5 +1,6 @@
 """A run that is killed goes on to the same bits; a stored state is taken up by its own run alone, and goes away."""
 
+import copy
 import multiprocessing
 import os
 import signal
@@ -115,3 +116,35 @@ def test_a_full_disk_stops_no_run(tmp_path: Path, whole: torch.Tensor, monkeypat
     monkeypatch.setattr("sora_nodes.sora_core.checkpoints.save", full)
     assert torch.equal(run(RunStore(tmp_path / FOLDER, every=0, warn=said.append)), whole)
     assert "not stored" in said[0]
+
+
+def test_a_state_of_other_weights_is_another_run(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from sora_nodes.sora_core.pipeline.stored import run_key
+
+    begins = [draw_noise(GRID.shape, 0)]
+    changed = copy.deepcopy(MODEL.dit)
+    weight = next(p for p in changed.parameters() if p.ndim == 2)
+    with torch.no_grad():
+        weight += 1e-3 * torch.randn(weight.shape[0], 1) @ torch.randn(1, weight.shape[1])  # as a LoRA does
+    others = [replace(MODEL, dit=changed), replace(MODEL, low_from=0.3)]
+    keys = {run_key(model, begins, SETTINGS) for model in (MODEL, *others)}
+    assert len(keys) == 3 and run_key(MODEL, begins, SETTINGS) in keys
+
+
+def test_what_a_process_that_was_killed_left_beside_goes_with_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    first, second = RunStore(folder), RunStore(folder)
+    ours, theirs = first.segments("k" * 24), second.segments("k" * 24)
+    assert ours != theirs
+    for path in (ours, theirs):
+        path.mkdir()
+    for claim in second._claims.values():
+        claim.unlock()  # as the system does when a process ends
+    (folder / ".k-01234567.part").write_bytes(b"half a state")
+    third = RunStore(folder)
+    assert third.segments("k" * 24) == theirs, "taken up by the next one"
+    third.close()
+    first.finish()
+    assert not folder.exists()

@@ -190,7 +190,8 @@ def generate(
             frames = partial(brought_up, model.refiner, frames, (asked.height, asked.width))
         content: Iterator[Tensor] | Segmented = frames(0)
         if asked.frames > segment_frames(asked):
-            said = (protection.watermark, protection.message, draft)
+            refiner = key_of([model.refiner], (), None) if draft and model.refiner is not None else None
+            said = (protection.watermark, protection.message, draft, refiner)
             content = segmented(model.codec, latent, asked, runs, said, frames)
         publish(out, content, fps=fps, metadata=metadata, guards=guards)
         runs.finish()

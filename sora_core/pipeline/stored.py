@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from .. import checkpoints
-from ..claims import Claim, part_of
+from ..claims import Claim, part_of, sweep
 from ..diffusion import SamplerState
 from ..errors import CheckpointError, InputError, ResourceError
 from .model import SoraModel
@@ -38,6 +38,8 @@ SEGMENTS = ".segments"
 """ending of the folders of segments of files"""
 EVERY = 20.0
 """seconds of sampling that may be lost"""
+KEY = 24
+"""letters of a run's key"""
 PROBES = 64
 """numbers of each weight that tell one model from another"""
 
@@ -107,18 +109,28 @@ class RunStore:
 
     def segments(self, key: str) -> Path:
         """The folder for the segments of the file of that key: that of a run that was stopped, or a new one."""
-        path = self.folder / f"{key}{SEGMENTS}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        while not self._claim(path):  # another process writes the same file
-            path = path.with_name(f"{key}-{secrets.token_hex(4)}{SEGMENTS}")
+        known = [self.folder / f"{key}{SEGMENTS}", *self._further(key)]
+        path = next((path for path in known if self._claim(path)), None)
+        while path is None or not self._claim(path):  # another process writes the same file
+            path = self.folder / f"{key}-{secrets.token_hex(4)}{SEGMENTS}"
         return path
 
+    def _further(self, key: str) -> list[Path]:
+        """The folders of segments that were begun beside a process with the same file."""
+        return sorted(self.folder.glob(f"{key}-*{SEGMENTS}"))
+
     def finish(self) -> None:
-        """Remove the states of this process's runs: what they led to is whole."""
+        """Remove the states of this process's runs: what they led to is whole. So goes what processes left that were
+        killed on the way to the same file, and in the middle of storing."""
+        for path in [path for path in self._claims if path.suffix == SEGMENTS]:
+            for further in self._further(path.stem[:KEY]):
+                self._claim(further)
         for path in self._claims:
             with suppress(OSError):
                 shutil.rmtree(path) if path.suffix == SEGMENTS else path.unlink(missing_ok=True)
         self.close()
+        sweep(self.folder)
         with suppress(OSError):
             self.folder.rmdir()  # if it is empty
 
@@ -155,7 +167,7 @@ def stored_runs(folder: Path) -> list[StoredRun]:
 
 def run_key(model: SoraModel, tensors: Iterable[Tensor | None], said: Any) -> str:
     """A name for a run: a hash of the weights (a few numbers of each), of the tensors it begins with and of `said`."""
-    return key_of(filter(None, (model.dit, model.low)), tensors, said)
+    return key_of(filter(None, (model.dit, model.low)), tensors, (said, model.low_from))
 
 
 def key_of(networks: Iterable[torch.nn.Module], tensors: Iterable[Tensor | None], said: Any) -> str:
@@ -171,4 +183,4 @@ def key_of(networks: Iterable[torch.nn.Module], tensors: Iterable[Tensor | None]
         if tensor is not None:
             digest.update(f"{list(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:24]
+    return digest.hexdigest()[:KEY]
