@@ -2,7 +2,8 @@
 
     python benchmarks/kill_run.py --kills 20 --stops 5 --fills 5
 
-`sora generate` on the bundled weights, beside one run that nobody disturbs. Each kill -9, Ctrl-C or full disk falls at
+`sora generate` (or `--command extend`, on a clip of two seconds) on the bundled weights, beside one run that nobody
+disturbs. Each kill -9, Ctrl-C or full disk falls at
 a random moment of sampling or decoding; the same command is then called again until the file is there, which must have
 the same bytes, and nothing may lie beside it. So that a short clip has many places to go on from, its state is stored
 at every step and a segment is 8 frames. Full disks need Linux and root: a small file system in memory is filled up.
@@ -23,19 +24,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
 from sora_nodes import cli
 from sora_nodes.sora_core import pipeline
-from sora_nodes.sora_core.media import segments
+from sora_nodes.sora_core.media import segments, write_video
 from sora_nodes.sora_core.pipeline.stored import RunStore, stored_runs
 from table import show
 
-ASKED = ["a red ball rolls to the left on grass at noon", "--seed", "7", "--fps", "8"]
+PROMPT = "a red ball rolls to the left on grass at noon"
 DISK = 24 << 20
 """bytes of the small disk; a run looks for 17 MB before it begins"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--command", choices=["generate", "extend"], default="generate")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--stops", type=int, default=5, help="by Ctrl-C")
     parser.add_argument("--fills", type=int, default=0, help="of the disk")
@@ -45,11 +48,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    options = ["--seconds", f"{args.seconds:g}", "--size", f"{args.side}x{args.side}", "--steps", str(args.steps)]
     chance, counts = random.Random(args.seed), Counter[str]()  # noqa: S311
-    cli.module_of("generate")
+    cli.module_of(args.command)
     pipeline.load_bundled()  # imports all that children need
     with TemporaryDirectory() as folder:
+        options = asked(args, Path(folder))
         whole = Path(folder) / "whole"
         whole.mkdir()
         process = Child(whole, options)
@@ -63,7 +66,18 @@ def main() -> None:
             with small_disk(tried) if word == "disk full" else untouched():
                 disturbed(tried, options, word, number, length, known, chance, counts)
     rows = [*sorted(counts.items()), ("seconds of the run that nobody disturbs", round(length, 1))]
-    show("one video, disturbed", ("what", "count"), rows, as_json=args.json)
+    show(f"one video of `sora {args.command}`, disturbed", ("what", "count"), rows, as_json=args.json)
+
+
+def asked(args: argparse.Namespace, folder: Path) -> list[str]:
+    """The command that is disturbed, but for the name of its file."""
+    seconds = ["--seconds", f"{args.seconds:g}", "--steps", str(args.steps), "--seed", "7"]
+    if args.command == "generate":
+        return ["generate", PROMPT, "--fps", "8", "--size", f"{args.side}x{args.side}", *seconds]
+    clip = folder / "clip.mp4"
+    shades = torch.arange(args.side).view(1, -1, 1, 1) + 8 * torch.arange(16).view(-1, 1, 1, 1)
+    write_video(clip, (shades % 256).expand(-1, -1, args.side, 3).to(torch.uint8), 8.0)
+    return ["extend", str(clip), PROMPT, *seconds]
 
 
 @contextmanager
@@ -72,7 +86,7 @@ def untouched() -> Iterator[None]:
 
 
 class Child:
-    """`sora generate` in a process of its own, which has torch imported already."""
+    """The command in a process of its own, which has torch imported already."""
 
     def __init__(self, folder: Path, options: list[str]) -> None:
         self.said, self.code = folder.parent / f"{folder.name}.txt", -1
@@ -84,7 +98,7 @@ class Child:
             RunStore.__init__.__kwdefaults__ = {**(RunStore.__init__.__kwdefaults__ or {}), "every": 0.0}
             segments.PIXELS = 0
             try:
-                code = cli.main(["generate", *ASKED, *options, "-o", str(folder / "out.mp4")])
+                code = cli.main([*options, "-o", str(folder / "out.mp4")])
             except BaseException:
                 traceback.print_exc()
                 code = 1
