@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ..runtime.naming import fill_prefix, prompt_values
@@ -161,8 +162,30 @@ class SoraSaveVideo(io.ComfyNode):
         chosen = Encoding(**encoding)
         prefix = fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt))
         path, result = host.output_path(prefix, chosen.ending, *video.get_dimensions())
+        check_disk(path, video, chosen)
         said = clips.save(video, path, host.saved_metadata(cls.hidden), chosen, hidden=cls.hidden, sign=sign)
         return io.NodeOutput(video, ui=ShownVideo([result], "\n".join(said)))
+
+
+def check_disk(path: Path, video: Any, encoding: Encoding) -> None:
+    """Raises ResourceError where the disk has no room for a VIDEO whose frames are to be encoded; of what is copied,
+    `publish` knows the room itself."""
+    from ..sora_core.files import check_writable
+    from ..sora_core.grid import VideoSize
+    from ..sora_core.media import FileSource, estimated_bytes
+
+    if isinstance(video, host.VideoFromComponents):
+        parts = video.get_components()
+        (frames, height, width), fps = parts.images.shape[:3], float(parts.frame_rate)
+    else:
+        source = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
+        if not isinstance(source, str) or (encoding.plain and encoding.format in clips.COPIED):
+            return
+        with FileSource(source) as file:
+            height, width, fps = file.height, file.width, file.fps
+            start, length = host.video_window(video)
+            frames = max(1, min(file.length - int(start * fps), int(length * fps) or file.length))
+    check_writable(path, estimated_bytes(VideoSize(frames=frames, height=height, width=width, fps=fps)))
 
 
 def rate_of(latent: dict[str, Any], fps: float) -> tuple[float, str]:

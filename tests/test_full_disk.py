@@ -4,6 +4,7 @@ file the person asked for; nothing is left, and nothing that was made before is 
 import shutil
 from collections import namedtuple
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ import torch
 from sora_nodes.nodes.layouts.latents import KEY, LatentInfo
 from sora_nodes.nodes.long import SoraLongVideo
 from sora_nodes.nodes.refining import SoraRefineVideo
-from sora_nodes.nodes.video import SoraDecodeVideo
+from sora_nodes.nodes.video import SoraDecodeVideo, SoraSaveVideo
 from sora_nodes.runtime.batch import run_jobs
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.jobs import Job
 from sora_nodes.runtime.session import Session
-from sora_nodes.runtime.video import VideoFromFile
+from sora_nodes.runtime.video import VideoComponents, VideoFromComponents, VideoFromFile
 from sora_nodes.sora_core.encoding import Encoding
 from sora_nodes.sora_core.errors import ResourceError
 from sora_nodes.sora_core.grid import VideoSize
@@ -28,9 +29,11 @@ from sora_nodes.sora_core.media import (
     Segmented,
     Splice,
     TensorSource,
+    encode,
     publish,
     read_video,
     segments,
+    write,
     write_video,
 )
 
@@ -167,6 +170,22 @@ def test_nodes_refuse_what_the_disk_has_no_room_for_before_their_work(
         ):
             with pytest.raises(ResourceError, match=r"that needs about .* of free space, and 16.8 MB are free"):
                 work()
+
+
+@pytest.mark.parametrize("held", ["file", "memory"])
+def test_a_video_that_is_to_be_encoded_is_refused_before_it_is(
+    tmp_path: Path, clip: Path, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video: Any = VideoFromFile(str(clip))
+    if held == "memory":
+        video = VideoFromComponents(VideoComponents(images=torch.zeros(4, 64, 96, 3), frame_rate=Fraction(8)))
+    for module in (encode, write):
+        monkeypatch.setattr(module, "VideoWriter" if module is write else "EncodedWriter", None)
+    little_room(monkeypatch)
+    with Session(input=tmp_path, output=tmp_path / "out", temp=tmp_path / "temp").active():
+        node = SoraSaveVideo.PREPARE_CLASS_CLONE({})
+        with pytest.raises(ResourceError, match=r"clip_00001_.mp4: that needs about .* and 16.8 MB are free"):
+            node.execute(video, "clip", codec="auto" if held == "memory" else "h265")
 
 
 def test_a_long_video_is_refused_before_its_first_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
