@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .terminal import ProgressLine, duration, note, note_kernels, say
+from .terminal import ProgressLine, duration, note, note_kernels, say, warn
 
 if TYPE_CHECKING:
     from ..runtime.batch import Outcome
@@ -114,7 +114,7 @@ def _once(request: RunRequest, as_json: bool) -> int:
     from ..runtime.command import Callbacks, run
 
     with _Lines() as lines:
-        report = run(request, Callbacks(progress=lines.progress, text=lines.text))
+        report = run(request, Callbacks(progress=lines.progress, text=lines.text, warn=lines.warn))
     if as_json:
         say(json.dumps(report))
         return 0
@@ -127,7 +127,7 @@ def _batch(request: RunRequest, as_json: bool) -> int:
     from ..runtime.command import Callbacks, run_batch
 
     with _Lines() as lines:
-        outcomes = run_batch(request, Callbacks(progress=lines.progress, outcome=lines.outcome))
+        outcomes = run_batch(request, Callbacks(progress=lines.progress, outcome=lines.outcome, warn=lines.warn))
     failed = sum(outcome.status != "done" for outcome in outcomes)
     if as_json:
         say(
@@ -163,6 +163,10 @@ class _Lines:
     def text(self, node: Node, text: str) -> None:
         self._clear()
         note(f"{node.title or node.kind}: {text}")
+
+    def warn(self, text: str) -> None:
+        self._clear()
+        warn(text)
 
     def _clear(self) -> None:
         self.stack.close()

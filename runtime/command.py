@@ -74,6 +74,8 @@ class Callbacks:
     """what a node shows, as soon as it has run"""
     progress: Report = lambda node, done, total: None
     outcome: Callable[[Outcome, bool], None] = lambda outcome, fresh: None
+    warn: Callable[[str], None] = lambda text: None
+    """of what no node says, such as stored states that are not used"""
 
 
 def load_graph(request: RunRequest, info: dict[str, Any] | None, registry: Registry | None) -> Graph:
@@ -150,7 +152,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         plan(graph, registry)  # a mistake is told before any folder is made
     _say_notes(graph, callbacks)
     _check_output(request.output)
-    runs = run_store(request.output)
+    runs = run_store(request.output, callbacks.warn)
     with working_folder(request.output) as temp:
         try:
             told = replace(session, temp=temp, runs=runs)
@@ -177,7 +179,7 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
             registry = request.nodes()
             graph = load_graph(request, None, registry)
         executor = Executor(registry)
-        runs = run_store(request.output)
+        runs = run_store(request.output, callbacks.warn)
 
         def runner(graph: Graph, session: Session) -> list[str]:
             try:
@@ -211,11 +213,11 @@ def _graph_for(server: RemoteClient, request: RunRequest) -> Graph:
     return graph
 
 
-def run_store(output: Path) -> RunStore:
-    """Where the states of sampling lie until the files in `output` are there."""
+def run_store(output: Path, warn: Callable[[str], None]) -> RunStore:
+    """Where the states of sampling lie until the files in `output` are there; `warn` is told of those not used."""
     from ..sora_core.pipeline.stored import FOLDER, RunStore
 
-    return RunStore(output / FOLDER)
+    return RunStore(output / FOLDER, warn=warn)
 
 
 def _check_output(folder: Path) -> None:

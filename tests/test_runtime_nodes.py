@@ -279,3 +279,12 @@ def test_a_latent_is_written_at_the_rate_it_was_sampled_for() -> None:
     assert rate == 24.0 and "12" in note and "2 times" in note
     rate, note = rate_of({"samples": None}, 0)
     assert rate == 8.0 and "names no rate" in note
+
+
+def test_a_stored_state_of_another_run_is_named_and_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "output" / ".sora-runs" / "0123.safetensors"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"of another run")
+    assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *QUICK]) == 0
+    said = capsys.readouterr().err
+    assert "not used: 0123.safetensors" in said and other.read_bytes() == b"of another run"
