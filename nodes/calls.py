@@ -167,14 +167,9 @@ def sample(
 
 def bytes_of(latent: Latent) -> int:
     """Room on the disk that the clip of a LATENT takes: its file, and that file once more until it has its name."""
-    from ..sora_core.grid import VideoSize
     from ..sora_core.media import estimated_bytes
 
-    info = info_of(latent)
-    size, edit = info.size, info.edit
-    shown = edit.full or edit.size if edit is not None else None
-    if edit is not None and shown is not None:
-        size = VideoSize(frames=edit.frames, height=shown[0], width=shown[1], fps=edit.fps)
+    size = info_of(latent).finished
     return 0 if size is None or size.frames == 1 else 2 * estimated_bytes(size)
 
 

@@ -55,11 +55,12 @@ class LatentInfo:
     @property
     def finished(self) -> VideoSize | None:
         """Size and length of the finished clip, where it says."""
-        if self.edit is None or self.edit.size is None:
+        shown = (self.edit.full or self.edit.size) if self.edit is not None else None
+        if self.edit is None or shown is None:
             return self.size
         from ...sora_core.grid import VideoSize
 
-        height, width = self.edit.size
+        height, width = shown
         return VideoSize(frames=self.edit.frames, height=height, width=width, fps=self.edit.fps)
 
 
