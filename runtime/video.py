@@ -64,7 +64,7 @@ class VideoFromFile:
             notes = [note for note in source.notes if note not in known]  # what was met on the way
         audio = None
         try:
-            sound = read_sound(self._path)
+            sound = read_sound(self._path, whole=True)
             audio = sound and {"waveform": sound.waveform[None], "sample_rate": sound.rate}
         except MediaError as error:
             notes.append(f"its sound is dropped: {error}")

@@ -151,12 +151,12 @@ def test_sound_longer_or_shorter_than_the_picture_is_kept_as_far_as_its_own_pict
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
-def test_sound_is_read_to_the_last_frame_where_that_is_asked_for(tmp_path: Path, ending: str) -> None:
+def test_sound_is_read_to_the_last_frame_unless_all_is_asked_for(tmp_path: Path, ending: str) -> None:
     pictures = torch.from_numpy(np.stack([toys.numbered(i) for i in range(25)]))
     write_video(tmp_path / "silent.mp4", pictures, RATE)
     path = with_sound(tmp_path / f"a{ending}", tmp_path / "silent.mp4", torch.zeros(1, 3 * 48000))
-    for cut, seconds in ((True, 1.0), (False, 3.0)):
-        heard = read_sound(path, to_last_frame=cut)
+    for whole, seconds in ((False, 1.0), (True, 3.0)):
+        heard = read_sound(path, whole=whole)
         assert heard is not None and abs(heard.waveform.shape[1] / 48000 - seconds) < 0.05
 
 

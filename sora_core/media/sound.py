@@ -89,11 +89,12 @@ def shown_seconds(video: VideoStream) -> Fraction | None:
     return said and (3600 * int(said[1]) + 60 * int(said[2]) + Fraction(said[3]) or None)
 
 
-def read_sound(path: str | Path, *, to_last_frame: bool = False) -> Sound | None:
-    """The first sound stream of a video file, begun at its first frame; None where there is none.
+def read_sound(path: str | Path, *, whole: bool = False) -> Sound | None:
+    """The first sound stream of a video file from its first frame to the end of its last, where the header says when
+    that is; None where there is none.
 
-    to_last_frame: what is heard when the frames have ended is left out. Raises MediaError for sound that cannot be
-    decoded, ResourceError where it does not fit into memory.
+    whole: and what is heard when the frames have ended. Raises MediaError for sound that cannot be decoded,
+    ResourceError where it does not fit into memory.
     """
     with opened(path) as (container, video):
         if not container.streams.audio:
@@ -110,7 +111,7 @@ def read_sound(path: str | Path, *, to_last_frame: bool = False) -> Sound | None
         wave = np.concatenate(parts, 1)
         late = begin - float((video.start_time or 0) * (video.time_base or 0))
         heard = torch.from_numpy(shifted(wave, round(late * rate)))
-        shown = shown_seconds(video) if to_last_frame else None
+        shown = None if whole else shown_seconds(video)
         return Sound(waveform=heard if shown is None else heard[:, : round(shown * rate)], rate=rate)
 
 
