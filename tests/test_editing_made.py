@@ -101,6 +101,9 @@ def test_every_latent_frame_follows_the_prompt_of_its_shot() -> None:
     assert board.edit.prompt_schedule.rows.tolist() == [0, 0, 0, 1, 1]
     assert torch.equal(board.weights.argmax(0), board.edit.prompt_schedule.rows)
     assert "shot 2 begins at 1.12 s instead of 1.00 s" in board.edit.notes[0]
+    usual = SamplingSettings()
+    assert board.edit.settings(usual, usual).cfg == 3
+    assert board.edit.settings(usual.with_(cfg=1.5), usual).cfg == 1.5
 
 
 @pytest.mark.parametrize("seconds", [(0.7, 1.3, 2.0), (2.0, 0.55, 1.1)])

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..editing import Shot, stitch, storyboard
+from ..editing import Shot, Storyboard, stitch, storyboard
+from ..errors import InputError
 from ..grid import VideoSize
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
@@ -32,7 +33,8 @@ def run(
     size: VideoSize = SIZE,
 ) -> dict[str, Any]:
     """n storyboards of two shots: of every two the first shows the same subject in another place after the cut, the
-    second another subject. The ceiling is two true clips, joined."""
+    second another subject. The ceiling is two true clips, joined. Shots are read where the edit says that it cuts,
+    up to half a latent frame from the time asked: a frame of the first shot is none of the second."""
     figures, ceiling = MetricAccumulator(), MetricAccumulator()
     length = size.frames - 1
     cutouts = generator.cutouts
@@ -49,11 +51,21 @@ def run(
         for pair, board, latent in zip(pairs, boards, latents[:, None], strict=True):
             frames = stitch(board.edit, latent, generator.codec)
             best = coded_frames(generator, torch.cat([clip_of(s, sized(size, length), cutouts) for s in pair]))
-            counted = [in_view(s, size, length, cutouts=cutouts) for s in pair]
-            for metrics, shows in ((figures, frames), (ceiling, best)):
-                score(metrics, classifier, shows, pair, length, size.fps, generator.codec.geometry.time_factor)
-                score_subjects(metrics, classifier, shows.split(length), pair, counted)
+            for metrics, shows, cut in ((figures, frames, first_frames(board)), (ceiling, best, length)):
+                near = generator.codec.geometry.time_factor
+                score(metrics, classifier, shows, pair, size.fps, cut=cut, asked=length, near=near)
+                parts = shows[:cut], shows[cut:]
+                counted = [in_view(s, size, len(part), cutouts=cutouts) for s, part in zip(pair, parts, strict=True)]
+                score_subjects(metrics, classifier, parts, pair, counted)
     return report("shots", n, figures, ceiling)
+
+
+def first_frames(board: Storyboard) -> int:
+    """Frames of the first shot."""
+    schedule = board.edit.prompt_schedule
+    if schedule is None or schedule.rows is None:
+        raise InputError("this storyboard has no cut.")
+    return int(board.edit.state.spans[schedule.rows == 0].sum())
 
 
 def score(
@@ -61,12 +73,15 @@ def score(
     classifier: AttributeClassifier,
     frames: Tensor,
     pair: tuple[Scene, Scene],
-    cut: int,
     fps: float,
+    *,
+    cut: int,
+    asked: int,
     near: int,
 ) -> None:
-    """The cut within one latent frame of the time asked, each shot's place, each shot's subject."""
-    metrics.right("cut", abs(measures.cut_at(frames) - cut) <= near)
+    """The cut, of which the edit says that it is at frame `cut`, within one latent frame of the time asked; each shot's
+    place, each shot's subject."""
+    metrics.right("cut", abs(measures.cut_at(frames) - asked) <= near)
     parts = frames[:cut], frames[cut:]
     right = []
     for part, scene in zip(parts, pair, strict=True):
