@@ -104,6 +104,8 @@ def test_every_latent_frame_follows_the_prompt_of_its_shot() -> None:
     usual = SamplingSettings()
     assert board.edit.settings(usual, usual).cfg == 3
     assert board.edit.settings(usual.with_(cfg=1.5), usual).cfg == 1.5
+    few_steps = usual.with_(cfg=1)
+    assert board.edit.settings(few_steps, few_steps).cfg == 1
 
 
 @pytest.mark.parametrize("seconds", [(0.7, 1.3, 2.0), (2.0, 0.55, 1.1)])
