@@ -122,8 +122,8 @@ class Edit:
         """`asked` with what this edit needs: the one place that reads an edit's settings.
 
         Ring and FlowEdit correction belong to the edit. Its cfg and denoise count where `asked` has the value of
-        `usual` (the user has changed nothing); a value that the user chose stays, and weights that are made for no guidance
-        get none.
+        `usual` (the user has changed nothing); a value that the user chose stays, and weights made for no
+        guidance get none.
         """
         chosen: dict[str, float] = {}
         if self.cfg is not None and asked.cfg == usual.cfg != 1:
