@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from .layouts.latents import Latent, check_edit, info_of
 from .layouts.pictures import EXACT, SHOWN, save_video, to_be_marked, video_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..sora_core.editing import Clip
     from ..sora_core.encoding import Encoding
     from ..sora_core.grid import VideoSize
@@ -87,7 +90,7 @@ def stitched(
     of no edit is decoded. watermark: what was made is marked in the VIDEO, and in the VIDEO alone.
 
     A clip of more than LARGE bytes becomes a file, streamed, and has no IMAGE where it need not be `in_memory`; the
-    note says what of it was copied without decoding.
+    note says what of it was copied without decoding, and what of a file turned out to be damaged.
     """
     from ..sora_core.editing.frames import Made
 
@@ -99,7 +102,8 @@ def stitched(
     else:
         fps, source = edit.fps, edited(vae, samples, colour_match=colour_match)
     video, image, note = of_frames(source, fps, sound, in_memory=in_memory, watermark=watermark)
-    return video, image, fps, note
+    known = () if edit is None else edit.notes
+    return video, image, fps, "\n".join(filter(None, (note, *(said for said in source.notes if said not in known))))
 
 
 def preview_file(video: Any) -> Path:
@@ -137,16 +141,20 @@ def written(source: FrameSource, fps: float, sound: dict[str, Any] | None) -> tu
     """A VIDEO of frames as a file of the temp folder, streamed; what is a file's own is copied where that can be done,
     and the note says so."""
     from ..sora_core.editing.frames import pieces_of
-    from ..sora_core.media import Splice, VideoWriter, chunks, publish
+    from ..sora_core.grid import VideoSize
+    from ..sora_core.media import Splice, chunks, publish
 
-    path, tell, splice = host.temp_path(".mp4"), host.progress(), Splice.of(pieces_of(source), fps)
-    if splice.sets is not None:
-        publish(path, splice, sound=sound_of(sound))
-        return host.owned_video(path), splice.note
-    with VideoWriter(path, source.height, source.width, fps, sound=sound_of(sound)) as writer:
+    path, splice = host.temp_path(".mp4"), Splice.of(pieces_of(source), fps)
+    size = VideoSize(frames=source.length, height=source.height, width=source.width, fps=fps)
+
+    def read() -> Iterator[Tensor]:
+        tell, done = host.progress(), 0
         for frames in chunks(source, CHUNK):
-            writer.write(frames)
-            tell(writer.frames, source.length)
+            yield frames
+            done += len(frames)
+            tell(done, source.length)
+
+    publish(path, read() if splice.sets is None else splice, fps=fps, sound=sound_of(sound), size=size)
     return host.owned_video(path), splice.note
 
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
+from media_toys import film, numbered
 from PIL import Image
 from sora_nodes import cli
 from sora_nodes.sora_core.media import read_video, write_video
@@ -111,3 +113,18 @@ def test_a_mistake_is_one_line(clips: Path, command: list[str], words: str, caps
     assert torch.equal(
         torch.tensor(sorted(p.name == "a.mp4" for p in clips.glob("*.mp4"))), torch.tensor([False, True])
     )
+
+
+@pytest.mark.parametrize("command", [["extend", "x.mp4", "--seconds", "1"], ["restyle", "x.mp4", "a red ball"]])
+def test_damage_that_is_met_on_the_way_is_said(
+    clips: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    film(Path("x.mp4"), [numbered(i) for i in range(40)], options={"g": "10", "keyint_min": "10", "sc_threshold": "0"})
+    with av.open("x.mp4") as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    data = bytearray(Path("x.mp4").read_bytes())
+    for packet in packets[22:26]:
+        data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    Path("x.mp4").write_bytes(data)
+    assert cli.main([*command, *QUICK, "out.mp4"]) == 0
+    assert "x.mp4: it is damaged" in capsys.readouterr().err

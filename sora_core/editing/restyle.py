@@ -6,6 +6,8 @@ the prompt changes changes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..errors import InputError
 from ..grid import latent_frames
 from .coding import encode_clip, frames_of, size_of
@@ -45,6 +47,7 @@ def restyle(
         frames = source.length
         spans = made(latent_frames(frames, codec.geometry), codec.geometry, first=True).spans
         latent = encode_clip(lengthened(source, int(spans.sum())), codec)
+        clip = replace(clip, notes=tuple(dict.fromkeys((*clip.notes, *source.notes))))  # damage that was met
     state = compose([Part(spans=spans)], clip.fps, latent)
     return Edit(
         state=state.with_(latent=latent, clean=latent),

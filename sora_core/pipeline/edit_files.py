@@ -118,6 +118,9 @@ def edit_file(
             sound=sound_for(splice, sounds, warn),
         )
         runs.finish()
+        for said in dict.fromkeys(note for piece in splice.pieces for note in piece.source.notes):
+            if said not in edit.notes:  # damage is found when it is met
+                warn(said)
     finally:
         runs.close()
     return count
