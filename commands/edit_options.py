@@ -31,6 +31,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="sampling steps: more are slower and finer")
     parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
     parser.add_argument("--negative", default="", help="what not to show")
+    parser.add_argument(
+        "--no-refine", action="store_true", help="enlarge what is made plainly: softer, in seconds at any size"
+    )
     parser.add_argument("--no-expand", action="store_true", help="sample the prompt as it stands")
     parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
 
@@ -84,8 +87,8 @@ def edited(
     settings = model.settings.with_(**given(args, SAMPLING))
     with ProgressLine("sampling") as progress:
         frames = edit_file(
-            model, edit, args.prompt, out, refined=refined, sounds=sounds, seed=args.seed, settings=settings,
-            negative=args.negative, expand=not args.no_expand, parents=parents, progress=progress, warn=warn, tell=note,
+            model, edit, args.prompt, out, refined=refined and not args.no_refine, sounds=sounds, seed=args.seed,
+            settings=settings, negative=args.negative, expand=not args.no_expand, parents=parents, progress=progress, warn=warn, tell=note,
         )  # fmt: skip
     say(str(out))
     note(f"{frames} frames at {edit.fps:g} fps, seed {args.seed}")

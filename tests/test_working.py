@@ -35,6 +35,7 @@ from sora_nodes.sora_core.media import TensorSource, read_video
 from sora_nodes.sora_core.pipeline import bundled_refiner
 from sora_nodes.sora_core.pipeline.drafts import BroughtUp
 from sora_nodes.sora_core.pipeline.working import bringing_up, enlarged, finished, working_clip
+from sora_nodes.sora_core.refine import stream
 from sora_nodes.sora_core.safety.marking import MESSAGE, read_mark
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 from torch import Tensor
@@ -119,6 +120,14 @@ def test_what_is_brought_up_is_made() -> None:
             larger = enlarged(source, *size, bundled_refiner())
             assert is_made(larger) is expected and (larger.height, larger.width) == size
             assert isinstance(larger, BroughtUp) == (size == (128, 224))
+
+
+def test_any_frames_are_brought_up_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same frames as of the whole clip, at the cost of those that are asked for."""
+    larger = BroughtUp(TensorSource(world(1, 9, 64, 112), FPS), bundled_refiner(), 128, 224)
+    whole, plain, count = larger.read(0, 9), stream.enlarged, []
+    monkeypatch.setattr(stream, "enlarged", lambda *given: (count.append(1), plain(*given))[1])
+    assert torch.equal(larger.read(3, 5), whole[3:5]) and len(count) == 2
 
 
 def test_a_clip_in_several_steps_keeps_its_frames() -> None:
@@ -226,4 +235,9 @@ def test_what_a_command_adds_is_as_sharp_as_what_was_brought_up(
     assert cli.main(["extend", "a.mp4", prompt, "--seed", "3", "--steps", "6", "--seconds", "1", "-o", "b.mp4"]) == 0
     grey = read_video("b.mp4").frames.float().mean(-1)
     edges = (grey[:, 1:] - grey[:, :-1]).abs().flatten(1).topk(200).values.mean(1)
-    assert edges[8:].mean() > 0.8 * edges[:8].mean(), "plainly enlarged it is half of that"
+    assert edges[8:].mean() > 0.8 * edges[:8].mean()
+    plain = ["extend", "a.mp4", prompt, "--seed", "3", "--steps", "6", "--seconds", "1", "--no-refine", "-o", "c.mp4"]
+    assert cli.main(plain) == 0
+    grey = read_video("c.mp4").frames.float().mean(-1)
+    softer = (grey[:, 1:] - grey[:, :-1]).abs().flatten(1).topk(200).values.mean(1)
+    assert softer[8:].mean() < 0.7 * edges[8:].mean(), "where it is asked for"

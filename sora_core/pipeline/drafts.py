@@ -92,7 +92,7 @@ def brought_up(
 ) -> Iterator[Tensor]:
     """Frames [1,3,1,H,W] at a height and width from frame `start` on; frames: the draft's chunks from a frame on."""
     before = min(start, refiner.config.context)
-    yield from islice(refined(refiner, frames(start - before), size), before, None)
+    yield from refined(refiner, frames(start - before), size, skip=before)
 
 
 class BroughtUp(Derived):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import product
+from itertools import islice, product
 
 import torch
 import torch.nn.functional as F
@@ -54,15 +54,16 @@ def passes(height: int, width: int, to: tuple[int, int]) -> list[tuple[int, int]
 
 @torch.no_grad()
 def refined(
-    refiner: Refiner, chunks: Iterable[Tensor], size: tuple[int, int], *, draft: bool = True
+    refiner: Refiner, chunks: Iterable[Tensor], size: tuple[int, int], *, draft: bool = True, skip: int = 0
 ) -> Iterator[Tensor]:
     """Frames [1,3,1,H,W] in -1..1, on the CPU, at a height and width, of chunks [1,3,F,h,w] of another size.
 
     What has another shape is cut evenly to that of the wanted size. draft: the video was sampled by the bundled
-    transformer, so it is mended first; a clean one is only enlarged.
+    transformer, so it is mended first; a clean one is only enlarged. skip: frames at the beginning that are there for
+    those beside them alone.
     """
     frames = (frame for chunk in chunks for frame in chunk.unbind(2))
-    for frame in mended(refiner, frames) if draft else frames:
+    for frame in islice(mended(refiner, frames) if draft else frames, skip, None):
         picture = shaped(frame, size).cpu()
         for step in passes(picture.shape[2], picture.shape[3], size):
             picture = enlarged(picture, step, DRAFT_STEPS if draft else CLEAN_STEPS)
