@@ -88,7 +88,8 @@ def edited(
     with ProgressLine("sampling") as progress:
         frames = edit_file(
             model, edit, args.prompt, out, refined=refined and not args.no_refine, sounds=sounds, seed=args.seed,
-            settings=settings, negative=args.negative, expand=not args.no_expand, parents=parents, progress=progress, warn=warn, tell=note,
+            settings=settings, negative=args.negative, expand=not args.no_expand, parents=parents, progress=progress,
+            warn=warn, tell=note,
         )  # fmt: skip
     say(str(out))
     note(f"{frames} frames at {edit.fps:g} fps, seed {args.seed}")
