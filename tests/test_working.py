@@ -211,6 +211,18 @@ class TestNodes:
         )
         assert latent["samples"].shape[3:] == (12, 16)
 
+    def test_pixels_that_were_kept_before_stay(self) -> None:
+        """A larger clip is filled by a mask, then extended: the user's own pixels are neither rounded nor marked."""
+        mask = torch.zeros(1, 96, 160)
+        mask[:, :, 80:] = 1
+        given = torch.rand(9, 96, 160, 3, generator=torch.Generator().manual_seed(1))
+        video = host.VideoFromComponents(host.VideoComponents(images=given, frame_rate=Fraction(8)))
+        filled, before, _ = self.run("SoraFillFrames", video=video, frames="", mask=mask)
+        longer, image, _ = self.run("SoraExtendVideo", video=filled, seconds=1.0, direction="forward", overlap=4)
+        shown = longer.get_components().images
+        assert torch.equal(shown[:9, :, :80], given[:, :, :80]) and torch.equal(image[:9], before)
+        assert not torch.equal(shown[:9, :, 80:], image[:9, :, 80:]), "what was made is marked"
+
     def test_weights_without_a_refiner_are_sampled_at_the_clips_size(self) -> None:
         inputs = {"video": self.video(1, 96, 128), "seconds": 1.0, "direction": "forward", "overlap": 8}
         latent = NODES["SoraExtendVideo"].execute(vae=tiny_model(), **inputs).result[0]

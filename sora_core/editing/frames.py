@@ -244,9 +244,11 @@ def unshrunk(source: FrameSource) -> FrameSource | None:
 
 
 def held(source: FrameSource, progress: Progress) -> FrameSource:
-    """A finished clip whose made frames are worked out once, in memory as bytes; the others are read as they were."""
+    """A finished clip whose made frames are worked out once, in memory as bytes; kept ones, and those that are in
+    memory already, are read as they were."""
     pieces, done = pieces_of(source), 0
-    total = sum(piece.length for piece in pieces if not piece.kept)
+    ready = [piece.kept or isinstance(piece.source, TensorSource) for piece in pieces]
+    total = sum(piece.length for piece, there in zip(pieces, ready, strict=True) if not there)
 
     def told(frames: Tensor) -> Tensor:
         nonlocal done
@@ -254,7 +256,11 @@ def held(source: FrameSource, progress: Progress) -> FrameSource:
         progress(done, total)
         return as_frames(frames)
 
-    return Joined([kept_or(piece, lambda piece: Made(in_turn(piece, told), piece.source.fps)) for piece in pieces])
+    parts: list[FrameSource] = []
+    for piece, there in zip(pieces, ready, strict=True):
+        window = Window(piece.source, piece.start, piece.stop)
+        parts.append(window if there else Made(in_turn(piece, told), source.fps))
+    return Joined(parts)
 
 
 def marked(source: FrameSource, mark: Callable[[Tensor], Tensor]) -> FrameSource:
@@ -268,12 +274,8 @@ def marked(source: FrameSource, mark: Callable[[Tensor], Tensor]) -> FrameSource
             frames = torch.where(own, as_image(piece.source.read(piece.start, piece.stop)), as_image(frames))
         return TensorSource(frames, piece.source.fps)
 
-    return Joined([kept_or(piece, new) for piece in pieces_of(source)])
-
-
-def kept_or(piece: Piece, new: Callable[[Piece], FrameSource]) -> FrameSource:
-    """The frames of a piece as they are where they are kept, else `new` ones."""
-    return Window(piece.source, piece.start, piece.stop) if piece.kept else new(piece)
+    pieces = pieces_of(source)
+    return Joined([Window(piece.source, piece.start, piece.stop) if piece.kept else new(piece) for piece in pieces])
 
 
 def in_turn(piece: Piece, change: Callable[[Tensor], Tensor]) -> Tensor:
