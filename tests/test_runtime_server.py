@@ -70,7 +70,7 @@ class Fake(BaseHTTPRequestHandler):
         """Without end, and each letter in time: the lines before the answer, or the answer."""
         self.wfile.write(b"HTTP/1.0 200 OK\r\nX: " + (b"" if self.state.get("early") else b"\r\n\r\n"))
         with suppress(OSError):
-            for _ in range(200):
+            for _ in range(1200):
                 self.wfile.write(b" ")
                 time.sleep(0.05)
 
@@ -267,7 +267,7 @@ def test_an_answer_that_crawls_is_given_up(
     state["entry"], began = DONE, time.monotonic()
     with pytest.raises(SoraError, match=r"without end|no answer within|did not answer"):
         server(Graph.from_api(sum_workflow()), session(tmp_path)) if route == "/view" else server.object_info()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20, "a crawl of a minute"
 
 
 @pytest.mark.parametrize("info", [{"ToyAdd": 5}, {"ToyAdd": {"input": []}}, {"ToyAdd": {"input": {"required": [7]}}}])
