@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .edit_options import add_options, edited, names_released, prepared
+from .edit_options import add_options, edited, look, names_released, prepared
 from .generate import size
 from .terminal import note
 
@@ -29,7 +29,7 @@ def execute(args: argparse.Namespace) -> int:
     from ..sora_core.editing import Keyframe, animate
     from ..sora_core.editing.sizes import fit_frames
     from ..sora_core.grid import VideoSize, frames_for
-    from ..sora_core.media import read_image
+    from ..sora_core.media import TensorSource, read_image
     from ..sora_core.pipeline.drafts import small_size
     from ..sora_core.pipeline.working import from_picture, resized, result_size
     from ..sora_core.settings import DEFAULTS
@@ -46,4 +46,5 @@ def execute(args: argparse.Namespace) -> int:
     first = Keyframe(image=resized(picture, height, width), frame_idx=0)
     edit = from_picture(animate([first], model.codec, size=size, hold=args.hold), picture)
     refined = not args.hold  # the refiner knows the model's own world, and would paint what is held
-    return edited(args, model, edit, out, refined=refined, parents=[args.picture])
+    seen = [look(args, TensorSource(picture, fps))] if args.prompt.strip() else []
+    return edited(args, model, edit, out, seen=seen, refined=refined, parents=[args.picture])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .edit_options import add_options, edited, names_released, prepared, working
+from .edit_options import add_options, edited, look, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,4 +29,5 @@ def execute(args: argparse.Namespace) -> int:
     second = working(args.second, model, like=first)
     edit = connect(first, second, model.codec, seconds=args.seconds)
     sounds = [(args.first, 0.0), (args.second, second_begins(edit))]
-    return edited(args, model, edit, out, sounds=sounds, parents=[args.first, args.second])
+    seen = [look(args, first.source), look(args, second.source, at_end=False)]
+    return edited(args, model, edit, out, seen=seen, sounds=sounds, parents=[args.first, args.second])

@@ -15,9 +15,11 @@ from .terminal import ProgressLine, note, say, warn
 
 if TYPE_CHECKING:
     from ..sora_core.editing import Clip, Edit
+    from ..sora_core.media import FrameSource
     from ..sora_core.pipeline import SoraModel
+    from ..sora_core.world.captions import Facts
 
-__all__ = ["add_options", "edited", "existing", "names_released", "prepared", "working"]
+__all__ = ["add_options", "edited", "existing", "look", "names_released", "prepared", "working"]
 
 SAMPLING = ("steps", "cfg")
 
@@ -71,25 +73,33 @@ def working(path: Path, model: SoraModel, *, like: Clip | None = None) -> Clip:
     return working_clip(clip_of(path), model.geometry, like=like)
 
 
+def look(args: argparse.Namespace, frames: FrameSource | None, *, at_end: bool = True) -> Facts | None:
+    """What the end of a clip shows, or its beginning; None where it is not asked for, or cannot be told."""
+    from ..sora_core.perception.seen import seen_in
+
+    return None if args.no_expand else seen_in(frames, at_end=at_end)
+
+
 def edited(
     args: argparse.Namespace,
     model: SoraModel,
     edit: Edit,
     out: Path,
     *,
+    seen: Sequence[Facts | None] = (),
     refined: bool = True,
     sounds: Sequence[tuple[Path, float]] = (),
     parents: Sequence[Path] = (),
 ) -> int:
-    """Run an edit and say the name of its file."""
+    """Run an edit and say the name of its file. seen: what the clips show, for what the prompt leaves out."""
     from ..sora_core.pipeline.edit_files import edit_file
 
     settings = model.settings.with_(**given(args, SAMPLING))
     with ProgressLine("sampling") as progress:
         frames = edit_file(
             model, edit, args.prompt, out, refined=refined and not args.no_refine, sounds=sounds, seed=args.seed,
-            settings=settings, negative=args.negative, expand=not args.no_expand, parents=parents, progress=progress,
-            warn=warn, tell=note,
+            settings=settings, negative=args.negative, expand=not args.no_expand, seen=seen, parents=parents,
+            progress=progress, warn=warn, tell=note,
         )  # fmt: skip
     say(str(out))
     note(f"{frames} frames at {edit.fps:g} fps, seed {args.seed}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .edit_options import add_options, edited, names_released, prepared, working
+from .edit_options import add_options, edited, look, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,4 +25,5 @@ def execute(args: argparse.Namespace) -> int:
 
     clip = working(args.clip, model)
     edit = extend(clip, model.codec, seconds=args.seconds, direction="backward" if args.backward else "forward")
-    return edited(args, model, edit, out, sounds=[(args.clip, begins(edit))], parents=[args.clip])
+    seen = [look(args, clip.source, at_end=not args.backward)]
+    return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, begins(edit))], parents=[args.clip])

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from ..sora_core.errors import InputError
-from .edit_options import add_options, edited, names_released, prepared, working
+from .edit_options import add_options, edited, look, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +29,17 @@ def execute(args: argparse.Namespace) -> int:
 
     from ..sora_core.editing import fill
     from ..sora_core.editing.coding import frames_of
+    from ..sora_core.editing.frames import window
 
     clip = working(args.clip, model)
-    count = frames_of(clip, model.codec).length
+    frames = frames_of(clip, model.codec)
+    count = frames.length
     if not first <= last < count:
         raise InputError(f"--frames {args.frames}: the clip has frames 0 to {count - 1}")
     missing = torch.zeros(count)
     missing[first : last + 1] = 1
     edit = fill(clip, model.codec, missing=missing)
-    return edited(args, model, edit, out, sounds=[(args.clip, 0.0)], parents=[args.clip])
+    early = first < clip.fps
+    around = window(frames, last + 1, count) if early else window(frames, 0, first)
+    seen = [look(args, around, at_end=not early)]
+    return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, 0.0)], parents=[args.clip])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .edit_options import add_options, edited, names_released, prepared, working
+from .edit_options import add_options, edited, look, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,5 +21,7 @@ def execute(args: argparse.Namespace) -> int:
 
     from ..sora_core.editing import loop_clip
 
-    edit = loop_clip(working(args.clip, model), model.codec, seconds=args.seconds)
-    return edited(args, model, edit, out, sounds=[(args.clip, 0.0)], parents=[args.clip])
+    clip = working(args.clip, model)
+    edit = loop_clip(clip, model.codec, seconds=args.seconds)
+    seen = [look(args, clip.source)]
+    return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, 0.0)], parents=[args.clip])

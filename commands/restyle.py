@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..sora_core.errors import InputError
-from .edit_options import add_options, edited, names_released, prepared, working
+from .edit_options import add_options, edited, look, names_released, prepared, working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,4 +26,5 @@ def execute(args: argparse.Namespace) -> int:
 
     clip = working(args.clip, model)
     edit = restyle(clip, model.codec, **({} if args.denoise is None else {"denoise": args.denoise}))
-    return edited(args, model, edit, out, sounds=[(args.clip, 0.0)], parents=[args.clip])
+    seen = [look(args, clip.source, at_end=False)]
+    return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, 0.0)], parents=[args.clip])

@@ -7,6 +7,7 @@ from typing import Any
 from . import calls, models
 from .host import io, ui
 from .layouts.conditioning import marked_empty
+from .layouts.edits import clip_of
 
 __all__ = ["NODES"]
 
@@ -20,7 +21,10 @@ class SoraExpandPrompt(io.ComfyNode):
             node_id="SoraExpandPrompt",
             display_name="Sora Expand Prompt",
             category="Sora",
-            description="Keeps what the prompt says and fills in what it leaves out: ground, light, camera, style.",
+            description=(
+                "Keeps what the prompt says and fills in what it leaves out: ground, light, camera, style, as the seed"
+                " chooses or as a linked video shows them."
+            ),
             inputs=[
                 io.String.Input(
                     "prompt", multiline=True, dynamic_prompts=True, default="", tooltip="What to show, in your words."
@@ -40,6 +44,11 @@ class SoraExpandPrompt(io.ComfyNode):
                     optional=True,
                     tooltip="A caption to use as it stands, such as an edited one; empty expands the prompt.",
                 ),
+                io.Video.Input(
+                    "video",
+                    optional=True,
+                    tooltip="A clip that the prompt is about: what the prompt leaves out is as it is at its end.",
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="prompt", tooltip="The descriptive caption."),
@@ -51,10 +60,14 @@ class SoraExpandPrompt(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, prompt: str, seed: int, caption: str = "") -> io.NodeOutput:
-        from ..sora_core.world.expand import expanded
+    def execute(cls, prompt: str, seed: int, caption: str = "", video: Any = None) -> io.NodeOutput:
+        from ..sora_core.perception.seen import seen_in
+        from ..sora_core.world.expand import expanded, expanded_about
 
-        made = expanded(prompt, seed)
+        if video is None:
+            made = expanded(prompt, seed)
+        else:
+            made = expanded_about(prompt, seed, [seen_in(clip_of(None, video)[0].source)])
         shown = caption.strip() or made.caption
         refused = [f"not: {made.negative}"] if made.negative else []
         return io.NodeOutput(shown, made.negative, ui=ui.PreviewText("\n".join([shown, *refused, *made.notes])))

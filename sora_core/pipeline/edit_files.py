@@ -32,9 +32,9 @@ from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
-from ..world.expand import expanded
+from ..world.captions import Facts
 from .edits import edit_grid, sample_edit
-from .generation import METADATA_KEY, warn_of_unknown_words
+from .generation import METADATA_KEY, described, warn_of_unknown_words
 from .limits import check_memory, memory_estimate, time_estimate
 from .model import SoraModel
 from .stored import FOLDER, RunStore
@@ -42,6 +42,7 @@ from .working import bringing_up, finished
 
 __all__ = ["clip_of", "edit_file"]
 
+UNTOLD = "there is no prompt, and what the clip shows cannot be told for sure: say what the clip shows to steer it"
 REVIEWED = "frames are reviewed, so all of them are decoded and encoded again"
 
 
@@ -65,6 +66,7 @@ def edit_file(
     settings: SamplingSettings | None = None,
     negative: str = "",
     expand: bool = True,
+    seen: Sequence[Facts | None] = (),
     parents: Sequence[Path] = (),
     progress: Progress | None = None,
     warn: Callable[[str], None] = lambda text: None,
@@ -72,9 +74,10 @@ def edit_file(
 ) -> int:
     """Sample an edit and write its clip to `out`; returns the frames written.
 
-    refined: what is made of a larger clip is brought up by the model's refiner, and not plainly enlarged. sounds: files
-    whose sound is kept, each with the second of the finished clip at which it begins. Raises ResourceError, before
-    anything is sampled, where memory or the disk have no room for it.
+    refined: what is made of a larger clip is brought up by the model's refiner, and not plainly enlarged. expand:
+    sample a caption made of the prompt, what it leaves out as it is `seen` in the clips (`perception.seen`). sounds:
+    files whose sound is kept, each with the second of the finished clip at which it begins. Raises ResourceError,
+    before anything is sampled, where memory or the disk have no room for it.
     """
     review(prompt, warn=warn)
     for said in edit.notes:
@@ -82,10 +85,10 @@ def edit_file(
     caption = prompt
     if prompt.strip():
         warn_of_unknown_words(model, prompt, warn)
-        if expand:
-            made_of = expanded(prompt, seed)
-            caption, negative = made_of.caption, ", ".join(filter(None, (negative, made_of.negative)))
-            tell(f"caption: {caption}")
+    if expand and (prompt.strip() or seen):
+        caption, negative = described(prompt, negative, seed, warn, tell, seen)
+        if not caption:
+            tell(UNTOLD)
     made_with: dict[str, Any] = {
         "prompt": prompt,
         "caption": caption,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,8 @@ from ..safety.provenance import Origin, can_sign
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..vae import CausalCodec
-from ..world.expand import expanded, unknown_note
+from ..world.captions import Facts
+from ..world.expand import expanded_about, unknown_note
 from .drafts import brought_up, draft_size, refine_memory, refine_seconds
 from .limits import check_device, check_memory, decode_estimate, in_tiles, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
@@ -84,13 +85,20 @@ def outside_training(asked: VideoSize) -> str:
 
 
 def described(
-    prompt: str, negative: str, seed: int, warn: Callable[[str], None], tell: Callable[[str], None]
+    prompt: str,
+    negative: str,
+    seed: int,
+    warn: Callable[[str], None],
+    tell: Callable[[str], None],
+    seen: Sequence[Facts | None] = (),
 ) -> tuple[str, str]:
-    """The descriptive caption that `world.expanded` makes of a prompt, and what to avoid with its additions."""
-    made = expanded(prompt, seed)
+    """The descriptive caption that `world.expanded` makes of a prompt, and what to avoid with its additions. seen: what
+    the clips show that it is about."""
+    made = expanded_about(prompt, seed, seen)
     for said in made.notes:
         warn(said)
-    tell(f"caption: {made.caption}" + (f" (not: {made.negative})" if made.negative else ""))
+    if made.caption:
+        tell(f"caption: {made.caption}" + (f" (not: {made.negative})" if made.negative else ""))
     return made.caption, ", ".join(filter(None, (negative, made.negative)))
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from ..emphasis import emphasised, weighted
 from . import words
 from .captions import Facts, ThingFacts, caption
+from .complete import completed, named, way_of
 from .nouns import GAIT_VERBS, NOUNS, plural
 from .rewrite import Rewritten, content_words, rewrite, unknown_words
 from .understand import COLOUR_OF, Understood, understand
 
-__all__ = ["Expansion", "expand", "expanded", "unknown_note", "unknown_words"]
+__all__ = ["Expansion", "expand", "expanded", "expanded_about", "unknown_note", "unknown_words"]
 
 GOING = ("roll", "slid", *(verb.removesuffix("e")[:4] for verb in GAIT_VERBS), "flie", "runn", "swim", "fly")
 """Beginnings of the verbs that a caption says with a thing's own verb of going."""
@@ -47,9 +48,11 @@ def expand(prompt: str, seed: int = 0) -> str:
     return expanded(prompt, seed).caption
 
 
-def expanded(prompt: str, seed: int = 0) -> Expansion:
+def expanded(prompt: str, seed: int = 0, *, seen: Facts | None = None) -> Expansion:
     """A descriptive caption that keeps what the prompt says and fills in what it leaves out; the seed chooses what is
     filled in. What is not said to move stands still.
+
+    seen: what a clip shows that the prompt is about (`perception.seen`); what the prompt leaves out is as it is there.
 
     What the bundled model does not know stays in the caption, in the prompt's own words. What the prompt refuses ("not
     red", "no snow") becomes the negative prompt. What changes in time follows after a "then". A word with a weight
@@ -57,20 +60,33 @@ def expanded(prompt: str, seed: int = 0) -> Expansion:
     """
     cut = (f"only the first {LONGEST:,} letters of the prompt are read.",) if len(prompt) > LONGEST else ()
     parts = weighted(prompt[:LONGEST])
-    made = _expanded("".join(part for part, _ in parts), seed)
+    made = _expanded("".join(part for part, _ in parts), seed, seen)
     caption_, lost = emphasised(made.caption, parts)
     notes = [f"the weight of {word!r} is lost, since the caption does not say it" for word in lost]
     return replace(made, caption=caption_, notes=(*cut, *made.notes, *notes))
 
 
-def _expanded(prompt: str, seed: int) -> Expansion:
+def expanded_about(prompt: str, seed: int, seen: Sequence[Facts | None]) -> Expansion:
+    """A caption for what goes on in clips of which these facts are seen, None where they are not known: the prompt
+    completed by the first of them, or, without a prompt, what they show one after the other."""
+    known = [facts for facts in seen if facts is not None]
+    if prompt.strip():
+        return expanded(prompt, seed, seen=known[0] if known else None)
+    told = [caption(facts, "plain").rstrip(".") for facts in known if len(known) == len(seen)]
+    return Expansion(caption=", then ".join(told) + "." if told else "")
+
+
+def _expanded(prompt: str, seed: int, seen: Facts | None) -> Expansion:
     first, *later = _CHANGES.split(prompt.strip().lower(), maxsplit=1)
-    plain = rewrite(first, seed)
+    plain = rewrite(first if seen is None else named(first, seen), seed, way_of(seen))
     rng = random.Random(f"expand/{seed}")  # noqa: S311
     understood = _counted_out(understand(plain.text))
     if later and not understood.things:  # "day turns into night over a yellow cube"
         told = understand(rewrite(later[0], seed).text)
         understood = replace(understood, things=told.things, stated=told.stated, relation=told.relation)
+    said = understood
+    if seen is not None:
+        understood = completed(said, seen)
     unknown = unknown_words(plain.text)
     if understood.things and _tellable(understood) and not _somewhere_unknown(plain.text, unknown):
         facts = _facts(understood, rng)
@@ -81,7 +97,7 @@ def _expanded(prompt: str, seed: int) -> Expansion:
             text = caption(facts, level, seed, prefer=_said(plain.text))
         text = f"{text.rstrip('.')}. {', '.join(unknown)}." if unknown else text
     else:
-        text = _appended(plain.text, understood, unknown, rng)
+        text = _appended(plain.text, said, understood, unknown, rng)
     after, notes = _after(later[0], understood) if later else ("", ())
     notes = (*plain.notes, *_relation_note(understood), *notes)
     return Expansion(caption=text.rstrip(".") + after + ".", negative=plain.negative, notes=notes)
@@ -190,17 +206,17 @@ def _place(thing: ThingFacts, understood: Understood, rng: random.Random) -> tup
     return ground, light
 
 
-def _appended(text: str, understood: Understood, unknown: list[str], rng: random.Random) -> str:
-    """The prompt in its own words, and after them what it leaves out."""
-    if understood.ground is None and not _somewhere_unknown(text, unknown):
-        text += " " + words.GROUND_PHRASES[rng.choice(("grass", "sand"))][0]
-    if understood.light is None:
-        text += " " + words.LIGHT_PHRASES["noon"][0]
+def _appended(text: str, said: Understood, understood: Understood, unknown: list[str], rng: random.Random) -> str:
+    """The prompt in its own words, and after them what it leaves out, as it is understood."""
+    if said.ground is None and not _somewhere_unknown(text, unknown):
+        text += " " + words.GROUND_PHRASES[understood.ground or rng.choice(("grass", "sand"))][0]
+    if said.light is None:
+        text += " " + words.LIGHT_PHRASES[understood.light or "noon"][0]
     parts = [text.strip()]
-    if understood.camera is None:
-        parts.append(words.CAMERA_PHRASES["static"][0])
-    if understood.style is None:
-        parts.append(words.STYLE_PHRASES["natural"][0])
+    if said.camera is None:
+        parts.append(words.CAMERA_PHRASES[understood.camera or "static"][0])
+    if said.style is None:
+        parts.append(words.STYLE_PHRASES[understood.style or "natural"][0])
     return ". ".join(parts) + "."
 
 

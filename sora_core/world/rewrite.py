@@ -81,8 +81,9 @@ _SHADES = {
 """Colours that the world lacks, and the nearest that it has."""
 
 
-def rewrite(prompt: str, seed: int = 0) -> Rewritten:
-    """The prompt in plain words; the seed chooses a direction where something goes and none is said."""
+def rewrite(prompt: str, seed: int = 0, way: str = "") -> Rewritten:
+    """The prompt in plain words. Where something goes and no direction is said it goes that `way` ("to the left"), or
+    one that the seed chooses."""
     text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]]", " ", prompt.lower().replace("’", "'"))).strip(" ,.;!")
     text = re.sub(
         r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known(captions_words()) else m[0].replace("-", " "), text
@@ -101,7 +102,7 @@ def rewrite(prompt: str, seed: int = 0) -> Rewritten:
         text = re.sub(said.replace("NAME", _NAME), plain, text)
     text = _placed(text)
     _count_notes(text, notes)
-    return Rewritten(text=_directed(text, seed), negative=", ".join(refused), notes=tuple(notes))
+    return Rewritten(text=_directed(text, seed, way), negative=", ".join(refused), notes=tuple(notes))
 
 
 def _without_refusals(text: str) -> tuple[str, list[str]]:
@@ -223,13 +224,13 @@ def _with_article(clause: str) -> str:
     return clause if first in {"a", "an", "the", "one"} or first in COUNT_OF else f"a {clause}"
 
 
-def _directed(text: str, seed: int) -> str:
-    """Something goes, and the text does not say where to: left or right."""
+def _directed(text: str, seed: int, way: str) -> str:
+    """Something goes, and the text does not say where to: that way, or left or right."""
     found = re.search(GO, text)
     if found is None or _DIRECTED.search(text) or re.match(r"hop|jump", found[0]):
         return text
     side = random.Random(f"side/{seed}").choice(("left", "right"))  # noqa: S311
-    return f"{text[: found.end()]} to the {side}{text[found.end() :]}"
+    return f"{text[: found.end()]} {way or f'to the {side}'}{text[found.end() :]}"
 
 
 def _count_notes(text: str, notes: list[str]) -> None:

@@ -1,0 +1,52 @@
+"""What a clip shows, as the facts of a caption: so that a prompt about it need not say again what is to be seen."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from ..media import FrameSource, as_image, image_to_video
+from ..world.captions import Facts, ThingFacts
+from .classifier import AttributeClassifier, load_classifier
+
+__all__ = ["seen_in"]
+
+SECONDS = 2.25
+"""of a clip that are read"""
+SURE = 0.8
+"""least product of how sure the classifier is of each answer; below it the clip is not one of its world"""
+EDGE = 0.05
+"""of each side, cut away for a second reading: of a strange clip it tells something else"""
+TOLD = ("colour", "shape", "ground", "light", "style", "count")
+"""answers that both readings have in common"""
+
+
+def seen_in(
+    source: FrameSource | None, *, at_end: bool = True, classifier: AttributeClassifier | None = None
+) -> Facts | None:
+    """The thing, the place and the look of a clip's last two seconds, or of its first; None where there is no clip, and
+    where they cannot be told for sure, as of one that shows what the classifier never saw."""
+    if source is None or not source.length:
+        return None
+    count = max(1, min(source.length, round(SECONDS * source.fps)))
+    start = source.length - count if at_end else 0
+    video = image_to_video(as_image(source.read(start, start + count)))
+    classifier = classifier or load_classifier()
+    readings = [classifier.read(part, source.fps) for part in (video, without_edge(video))]
+    seen, again = (reading.answers for reading in readings)
+    sure = math.prod(min(reading.sure[name][0] for reading in readings) for name in TOLD)
+    if sure < SURE or any(seen[name] != again[name] for name in TOLD):
+        return None
+    one = {name: str(answers[0]) for name, answers in seen.items()}
+    thing = ThingFacts(colour=one["colour"], shape=one["shape"], motion=one["motion"], count=int(seen["count"][0]))
+    moves = min(reading.sure["camera"][0] for reading in readings) > SURE
+    camera = one["camera"] if moves and seen["camera"] == again["camera"] else "static"
+    return Facts(things=(thing,), ground=one["ground"], light=one["light"], style=one["style"], camera=camera)
+
+
+def without_edge(video: Tensor) -> Tensor:
+    """The middle of a video [1,3,F,H,W]."""
+    top, left = (max(1, int(EDGE * side)) for side in video.shape[-2:])
+    middle = video[..., top:-top, left:-left]
+    return middle if middle.numel() else video

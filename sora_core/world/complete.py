@@ -1,0 +1,67 @@
+"""A prompt about a clip that is there: what it leaves out is as the clip shows it.
+
+"it goes on", over a clip of a red ball that rolls left on snow -> a red ball, left, on snow.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from . import words
+from .captions import Facts, ThingFacts
+from .nouns import NOUNS
+from .rewrite import unknown_words
+from .understand import Understood, understand
+
+__all__ = ["completed", "named", "way_of"]
+
+_PRONOUN = re.compile(r"\b(?:it|(?:the|this|that) (?:thing|object|subject))\b(?! is (?:night|noon|day|sunset|evening))")
+_WAYS = {"left": "to the left", "right": "to the right", "closer": "toward the camera", "away": "away"}
+
+
+def named(prompt: str, seen: Facts) -> str:
+    """The prompt with the clip's thing in place of "it", or before a prompt that names nothing at all."""
+    name = _name(seen.things[0])
+    if understand(prompt).things:
+        return prompt
+    if _PRONOUN.search(prompt):
+        return _PRONOUN.sub(name, prompt, count=1)
+    return prompt if unknown_words(prompt) else f"{name} {prompt}".strip()
+
+
+def way_of(seen: Facts | None) -> str:
+    """Where the clip's thing goes, in words; empty where it goes nowhere."""
+    return "" if seen is None else _WAYS.get(seen.things[0].motion, "")
+
+
+def completed(understood: Understood, seen: Facts) -> Understood:
+    """What a prompt says, and what the clip shows where it says nothing: the place, the look, and the colour and the
+    motion of the clip's own thing."""
+    pairs = [_like(t, s, seen.things[0]) for t, s in zip(understood.things, understood.stated, strict=True)]
+    return replace(
+        understood,
+        things=tuple(thing for thing, _ in pairs),
+        stated=tuple(said for _, said in pairs),
+        ground=understood.ground or seen.ground,
+        light=understood.light or seen.light,
+        style=understood.style or seen.style,
+        camera=understood.camera or seen.camera,
+    )
+
+
+def _like(thing: ThingFacts, stated: Sequence[bool], shown: ThingFacts) -> tuple[ThingFacts, tuple[bool, bool]]:
+    """A thing of a prompt as it is in the clip, if it is the same one."""
+    colour, motion = stated
+    if thing.shape != shown.shape or (colour and thing.shape not in NOUNS and thing.colour != shown.colour):
+        return thing, (colour, motion)
+    return replace(
+        thing, colour=shown.colour or thing.colour, motion=thing.motion if motion else shown.motion
+    ), (True, True)  # fmt: skip
+
+
+def _name(thing: ThingFacts) -> str:
+    count = "a" if thing.count == 1 else words.COUNT_WORDS[thing.count]
+    if thing.shape in NOUNS:
+        return f"{count} {NOUNS[thing.shape].names[0]}"
+    shape = words.SHAPE_WORDS[thing.shape][0]
+    return f"{count} {words.COLOUR_WORDS[thing.colour][0]} {shape if thing.count == 1 else words.PLURALS[shape]}"

@@ -1,0 +1,115 @@
+"""What a clip shows completes a prompt about it: its thing, place, light and look need not be said again."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sora_nodes import cli
+from sora_nodes.nodes import host
+from sora_nodes.nodes.prompting import SoraExpandPrompt
+from sora_nodes.sora_core.media import TensorSource, write_video
+from sora_nodes.sora_core.perception.seen import seen_in
+from sora_nodes.sora_core.world import ClipShape, render, sample_scene
+from sora_nodes.sora_core.world.captions import Facts, ThingFacts
+from sora_nodes.sora_core.world.expand import expanded, expanded_about
+from sora_nodes.sora_core.world.scene import Scene
+from sora_nodes.sora_core.world.understand import understand
+
+SEEN = Facts(things=(ThingFacts(colour="blue", shape="cube", motion="left"),), ground="snow", light="sunset")
+SHAPE = ClipShape(frames=17, height=64, width=112, fps=8)
+
+
+def rendered(*seeds: int) -> list[tuple[Scene, TensorSource]]:
+    """Scenes of one thing and their clips."""
+    scenes = [sample_scene(seed, family="single") for seed in seeds]
+    return [(s, TensorSource(v, 8.0)) for s, v in zip(scenes, render(scenes, SHAPE), strict=True)]
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[tuple[Scene, TensorSource]]:
+    return rendered(*range(40, 52))
+
+
+def test_what_is_told_of_a_clip_of_the_world_is_so(clips: list[tuple[Scene, TensorSource]]) -> None:
+    told = [(scene, seen) for scene, source in clips if (seen := seen_in(source)) is not None]
+    assert len(told) >= 7, "most are told"
+    for scene, seen in told:
+        thing, setting = scene.things[0], scene.setting
+        assert (seen.things[0].colour, seen.things[0].shape) == (thing.colour, thing.shape)
+        assert (seen.ground, seen.light, seen.style) == (setting.ground, setting.light, setting.style)
+
+
+def test_floats_and_bytes_read_alike(clips: list[tuple[Scene, TensorSource]]) -> None:
+    source = clips[0][1]
+    floats = TensorSource(source.read(0, source.length).float() / 255, source.fps)
+    assert seen_in(floats) == seen_in(source)
+
+
+@pytest.mark.parametrize("kind", ["noise", "black", "stripes"])
+def test_of_what_is_no_clip_of_the_world_nothing_is_told(kind: str) -> None:
+    frames = torch.zeros(17, 64, 112, 3)
+    if kind == "noise":
+        frames = torch.rand(frames.shape, generator=torch.Generator().manual_seed(0))
+    if kind == "stripes":
+        frames[:, :, ::7] = 1
+    assert seen_in(TensorSource(frames, 8.0)) is None
+    assert seen_in(None) is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "wanted"),
+    [
+        ("it bounces", {"colour": "blue", "shape": "cube", "motion": "bounce", "ground": "snow", "light": "sunset"}),
+        ("at night", {"colour": "blue", "shape": "cube", "motion": "left", "ground": "snow", "light": "night"}),
+        ("a blue cube slides over the sand", {"motion": "left", "ground": "sand", "light": "sunset"}),
+        ("the cube spins", {"colour": "blue", "motion": "spin"}),
+        ("a green ball", {"colour": "green", "shape": "ball", "motion": "still", "ground": "snow"}),
+        ("as a charcoal drawing", {"colour": "blue", "shape": "cube", "style": "charcoal", "light": "sunset"}),
+    ],
+)
+def test_what_a_prompt_leaves_out_is_as_the_clip_shows_it(prompt: str, wanted: dict[str, str]) -> None:
+    for seed in range(3):
+        said = understand(expanded(prompt, seed, seen=SEEN).caption)
+        (thing,) = said.things
+        for name, value in wanted.items():
+            assert getattr(thing if hasattr(thing, name) else said, name) == value, name
+
+
+def test_a_stranger_in_a_prompt_is_not_taken_for_the_clips_own_thing() -> None:
+    caption = expanded("a dragon flies in", seen=SEEN).caption
+    assert "dragon" in caption and "cube" not in caption and "snow" in caption
+
+
+def test_without_a_prompt_clips_are_told_one_after_the_other() -> None:
+    ball = Facts(things=(ThingFacts(colour="red", shape="ball", motion="bounce"),), ground="sand")
+    assert expanded_about("", 0, [SEEN]).caption == "a blue cube slides to the left on snow at sunset."
+    both = expanded_about("", 0, [SEEN, ball]).caption
+    assert both.startswith("a blue cube") and ", then a red ball bounces" in both
+    assert expanded_about("", 0, [SEEN, None]).caption == "", "half of it would be taken for all"
+    assert expanded_about("a red ball", 3, [None]) == expanded("a red ball", 3)
+
+
+def test_a_command_without_a_prompt_says_what_it_saw(
+    clips: list[tuple[Scene, TensorSource]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scene, source = next((scene, source) for scene, source in clips if seen_in(source) is not None)
+    write_video("a.mp4", source.read(0, 17), 8, lossless=True)
+    write_video("b.mp4", torch.rand(17, 64, 112, 3), 8, lossless=True)
+    for name, words in (("a.mp4", f"caption: a {scene.things[0].colour}"), ("b.mp4", "say what the clip shows")):
+        assert cli.main(["extend", name, "--seconds", "0.5", "--steps", "1", "-o", f"x{name}"]) == 0
+        assert words in capsys.readouterr().err
+    assert cli.main(["extend", "a.mp4", "--seconds", "0.5", "--steps", "1", "--no-expand", "-o", "y.mp4"]) == 0
+    assert "caption" not in capsys.readouterr().err
+
+
+def test_the_node_reads_a_linked_video(clips: list[tuple[Scene, TensorSource]], tmp_path: Path) -> None:
+    scene, source = next((scene, source) for scene, source in clips if seen_in(source) is not None)
+    write_video(tmp_path / "a.mp4", source.read(0, 17), 8, lossless=True)
+    video = host.VideoFromFile(str(tmp_path / "a.mp4"))
+    told = SoraExpandPrompt.execute("at night", 1, video=video).result[0]
+    assert scene.things[0].colour in told and "night" in told
+    assert SoraExpandPrompt.execute("at night", 1).result[0] != told
