@@ -119,6 +119,14 @@ def test_a_neighbourhood_of_another_length_is_named(tiny: Refiner) -> None:
         tiny(torch.zeros(1, 5, 3, 16, 16))
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_picture_in_strips_is_sharpened_as_in_one_piece(monkeypatch: pytest.MonkeyPatch, wide: bool) -> None:
+    picture = torch.rand(2, 3, 50, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    whole = sharpened(picture, 4, wide=wide)
+    monkeypatch.setattr("sora_nodes.sora_core.refine.sharpen.ROWS", 16)
+    assert (sharpened(picture, 4, wide=wide) - whole).abs().max() < 1e-5
+
+
 def test_sharpening_makes_a_soft_edge_crisp_and_leaves_what_does_not_bend() -> None:
     ramp = torch.linspace(-0.8, 0.8, 64).view(1, 1, 1, 64).expand(1, 3, 64, 64)
     assert (sharpened(ramp, 8) - ramp)[..., 12:-12].abs().max() < 1e-4

@@ -42,8 +42,9 @@ DIRECT = 64 * 128
 """pixels of the largest picture that is sampled as it is"""
 CHUNK = 8
 """frames of a draft that are read at once"""
-TIMED = (24, 24), (96, 96)
-"""height and width of the pictures that are refined to say how long it takes"""
+TIMED = ((24, 24), (96, 96)), ((64, 64), (256, 256))
+"""height and width, before and after, of the pictures that are refined to say how long it takes: the second where that
+is the smaller part of the work"""
 
 
 @cache
@@ -124,11 +125,11 @@ def refine_seconds(model: SoraModel, grid: LatentGrid, asked: VideoSize) -> floa
     """Seconds that bringing a grid's video up to a size takes here and now: a small picture is brought up."""
     if model.refiner is None:
         return 0.0
-    given, to = TIMED
+    work = asked.frames * work_of((grid.asked.height, grid.asked.width), (asked.height, asked.width))
+    given, to = TIMED[work > 100 * work_of(*TIMED[1])]
     picture, taken = torch.zeros(1, 3, 1, *given), 0.0
     for _ in range(2):  # the first call prepares what later ones find
         began = time.perf_counter()
         next(refined(model.refiner, [picture], to))
         taken = time.perf_counter() - began
-    work = work_of((grid.asked.height, grid.asked.width), (asked.height, asked.width))
-    return asked.frames * taken * work / work_of(given, to)
+    return taken * work / work_of(given, to)

@@ -24,21 +24,40 @@ TINY = 1e-4
 """a slope that counts as none"""
 TURN = 3
 """steps for which a direction holds"""
+ROWS = 128
+"""of a picture that are worked on at once"""
 
 
 def sharpened(picture: Tensor, steps: int, *, wide: bool = False) -> Tensor:
-    """Pictures [B,3,H,W] with crisp edges, after some steps; `wide`: edges are soft over more than a few pixels."""
-    rounds, across = 2 + wide, torch.zeros(())
+    """Pictures [B,3,H,W] with crisp edges, after some steps; `wide`: edges are soft over more than a few pixels.
+
+    A step goes by strips of rows, which stay in a core's cache: the same numbers as in one piece.
+    """
+    rounds, height = 2 + wide, picture.shape[2]
+    cos, sin = (picture.new_zeros(len(picture), 1, *picture.shape[2:]) for _ in range(2))
     for step in range(steps):
-        x, y, xx, yy, xy = derivatives(blurred(picture, 3, rounds))
-        if step % TURN == 0:
-            across = direction(x, y, rounds)
-        cos, sin = across.cos(), across.sin()
-        slope = cos * x + sin * y
-        bend = side_of(slope, cos * cos * xx + 2 * cos * sin * xy + sin * sin * yy)
-        rise, fall = slopes(picture)
-        picture = picture - STEP * torch.where(bend < 0, bend * rise, bend * fall)
+        moved = torch.empty_like(picture)
+        for top in range(0, height, ROWS):
+            own = slice(top, min(top + ROWS, height))
+            seen, inner = with_reach(own, height, 1 + 3 * rounds)
+            x, y, *second = derivatives(blurred(picture[:, :, seen], 3, rounds))
+            if step % TURN == 0:
+                across = direction(x, y, rounds)[:, :, inner]
+                torch.cos(across, out=cos[:, :, own]), torch.sin(across, out=sin[:, :, own])
+            x, y, xx, yy, xy = (values[:, :, inner] for values in (x, y, *second))
+            c, s = cos[:, :, own], sin[:, :, own]
+            bend = side_of(c * x + s * y, c * c * xx + 2 * c * s * xy + s * s * yy)
+            beside, middle = with_reach(own, height, 1)
+            step_by = steepest(picture[:, :, beside], -bend.sign(), middle).mul_(bend).mul_(STEP)
+            torch.sub(picture[:, :, own], step_by, out=moved[:, :, own])
+        picture = moved
     return picture
+
+
+def with_reach(own: slice, height: int, reach: int) -> tuple[slice, slice]:
+    """Rows with `reach` more on either side, where there are, and where the rows lie among these."""
+    seen = slice(max(0, own.start - reach), min(height, own.stop + reach))
+    return seen, slice(own.start - seen.start, own.stop - seen.start)
 
 
 def side_of(slope: Tensor, second: Tensor) -> Tensor:
@@ -52,10 +71,23 @@ def side_of(slope: Tensor, second: Tensor) -> Tensor:
 
 
 def blurred(picture: Tensor, side: int, rounds: int) -> Tensor:
-    """The mean over squares of that side, several times over."""
-    for _ in range(rounds):
-        picture = F.avg_pool2d(picture, side, 1, side // 2, count_include_pad=False)
+    """The mean over squares of that side, several times over; at the border over what there is of them."""
+    for axis in (-2, -1):
+        for _ in range(rounds):
+            picture = mean_along(picture, side, axis)
     return picture
+
+
+def mean_along(values: Tensor, side: int, axis: int) -> Tensor:
+    """The mean of `side` neighbours along an axis. Sums of shifted views take a fifth of the time of a pooling."""
+    total, length = values.clone(), values.shape[axis]
+    count = torch.ones(length)
+    for shift in range(1, min(side // 2 + 1, length)):
+        rest = length - shift
+        for to, from_ in ((shift, 0), (0, shift)):
+            total.narrow(axis, to, rest).add_(values.narrow(axis, from_, rest))
+            count[to : to + rest] += 1
+    return total.mul_((1 / count).view(-1, *[1] * (-1 - axis)).to(total))
 
 
 def derivatives(picture: Tensor) -> tuple[Tensor, ...]:
@@ -73,13 +105,11 @@ def direction(x: Tensor, y: Tensor, rounds: int) -> Tensor:
     return torch.atan2(2 * xy, xx - yy) / 2
 
 
-def slopes(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the neighbours rise above each pixel, and how far they fall below it."""
-    p = F.pad(picture, (1, 1, 1, 1), mode="replicate")
-    around = (p[..., 1:-1, 2:], p[..., 1:-1, :-2], p[..., 2:, 1:-1], p[..., :-2, 1:-1])
-    rise, fall = torch.zeros_like(picture), torch.zeros_like(picture)
-    for neighbour in around:
-        step = neighbour - picture
-        rise += step.clamp(min=0).square()
-        fall += step.clamp(max=0).square()
-    return rise.sqrt(), fall.sqrt()
+def steepest(picture: Tensor, way: Tensor, rows: slice) -> Tensor:
+    """How far the neighbours of the pixels in these rows rise above them, where `way` is 1, or fall below, where -1."""
+    p = F.pad(picture, (1, 1, 1, 1), mode="replicate")[:, :, rows.start : rows.stop + 2]
+    total, middle = torch.zeros_like(way), p[..., 1:-1, 1:-1]
+    for neighbour in (p[..., 1:-1, 2:], p[..., 1:-1, :-2], p[..., 2:, 1:-1], p[..., :-2, 1:-1]):
+        step = torch.sub(neighbour, middle).mul_(way).clamp_(min=0)
+        total.addcmul_(step, step)
+    return total.sqrt_()

@@ -2,7 +2,7 @@
 with crisp edges after each.
 
 Frames go one by one, with the few beside them that the network sees, so memory is flat in the length of a video. A
-frame of more than WINDOW pixels is worked on in windows that overlap and are cross-faded.
+draft of more than WINDOW pixels is mended in windows that overlap and are cross-faded.
 
 Legend: B batch, F frames, H W height and width.
 """
@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..vae.tiling import Tiles, length, scaled, weights
+from ..vae.tiling import Tiles, scaled, weights
 from .network import CELL, Refiner
-from .sharpen import sharpened
+from .sharpen import ROWS, sharpened
 
 __all__ = ["memory_need", "passes", "refined", "work_of"]
 
@@ -31,15 +31,15 @@ DRAFT_STEPS, CLEAN_STEPS = 3.0, 1.25
 WIDE = 3.0
 """times enlarged from which on edges are soft over more than a few pixels"""
 WINDOW = 1 << 20
-"""pixels that are worked on at once"""
+"""pixels that the network works on at once"""
 OVERLAP = 16
 """cells of CELL pixels that windows share"""
 AXIS = 16
 """windows in a row or column at most"""
 WORK = 320
-"""bytes for each pixel that is worked on at once"""
-HELD = 6
-"""frames of a pass that are in memory"""
+"""bytes for each pixel that the network works on at once"""
+HELD, STRIP = 72, 360
+"""bytes for each pixel of an enlarged picture, and of the rows of it that are sharpened at once"""
 
 
 def passes(height: int, width: int, to: tuple[int, int]) -> list[tuple[int, int]]:
@@ -84,7 +84,7 @@ def enlarged(picture: Tensor, size: tuple[int, int], steps: float) -> Tensor:
     """A picture [B,3,h,w] at a larger height and width, its edges made crisp in `steps` for each time enlarged."""
     ratio = max(size[0] / picture.shape[2], size[1] / picture.shape[3])
     larger = F.interpolate(picture, size, mode="bicubic", align_corners=False).clamp(-1, 1)
-    return in_windows(lambda part: sharpened(part, round(steps * ratio), wide=ratio >= WIDE), larger)
+    return sharpened(larger, round(steps * ratio), wide=ratio >= WIDE)
 
 
 def shaped(picture: Tensor, size: tuple[int, int]) -> Tensor:
@@ -146,8 +146,8 @@ def windows(height: int, width: int, most: int) -> tuple[list[slice], list[slice
 
 def memory_need(size: tuple[int, int], to: tuple[int, int]) -> int:
     """Bytes that bringing a video of one height and width to another takes."""
-    sizes = [size, *passes(*size, to)]
-    return max(12 * HELD * height * width + WORK * min(height * width, WINDOW) for height, width in sizes)
+    network = WORK * min(size[0] * size[1], WINDOW)
+    return max(network, *(HELD * h * w + STRIP * min(h, ROWS) * w for h, w in [size, *passes(*size, to)]))
 
 
 def work_of(size: tuple[int, int], to: tuple[int, int]) -> float:
@@ -155,8 +155,6 @@ def work_of(size: tuple[int, int], to: tuple[int, int]) -> float:
     time goes with them."""
     work, before = 0.0, size
     for height, width in passes(*size, to):
-        ratio = max(height / before[0], width / before[1])
-        rows, columns = windows(-(-height // CELL) * CELL, -(-width // CELL) * CELL, WINDOW)
-        work += ratio * sum(map(length, rows)) * sum(map(length, columns)) * CELL**2
+        work += max(height / before[0], width / before[1]) * height * width
         before = height, width
     return work
