@@ -21,9 +21,11 @@ def execute(args: argparse.Namespace) -> int:
     model, out = prepared(args, [args.clip], "extended")
 
     from ..sora_core.editing import extend
+    from ..sora_core.editing.ends import BUNDLED_OVERLAP
     from ..sora_core.editing.sound import begins
 
     clip = working(args.clip, model)
-    edit = extend(clip, model.codec, seconds=args.seconds, direction="backward" if args.backward else "forward")
+    direction = "backward" if args.backward else "forward"
+    edit = extend(clip, model.codec, seconds=args.seconds, direction=direction, overlap=BUNDLED_OVERLAP)
     seen = [look(args, clip.source, at_end=not args.backward)]
     return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, begins(edit))], parents=[args.clip])

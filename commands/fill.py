@@ -39,7 +39,7 @@ def execute(args: argparse.Namespace) -> int:
     missing = torch.zeros(count)
     missing[first : last + 1] = 1
     edit = fill(clip, model.codec, missing=missing)
-    early = first < clip.fps
-    around = window(frames, last + 1, count) if early else window(frames, 0, first)
-    seen = [look(args, around, at_end=not early)]
+    late = first < count - last - 1  # the longer side shows more
+    around = window(frames, last + 1, count) if late else window(frames, 0, first)
+    seen = [look(args, around, at_end=not late)]
     return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, 0.0)], parents=[args.clip])

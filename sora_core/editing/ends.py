@@ -16,10 +16,22 @@ from .coding import HISTORY, encode_clip, encode_mid_stream, encode_tail, frames
 from .edit import Clip, Codec
 from .frames import Placed, Window, window
 
-__all__ = ["BOTH_ENDS", "OVERLAP", "Tail", "kept_head", "kept_tail", "longest", "overlap_latents", "padded"]
+__all__ = [
+    "BOTH_ENDS",
+    "BUNDLED_OVERLAP",
+    "OVERLAP",
+    "Tail",
+    "kept_head",
+    "kept_tail",
+    "longest",
+    "overlap_latents",
+    "padded",
+]
 
 OVERLAP = 8
 """frames of a given clip that a new part at one end of it sees, by default"""
+BUNDLED_OVERLAP = 4
+"""of those, what suits the bundled weights: in two latent frames they take a thing that moves for two, once in six"""
 BOTH_ENDS = 8
 """frames on either side of a new part between given ones, by default: one latent frame alone shows too little of the
 speed"""

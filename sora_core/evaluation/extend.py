@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ..editing import Clip, decode, extend, stitch
+from ..editing.ends import BUNDLED_OVERLAP
 from ..editing.extend import Direction
 from ..grid import VideoSize
 from ..perception.classifier import AttributeClassifier
@@ -45,6 +46,7 @@ def run(
                     generator.codec,
                     seconds=(total - given) / size.fps,
                     direction=direction,
+                    overlap=BUNDLED_OVERLAP,
                 )
                 for truth in truths
             ]
