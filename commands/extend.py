@@ -22,10 +22,11 @@ def execute(args: argparse.Namespace) -> int:
 
     from ..sora_core.editing import extend
     from ..sora_core.editing.ends import BUNDLED_OVERLAP
+    from ..sora_core.editing.extend import Direction
     from ..sora_core.editing.sound import begins
 
     clip = working(args.clip, model)
-    direction = "backward" if args.backward else "forward"
-    edit = extend(clip, model.codec, seconds=args.seconds, direction=direction, overlap=BUNDLED_OVERLAP)
+    way: Direction = "backward" if args.backward else "forward"
+    edit = extend(clip, model.codec, seconds=args.seconds, direction=way, overlap=BUNDLED_OVERLAP)
     seen = [look(args, clip.source, at_end=not args.backward)]
     return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, begins(edit))], parents=[args.clip])
