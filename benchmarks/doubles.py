@@ -73,11 +73,12 @@ def doubled(
     overlap: int,
     seed: int,
     seconds: float,
+    fps: float,
 ) -> tuple[float, Tensor]:
     """The share of new frames with more than one thing, and a sheet [H,W,3] of every fourth frame."""
     share, rows = 0.0, []
     for i, (prompt, frames) in enumerate(zip(PROMPTS, clips, strict=True)):
-        edit = extend(Clip(image=frames, fps=8), model.codec, seconds=seconds, overlap=overlap)
+        edit = extend(Clip(image=frames, fps=fps), model.codec, seconds=seconds, overlap=overlap)
         longer = stitch(edit, pipeline.sample_edit(model, edit, prompt, seed=seed + i), model.codec)
         new = longer[len(frames) - 1 :]
         place = classifier.follow((new[:1] * 2 - 1).permute(3, 0, 1, 2)[None])[0, 0].tolist()
@@ -94,15 +95,16 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[5, 900])
     parser.add_argument("--seconds", type=float, default=2.0, help="that are made")
     parser.add_argument("--size", default="112x64", metavar="WxH")
+    parser.add_argument("--fps", type=float, default=8.0)
     parser.add_argument("--sheet", type=Path, help="a picture of the last extensions")
     args = parser.parse_args()
     width, height = (int(side) for side in args.size.split("x"))
     model, classifier = pipeline.load_bundled(args.weights), load_classifier()
-    size = VideoSize(frames=17, height=height, width=width, fps=8)
+    size = VideoSize(frames=round(2 * args.fps) + 1, height=height, width=width, fps=args.fps)
     clips = [video_to_image(pipeline.sample_video(model, [p], size, seed=100 + i)) for i, p in enumerate(PROMPTS)]
     for overlap in args.overlaps:
         for seed in args.seeds:
-            share, sheet = doubled(model, classifier, clips, overlap, seed, args.seconds)
+            share, sheet = doubled(model, classifier, clips, overlap, seed, args.seconds, args.fps)
             sys.stdout.write(json.dumps({"overlap": overlap, "seed": seed, "doubled": round(share, 3)}) + "\n")
             if args.sheet:
                 Image.fromarray((sheet * 255).round().byte().numpy()).save(args.sheet)
