@@ -62,6 +62,7 @@ def test_of_what_is_no_clip_of_the_world_nothing_is_told(kind: str) -> None:
         ("it bounces", {"colour": "blue", "shape": "cube", "motion": "bounce", "ground": "snow", "light": "sunset"}),
         ("at night", {"colour": "blue", "shape": "cube", "motion": "left", "ground": "snow", "light": "night"}),
         ("a blue cube slides over the sand", {"motion": "left", "ground": "sand", "light": "sunset"}),
+        ("it's night", {"colour": "blue", "motion": "left", "light": "night"}),
         ("the cube spins", {"colour": "blue", "motion": "spin"}),
         ("a green ball", {"colour": "green", "shape": "ball", "motion": "still", "ground": "snow"}),
         ("as a charcoal drawing", {"colour": "blue", "shape": "cube", "style": "charcoal", "light": "sunset"}),

@@ -18,6 +18,8 @@ SURE = 0.8
 """least product of how sure the classifier is of each answer; below it the clip is not one of its world"""
 EDGE = 0.05
 """of each side, cut away for a second reading: of a strange clip it tells something else"""
+LASTING = frozenset(["left", "right", "closer", "away", "bounce", "spin", "still"])
+"""motions of one thing that go on; of the others, which end or need something else, nothing is told"""
 TOLD = ("colour", "shape", "ground", "light", "style", "count")
 """answers that both readings have in common"""
 
@@ -39,7 +41,8 @@ def seen_in(
     if sure < SURE or any(seen[name] != again[name] for name in TOLD):
         return None
     one = {name: str(answers[0]) for name, answers in seen.items()}
-    thing = ThingFacts(colour=one["colour"], shape=one["shape"], motion=one["motion"], count=int(seen["count"][0]))
+    motion = one["motion"] if one["motion"] in LASTING else "still"
+    thing = ThingFacts(colour=one["colour"], shape=one["shape"], motion=motion, count=int(seen["count"][0]))
     moves = min(reading.sure["camera"][0] for reading in readings) > SURE
     camera = one["camera"] if moves and seen["camera"] == again["camera"] else "static"
     return Facts(things=(thing,), ground=one["ground"], light=one["light"], style=one["style"], camera=camera)

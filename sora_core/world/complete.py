@@ -15,7 +15,10 @@ from .understand import Understood, understand
 
 __all__ = ["completed", "named", "way_of"]
 
-_PRONOUN = re.compile(r"\b(?:it|(?:the|this|that) (?:thing|object|subject))\b(?! is (?:night|noon|day|sunset|evening))")
+_PRONOUN = re.compile(
+    r"\b(?:it(?!['’])|they|(?:the|this|that|these|those) (?:thing|object|subject)s?)\b"
+    r"(?! is (?:night|noon|day|sunset|evening))"
+)
 _WAYS = {"left": "to the left", "right": "to the right", "closer": "toward the camera", "away": "away"}
 
 
