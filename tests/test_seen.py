@@ -45,6 +45,20 @@ def test_floats_and_bytes_read_alike(clips: list[tuple[Scene, TensorSource]]) ->
     assert seen_in(floats) == seen_in(source)
 
 
+def test_a_long_and_large_file_is_read_a_few_frames_at_a_time(clips: list[tuple[Scene, TensorSource]]) -> None:
+    class Counted(TensorSource):
+        most = 0
+
+        def read(self, start: int, stop: int) -> torch.Tensor:
+            self.most = max(self.most, stop - start)
+            return super().read(start, stop)
+
+    slow = clips[0][1]
+    fast = Counted(slow.read(0, 17).repeat_interleave(8, 0), 64.0)  # the same clip at 64 frames a second
+    assert seen_in(fast) == seen_in(slow)
+    assert fast.most <= 16, "a quarter of a second"
+
+
 @pytest.mark.parametrize("kind", ["noise", "black", "stripes"])
 def test_of_what_is_no_clip_of_the_world_nothing_is_told(kind: str) -> None:
     frames = torch.zeros(17, 64, 112, 3)

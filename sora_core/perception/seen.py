@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ..media import FrameSource, as_image, image_to_video
+from ..media import FrameSource, as_image
 from ..world.captions import Facts, ThingFacts
-from .classifier import AttributeClassifier, load_classifier
+from .classifier import FRAMES, STEP, AttributeClassifier, load_classifier
 
 __all__ = ["seen_in"]
 
-SECONDS = 2.25
-"""of a clip that are read"""
+SIDE = 128
+"""pixels of a read frame's shorter side, at most"""
 SURE = 0.8
 """least product of how sure the classifier is of each answer; below it the clip is not one of its world"""
 EDGE = 0.05
@@ -31,11 +34,15 @@ def seen_in(
     where they cannot be told for sure, as of one that shows what the classifier never saw."""
     if source is None or not source.length:
         return None
-    count = max(1, min(source.length, round(SECONDS * source.fps)))
-    start = source.length - count if at_end else 0
-    video = image_to_video(as_image(source.read(start, start + count)))
+    step = STEP * source.fps
+    start = max(0, source.length - 1 - round((FRAMES - 1) * step)) if at_end else 0
+    wanted = [min(source.length - 1, start + round(i * step)) for i in range(FRAMES)]
+    places = sorted(set(wanted))
+    cuts = [start, *(place + 1 for place in places)]  # read in a row: a file decodes each frame once
+    frames = [small(source.read(*part)[-1:]) for part in pairwise(cuts)]
+    video = torch.cat([frames[places.index(place)] for place in wanted], 2)
     classifier = classifier or load_classifier()
-    readings = [classifier.read(part, source.fps) for part in (video, without_edge(video))]
+    readings = [classifier.read(part, 1 / STEP) for part in (video, without_edge(video))]
     seen, again = (reading.answers for reading in readings)
     sure = math.prod(min(reading.sure[name][0] for reading in readings) for name in TOLD)
     if sure < SURE or any(seen[name] != again[name] for name in TOLD):
@@ -46,6 +53,14 @@ def seen_in(
     moves = min(reading.sure["camera"][0] for reading in readings) > SURE
     camera = one["camera"] if moves and seen["camera"] == again["camera"] else "static"
     return Facts(things=(thing,), ground=one["ground"], light=one["light"], style=one["style"], camera=camera)
+
+
+def small(frame: Tensor) -> Tensor:
+    """A frame [1,H,W,3] as a video [1,3,1,h,w] of a size to be read."""
+    picture = as_image(frame).movedim(-1, 1)
+    scale = min(1.0, SIDE / min(picture.shape[2:]))
+    size = [max(1, round(scale * side)) for side in picture.shape[2:]]
+    return F.interpolate(picture, size, mode="bilinear", antialias=True)[:, :, None] * 2 - 1
 
 
 def without_edge(video: Tensor) -> Tensor:
