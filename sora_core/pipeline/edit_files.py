@@ -42,7 +42,6 @@ from .working import bringing_up, finished
 
 __all__ = ["clip_of", "edit_file"]
 
-UNTOLD = "there is no prompt, and what the clip shows cannot be told for sure: say what the clip shows to steer it"
 REVIEWED = "frames are reviewed, so all of them are decoded and encoded again"
 
 
@@ -87,8 +86,6 @@ def edit_file(
         warn_of_unknown_words(model, prompt, warn)
     if expand and (prompt.strip() or seen):
         caption, negative = described(prompt, negative, seed, warn, tell, seen)
-        if not caption:
-            tell(UNTOLD)
     made_with: dict[str, Any] = {
         "prompt": prompt,
         "caption": caption,

@@ -26,6 +26,7 @@ UNSEEN = frozenset({"near", "behind", "front", "above"})
 """relations that the bundled weights have not seen, between solids"""
 MOST_PLACES = 3
 """things that a caption tells one by one"""
+UNTOLD = "there is no prompt, and what the clip shows cannot be told for sure: say what the clip shows to steer it."
 LONGEST = 2000
 """letters of a prompt that are read; a caption holds some 64 words"""
 _CHANGES = re.compile(
@@ -73,7 +74,7 @@ def expanded_about(prompt: str, seed: int, seen: Sequence[Facts | None]) -> Expa
     if prompt.strip():
         return expanded(prompt, seed, seen=known[0] if known else None)
     told = [caption(facts, "plain").rstrip(".") for facts in known if len(known) == len(seen)]
-    return Expansion(caption=", then ".join(told) + "." if told else "")
+    return Expansion(caption=", then ".join(told) + ".") if told else Expansion(caption="", notes=(UNTOLD,))
 
 
 def _expanded(prompt: str, seed: int, seen: Facts | None) -> Expansion:
