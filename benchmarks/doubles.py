@@ -3,7 +3,7 @@ frames in which the thing's colour stands in two places.
 
     python benchmarks/doubles.py --overlaps 4 8 --seeds 5 900
 
-Twelve prompts, seven with a thing that goes left or right. One frame in which the thing has a gap counts too.
+Twelve prompts, seven with a thing that goes left or right. A frame in which the thing itself has a gap counts too.
 """
 
 from __future__ import annotations
