@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..sora_core.errors import InputError
+from ..sora_core.settings import DEFAULTS
 from . import calls, models
 from .host import io, ui
 from .layouts.conditioning import marked_empty
 from .layouts.edits import clip_of
+from .layouts.pictures import rgb
+
+if TYPE_CHECKING:
+    from ..sora_core.world.captions import Facts
 
 __all__ = ["NODES"]
 
@@ -23,7 +29,7 @@ class SoraExpandPrompt(io.ComfyNode):
             category="Sora",
             description=(
                 "Keeps what the prompt says and fills in what it leaves out: ground, light, camera, style, as the seed"
-                " chooses or as a linked video shows them."
+                " chooses or as a linked picture or video shows them."
             ),
             inputs=[
                 io.String.Input(
@@ -49,6 +55,16 @@ class SoraExpandPrompt(io.ComfyNode):
                     optional=True,
                     tooltip="A clip that the prompt is about: what the prompt leaves out is as it is at its end.",
                 ),
+                io.Video.Input(
+                    "second",
+                    optional=True,
+                    tooltip="A clip that follows, for Sora Connect Videos: without a prompt, both are told in turn.",
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="A picture that the prompt is about, for Sora Animate Image, instead of a video.",
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="prompt", tooltip="The descriptive caption."),
@@ -60,17 +76,32 @@ class SoraExpandPrompt(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, prompt: str, seed: int, caption: str = "", video: Any = None) -> io.NodeOutput:
-        from ..sora_core.perception.seen import seen_in
+    def execute(
+        cls, prompt: str, seed: int, caption: str = "", video: Any = None, second: Any = None, image: Any = None
+    ) -> io.NodeOutput:
         from ..sora_core.world.expand import expanded, expanded_about
 
-        if video is None:
-            made = expanded(prompt, seed)
-        else:
-            made = expanded_about(prompt, seed, [seen_in(clip_of(None, video)[0].source)])
+        seen = shown_by(prompt, video, second, image)
+        made = expanded_about(prompt, seed, seen) if seen else expanded(prompt, seed)
         shown = caption.strip() or made.caption
         refused = [f"not: {made.negative}"] if made.negative else []
         return io.NodeOutput(shown, made.negative, ui=ui.PreviewText("\n".join([shown, *refused, *made.notes])))
+
+
+def shown_by(prompt: str, video: Any, second: Any, image: Any) -> list[Facts | None]:
+    """What a prompt is about: the end of a clip and the beginning of the one that follows, or a picture, which without
+    a prompt tells no motion. Raises InputError for inputs that do not go together."""
+    from ..sora_core.media import TensorSource
+    from ..sora_core.perception.seen import seen_in
+
+    if image is not None and (video is not None or second is not None):
+        raise InputError("image and a video are both linked; link what the prompt is about")
+    if second is not None and video is None:
+        raise InputError("second is linked and video is not; link the clip that comes first to video")
+    if image is not None:
+        return [seen_in(TensorSource(rgb(image[:1]), DEFAULTS.fps))] if prompt.strip() else []
+    seen = [] if video is None else [seen_in(clip_of(None, video)[0].source)]
+    return seen if second is None else [*seen, seen_in(clip_of(None, second)[0].source, at_end=False)]
 
 
 class SoraTextEncode(io.ComfyNode):

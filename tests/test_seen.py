@@ -7,6 +7,7 @@ import torch
 from sora_nodes import cli
 from sora_nodes.nodes import host
 from sora_nodes.nodes.prompting import SoraExpandPrompt
+from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.media import TensorSource, write_video
 from sora_nodes.sora_core.perception.seen import seen_in
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
@@ -128,3 +129,28 @@ def test_the_node_reads_a_linked_video(clips: list[tuple[Scene, TensorSource]], 
     told = SoraExpandPrompt.execute("at night", 1, video=video).result[0]
     assert scene.things[0].colour in told and "night" in told
     assert SoraExpandPrompt.execute("at night", 1).result[0] != told
+
+
+def test_the_node_reads_a_linked_picture(clips: list[tuple[Scene, TensorSource]]) -> None:
+    pictures = [(scene, source.read(0, 1).float() / 255) for scene, source in clips]
+    scene, image = next((scene, image) for scene, image in pictures if seen_in(TensorSource(image, 8)) is not None)
+    told = SoraExpandPrompt.execute("it bounces", 1, image=image).result[0]
+    thing = scene.things[0]
+    assert told.startswith(f"a {thing.colour} ") and "bounc" in told
+    clear = torch.cat([image, torch.ones_like(image[..., :1])], -1)  # with an alpha channel, as a picture may have
+    assert SoraExpandPrompt.execute("it bounces", 1, image=clear).result[0] == told
+    assert "still" not in SoraExpandPrompt.execute("", 1, image=image).result[0], "a still tells no motion to go on"
+
+
+def test_the_node_tells_two_clips_one_after_the_other(clips: list[tuple[Scene, TensorSource]], tmp_path: Path) -> None:
+    known = [(scene, source) for scene, source in clips if seen_in(source) and seen_in(source, at_end=False)][:2]
+    for name, (_, source) in zip("ab", known, strict=True):
+        write_video(tmp_path / f"{name}.mp4", source.read(0, 17), 8, lossless=True)
+    first, second = (host.VideoFromFile(str(tmp_path / f"{name}.mp4")) for name in "ab")
+    before, after = SoraExpandPrompt.execute("", 1, video=first, second=second).result[0].split(", then ")
+    for told, (scene, _) in zip((before, after), known, strict=True):
+        assert scene.things[0].colour in told
+    image = torch.zeros(1, 64, 64, 3)
+    for wrong in ({"second": second}, {"video": first, "image": image}, {"second": second, "image": image}):
+        with pytest.raises(InputError, match="linked"):
+            SoraExpandPrompt.execute("", 1, **wrong)
