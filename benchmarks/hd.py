@@ -27,12 +27,14 @@ CODECS = ("bundled", "Wan 2.1", "Wan 2.2")
 
 def codec_of(name: str) -> Any:
     """A codec of CODECS."""
+    import torch
     from sora_nodes.sora_core.pipeline import load_bundled
     from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
     from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
 
     if name == "bundled":
         return load_bundled().codec
+    torch.manual_seed(0)
     codec = Wan21Codec(Wan21Config()) if name == "Wan 2.1" else Wan22Codec(Wan22Config())
     return codec.requires_grad_(False).eval().prepacked()
 

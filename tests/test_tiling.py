@@ -142,7 +142,7 @@ def test_a_decode_that_runs_out_of_memory_goes_on_in_smaller_pieces(monkeypatch)
 
 
 def test_tiles_that_cannot_be_are_named():
-    with pytest.raises(InputError, match="6x4 latent cells cannot share 8"):
+    with pytest.raises(InputError, match=f"6x4 latent cells cannot share {tiling.OVERLAP}"):
         Tiles(chunk=1, size=(4, 6))
     with pytest.raises(InputError, match="at least one latent frame"):
         Tiles(chunk=0)

@@ -27,8 +27,10 @@ from ..layers.causal import StreamCache
 
 __all__ = ["OVERLAP", "Need", "Tiled", "Tiles", "choose_tiles"]
 
-OVERLAP = 8
+OVERLAP = 10
 """latent cells that neighbouring tiles share"""
+LEAST = 16
+"""cells of a tile's side, at least"""
 CHUNKS = (4, 2)
 """latent frames at a time that are tried, the most first"""
 ROOMY = 1 << 30
@@ -116,7 +118,7 @@ def _sizes(height: int, width: int) -> Iterator[tuple[int, int]]:
     found = set()
     for rows, columns in product(range(1, MOST + 1), repeat=2):
         high, wide = (math.ceil((s + (n - 1) * OVERLAP) / n) for s, n in ((height, rows), (width, columns)))
-        if rows * columns > 1 and min(high, wide) >= 2 * OVERLAP and max(high, wide) <= 2 * min(high, wide):
+        if rows * columns > 1 and min(high, wide) >= LEAST and max(high, wide) <= 2 * min(high, wide):
             found.add((high, wide))
     yield from sorted(found, key=lambda size: -size[0] * size[1])
 
@@ -140,12 +142,14 @@ def scaled(window: slice, by: int) -> slice:
 def weights(windows: list[slice], scale: int) -> list[Tensor]:
     """How much each window of an axis counts at each of its places, `scale` to a cell; the sum over windows is 1.
 
-    It changes linearly over the middle half of what two neighbours share.
+    It changes smoothly over the middle quarter of what two neighbours share: either sees zeros for what lies beyond
+    its border, and the further from there, the less that counts.
     """
     out = [torch.ones(length(window) * scale) for window in windows]
     for i, (before, after) in enumerate(pairwise(windows)):
         shared = (before.stop - after.start) * scale
-        ramp = (2 * (torch.arange(shared) + 0.5) / shared - 0.5).clamp(0, 1)
+        place = (4 * (torch.arange(shared) + 0.5) / shared - 1.5).clamp(0, 1)
+        ramp = 0.5 - 0.5 * torch.cos(math.pi * place)
         out[i][-shared:] *= 1 - ramp
         out[i + 1][:shared] *= ramp
     return out

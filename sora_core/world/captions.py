@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from . import words
 from .nouns import GAIT_VERBS, NOUNS, plural
 
+GOING_ON = "go"
+"""motion of a thing that goes who knows where"""
 DOUBLED = ("spin", "hit", "drop", "hop", "run", "swim")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThingFacts:
-    """One kind of thing in the caption: canonical keys of words.py; a noun has no colour, and goes with its gait."""
+    """One kind of thing in the caption: canonical keys of words.py; a noun has no colour, and goes with its gait.
+
+    In a plain caption colour and motion may be empty: they are not told. The motion GOING_ON says no direction.
+    """
 
     colour: str
     shape: str
@@ -27,7 +32,8 @@ class ThingFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything a caption can say. `relation` is that of a Scene, without same."""
+    """Everything a caption can say. `relation` is that of a Scene, without same. A plain caption tells no ground and no
+    light that are empty."""
 
     things: tuple[ThingFacts, ...]
     relation: str = ""
@@ -115,7 +121,9 @@ class _Wording:
             parts = [plural(name) if thing.count > 1 else name]
         else:
             shape = self.common(words.SHAPE_WORDS[thing.shape])
-            parts = [self.common(words.COLOUR_WORDS[thing.colour]), words.PLURALS[shape] if thing.count > 1 else shape]
+            parts = [words.PLURALS[shape] if thing.count > 1 else shape]
+            if thing.colour:
+                parts.insert(0, self.common(words.COLOUR_WORDS[thing.colour]))
         if thing.size:
             parts.insert(0, self.common(words.SIZE_WORDS[thing.size]))
         if thing.count > 1:
@@ -124,7 +132,9 @@ class _Wording:
 
     def action(self, thing: ThingFacts, form: str | None = None, other: str = "", common: bool = False) -> str:
         choose = self.common if common else self.pick
-        phrase = choose(words.MOTION_PHRASES[thing.motion])
+        phrase = (
+            "{go}" if thing.motion == GOING_ON else choose(words.MOTION_PHRASES[thing.motion]) if thing.motion else ""
+        )
         return fill(phrase, thing, form if form is not None else ("" if thing.count > 1 else "s"), other)
 
 
@@ -145,6 +155,11 @@ def _gait(thing: ThingFacts) -> str:
     return thing.gait or NOUNS[thing.shape].gaits[0]
 
 
+def spoken(*parts: str) -> str:
+    """The parts that say something, in a row."""
+    return " ".join(filter(None, parts))
+
+
 def _article(phrase: str) -> str:
     return ("an " if phrase.startswith(tuple("aeiou")) else "a ") + phrase
 
@@ -163,9 +178,9 @@ def _event(facts: Facts, w: _Wording) -> str:
         return f"{w.noun(first)} {w.action(first, other=w.noun(facts.things[1]))}"
     if facts.relation in words.RELATION_PHRASES:
         where = f"{w.common(words.RELATION_PHRASES[facts.relation])} {w.noun(facts.things[1])}"
-        return f"{w.noun(first)} {w.action(first)} {where}"
+        return spoken(w.noun(first), w.action(first), where)
     if len(facts.things) == 1:
-        return f"{w.noun(first)} {w.action(first)}"
+        return spoken(w.noun(first), w.action(first))
     places = {2: ("on the left", "on the right"), 3: ("on the left", "in the middle", "on the right")}[
         len(facts.things)
     ]
@@ -175,12 +190,14 @@ def _event(facts: Facts, w: _Wording) -> str:
         and (w.rng is None or w.rng.random() < 0.5)
     ):
         both = " and ".join(f"{w.noun(t)} {p}" for t, p in zip(facts.things, places, strict=True))
-        return f"{both} {w.action(first, form='')}"
-    return ", ".join(f"{p} {w.noun(t)} {w.action(t)}" for t, p in zip(facts.things, places, strict=True)) + ","
+        return spoken(both, w.action(first, form=""))
+    return ", ".join(spoken(p, w.noun(t), w.action(t)) for t, p in zip(facts.things, places, strict=True)) + ","
 
 
 def _plain(facts: Facts, w: _Wording) -> str:
-    text = f"{_event(facts, w)} {words.GROUND_PHRASES[facts.ground][0]} {words.LIGHT_PHRASES[facts.light][0]}"
+    ground = words.GROUND_PHRASES[facts.ground][0] if facts.ground else ""
+    light = words.LIGHT_PHRASES[facts.light][0] if facts.light else ""
+    text = spoken(_event(facts, w), ground, light)
     if facts.shot:
         text += ", " + words.SHOT_PHRASES[facts.shot][0]
     if facts.camera != "static":

@@ -9,23 +9,29 @@ from dataclasses import replace
 
 from . import words
 from .captions import Facts, ThingFacts
+from .goes_on import WAYS
 from .nouns import NOUNS
 from .rewrite import unknown_words
-from .understand import Understood, understand
+from .understand import SHAPE_OF, SIZE_OF, Understood, understand
 
 __all__ = ["completed", "named", "way_of"]
 
+_THE = re.compile(
+    rf"\b(?:the|this|that|its) (?=(?:(?:{'|'.join(SIZE_OF)}) )?(?:{'|'.join(map(re.escape, SHAPE_OF))})\b)"
+)
 _PRONOUN = re.compile(
     r"\b(?:it(?!['’])|they|(?:the|this|that|these|those) (?:thing|object|subject)s?)\b"
     r"(?! is (?:night|noon|day|sunset|evening))"
 )
-_WAYS = {"left": "to the left", "right": "to the right", "closer": "toward the camera", "away": "away"}
 
 
 def named(prompt: str, seen: Facts) -> str:
-    """The prompt with the clip's thing in place of "it", or before a prompt that names nothing at all."""
-    name = _name(seen.things[0])
-    if understand(prompt).things:
+    """The prompt with the clip's thing in place of "it", or before a prompt that names nothing at all. "The ball" has
+    the colour of the clip's thing, even if that was taken for a cube."""
+    name, said = _name(seen.things[0]), understand(prompt)
+    if [stated[0] for stated in said.stated] == [False] and seen.things[0].colour:
+        return _THE.sub(rf"\g<0>{words.COLOUR_WORDS[seen.things[0].colour][0]} ", prompt, count=1)
+    if said.things:
         return prompt
     if _PRONOUN.search(prompt):
         return _PRONOUN.sub(name, prompt, count=1)
@@ -34,7 +40,7 @@ def named(prompt: str, seen: Facts) -> str:
 
 def way_of(seen: Facts | None) -> str:
     """Where the clip's thing goes, in words; empty where it goes nowhere."""
-    return "" if seen is None else _WAYS.get(seen.things[0].motion, "")
+    return "" if seen is None else WAYS.get(seen.things[0].motion, "")
 
 
 def completed(understood: Understood, seen: Facts) -> Understood:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 from ..emphasis import emphasised, weighted
 from . import words
-from .captions import Facts, ThingFacts, caption
+from .captions import GOING_ON, Facts, ThingFacts, caption
 from .complete import completed, named, way_of
+from .goes_on import as_before, plainly
 from .nouns import GAIT_VERBS, NOUNS, plural
 from .rewrite import Rewritten, content_words, rewrite, unknown_words
-from .understand import COLOUR_OF, Understood, understand
+from .understand import COLOUR_OF, GO, Understood, understand
 
 __all__ = ["Expansion", "expand", "expanded", "expanded_about", "unknown_note", "unknown_words"]
 
@@ -49,11 +50,12 @@ def expand(prompt: str, seed: int = 0) -> str:
     return expanded(prompt, seed).caption
 
 
-def expanded(prompt: str, seed: int = 0, *, seen: Facts | None = None) -> Expansion:
+def expanded(prompt: str, seed: int = 0, *, seen: Facts | None = None, about: bool = False) -> Expansion:
     """A descriptive caption that keeps what the prompt says and fills in what it leaves out; the seed chooses what is
     filled in. What is not said to move stands still.
 
-    seen: what a clip shows that the prompt is about (`perception.seen`); what the prompt leaves out is as it is there.
+    about: the prompt is about a clip; seen: what that shows (`perception.seen`). What the prompt leaves out is as it is
+    there, and where that is not known it is left out: the model sees the clip itself.
 
     What the bundled model does not know stays in the caption, in the prompt's own words. What the prompt refuses ("not
     red", "no snow") becomes the negative prompt. What changes in time follows after a "then". A word with a weight
@@ -61,7 +63,7 @@ def expanded(prompt: str, seed: int = 0, *, seen: Facts | None = None) -> Expans
     """
     cut = (f"only the first {LONGEST:,} letters of the prompt are read.",) if len(prompt) > LONGEST else ()
     parts = weighted(prompt[:LONGEST])
-    made = _expanded("".join(part for part, _ in parts), seed, seen)
+    made = _expanded("".join(part for part, _ in parts), seed, seen, about=about or seen is not None)
     caption_, lost = emphasised(made.caption, parts)
     notes = [f"the weight of {word!r} is lost, since the caption does not say it" for word in lost]
     return replace(made, caption=caption_, notes=(*cut, *made.notes, *notes))
@@ -69,17 +71,24 @@ def expanded(prompt: str, seed: int = 0, *, seen: Facts | None = None) -> Expans
 
 def expanded_about(prompt: str, seed: int, seen: Sequence[Facts | None]) -> Expansion:
     """A caption for what goes on in clips of which these facts are seen, None where they are not known: the prompt
-    completed by the first of them, or, without a prompt, what they show one after the other."""
+    completed by the first of them, or, without a prompt, what they show one after the other. Without any clip, the
+    caption of a prompt alone."""
     known = [facts for facts in seen if facts is not None]
-    if prompt.strip():
-        return expanded(prompt, seed, seen=known[0] if known else None)
+    if prompt.strip() or not seen:
+        return expanded(prompt, seed, seen=known[0] if known else None, about=bool(seen))
     told = [caption(facts, "plain").rstrip(".") for facts in known if len(known) == len(seen)]
     return Expansion(caption=", then ".join(told) + ".") if told else Expansion(caption="", notes=(UNTOLD,))
 
 
-def _expanded(prompt: str, seed: int, seen: Facts | None) -> Expansion:
-    first, *later = _CHANGES.split(prompt.strip().lower(), maxsplit=1)
-    plain = rewrite(first if seen is None else named(first, seen), seed, way_of(seen))
+def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Expansion:
+    prompt = plainly(prompt.strip().lower())
+    if about:
+        prompt = as_before(prompt, seen.things[0].motion if seen is not None else "")
+    if seen is None and about and not prompt:
+        return Expansion(caption="", notes=(UNTOLD,))
+    first, *later = _CHANGES.split(prompt, maxsplit=1)
+    way = None if about and seen is None else way_of(seen)
+    plain = rewrite(first if seen is None else named(first, seen), seed, way)
     rng = random.Random(f"expand/{seed}")  # noqa: S311
     understood = _counted_out(understand(plain.text))
     if later and not understood.things:  # "day turns into night over a yellow cube"
@@ -90,18 +99,23 @@ def _expanded(prompt: str, seed: int, seen: Facts | None) -> Expansion:
         understood = completed(said, seen)
     unknown = unknown_words(plain.text)
     if understood.things and _tellable(understood) and not _somewhere_unknown(plain.text, unknown):
-        facts = _facts(understood, rng)
+        left_out = about and seen is None
+        facts = _stated(understood, plain.text) if left_out else _facts(understood, rng)
         if _unseen(understood):
             text = _set_apart(facts)
         else:
-            level = "plain" if several(understood) else "descriptive"  # several come out best in the fewest words
+            # several come out best in the fewest words
+            level = "plain" if left_out or several(understood) else "descriptive"
             text = caption(facts, level, seed, prefer=_said(plain.text))
         text = f"{text.rstrip('.')}. {', '.join(unknown)}." if unknown else text
+    elif about and seen is None:
+        text = plain.text
     else:
         text = _appended(plain.text, said, understood, unknown, rng)
     after, notes = _after(later[0], understood) if later else ("", ())
     notes = (*plain.notes, *_relation_note(understood), *notes)
-    return Expansion(caption=text.rstrip(".") + after + ".", negative=plain.negative, notes=notes)
+    told = (text.rstrip(" ,.") + after).strip(" ,")
+    return Expansion(caption=told and f"{told}.", negative=plain.negative, notes=notes)
 
 
 def several(understood: Understood) -> bool:
@@ -188,6 +202,20 @@ def _facts(understood: Understood, rng: random.Random) -> Facts:
     return Facts(
         things=tuple(things), relation=understood.relation, ground=ground, light=light,
         style=understood.style or "natural", camera=understood.camera or "static", shot=understood.shot or "",
+    )  # fmt: skip
+
+
+def _stated(understood: Understood, text: str) -> Facts:
+    """The stated facts alone."""
+    going = GOING_ON if re.search(GO, text) else ""
+    things = [
+        replace(thing, colour=thing.colour if colour else "", motion=thing.motion if motion else going)
+        for thing, (colour, motion) in zip(understood.things, understood.stated, strict=True)
+    ]
+    return Facts(
+        things=tuple(things), relation=understood.relation, ground=understood.ground or "",
+        light=understood.light or "", style=understood.style or "natural", camera=understood.camera or "static",
+        shot=understood.shot or "",
     )  # fmt: skip
 
 

@@ -81,9 +81,9 @@ _SHADES = {
 """Colours that the world lacks, and the nearest that it has."""
 
 
-def rewrite(prompt: str, seed: int = 0, way: str = "") -> Rewritten:
-    """The prompt in plain words. Where something goes and no direction is said it goes that `way` ("to the left"), or
-    one that the seed chooses."""
+def rewrite(prompt: str, seed: int = 0, way: str | None = "") -> Rewritten:
+    """The prompt in plain words. Where something goes and no direction is said it goes that `way` ("to the left"), one
+    that the seed chooses where that is empty, or, with None, it is not said where to."""
     text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]]", " ", prompt.lower().replace("’", "'"))).strip(" ,.;!")
     text = re.sub(
         r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known(captions_words()) else m[0].replace("-", " "), text
@@ -102,7 +102,8 @@ def rewrite(prompt: str, seed: int = 0, way: str = "") -> Rewritten:
         text = re.sub(said.replace("NAME", _NAME), plain, text)
     text = _placed(text)
     _count_notes(text, notes)
-    return Rewritten(text=_directed(text, seed, way), negative=", ".join(refused), notes=tuple(notes))
+    text = text if way is None else _directed(text, seed, way)
+    return Rewritten(text=text, negative=", ".join(refused), notes=tuple(notes))
 
 
 def _without_refusals(text: str) -> tuple[str, list[str]]:

@@ -74,7 +74,7 @@ TOWARD: tuple[tuple[str, str], ...] = (
         "away",
         (
             rf"(?:{GO})? ?away from (?:the )?(?:camera|viewer|us|me)\b|(?:{GO}) (?:away|into the"
-            r" distance|back|backward|backwards)\b"
+            r" distance|back(?! and forth)|backward|backwards)\b"
         ),
     ),
 )

@@ -173,6 +173,7 @@ viewer which who they
 their them each other another again around place side ground light sky warm bright thick calm dense made taken does
 not doesn't don't isn't
 no gray grey wall slightly i we you want make create generate just only
+now start starts begin begins continue continues keep keeps suddenly finally eventually soon
 """
 FILLERS: frozenset[str] = frozenset(_FILLERS.split())
 """Words of any sentence, which say nothing about the picture by themselves."""
