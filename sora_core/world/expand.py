@@ -114,8 +114,8 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
         text = _appended(plain.text, said, understood, unknown, rng)
     after, notes = _after(later[0], understood) if later else ("", ())
     notes = (*plain.notes, *_relation_note(understood), *notes)
-    told = (text.rstrip(" ,.") + after).strip(" ,")
-    return Expansion(caption=told and f"{told}.", negative=plain.negative, notes=notes)
+    whole = (text.rstrip(" ,.") + after).strip(" ,")
+    return Expansion(caption=whole and f"{whole}.", negative=plain.negative, notes=notes)
 
 
 def several(understood: Understood) -> bool:
