@@ -96,12 +96,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="that are made")
     parser.add_argument("--size", default="112x64", metavar="WxH")
     parser.add_argument("--fps", type=float, default=8.0)
+    parser.add_argument("--fast", action="store_true", help="extend in 4 steps without guidance")
     parser.add_argument("--sheet", type=Path, help="a picture of the last extensions")
     args = parser.parse_args()
     width, height = (int(side) for side in args.size.split("x"))
     model, classifier = pipeline.load_bundled(args.weights), load_classifier()
     size = VideoSize(frames=round(2 * args.fps) + 1, height=height, width=width, fps=args.fps)
     clips = [video_to_image(pipeline.sample_video(model, [p], size, seed=100 + i)) for i, p in enumerate(PROMPTS)]
+    if args.fast:
+        model = pipeline.load_bundled(args.weights, fast=True)
     for overlap in args.overlaps:
         for seed in args.seeds:
             share, sheet = doubled(model, classifier, clips, overlap, seed, args.seconds, args.fps)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..sora_core.errors import InputError
 from ..sora_core.files import check_writable
-from .generate import free_name, given, names_released
+from .generate import FAST, asked_sampling, free_name, names_released
 from .terminal import ProgressLine, note, say, warn
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_options", "edited", "existing", "look", "names_released", "prepared", "working"]
 
-SAMPLING = ("steps", "cfg")
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of every edit operation."""
@@ -32,6 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="the same seed gives the same video (default: a new one each time)")
     parser.add_argument("--steps", type=int, help="sampling steps: more are slower and finer")
     parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
+    parser.add_argument("--fast", action="store_true", help=FAST)
     parser.add_argument("--negative", default="", help="what not to show")
     parser.add_argument(
         "--no-refine", action="store_true", help="enlarge what is made plainly: softer, in seconds at any size"
@@ -49,6 +48,7 @@ def existing(path: Path) -> Path:
 
 def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tuple[SoraModel, Path]:
     """The model, and the name of the result; both are sure before anything is read."""
+    asked_sampling(args)
     for path in sources:
         existing(path)
     out = args.out or free_name(f"{sources[0].stem} {what}", ".mp4")
@@ -62,7 +62,7 @@ def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tu
 
     from ..sora_core import pipeline
 
-    return pipeline.load_bundled(device=pipeline.check_device(args.device)), out
+    return pipeline.load_bundled(device=pipeline.check_device(args.device), fast=args.fast), out
 
 
 def working(path: Path, model: SoraModel, *, like: Clip | None = None) -> Clip:
@@ -94,7 +94,7 @@ def edited(
     """Run an edit and say the name of its file. seen: what the clips show, for what the prompt leaves out."""
     from ..sora_core.pipeline.edit_files import edit_file
 
-    settings = model.settings.with_(**given(args, SAMPLING))
+    settings = model.settings.with_(**asked_sampling(args))
     with ProgressLine("sampling") as progress:
         frames = edit_file(
             model, edit, args.prompt, out, refined=refined and not args.no_refine, sounds=sounds, seed=args.seed,

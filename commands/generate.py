@@ -26,6 +26,7 @@ CHOSEN: list[Claim] = []
 """claims to the names that were chosen for this run"""
 ASKED = ("negative", "seconds", "size", "fps", "seed")
 SAMPLING = ("steps", "cfg")
+FAST = "4 steps without guidance, by weights made for them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, help="frames per second, any")
     parser.add_argument("--steps", type=int, help="sampling steps: more are slower and finer")
     parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
-    parser.add_argument("--fast", action="store_true", help="4 steps without guidance, by weights made for them")
+    parser.add_argument("--fast", action="store_true", help=FAST)
     parser.add_argument("--seed", type=int, help="the same seed gives the same video (default: a new one each time)")
     parser.add_argument(
         "--no-expand", action="store_true", help="sample the prompt as it stands, not a long caption of it"
@@ -81,12 +82,11 @@ def names_released() -> Iterator[None]:
 
 @names_released()
 def execute(args: argparse.Namespace) -> int:
-    asked, sampling = given(args, ASKED), given(args, SAMPLING)
+    asked = given(args, ASKED)
     if len(args.prompt) > 1:
         raise InputError(f'put the prompt in quotes: sora generate "{" ".join(args.prompt)}"')
     prompt = args.prompt[0]
-    if args.fast and sampling:
-        raise InputError(f"--fast has steps and cfg of its own; leave out --{' and --'.join(sampling)}.")
+    sampling = asked_sampling(args)
     if args.out is not None and args.out.suffix.lower() in STILLS:
         if asked.get("seconds"):
             raise InputError(f"{args.out} is a picture and --seconds {asked['seconds']:g} asks for a video; give .mp4")
@@ -112,6 +112,14 @@ def execute(args: argparse.Namespace) -> int:
     note(f"{result.size}, seed {result.seed}, made in {duration(sum(result.seconds_taken.values()))}")
     note_kernels(args.device)
     return 0
+
+
+def asked_sampling(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of sampling that the user gave. Raises InputError for any beside --fast, which has its own."""
+    sampling = given(args, SAMPLING)
+    if args.fast and sampling:
+        raise InputError(f"--fast has steps and cfg of its own; leave out --{' and --'.join(sampling)}.")
+    return sampling
 
 
 def given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

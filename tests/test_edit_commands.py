@@ -1,5 +1,6 @@
 """`sora extend CLIP` and its kin: from files to a file, the clip's own frames as they were."""
 
+import json
 from pathlib import Path
 
 import av
@@ -50,6 +51,17 @@ def test_a_clip_is_edited_at_its_own_size(
         given = read_video("a.mp4").frames[: kept.stop - kept.start]
         error = (frames[kept].float() - given.float()).abs().mean()
         assert error < 1.5, "kept frames differ from the file's by no more than one encoding"
+
+
+def test_few_steps_have_settings_of_their_own(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    extend = ["extend", "a.mp4", "a red ball, no snow", "--seconds", "0.5", "--fast", "-o", "out.mp4"]
+    assert cli.main([*extend, "--steps", "9"]) == 2
+    assert "leave out --steps" in capsys.readouterr().err and not Path("out.mp4").exists()
+    assert cli.main(extend) == 0
+    assert "nothing is kept out, so this has no effect: snow" in capsys.readouterr().err
+    with av.open("out.mp4") as file:
+        made_with = json.loads(file.metadata["sora_edit"])
+    assert (made_with["steps"], made_with["cfg"], made_with["solver"]) == (4, 1.0, "euler")
 
 
 def test_a_clip_is_not_written_over_itself(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:

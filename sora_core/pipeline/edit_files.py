@@ -34,7 +34,7 @@ from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.captions import Facts
 from .edits import edit_grid, sample_edit
-from .generation import METADATA_KEY, described, warn_of_unknown_words
+from .generation import METADATA_KEY, described, warn_of_no_guidance, warn_of_unknown_words
 from .limits import check_memory, memory_estimate, time_estimate
 from .model import SoraModel
 from .stored import FOLDER, RunStore
@@ -86,10 +86,14 @@ def edit_file(
         warn_of_unknown_words(model, prompt, warn)
     if expand and (prompt.strip() or seen):
         caption, negative = described(prompt, negative, seed, warn, tell, seen)
+    asked = edit.settings(settings or model.settings, model.settings)
+    warn_of_no_guidance(negative, asked, warn)
     made_with: dict[str, Any] = {
         "prompt": prompt,
         "caption": caption,
+        "negative": negative,
         "seed": seed,
+        **{name: getattr(asked, name) for name in ("steps", "cfg", "denoise", "solver", "scheduler")},
         "edited": [p.name for p in parents],
     }
     origin = Origin(
@@ -102,7 +106,7 @@ def edit_file(
     guards = guards_for(Protection(), fps=edit.fps, origin=origin, warn=warn)
     if splice.note:
         tell(REVIEWED if splice.sets and guards.review else splice.note)
-    foretell(model, edit, settings or model.settings, tell, refined=refined)
+    foretell(model, edit, asked, tell, refined=refined)
     sweep(out.absolute().parent)
     runs = RunStore(out.absolute().parent / FOLDER, warn=warn)
     try:
@@ -148,7 +152,7 @@ def foretell(
     """Say what the run will take. Raises ResourceError where it does not fit the machine."""
     grid = edit_grid(model, edit)
     check_memory(model, grid)
-    seconds = time_estimate(model, grid, steps=settings.steps)
+    seconds = time_estimate(model, grid, steps=settings.steps, guided=settings.cfg != 1)
     tell(f"sampling {grid.asked}: about {seconds:.0f} s and {size_text(memory_estimate(model, grid))} of memory")
     if said := bringing_up(model, edit, refined=refined):
         tell(said)

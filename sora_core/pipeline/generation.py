@@ -71,6 +71,12 @@ def warn_of_unknown_words(model: SoraModel, prompt: str, warn: Callable[[str], N
         warn(unknown_note(unknown, getattr(model.tokenizer, "vocabulary", None)))
 
 
+def warn_of_no_guidance(negative: str, settings: SamplingSettings, warn: Callable[[str], None]) -> None:
+    """Say where a negative prompt does nothing."""
+    if negative.strip() and settings.cfg == 1:
+        warn(f"without guidance (cfg 1) nothing is kept out, so this has no effect: {negative}")
+
+
 def outside_training(asked: VideoSize) -> str:
     """A sentence where a size or length is beyond what the bundled weights were trained on, else nothing."""
     pixels, short = asked.height * asked.width, min(asked.height, asked.width)
@@ -165,12 +171,11 @@ def generate(
     schedule(settings.scheduler, settings.steps, denoise=settings.denoise)  # raises for steps that cannot be
     warn_of_unknown_words(model, prompt, warn)
     caption, negative = described(prompt, negative, seed, warn, tell) if expand else (prompt, negative)
-    if negative.strip() and settings.cfg == 1:
-        warn(f"without guidance (cfg 1) nothing is kept out, so this has no effect: {negative}")
+    warn_of_no_guidance(negative, settings, warn)
     if outside := outside_training(sampled):
         warn(outside)
     laps("load")
-    foretell(model, grid, draft and asked, settings.steps, tell)
+    foretell(model, grid, draft and asked, settings, tell)
     laps("estimate")
     context = encode_text(model, [caption])
     against = encode_text(model, [negative]) if negative.strip() else None
@@ -227,11 +232,16 @@ def segmented(
 
 
 def foretell(
-    model: SoraModel, grid: LatentGrid, asked: VideoSize | None, steps: int, tell: Callable[[str], None]
+    model: SoraModel,
+    grid: LatentGrid,
+    asked: VideoSize | None,
+    settings: SamplingSettings,
+    tell: Callable[[str], None],
 ) -> None:
     """Say how a run will go: that it is drafted and brought up to the size `asked` for, and what it takes, above ten
     seconds."""
-    seconds, memory = time_estimate(model, grid, steps=steps), memory_estimate(model, grid)
+    seconds = time_estimate(model, grid, steps=settings.steps, guided=settings.cfg != 1)
+    memory = memory_estimate(model, grid)
     seconds += decode_estimate(model, grid)
     if asked is not None:
         tell(

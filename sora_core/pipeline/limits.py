@@ -89,9 +89,14 @@ def latents_memory(grid: LatentGrid) -> int:
 
 @torch.no_grad()
 def time_estimate(
-    model: SoraModel, grid: LatentGrid, *, steps: int = DEFAULTS.sampling.steps, clock: Clock = time.perf_counter
+    model: SoraModel,
+    grid: LatentGrid,
+    *,
+    steps: int = DEFAULTS.sampling.steps,
+    guided: bool = True,
+    clock: Clock = time.perf_counter,
 ) -> float:
-    """Seconds that sampling a grid takes here and now: one guided step of as many tokens is run.
+    """Seconds that sampling a grid takes here and now: one step of as many tokens is run, with guidance or without.
 
     Beyond TIMED tokens, or TIMED_WORK, the step is shorter. What grows with the tokens is scaled by their number, and
     attention, which grows with its square, is timed by itself. clock: `time.process_time` tells the processor's time,
@@ -102,15 +107,16 @@ def time_estimate(
     tokens = min(grid.tokens, TIMED, max(TIMED // 8, TIMED_WORK // weights))
     p, q, r = config.patch
     strip = replace(grid, shape=(config.channels, p, q, r * tokens))
-    state = empty_state(strip, model.geometry, batch=2).to(model.device)
-    context = torch.ones(2, config.text_tokens, config.text_width, device=model.device)
+    batch = 2 if guided else 1
+    state = empty_state(strip, model.geometry, batch=batch).to(model.device)
+    context = torch.ones(batch, config.text_tokens, config.text_width, device=model.device)
     context[:, PROMPT:] = 0
     network = denoiser(replace(model, team=None), state, grid.asked.fps)
-    step = timed(lambda: network(state.latent, torch.ones(2, device=model.device), state.mask, context), clock)
+    step = timed(lambda: network(state.latent, torch.ones(batch, device=model.device), state.mask, context), clock)
     if tokens == grid.tokens:
         return steps * step
     among = min(grid.tokens, ATTENDED)
-    some = torch.randn(2, among, config.heads, config.head_dim).to(model.dit.patch_embedding.weight)
+    some = torch.randn(batch, among, config.heads, config.head_dim).to(model.dit.patch_embedding.weight)
     pairs = config.depth * timed(lambda: attend(some.clone(), some, some), clock) / among**2
     others = max(0.0, step - pairs * tokens**2) / tokens
     return steps * (others * grid.tokens + pairs * grid.tokens**2)
