@@ -27,11 +27,11 @@ def execute(args: argparse.Namespace) -> int:
     model, out = prepared(args, [args.picture], "animated")
 
     from ..sora_core.editing import Keyframe, animate
-    from ..sora_core.editing.sizes import fit_frames
+    from ..sora_core.editing.sizes import fit_frames, resized
     from ..sora_core.grid import VideoSize, frames_for
     from ..sora_core.media import TensorSource, read_image
     from ..sora_core.pipeline.drafts import small_size
-    from ..sora_core.pipeline.working import from_picture, resized, result_size
+    from ..sora_core.pipeline.working import from_picture, result_size
     from ..sora_core.settings import DEFAULTS
 
     picture = read_image(args.picture).float() / 255

@@ -61,9 +61,8 @@ def load_saved(path: Path) -> SoraModel:
         raise CheckpointError(f"{path} has a damaged config; fetch or save it again.") from error
 
     def filled(module: nn.Module, prefix: str) -> Any:
-        module.to_empty(device="cpu")
         checkpoints.load_into(module, tensors, prefix=prefix)
-        return module.eval().requires_grad_(False)
+        return module.float().eval().requires_grad_(False)
 
     return SoraModel(
         codec=filled(codec, CODEC),

@@ -1,6 +1,8 @@
 """Weights: what is saved comes back, what does not fit is named, and a final name always holds a whole file."""
 
 import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +161,11 @@ def test_a_place_that_cannot_be_written_is_refused_beforehand(tmp_path: Path, pa
     with pytest.raises(ResourceError, match=words):
         check_writable(tmp_path / path, size)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_load_without_the_compiler() -> None:
+    """Whatever is drawn or reckoned on the meta device loads torch's compiler or sympy: seconds before every run."""
+    loads = "import sys; from sora_nodes.sora_core.pipeline import load_bundled; load_bundled();"
+    says = "sys.exit(', '.join({'torch._dynamo', 'sympy'} & sys.modules.keys()) or 0)"
+    done = subprocess.run([sys.executable, "-c", f"{loads} {says}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

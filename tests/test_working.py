@@ -30,6 +30,7 @@ from sora_nodes.sora_core.editing import (
     stitched,
 )
 from sora_nodes.sora_core.editing.frames import Pending, Shrunk, is_made, pieces_of, read_image
+from sora_nodes.sora_core.editing.sizes import Fit, fit_frames
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.media import TensorSource, read_video
 from sora_nodes.sora_core.pipeline import bundled_refiner
@@ -54,6 +55,17 @@ def world(seed: int, frames: int = 17, height: int = 144, width: int = 256) -> T
 
 def clip(seed: int, frames: int = 17, fps: float = FPS, height: int = 144, width: int = 256) -> Clip:
     return Clip(source=TensorSource(world(seed, frames, height, width), fps), fps=fps)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 112), (200, 320), (60, 60)])
+@pytest.mark.parametrize("how", ["crop", "fit"])
+def test_bytes_come_to_another_size_as_floats_do(height: int, width: int, how: Fit) -> None:
+    frames = world(2, frames=2)
+    exact = fit_frames(frames.float() / 255, height, width, how)
+    quick = fit_frames(frames, height, width, how)
+    assert quick.dtype == torch.uint8, "a file's pictures are not widened on the way"
+    error = (quick / 255 - exact).abs()
+    assert error.mean() < 0.5 / 255 and error.max() < 8 / 255, "hard edges are clamped once more, between both sides"
 
 
 def missing(first: int, end: int, frames: int = 17) -> Tensor:

@@ -28,6 +28,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..layers import kernels
 from ..layers.attention import cross_attention, self_attention
+from ..layers.drawn import drawn
 from ..layers.modulation import sinusoid
 from ..layers.packing import Group, Layout, patchify, tokens_of, unpatchify
 from ..layers.rotary import Rotation, rotary_table
@@ -168,7 +169,7 @@ class Block(nn.Module):
             nn.GELU(approximate="tanh"),
             ops.Linear(config.mlp_width, config.width),
         )
-        self.modulation = nn.Parameter(torch.randn(1, 6, config.width) / config.width**0.5)
+        self.modulation = nn.Parameter(drawn(1, 6, config.width, std=config.width**-0.5))
 
     def forward(self, x_LD: Tensor, time_R6D: Tensor, text: BlockText, plan: TokenPlan) -> Tensor:
         fast, layout = kernels.of(x_LD), plan.layout
@@ -209,7 +210,7 @@ class Head(nn.Module):
         p, q, r = config.patch
         self.eps = config.eps
         self.head = ops.Linear(config.width, p * q * r * config.channels * (2 if config.input_gate else 1))
-        self.modulation = nn.Parameter(torch.randn(1, 2, config.width) / config.width**0.5)
+        self.modulation = nn.Parameter(drawn(1, 2, config.width, std=config.width**-0.5))
 
     def forward(self, x_LD: Tensor, time_RD: Tensor, plan: TokenPlan) -> Tensor:
         shift, scale = (self.modulation.to(time_RD) + time_RD[:, None]).unbind(1)

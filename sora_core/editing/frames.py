@@ -127,7 +127,8 @@ class Placed:
 
 
 class Resized(Derived):
-    """A clip whose pictures are brought to another size by `change`, [F,H,W,3] to [F,height,width,3]."""
+    """A clip whose pictures are brought to another size by `change`, [F,H,W,3] as the clip holds them to
+    [F,height,width,3]."""
 
     def __init__(self, source: FrameSource, height: int, width: int, change: Callable[[Tensor], Tensor]) -> None:
         super().__init__(source)
@@ -136,7 +137,7 @@ class Resized(Derived):
     def read(self, start: int, stop: int) -> Tensor:
         step = max(1, PIXELS // (self.source.height * self.source.width))
         parts = range(start, stop, step)
-        found = [self.change(as_image(self.source.read(i, min(i + step, stop)))) for i in parts]
+        found = [self.change(self.source.read(i, min(i + step, stop))) for i in parts]
         return found[0] if len(found) == 1 else torch.cat(found)
 
 

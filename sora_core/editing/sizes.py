@@ -6,17 +6,18 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry, frames_for
-from ..media import TensorSource
+from ..media import TensorSource, as_image
 from .coding import frames_of, size_of
 from .edit import Clip, Codec, check_image
 from .frames import Resampled, Resized, read_image
 
-__all__ = ["Fit", "at_size", "fit_frames", "latents_for", "reconcile", "resample"]
+__all__ = ["Fit", "at_size", "fit_frames", "latents_for", "reconcile", "resample", "resized"]
 
 Fit = Literal["crop", "fit"]
 """crop: fill the size and cut what hangs over, evenly; fit: show all of it and go on with the colours of its edges."""
@@ -45,9 +46,10 @@ def latents_for(
 
 
 def fit_frames(image: Tensor, height: int, width: int, how: Fit = "crop") -> Tensor:
-    """[F,H,W,3] at another size, its proportions kept: cut evenly (`crop`), or whole and continued by its edges
-    (`fit`)."""
-    check_image(image)
+    """[F,H,W,3], float in 0..1 or bytes, at another size, its proportions kept: cut evenly (`crop`), or whole and
+    continued by its edges (`fit`)."""
+    if image.dtype != torch.uint8:
+        check_image(image)
     if how not in ("crop", "fit"):
         raise InputError(f"a picture is brought to size by 'crop' or 'fit', not {how!r}.")
     h, w = image.shape[1:3]
@@ -55,15 +57,22 @@ def fit_frames(image: Tensor, height: int, width: int, how: Fit = "crop") -> Ten
     scale = bound(height / h, width / w)
     tall, wide = (max(1, bound(size, round(side * scale))) for side, size in ((h, height), (w, width)))
     if (tall, wide) != (h, w):
-        smooth = F.interpolate(
-            image.movedim(-1, 1).float(), (tall, wide), mode="bicubic", antialias=True, align_corners=False
-        )
-        image = smooth.clamp(0, 1).movedim(1, -1)
+        image = resized(image, tall, wide)
     if how == "crop":
         return _cut(image, height, width)
-    top, left = (height - tall) // 2, (width - wide) // 2
-    borders = (left, width - wide - left, top, height - tall - top)
-    return F.pad(image.movedim(-1, 1), borders, mode="replicate").movedim(1, -1).contiguous()
+    rows, columns = (
+        (torch.arange(side, device=image.device) - (side - inner) // 2).clamp(0, inner - 1)
+        for side, inner in ((height, tall), (width, wide))
+    )
+    return image[:, rows][:, :, columns]
+
+
+def resized(frames: Tensor, height: int, width: int) -> Tensor:
+    """[F,H,W,3], float in 0..1 or bytes, at another size. Bytes stay bytes: a fiftieth of the time that floats take."""
+    exact = frames.dtype == torch.uint8 and frames.device.type == "cpu"  # elsewhere torch does it for floats alone
+    pictures = (frames if exact else as_image(frames).float()).movedim(-1, 1)
+    change = F.interpolate(pictures, (height, width), mode="bicubic", antialias=True, align_corners=False)
+    return (change if exact else change.clamp(0, 1)).movedim(1, -1)
 
 
 def _cut(image: Tensor, height: int, width: int) -> Tensor:

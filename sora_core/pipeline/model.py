@@ -152,6 +152,5 @@ def load_codec(path: Path, *, device: torch.device | str = "cpu") -> BundledCode
 
 def _fill(module: torch.nn.Module, checkpoint: checkpoints.Checkpoint, device: torch.device | str) -> None:
     """Weights into a module made on the meta device, float32, ready for use."""
-    module.to_empty(device=device)
     checkpoints.load_into(module, checkpoint.tensors)
-    module.eval().requires_grad_(False)
+    module.to(device, torch.float32).eval().requires_grad_(False)

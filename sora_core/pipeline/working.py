@@ -12,12 +12,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..editing import Clip, Edit
 from ..editing.frames import Placed, Resized, Shrunk, restored
-from ..editing.sizes import Fit, fit_frames
+from ..editing.sizes import Fit, fit_frames, resized
 from ..grid import Geometry, VideoSize
 from ..media import FrameSource, TensorSource
 from ..refine import Refiner
@@ -25,7 +24,7 @@ from .drafts import BroughtUp, check_refine_memory, refine_seconds, small_size
 from .edits import edit_grid
 from .model import SoraModel
 
-__all__ = ["bringing_up", "enlarged", "finished", "from_picture", "resized", "result_size", "working_clip"]
+__all__ = ["bringing_up", "enlarged", "finished", "from_picture", "result_size", "working_clip"]
 
 LARGEST = 1920 * 1080
 """pixels of the largest video that is made of a picture"""
@@ -101,13 +100,6 @@ def enlarged(source: FrameSource, height: int, width: int, refiner: Refiner | No
     if (source.height, source.width) == (height, width):
         return source
     return Resized(source, height, width, lambda frames: resized(frames, height, width))
-
-
-def resized(frames: Tensor, height: int, width: int) -> Tensor:
-    """[F,H,W,3] float in 0..1 at another size."""
-    pictures = frames.movedim(-1, 1).float()
-    change = F.interpolate(pictures, (height, width), mode="bicubic", antialias=True, align_corners=False)
-    return change.clamp(0, 1).movedim(1, -1)
 
 
 def result_size(height: int, width: int) -> tuple[int, int]:

@@ -118,6 +118,6 @@ def load_refiner(path: Path, *, device: torch.device | str = "cpu") -> Refiner:
         raise CheckpointError(f"{path} holds no refiner: {error}") from error
     with torch.device("meta"):
         model = Refiner(config)
-    model.to_empty(device=device)
     checkpoints.load_into(model, checkpoint.tensors)
+    model.to(device, torch.float32)
     return model.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]

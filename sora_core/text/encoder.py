@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..layers.attention import attend
+from ..layers.drawn import drawn
 from .tokenizer import PAD
 
 __all__ = ["TextConfig", "TextEncoder"]
@@ -69,7 +70,8 @@ class TextEncoder(nn.Module):
     def __init__(self, config: TextConfig, *, ops: Any = nn) -> None:
         super().__init__()
         self.config = config
-        self.embedding = ops.Embedding(len(config.vocabulary) + 2, config.width)
+        words = len(config.vocabulary) + 2
+        self.embedding = ops.Embedding(words, config.width, _weight=drawn(words, config.width))
         self.positions = nn.Parameter(torch.zeros(config.tokens, config.width))
         self.blocks = nn.ModuleList(TextBlock(config, ops) for _ in range(config.depth))
         self.norm = ops.RMSNorm(config.width, eps=1e-6)

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
+from ..layers.drawn import drawn
 
 __all__ = ["UMT5", "UMT5Config"]
 
@@ -74,7 +75,9 @@ class Attention(nn.Module):
         self.heads = config.heads
         self.q, self.k, self.v = (ops.Linear(config.width, inner, bias=False) for _ in range(3))
         self.o = ops.Linear(inner, config.width, bias=False)
-        self.relative_attention_bias = nn.Embedding(config.buckets, config.heads)
+        self.relative_attention_bias = nn.Embedding(
+            config.buckets, config.heads, _weight=drawn(config.buckets, config.heads)
+        )
 
     def forward(self, x_SD: Tensor, kinds: Tensor) -> Tensor:
         q, k, v = (p(x_SD).unflatten(-1, (self.heads, -1)).transpose(0, 1)[None] for p in (self.q, self.k, self.v))
@@ -131,7 +134,7 @@ class UMT5(nn.Module):
     def __init__(self, config: UMT5Config, *, ops: Any = nn) -> None:
         super().__init__()
         self.config = config
-        self.shared = nn.Embedding(config.vocabulary, config.width)
+        self.shared = nn.Embedding(config.vocabulary, config.width, _weight=drawn(config.vocabulary, config.width))
         self.encoder = Stack(config, ops)
 
     def forward(self, tokens_S: Tensor) -> Tensor:
