@@ -94,6 +94,13 @@ def test_of_what_is_no_clip_of_the_world_nothing_is_told(kind: str) -> None:
         ("night falls", {"motion": "left", "light": "night"}),
         ("fog rolls in", {"motion": "left", "light": "fog"}),
         ("the ball stops", {"colour": "blue", "shape": "ball", "motion": "still"}),
+        ("faster", {"colour": "blue", "shape": "cube", "motion": "left", "ground": "snow"}),
+        ("make it pixel art", {"colour": "blue", "motion": "left", "ground": "snow", "style": "pixel"}),
+        ("turn it into night", {"colour": "blue", "motion": "left", "light": "night"}),
+        ("don't move", {"colour": "blue", "motion": "still"}),
+        ("make it green", {"colour": "green", "shape": "cube", "ground": "snow"}),
+        ("seamless loop", {"colour": "blue", "shape": "cube", "motion": "left"}),
+        ("everything stays the same", {"colour": "blue", "motion": "left", "light": "sunset"}),
     ],
 )
 def test_what_a_prompt_leaves_out_is_as_the_clip_shows_it(prompt: str, wanted: dict[str, str]) -> None:
@@ -120,7 +127,8 @@ def test_of_a_clip_that_tells_nothing_nothing_is_made_up() -> None:
     assert told("it bounces") == "it bounces."
     assert told("it stops") == "it stands still."
     assert told("a red ball next to a blue cube").count("stand") == 0
-    assert told("keep going") == told("") == ""
+    assert told("keep going") == told("seamless loop") == told("") == ""
+    assert told("a dog chases it") == "a dog chases it.", "half of it would be lost"
     assert expanded_about("no snow", 0, [None]).negative == "snow"
 
 
@@ -143,6 +151,12 @@ def test_everyday_words_are_understood_without_a_clip_too(prompt: str, motion: s
 def test_a_stranger_in_a_prompt_is_not_taken_for_the_clips_own_thing() -> None:
     caption = expanded("a dragon flies in", seen=SEEN).caption
     assert "dragon" in caption and "cube" not in caption and "snow" in caption
+
+
+def test_what_the_model_cannot_show_is_added_to_what_the_clip_shows() -> None:
+    caption = expanded("wind blows", seen=SEEN).caption
+    assert "blue cube" in caption and "snow" in caption and "wind" in caption
+    assert "a dog chases a blue cube" in expanded("a dog chases it", seen=SEEN).caption
 
 
 def test_without_a_prompt_clips_are_told_one_after_the_other() -> None:

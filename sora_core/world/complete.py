@@ -12,13 +12,18 @@ from .captions import Facts, ThingFacts
 from .goes_on import WAYS
 from .nouns import NOUNS
 from .rewrite import unknown_words
-from .understand import SHAPE_OF, SIZE_OF, Understood, understand
+from .understand import COLOUR_OF, SHAPE_OF, SIZE_OF, Understood, understand
 
 __all__ = ["completed", "named", "way_of"]
 
 _THE = re.compile(
     rf"\b(?:the|this|that|its) (?=(?:(?:{'|'.join(SIZE_OF)}) )?(?:{'|'.join(map(re.escape, SHAPE_OF))})\b)"
 )
+_OBJECT = re.compile(
+    r"\b((?:chas\w+|follow\w*|hits?|push\w*|into|behind|beside|next to|in front of|over|above|near|after|around) )"
+    r"(?:it|them)\b"
+)
+_COUNTED = "|".join(words.COUNT_WORDS.values())
 _PRONOUN = re.compile(
     r"\b(?:it(?!['’])|they|(?:the|this|that|these|those) (?:thing|object|subject)s?)\b"
     r"(?! is (?:night|noon|day|sunset|evening))"
@@ -28,14 +33,25 @@ _PRONOUN = re.compile(
 def named(prompt: str, seen: Facts) -> str:
     """The prompt with the clip's thing in place of "it", or before a prompt that names nothing at all. "The ball" has
     the colour of the clip's thing, even if that was taken for a cube."""
-    name, said = _name(seen.things[0]), understand(prompt)
-    if [stated[0] for stated in said.stated] == [False] and seen.things[0].colour:
-        return _THE.sub(rf"\g<0>{words.COLOUR_WORDS[seen.things[0].colour][0]} ", prompt, count=1)
+    thing, said = seen.things[0], understand(prompt)
+    name = _name(thing)
+    if [stated[0] for stated in said.stated] == [False] and thing.colour:
+        return _THE.sub(rf"\g<0>{words.COLOUR_WORDS[thing.colour][0]} ", prompt, count=1)
     if said.things:
-        return prompt
+        return _OBJECT.sub(rf"\g<1>{name}", prompt, count=1)
+    if prompt.strip() in COLOUR_OF:
+        return _name(replace(thing, colour=COLOUR_OF[prompt.strip()]))
     if _PRONOUN.search(prompt):
         return _PRONOUN.sub(name, prompt, count=1)
-    return prompt if unknown_words(prompt) else f"{name} {prompt}".strip()
+    return prompt if _stranger(prompt) else f"{name} {prompt}".strip()
+
+
+def _stranger(prompt: str) -> bool:
+    """Whether a prompt brings in something that has no name here."""
+    unknown = "|".join(map(re.escape, unknown_words(prompt)))
+    return bool(unknown) and bool(
+        re.search(rf"\b(?:an?|one|some|another|{_COUNTED}) (?:\w+ ){{0,2}}(?:{unknown})\b", prompt)
+    )
 
 
 def way_of(seen: Facts | None) -> str:

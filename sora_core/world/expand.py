@@ -31,9 +31,11 @@ UNTOLD = "there is no prompt, and what the clip shows cannot be told for sure: s
 LONGEST = 2000
 """letters of a prompt that are read; a caption holds some 64 words"""
 _CHANGES = re.compile(
-    r"[,.;]?\s*(?:\band\s+)?\b(?:then|turns? into|turning into|becomes?|changes? (?:into|to)|followed by"
+    r"[,.;]?\s*(?:\band\s+)?\b(?:then|turns? into|turning into|becomes?|followed by"
+    r"|changes? (?:(?:its |their )?colou?rs? )?(?:in)?to"
     rf"|turn(?:s|ing)?(?= (?:{'|'.join(COLOUR_OF)})\b))\b[,:]?\s*"
 )
+_ABOUT_IT = re.compile(r"\b(?:it|them)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ def expanded_about(prompt: str, seed: int, seen: Sequence[Facts | None]) -> Expa
     completed by the first of them, or, without a prompt, what they show one after the other. Without any clip, the
     caption of a prompt alone."""
     known = [facts for facts in seen if facts is not None]
-    if prompt.strip() or not seen:
+    if not seen or as_before(plainly(prompt.lower())):
         return expanded(prompt, seed, seen=known[0] if known else None, about=bool(seen))
     told = [caption(facts, "plain").rstrip(".") for facts in known if len(known) == len(seen)]
     return Expansion(caption=", then ".join(told) + ".") if told else Expansion(caption="", notes=(UNTOLD,))
@@ -84,8 +86,6 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
     prompt = plainly(prompt.strip().lower())
     if about:
         prompt = as_before(prompt, seen.things[0].motion if seen is not None else "")
-    if seen is None and about and not prompt:
-        return Expansion(caption="", notes=(UNTOLD,))
     first, *later = _CHANGES.split(prompt, maxsplit=1)
     way = None if about and seen is None else way_of(seen)
     plain = rewrite(first if seen is None else named(first, seen), seed, way)
@@ -98,8 +98,9 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
     if seen is not None:
         understood = completed(said, seen)
     unknown = unknown_words(plain.text)
-    if understood.things and _tellable(understood) and not _somewhere_unknown(plain.text, unknown):
-        left_out = about and seen is None
+    left_out = about and seen is None
+    in_own_words = _somewhere_unknown(plain.text, unknown) or (left_out and _ABOUT_IT.search(plain.text))
+    if understood.things and _tellable(understood) and not in_own_words:
         facts = _stated(understood, plain.text) if left_out else _facts(understood, rng)
         if _unseen(understood):
             text = _set_apart(facts)
@@ -108,7 +109,7 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
             level = "plain" if left_out or several(understood) else "descriptive"
             text = caption(facts, level, seed, prefer=_said(plain.text))
         text = f"{text.rstrip('.')}. {', '.join(unknown)}." if unknown else text
-    elif about and seen is None:
+    elif left_out:
         text = plain.text
     else:
         text = _appended(plain.text, said, understood, unknown, rng)

@@ -16,39 +16,54 @@ WAYS = {"left": "to the left", "right": "to the right", "closer": "toward the ca
 _BACK = {"left": "right", "right": "left", "closer": "away", "away": "closer"}
 _VERB = rf"(?:{'|'.join(words.MOTION_STEMS)})\w*"
 _BEGINS = r"(?:starts?|begins?|continues?|keeps?|goes on|go on|carries on|carry on)(?: on)?"
+_NOT_CAMERA = r"(?<!camera )(?<!camera slowly )(?<!camera then )"
 _PLAIN: tuple[tuple[str, str], ...] = (
-    (r"\b(?:the )?(?:night|darkness) (?:falls|comes|is falling)\b", "at night"),
+    (r"\b(?:the )?(?:night|darkness) (?:falls|comes|is falling)\b|\bthe moon (?:rises|comes (?:up|out))\b", "at night"),
+    (r"\bthe sun comes out\b", "at noon"),
     (r"\bit (?:gets|grows|turns|becomes|is getting|goes) dark\b", "at night"),
     (r"\b(?:the )?sun (?:sets|goes down|is setting|rises|comes up|is rising)\b", "at sunset"),
     (r"\b(?:the )?(?:morning (?:comes|breaks)|(?:day|dawn) breaks)\b", "at sunset"),
     (r"\b(?:the |some |thick )?(?:fog|mist) (?:rolls in|comes in|comes up|rises|settles|gathers)\b", "in fog"),
     (
-        r"(?<!camera )\b(?:stops?|stopped|halts?"
+        rf"{_NOT_CAMERA}\b(?:stops?|stopped|halts?"
         r"|comes? to (?:a |an )?(?:full |complete )?(?:stop|halt|standstill|rest))"
         r"(?: (?:moving|going|there)\b| \w+ing\b)?",
         "stands still",
     ),
+    (rf"{_NOT_CAMERA}\b(?:freezes?|pauses?|waits?|(?:keeps?|holds?) still|(?:do not|don't) move(?! the camera))\b", "stands still"),
     (r"\bstays? (?:where \w+ (?:is|are)|put|there|as (?:it is|they are))\b", "stands still"),
-    (r"\bremains?(?: still| there)?\b", "stands still"),
+    (r"\bremains?(?: still| there)?\b(?! (?:the same|unchanged|as))", "stands still"),
     (r"\bnothing (?:else )?(?:happens|moves|changes)\b", "stands still"),
     (rf"({GO})(?: in)? from the left(?: side)?(?! to)\b", r"\1 to the right"),
     (rf"({GO})(?: in)? from the right(?: side)?(?! to)\b", r"\1 to the left"),
     (r"\b(?:comes?|coming|enters?|entering|appears?)(?: in)? from the left(?: side)?(?! to)\b", "moves to the right"),
     (r"\b(?:comes?|coming|enters?|entering|appears?)(?: in)? from the right(?: side)?(?! to)\b", "moves to the left"),
     (r"(?<=camera )(?:stops?|halts?)(?: moving)?\b", "does not move"),
-    (r"(?<!camera )\bturns? (?:to (?:the |its )?)?(left|right)\b", r"moves to the \1"),
+    (rf"{_NOT_CAMERA}\bturns? (?:to (?:the |its )?)?(left|right)\b", r"moves to the \1"),
     (r"\b(?:gets?|draws?|getting|drawing) (?:closer|nearer|near)\b", "comes closer"),
     (rf"\b{_BEGINS} (?:to )?(?={_VERB}\b)(?!going\b|moving\b)", ""),
 )  # fmt: skip
+_IMPERATIVE = re.compile(
+    r"^(?:please )?(?:(?:turn|change|make|transform|convert|set|put|render|show|paint|colou?r) (?:it|this|them"
+    r"|everything|the (?:clip|video|scene|whole thing))(?: (?:in|on|into|to|as|look like))?|add|with)\s+"
+    r"(?!(?:an?|the|one|two|three|some) )(?!\w+ing\b)"
+)
+_WHOLE = re.compile(
+    r"^(?:an? )?(?:smooth |seamless |perfect |gentle )*(?:loop|transition|morph|blend|crossfade|dissolve)s?"
+    r"(?: (?:back )?(?:to|between|from) .*)?$"
+    r"|^(?:(?:keeps?|everything|all|it|leave) )*(?:(?:stays?|remains?|is) )?(?:everything |it |all )?"
+    r"(?:unchanged|(?:just |exactly )?(?:the )?same(?: as (?:before|it (?:is|was)))?|as (?:is|it is|it was|before))$"
+)
 _SAME = re.compile(
     r"\b(?:(?:just )?(?:continues?|proceeds?|keeps?(?: on)? (?:going|moving)|(?:goes|go|carries|carry|moves?) on)"
-    r"|(?:some )?more of (?:the same|it|this)|(?:just )?the same(?: again)?|as before|further|onwards?)"
+    r"|(?:some )?more of (?:the same|it|this)|(?:just )?the same(?: again)?|as before|further|onwards?"
+    r"|(?:the )?same (?:thing|scene|clip|video|shot))"
     r"(?: (?:and on|like (?:this|that|before)|as (?:before|it (?:is|was|does|did))|in the same (?:way|direction)"
     r"|the same way|on (?:its|their) way|straight(?: on| ahead)?|further|onwards?|for a while))*(?=[\s,.;!]|$)"
 )
 _AROUND = re.compile(
     rf"\b(?:turns? (?:around|back)|reverses?(?: (?:its |their )?(?:direction|course))?|changes? direction|heads? back"
-    rf"|(?:{GO}|comes?) (?:back(?! and forth)|the other way)|returns?(?=[\s,.;!]*$))"
+    rf"|(?:{GO}|comes?) (?:back(?! and forth)|the other way)|returns?)"
     rf"(?:,? and (?:{GO}|comes?|heads?) (?:back|the other way))?(?: again)?(?! (?:to the )?(?:left|right))"
 )
 _OUT = re.compile(r"\b(?:leav|exit|out of|behind|wall)")
@@ -64,7 +79,7 @@ def plainly(prompt: str) -> str:
 def as_before(prompt: str, motion: str = "") -> str:
     """A lower-case prompt about a clip whose thing has that motion (a key of MOTION_PHRASES, empty where it is not
     known): without the words that all goes on, and with the way back where it turns. Empty where no more is said."""
-    prompt = _SAME.sub("", prompt)
+    prompt = _SAME.sub("", _WHOLE.sub("", _IMPERATIVE.sub("", prompt.strip(" .!"))))
     if motion in _BACK and not _OUT.search(prompt):
         prompt = _AROUND.sub(f"moves {WAYS[_BACK[motion]]}", prompt)
     prompt = re.sub(r"\s+(?=[\s,.;!]|$)", "", prompt).strip(" ,.;!")

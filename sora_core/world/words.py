@@ -174,6 +174,7 @@ their them each other another again around place side ground light sky warm brig
 not doesn't don't isn't
 no gray grey wall slightly i we you want make create generate just only
 now start starts begin begins continue continues keep keeps suddenly finally eventually soon
+get gets getting came where but instead let should would could
 """
 FILLERS: frozenset[str] = frozenset(_FILLERS.split())
 """Words of any sentence, which say nothing about the picture by themselves."""
