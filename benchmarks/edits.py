@@ -72,11 +72,12 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["64x64", "112x64", "64x112"])
     parser.add_argument("--fps", nargs="+", type=float, default=[8.0, 12.0])
     parser.add_argument("--sheet", type=Path, help="where a picture of restyling over `denoise` goes")
+    parser.add_argument("--fast", action="store_true", help="in 4 steps without guidance")
     parser.add_argument("--threads", type=int, help="of torch")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    generator = BundledGenerator(model=pipeline.load_bundled(args.weights))
+    generator = BundledGenerator(model=pipeline.load_bundled(args.weights, fast=args.fast))
     if args.sheet:
         run_suite("restyle", 2, model=generator, sheet=args.sheet)
     for item in missing(args):
