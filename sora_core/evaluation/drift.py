@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..editing import Clip, continued, extend
 from ..editing.coding import pixels_of
+from ..editing.ends import BUNDLED_OVERLAP
 from ..grid import VideoSize
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
@@ -62,7 +63,8 @@ def extended(
     """The clips after `times` extensions by a second; latents are kept, no pixel is encoded again."""
     prompts = [prompt_of(scene) for scene in scenes]
     for i in range(times):
-        edits = [extend(clip, generator.codec, seconds=second(size) / size.fps) for clip in clips]
+        new = second(size) / size.fps
+        edits = [extend(clip, generator.codec, seconds=new, overlap=BUNDLED_OVERLAP) for clip in clips]
         latents = generator.edit(edits, prompts, [seed + 1000 * i + k for k in range(len(clips))])
         clips = [continued(edit, latent, generator.codec) for edit, latent in zip(edits, latents[:, None], strict=True)]
     return clips
