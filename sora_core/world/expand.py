@@ -27,7 +27,10 @@ UNSEEN = frozenset({"near", "behind", "front", "above"})
 """relations that the bundled weights have not seen, between solids"""
 MOST_PLACES = 3
 """things that a caption tells one by one"""
-UNTOLD = "there is no prompt, and what the clip shows cannot be told for sure: say what the clip shows to steer it."
+UNTOLD = (
+    "the prompt says nothing of its own, and what the clip shows cannot be told for sure: say what the clip shows to"
+    " steer it."
+)
 LONGEST = 2000
 """letters of a prompt that are read; a caption holds some 64 words"""
 _CHANGES = re.compile(
