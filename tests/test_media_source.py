@@ -47,6 +47,25 @@ def test_chunks_in_order_read_the_file_once(clip: Path, monkeypatch: pytest.Monk
     assert [len(part) for part in parts] == [64, 64, 64, 64, 34] and len(opened) == 1
 
 
+def test_every_nth_frame_takes_one_pass_and_no_colours_of_the_others(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sora_nodes.sora_core.media import decode
+    from sora_nodes.sora_core.media import source as module
+
+    whole, opened, turned = read_video(clip).frames, [], []
+    real, picture = module.pictures, decode.Display.picture
+    monkeypatch.setattr(module, "pictures", lambda *given: opened.append(given) or real(*given))
+    monkeypatch.setattr(decode.Display, "picture", lambda *given: turned.append(given) or picture(*given))
+    with FileSource(clip) as source:
+        for place in range(0, 200, 10):
+            assert torch.equal(source.read(place, place + 1), whole[place : place + 1])
+        assert len(opened) == 1 and len(turned) == 20
+        assert torch.equal(source.read(298, 300), whole[298:])
+        assert len(opened) == 2, "a key frame on the way is the shorter one"
+        assert torch.equal(source.read(3, 5), whole[3:5]) and torch.equal(source.read(9, 11), whole[9:11])
+
+
 def test_frames_that_were_just_read_are_not_decoded_again(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sora_nodes.sora_core.media import source as module
 

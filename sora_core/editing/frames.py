@@ -154,9 +154,7 @@ class Resampled(Derived):
         self.places = [min(source.length - 1, int((i + 0.5) * source.fps / fps)) for i in range(self.length)]
 
     def read(self, start: int, stop: int) -> Tensor:
-        places = self.places[start:stop]
-        frames = self.source.read(places[0], places[-1] + 1)
-        return frames[torch.tensor(places) - places[0]]
+        return read_places(self.source, self.places[start:stop])
 
 
 class Picked(Derived):
@@ -167,10 +165,17 @@ class Picked(Derived):
         self.places, self.length = places.tolist(), len(places)
 
     def read(self, start: int, stop: int) -> Tensor:
-        places = self.places[start:stop]
-        if places[-1] - places[0] == len(places) - 1:
-            return self.source.read(places[0], places[-1] + 1)
-        return torch.cat([self.source.read(place, place + 1) for place in places])
+        return read_places(self.source, self.places[start:stop])
+
+
+def read_places(source: FrameSource, places: Sequence[int]) -> Tensor:
+    """The frames [F,H,W,3] of a source at places that do not fall; each is read once, and none between them."""
+    wanted = sorted(set(places))
+    if wanted[-1] - wanted[0] == len(wanted) - 1:
+        frames = source.read(wanted[0], wanted[-1] + 1)
+    else:
+        frames = torch.cat([source.read(place, place + 1) for place in wanted])
+    return frames if len(wanted) == len(places) else frames[[wanted.index(place) for place in places]]
 
 
 def window(source: FrameSource, start: int, stop: int) -> FrameSource | None:

@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +26,7 @@ from .containers import CONTAINERS, address
 from .metadata import CROP_KEY, tags_of
 from .timing import Timeline
 
-__all__ = ["Display", "opened", "pictures", "size_notes", "stored"]
+__all__ = ["Display", "Picture", "opened", "pictures", "size_notes", "stored"]
 
 ATTACHED_PICTURE = 0x400
 MAX_PIXELS = 1 << 28
@@ -35,6 +36,8 @@ MILD = 1.125
 """pixels nearer to square than that (those of 4:3 television) are not worth scaling every frame for"""
 WIDEST_PIXEL = 8.0
 """an aspect ratio of pixels beyond this (or below its inverse) is a fault in the file"""
+Picture = Callable[[], np.ndarray]
+"""a decoded frame, turned into RGB uint8 [H,W,3] when it is asked for"""
 
 
 @contextmanager
@@ -152,12 +155,12 @@ def true_size(tag: str, stored: tuple[int, int], notes: list[str]) -> tuple[int,
 
 def pictures(
     path: str | Path, times: Timeline, display: Display, start: int, note: Callable[[str], None]
-) -> Iterator[np.ndarray]:
-    """The pictures that are given out from number `start` on, RGB uint8 [H,W,3]."""
+) -> Iterator[Picture]:
+    """The pictures that are given out from number `start` on."""
     want, held, place, to_rgb = start, None, -1, ToRgb(display.colours)
     for index, frame in stored(path, times, times.source(start)):
         if want < times.length and times.source(want) < index:  # what lies before is not turned into colours
-            shown = display.picture(frame if held is None else held, to_rgb)
+            shown = cache(partial(display.picture, frame if held is None else held, to_rgb))
             while want < times.length and times.source(want) < index:
                 if times.source(want) != place:
                     note(DAMAGED)
@@ -170,7 +173,7 @@ def pictures(
         held, place = frame, index
     if held is None:
         raise MediaError(f"{path} is damaged: no frame from number {start} on can be decoded.")
-    shown = display.picture(held, to_rgb)
+    shown = cache(partial(display.picture, held, to_rgb))
     while want < times.length:
         if times.source(want) != place:
             note(DAMAGED)

@@ -4,8 +4,8 @@
     for chunk in chunks(source, 16):          # uint8 [16,H,W,3], the last one shorter
         ...
 
-A source knows its length, size and rate before a frame is decoded. Reading in order costs one pass over the file; a
-jump decodes from the key frame before it.
+A source knows its length, size and rate before a frame is decoded. Reading in order, some frames left out or none,
+costs one pass over the file; a jump decodes from the key frame before it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import Tensor
 from ..errors import InputError, MediaError, ResourceError
 from ..files import size_text
 from ..memory import check_memory_for
-from .decode import Display, opened, pictures, size_notes, stored
+from .decode import Display, Picture, opened, pictures, size_notes, stored
 from .timing import timeline
 
 __all__ = ["FileSource", "FrameSource", "MediaInfo", "TensorSource", "as_image", "chunks"]
@@ -124,7 +124,7 @@ class FileSource:
             has_audio=has_audio, variable_rate=found.variable, faults=found.faults,
         )  # fmt: skip
         self._notes = dict.fromkeys([*found.notes, *self.display.notes, *sizes])
-        self._pictures: Iterator[np.ndarray] = iter(())
+        self._pictures: Iterator[Picture] = iter(())
         self._next = -1
         self._recent = deque[np.ndarray](maxlen=max(1, RECENT // (3 * self.height * self.width)))
 
@@ -135,9 +135,7 @@ class FileSource:
     def read(self, start: int, stop: int) -> Tensor:
         check_range(self, start, stop)
         if not self._next - len(self._recent) <= start <= self._next:
-            self.close()
-            note = lambda text: self._notes.setdefault(text)  # noqa: E731
-            self._pictures, self._next = pictures(self.path, self.times, self.display, start, note), start
+            self.go_to(start)
         frames = self.scratch(stop - start)
         rows = frames.numpy()  # a copy by torch starts threads, which is dear on a busy machine
         known = islice(self._recent, len(self._recent) - (self._next - start), len(self._recent))
@@ -145,11 +143,23 @@ class FileSource:
         for i, picture in enumerate(islice(known, count)):
             rows[i] = picture
         fresh, self._next = stop - start - count, -1  # an error on the way leaves the file to be opened anew
-        for i, picture in enumerate(islice(self._pictures, fresh), count):
-            rows[i] = picture
+        for i, shown in enumerate(islice(self._pictures, fresh), count):
+            rows[i] = picture = shown()
             self._recent.append(picture)
         self._next = end
         return frames
+
+    def go_to(self, start: int) -> None:
+        """Make frame `start` the next one: on through what lies between, or from the key frame before it."""
+        if self._next >= 0 and self.times.on_the_way(self._next, start):
+            between, self._next = start - self._next, -1
+            deque(islice(self._pictures, between), maxlen=0)
+            self._recent.clear()
+        else:
+            self.close()
+            note = lambda text: self._notes.setdefault(text)  # noqa: E731
+            self._pictures = pictures(self.path, self.times, self.display, start, note)
+        self._next = start
 
     def scratch(self, count: int) -> Tensor:
         """Space for `count` frames. Raises ResourceError where there is none."""

@@ -29,6 +29,8 @@ RESTART = 0.25
 """seconds; a decoding clock that falls back by more begins anew"""
 LONGEST_HOLD = 60.0
 """seconds; a gap beyond, in a file whose other steps are far shorter, is a fault in the time stamps"""
+NEAR = 16
+"""frames that are sooner decoded than a file is opened anew"""
 HEAD = 4096
 """bytes of a key frame that its parameters lie in"""
 MOST_SIZES = 8
@@ -66,6 +68,12 @@ class Timeline:
     def source(self, index: int) -> int:
         """The place in `stamps` of the frame that is given out as number `index`."""
         return self.shown[bisect_right(self.slots, index) - 1]
+
+    def on_the_way(self, now: int, index: int) -> bool:
+        """Whether decoding that has come to number `now` gets to number `index` sooner than from a key frame."""
+        here, there = self.source(now), self.source(index)
+        nearest = bisect_right(self.keys, there, key=lambda key: key[0]) - 1
+        return now <= index and (there - here <= NEAR or nearest < 0 or self.keys[nearest][0] <= here)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -38,8 +37,7 @@ def seen_in(
     start = max(0, source.length - 1 - round((FRAMES - 1) * step)) if at_end else 0
     wanted = [min(source.length - 1, start + round(i * step)) for i in range(FRAMES)]
     places = sorted(set(wanted))
-    cuts = [start, *(place + 1 for place in places)]  # read in a row: a file decodes each frame once
-    frames = [small(source.read(*part)[-1:]) for part in pairwise(cuts)]
+    frames = [small(source.read(place, place + 1)) for place in places]
     video = torch.cat([frames[places.index(place)] for place in wanted], 2)
     classifier = classifier or load_classifier()
     readings = [classifier.read(part, 1 / STEP) for part in (video, without_edge(video))]
