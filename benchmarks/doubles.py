@@ -1,9 +1,11 @@
-"""Whether a thing stays one while its clip goes on: clips that the model made itself, extended, and the share of new
-frames in which the thing's colour stands in two places.
+"""Whether a thing that goes left or right stays one, and on its way, while its clip goes on.
 
-    python benchmarks/doubles.py --overlaps 4 8 --seeds 5 900
+    python benchmarks/doubles.py                       # in stretches, as `sora extend` does it
+    python benchmarks/doubles.py --at-once 4 8         # and all at once, behind so many frames
 
-Twelve prompts, seven with a thing that goes left or right. A frame in which the thing itself has a gap counts too.
+Clips of the world, of which the true rest is known, extended by as long again. *path*: how far the middle of its colour
+is from where it truly is, in picture widths; *seam*: the same over the second to the fourth new frame; *two*: the share
+of new frames in which its colour stands in two places (a frame in which the thing itself has a gap counts too).
 """
 
 from __future__ import annotations
@@ -12,31 +14,25 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count as count_from
 from pathlib import Path
 
 import torch
 from PIL import Image
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.editing import Clip, extend, stitch
+from sora_nodes.sora_core.editing.strides import bundled_strides
 from sora_nodes.sora_core.grid import VideoSize
-from sora_nodes.sora_core.media import video_to_image
 from sora_nodes.sora_core.perception.classifier import AttributeClassifier, load_classifier
+from sora_nodes.sora_core.world import ClipShape, render, sample_scene
+from sora_nodes.sora_core.world.captions import Facts
+from sora_nodes.sora_core.world.describe import facts_of
+from sora_nodes.sora_core.world.expand import expanded_about
 from torch import Tensor
 
-PROMPTS = (
-    "a red ball rolls to the left on grass at sunset.",
-    "a blue cube slides to the left on snow at sunset.",
-    "a yellow box slides to the left on grass at night.",
-    "a green ball rolls to the right on sand at noon.",
-    "a purple cone slides to the right on grass at noon.",
-    "a red cube stands still on sand at noon.",
-    "a blue ball bounces up and down on wood at noon.",
-    "a yellow ball rolls to the left on wood at noon.",
-    "a red cylinder spins on snow at noon.",
-    "a green cube slides to the right on snow at sunset.",
-    "a blue ring rolls to the left on sand at noon.",
-    "a red cone stands still on grass at night.",
-)
+SEEN = 4
+"""pixels of a thing's colour, at least, in every frame of a clip"""
 NEAR = 0.45
 """of the thing's own distance from grey, within which a pixel has its colour"""
 GAP = 2
@@ -65,52 +61,95 @@ def things(mask: Tensor) -> int:
     return sum(count >= LEAST * max(counts) > 0 for count in counts)
 
 
+@dataclass(frozen=True)
+class Case:
+    """A clip of twice the given length, of which the first half is given."""
+
+    frames: Tensor
+    facts: Facts
+    seed: int
+    place: list[float]
+    """of the thing in the last given frame, in picture fractions"""
+
+    @property
+    def given(self) -> int:
+        return len(self.frames) // 2 + 1
+
+    def found(self, frames: Tensor) -> Tensor:
+        """Where the thing's colour is, [F,H,W], in the frames after the given ones."""
+        return coloured(torch.cat([self.frames[self.given - 1 : self.given], frames]), *self.place)[1:]
+
+
+def cases(count: int, size: VideoSize, classifier: AttributeClassifier) -> list[Case]:
+    """Clips whose thing goes left or right and is seen to the end."""
+    found: list[Case] = []
+    shape = ClipShape(frames=2 * size.frames - 1, height=size.height, width=size.width, fps=size.fps)
+    for seed in count_from(60):
+        scene = sample_scene(seed, family="single")
+        if scene.things[0].motion in ("left", "right"):
+            frames = render([scene], shape)[0].float() / 255
+            half = frames[: size.frames]
+            place = classifier.follow((half * 2 - 1).permute(3, 0, 1, 2)[None])[0, -1].tolist()
+            case = Case(frames, facts_of(scene), seed, place)
+            if case.found(frames[case.given :]).sum((1, 2)).min() >= SEEN:
+                found.append(case)
+        if len(found) == count:
+            return found
+    raise AssertionError
+
+
+def middle(mask: Tensor) -> Tensor:
+    """[F] of masks [F,H,W], in picture widths."""
+    width = mask.shape[-1]
+    return (mask.sum(1) * torch.arange(width)).sum(1) / mask.sum((1, 2)).clamp(min=1) / width
+
+
 @torch.no_grad()
-def doubled(
-    model: pipeline.SoraModel,
-    classifier: AttributeClassifier,
-    clips: Sequence[Tensor],
-    overlap: int,
-    seed: int,
-    seconds: float,
-    fps: float,
-) -> tuple[float, Tensor]:
-    """The share of new frames with more than one thing, and a sheet [H,W,3] of every fourth frame."""
-    share, rows = 0.0, []
-    for i, (prompt, frames) in enumerate(zip(PROMPTS, clips, strict=True)):
-        edit = extend(Clip(image=frames, fps=fps), model.codec, seconds=seconds, overlap=overlap)
-        longer = stitch(edit, pipeline.sample_edit(model, edit, prompt, seed=seed + i), model.codec)
-        new = longer[len(frames) - 1 :]
-        place = classifier.follow((new[:1] * 2 - 1).permute(3, 0, 1, 2)[None])[0, 0].tolist()
-        counts = [things(mask) for mask in coloured(new, *place)[1:]]
-        share += sum(count > 1 for count in counts) / len(counts) / len(clips)
+def measured(
+    model: pipeline.SoraModel, clips: Sequence[Case], fps: float, at_once: int
+) -> tuple[dict[str, float], Tensor]:
+    """The figures, and a sheet [H,W,3] of every fourth frame. at_once: frames of overlap; 0: in stretches."""
+    figures, rows = {"path": 0.0, "seam": 0.0, "two": 0.0}, []
+    way = {"overlap": at_once} if at_once else {"strides": bundled_strides(fps, model.geometry)}
+    for case in clips:
+        edit = extend(
+            Clip(image=case.frames[: case.given], fps=fps), model.codec, seconds=(case.given - 1) / fps, **way
+        )
+        prompt = expanded_about("", 0, [case.facts]).caption
+        longer = stitch(edit, pipeline.sample_edit(model, edit, prompt, seed=case.seed), model.codec)[
+            : len(case.frames)
+        ]
+        true, made = (case.found(frames[case.given :]) for frames in (case.frames, longer))
+        error = (middle(made) - middle(true)).abs()
+        figures["path"] += float(error.mean()) / len(clips)
+        figures["seam"] += float(error[1:4].mean()) / len(clips)
+        figures["two"] += sum(things(mask) > 1 for mask in made) / len(made) / len(clips)
         rows.append(torch.cat(list(longer[::4]), 1))
-    return share, torch.cat(rows)
+    return {name: round(value, 3) for name, value in figures.items()}, torch.cat(rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="a folder of weights (default: the bundled ones)")
-    parser.add_argument("--overlaps", nargs="+", type=int, default=[4, 8], help="frames that the new part sees")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[5, 900])
-    parser.add_argument("--seconds", type=float, default=2.0, help="that are made")
+    parser.add_argument("--n", type=int, default=12, help="clips")
+    parser.add_argument("--at-once", nargs="+", type=int, default=[], help="frames of overlap, all made at once")
     parser.add_argument("--size", default="112x64", metavar="WxH")
     parser.add_argument("--fps", type=float, default=8.0)
-    parser.add_argument("--fast", action="store_true", help="extend in 4 steps without guidance")
+    parser.add_argument("--fast", action="store_true", help="in 4 steps without guidance")
     parser.add_argument("--sheet", type=Path, help="a picture of the last extensions")
     args = parser.parse_args()
     width, height = (int(side) for side in args.size.split("x"))
-    model, classifier = pipeline.load_bundled(args.weights), load_classifier()
+    model = pipeline.load_bundled(args.weights, fast=args.fast)
     size = VideoSize(frames=round(2 * args.fps) + 1, height=height, width=width, fps=args.fps)
-    clips = [video_to_image(pipeline.sample_video(model, [p], size, seed=100 + i)) for i, p in enumerate(PROMPTS)]
-    if args.fast:
-        model = pipeline.load_bundled(args.weights, fast=True)
-    for overlap in args.overlaps:
-        for seed in args.seeds:
-            share, sheet = doubled(model, classifier, clips, overlap, seed, args.seconds, args.fps)
-            sys.stdout.write(json.dumps({"overlap": overlap, "seed": seed, "doubled": round(share, 3)}) + "\n")
-            if args.sheet:
-                Image.fromarray((sheet * 255).round().byte().numpy()).save(args.sheet)
+    clips = cases(args.n, size, load_classifier())
+    for at_once in [*args.at_once, 0]:
+        figures, sheet = measured(model, clips, args.fps, at_once)
+        sys.stdout.write(
+            json.dumps({"made": f"at once, overlap {at_once}" if at_once else "in stretches"} | figures) + "\n"
+        )
+        sys.stdout.flush()
+        if args.sheet:
+            Image.fromarray((sheet * 255).round().byte().numpy()).save(args.sheet)
 
 
 if __name__ == "__main__":

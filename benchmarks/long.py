@@ -18,9 +18,8 @@ from typing import Any
 import torch
 from PIL import Image
 from sora_nodes.sora_core import pipeline
-from sora_nodes.sora_core.diffusion import draw_noise
 from sora_nodes.sora_core.editing import Shot, segment_counts, segment_edit, with_segment
-from sora_nodes.sora_core.editing.ends import OVERLAP
+from sora_nodes.sora_core.editing.strides import bundled_strides
 from sora_nodes.sora_core.evaluation import BundledGenerator, measures, two_seconds
 from sora_nodes.sora_core.evaluation.drift import MOTIONS, score
 from sora_nodes.sora_core.evaluation.joins import coded_frames, prompt_of, sized
@@ -43,11 +42,13 @@ def long_videos(
     counts = segment_counts([Shot(prompt="", seconds=seconds)] * segments, SIZE.fps, geometry)
     cells = (SIZE.height // geometry.space_factor, SIZE.width // geometry.space_factor)
     whole = torch.zeros(len(prompts), geometry.channels, sum(counts), *cells)
-    cond = pipeline.encode_text(model, prompts)
+    strides, seeds = bundled_strides(SIZE.fps, geometry), [seed + k for k in range(len(prompts))]
     for i in range(segments):
-        state = segment_edit(whole, counts, i, SIZE.fps, geometry, overlap=overlap).state
-        noise = draw_noise(state.latent.shape[1:], seed + 1000 * i, count=len(prompts))
-        made = pipeline.sample(model, state, cond, noise=noise, fps=SIZE.fps)
+        edits = [
+            segment_edit(part, counts, i, SIZE.fps, geometry, overlap=overlap, strides=strides)
+            for part in whole.split(1)
+        ]
+        made = pipeline.sample_edits(model, edits, prompts, seeds=[each + 1000 * i for each in seeds])
         whole = with_segment(whole, counts, i, made, geometry, overlap=overlap)
     ends = spans(sum(counts), geometry).cumsum(0)
     seams = [int(ends[sum(counts[:i]) - 1]) for i in range(1, segments)]
@@ -118,7 +119,7 @@ def main() -> None:
     parser.add_argument("--prompts", nargs="+", help="these in the place of held-out scenes: drift alone is measured")
     parser.add_argument("--segments", type=int, nargs="+", default=[4, 10])
     parser.add_argument("--seconds", type=float, nargs="+", default=[2.0], help="of a segment")
-    parser.add_argument("--overlap", type=int, default=OVERLAP, help="frames that a segment sees of the one before")
+    parser.add_argument("--overlap", type=int, default=12, help="frames that a segment sees of the one before")
     parser.add_argument(
         "--motions", nargs="+", default=MOTIONS, help="of the subjects (default: those that stay in view)"
     )

@@ -21,12 +21,13 @@ def execute(args: argparse.Namespace) -> int:
     model, out = prepared(args, [args.clip], "extended")
 
     from ..sora_core.editing import extend
-    from ..sora_core.editing.ends import BUNDLED_OVERLAP
     from ..sora_core.editing.extend import Direction
     from ..sora_core.editing.sound import begins
+    from ..sora_core.editing.strides import bundled_strides
 
     clip = working(args.clip, model)
     way: Direction = "backward" if args.backward else "forward"
-    edit = extend(clip, model.codec, seconds=args.seconds, direction=way, overlap=BUNDLED_OVERLAP)
+    strides = bundled_strides(clip.fps, model.geometry)
+    edit = extend(clip, model.codec, seconds=args.seconds, direction=way, strides=strides)
     seen = [look(args, clip.source, at_end=not args.backward)]
     return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, begins(edit))], parents=[args.clip])

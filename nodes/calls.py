@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from ..sora_core.settings import DEFAULTS
 from . import doors, host, models
 from .inputs import wanted_size
 from .layouts.conditioning import Conditioning, joined_shots, masked_shots
+from .layouts.edits import edit_latent
 from .layouts.latents import KEY, Latent, LatentInfo, check_edit, info_of, samples_of, single
 from .saved_models import load_saved
 
@@ -118,7 +120,7 @@ def edit_cost(vae: Any, edit: Edit) -> str:
     if known is None:
         return ""
     grid, steps = pipeline.edit_grid(known, edit), DEFAULTS.sampling.steps
-    seconds, said = pipeline.time_estimate(known, grid, steps=steps), bringing_up(known, edit)
+    seconds, said = pipeline.edit_seconds(known, edit, steps=steps), bringing_up(known, edit)
     lines = [f"{said}."] if said else []
     if seconds > pipeline.LONG:
         memory = size_text(pipeline.memory_estimate(known, grid))
@@ -159,10 +161,25 @@ def sample(
     check_edit(latent)
     doors.check_positive(positive)
     host.check_room(bytes_of(latent))
-    made = models.current().sample(
-        model, positive, negative, latent, seed=seed, settings=settings, progress=host.progress()
-    )
-    return {**latent, "samples": made}
+    edit, progress = info_of(latent).edit, host.progress()
+    run = partial(models.current().sample, model, positive, negative, settings=settings)
+    if edit is None or edit.strides is None or changed_mask(latent, edit):
+        return {**latent, "samples": run(latent, seed=seed, progress=progress)}
+    from ..sora_core.editing.strides import part_of, seed_of, stretch_edit, stretches
+
+    whole, parts = latent["samples"], stretches(edit)
+    for i, stretch in enumerate(parts):
+        part, _ = edit_latent(stretch_edit(edit, whole, stretch))
+        made = run(part, seed=seed_of(seed, i), progress=part_of(progress, i, len(parts)))
+        whole = whole.clone()
+        whole[:, :, stretch.made] = made[:, :, stretch.inner].to(whole)
+    return {**latent, "samples": whole}
+
+
+def changed_mask(latent: Latent, edit: Edit) -> bool:
+    """Whether another node has said since what is to be made."""
+    mask = latent.get("noise_mask")
+    return mask is None or mask.shape[1:] != edit.state.mask.shape[1:] or not bool((mask == edit.state.mask).all())
 
 
 def bytes_of(latent: Latent) -> int:

@@ -102,6 +102,7 @@ class SoraLongVideo(io.ComfyNode):
         **widgets: Any,
     ) -> io.NodeOutput:
         from ..sora_core.editing import long_frames, segment_counts, segment_edit, with_segment
+        from ..sora_core.editing.strides import bundled_strides
 
         codec = models.current().codec_of(vae)
         if not codec.takes_spans:
@@ -119,7 +120,10 @@ class SoraLongVideo(io.ComfyNode):
         if samples is not None:
             whole = single(samples, geometry.channels)
         for index in range(len(counts)) if samples is None else [remake - 1]:
-            edit = segment_edit(whole, counts, index, size.fps, geometry, ahead=samples is not None, overlap=overlap)
+            edit = segment_edit(
+                whole, counts, index, size.fps, geometry, ahead=samples is not None, overlap=overlap,
+                strides=bundled_strides(size.fps, geometry),
+            )  # fmt: skip
             part, _ = edit_latent(edit)
             made = calls.sample(
                 model=model,

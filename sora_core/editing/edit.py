@@ -77,6 +77,16 @@ class Clip:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Strides:
+    """How what goes on is made a little at a time (`editing.strides`)."""
+
+    length: int
+    """latent frames that are made at once"""
+    context: int
+    """latent frames beside them that the network sees"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Edit:
     """A state ready to sample, and how its sample becomes the frames that the user sees.
 
@@ -106,6 +116,8 @@ class Edit:
     wipe: Wipe | None = None
     """two stretches of the decoded frames that are laid over each other before anything else: `given`, `keep` and
     `shown` count the frames that are left"""
+    strides: Strides | None = None
+    """made in stretches, one behind the other; None: all at once"""
     ring: bool = False
     """the clip is a loop without a first frame: sampled with `diffusion.ring`, decoded behind its own end"""
     flow_edit: bool = False

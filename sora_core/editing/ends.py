@@ -18,7 +18,6 @@ from .frames import Placed, Window, window
 
 __all__ = [
     "BOTH_ENDS",
-    "BUNDLED_OVERLAP",
     "OVERLAP",
     "Tail",
     "kept_head",
@@ -30,9 +29,6 @@ __all__ = [
 
 OVERLAP = 8
 """frames of a given clip that a new part at one end of it sees, by default"""
-BUNDLED_OVERLAP = 4
-"""of those, what suits the bundled weights: shown two latent frames, they more often
-draw a thing that moves twice (`benchmarks/doubles.py`)"""
 BOTH_ENDS = 8
 """frames on either side of a new part between given ones, by default: one latent frame alone shows too little of the
 speed"""

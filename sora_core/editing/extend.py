@@ -5,11 +5,12 @@ forward   [keep tail | make]      backward  [make | keep head]      both  [make 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from ..errors import InputError
 from .coding import encode_clip, encode_mid_stream, frames_of, size_of
-from .edit import Clip, Codec, Edit, compose, kept, made
+from .edit import Clip, Codec, Edit, Strides, compose, kept, made
 from .ends import OVERLAP, kept_head, kept_tail, longest, padded
 from .frames import Window
 from .sizes import latents_for
@@ -25,25 +26,30 @@ def extend(
     *,
     seconds: float,
     direction: Direction = "forward",
-    overlap: int = OVERLAP,
+    overlap: int | None = None,
     mid_stream: bool = True,
+    strides: Strides | None = None,
 ) -> Edit:
     """New frames after the clip, before it, or both (`seconds` each); the old ones come out untouched.
 
-    overlap: frames of the clip at the seam that the network sees, rounded up to whole latent frames; for `both` it
-    sees the whole clip.
+    overlap: frames of the clip at the seam that the network sees, rounded up to whole latent frames; None: what the
+    strides see, or OVERLAP. For `both` all of the clip is on the grid.
     mid_stream: whether the network knows latents from the middle of a stream (the bundled one does). If not, the tail
-    is encoded as a clip of its own. Raises InputError for a clip shorter than 5 frames, zero seconds or an unknown
-    direction.
+    is encoded as a clip of its own.
+    strides: made in stretches (`strides.bundled_strides`), not all at once.
+
+    Raises InputError for a clip shorter than 5 frames, zero seconds or an unknown direction.
     """
+    if overlap is None:
+        overlap = OVERLAP if strides is None else strides.context * codec.geometry.time_factor
     count, notes = latents_for(seconds, clip.fps, codec.geometry)
     notes = (*clip.notes, *notes)
     if direction == "forward":
-        return _forward(clip, codec, count, overlap, mid_stream, notes)
+        return replace(_forward(clip, codec, count, overlap, mid_stream, notes), strides=strides)
     if direction == "backward":
-        return _backward(clip, codec, count, overlap, notes)
+        return replace(_backward(clip, codec, count, overlap, notes), strides=strides)
     if direction == "both":
-        return _both(clip, codec, count, notes)
+        return replace(_both(clip, codec, count, notes), strides=strides)
     raise InputError(f"a clip is extended forward, backward or both, not {direction!r}.")
 
 

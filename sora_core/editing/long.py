@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry, frames_for, latent_frames, spans
-from .edit import Edit, compose, kept, made
+from .edit import Edit, Strides, compose, kept, made
 from .ends import OVERLAP
 from .shots import Shot
 
@@ -44,10 +44,12 @@ def segment_edit(
     *,
     ahead: bool = False,
     overlap: int = OVERLAP,
+    strides: Strides | None = None,
 ) -> Edit:
     """The edit that makes segment `index` of a long latent [1,C,T,h,w], T the sum of `counts`.
 
     It sees `overlap` frames of the segment before and, with `ahead`, of the one after, which is there already then.
+    strides: made in stretches behind the one before, not all at once.
     Raises InputError for a latent of another length or a segment that there is not.
     """
     check_segments(whole, counts, index)
@@ -60,7 +62,7 @@ def segment_edit(
         made(counts[index], geometry, first=start == 0),
         kept(whole[:, :, end:last], grid[end:last]),
     ]
-    return Edit(state=compose([part for part in parts if len(part.spans)], fps, whole), fps=fps)
+    return Edit(state=compose([part for part in parts if len(part.spans)], fps, whole), fps=fps, strides=strides)
 
 
 def with_segment(

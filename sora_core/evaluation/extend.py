@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from ..editing import Clip, decode, extend, stitch
-from ..editing.ends import BUNDLED_OVERLAP
 from ..editing.extend import Direction
+from ..editing.strides import bundled_strides
 from ..grid import VideoSize
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
@@ -46,7 +46,7 @@ def run(
                     generator.codec,
                     seconds=(total - given) / size.fps,
                     direction=direction,
-                    overlap=BUNDLED_OVERLAP,
+                    strides=bundled_strides(size.fps, generator.codec.geometry),
                 )
                 for truth in truths
             ]

@@ -9,7 +9,7 @@ frames = edit_video(model, edit, "a red ball rolls to the left", model.settings.
 
 from ..settings import DEFAULTS, Defaults, SamplingSettings, StepRange
 from .drafts import bundled_refiner, draft_size
-from .edits import edit_grid, edit_video, sample_edit, sample_edits
+from .edits import edit_grid, edit_seconds, edit_video, sample_edit, sample_edits
 from .generation import LONG, GenerateResult, check_prompt, generate, segmented
 from .limits import check_device, check_memory, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled, load_codec, load_open
@@ -31,6 +31,7 @@ __all__ = [
     "denoiser",
     "draft_size",
     "edit_grid",
+    "edit_seconds",
     "edit_video",
     "empty_state",
     "encode_text",

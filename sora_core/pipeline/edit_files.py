@@ -33,9 +33,9 @@ from ..safety.provenance import Origin, can_sign
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.captions import Facts
-from .edits import edit_grid, sample_edit
+from .edits import edit_grid, edit_seconds, sample_edit
 from .generation import METADATA_KEY, described, warn_of_no_guidance, warn_of_unknown_words
-from .limits import check_memory, memory_estimate, time_estimate
+from .limits import check_memory, memory_estimate
 from .model import SoraModel
 from .stored import FOLDER, RunStore
 from .working import bringing_up, finished
@@ -152,7 +152,7 @@ def foretell(
     """Say what the run will take. Raises ResourceError where it does not fit the machine."""
     grid = edit_grid(model, edit)
     check_memory(model, grid)
-    seconds = time_estimate(model, grid, steps=settings.steps, guided=settings.cfg != 1)
+    seconds = edit_seconds(model, edit, steps=settings.steps, guided=settings.cfg != 1)
     tell(f"sampling {grid.asked}: about {seconds:.0f} s and {size_text(memory_estimate(model, grid))} of memory")
     if said := bringing_up(model, edit, refined=refined):
         tell(said)

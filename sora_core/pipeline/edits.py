@@ -7,21 +7,24 @@ width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..diffusion import draw_noise
 from ..editing import Edit, stitch
+from ..editing.strides import part_of, seed_of, stretch_edit, stretches
 from ..errors import InputError
 from ..grid import LatentGrid, VideoSize, plan
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
+from .limits import time_estimate
 from .model import SoraModel
 from .sampling import encode_text, sample
 from .stored import RunStore
 
-__all__ = ["edit_grid", "edit_video", "encode_prompts", "sample_edit", "sample_edits"]
+__all__ = ["edit_grid", "edit_seconds", "edit_video", "encode_prompts", "sample_edit", "sample_edits"]
 
 
 def edit_grid(model: SoraModel, edit: Edit) -> LatentGrid:
@@ -29,6 +32,18 @@ def edit_grid(model: SoraModel, edit: Edit) -> LatentGrid:
     factor, (h, w) = model.geometry.space_factor, edit.state.latent.shape[3:]
     size = VideoSize(frames=int(edit.state.spans.sum()), height=h * factor, width=w * factor, fps=edit.fps)
     return plan(size, model.geometry)
+
+
+def edit_seconds(model: SoraModel, edit: Edit, *, steps: int, guided: bool = True) -> float:
+    """Seconds that sampling an edit takes here and now."""
+    grid = edit_grid(model, edit)
+    if edit.strides is None:
+        return time_estimate(model, grid, steps=steps, guided=guided)
+    parts = stretches(edit)
+    longest = max(part.window.stop - part.window.start for part in parts)
+    channels, _, height, width = grid.shape
+    one = replace(grid, shape=(channels, longest, height, width))
+    return len(parts) * time_estimate(model, one, steps=steps, guided=guided)
 
 
 def sample_edit(
@@ -65,6 +80,8 @@ def sample_edits(
 
     Each clip has the noise that its seed gives it alone.
     """
+    if edits[0].strides is not None:
+        return in_stretches(model, edits, prompts, settings, seeds, negative=negative, progress=progress, runs=runs)
     first, states = edits[0], [edit.state for edit in edits]
     joined = {name: torch.cat([getattr(state, name) for state in states]) for name in ("latent", "clean", "mask")}
     return sample(
@@ -79,6 +96,35 @@ def sample_edits(
         progress=progress,
         runs=runs,
     )
+
+
+def in_stretches(
+    model: SoraModel,
+    edits: Sequence[Edit],
+    prompts: Sequence[str | Sequence[str]],
+    settings: SamplingSettings | None,
+    seeds: Sequence[int],
+    *,
+    negative: str,
+    progress: Progress | None,
+    runs: RunStore | None,
+) -> Tensor:
+    """`sample_edits` of edits with strides: one run for each stretch, each with noise of its own."""
+    whole, parts = torch.cat([edit.state.clean for edit in edits]), stretches(edits[0])
+    for i, stretch in enumerate(parts):
+        sampled = sample_edits(
+            model,
+            [stretch_edit(edit, whole[k : k + 1], stretch) for k, edit in enumerate(edits)],
+            prompts,
+            settings,
+            [seed_of(seed, i) for seed in seeds],
+            negative=negative,
+            progress=part_of(progress, i, len(parts)),
+            runs=runs,
+        )
+        whole = whole.to(sampled)
+        whole[:, :, stretch.made] = sampled[:, :, stretch.inner]
+    return whole
 
 
 def encode_prompts(model: SoraModel, edits: Sequence[Edit], prompts: Sequence[str | Sequence[str]]) -> Tensor:
