@@ -95,7 +95,7 @@ def test_extend_keeps_the_video(direction: str, where: slice) -> None:
 def test_an_edit_says_what_a_long_sampling_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {"vae": MODEL, "seconds": 1.0, "direction": "forward", "overlap": 8, "video": video(frames(17))}
     brief = NODE["SoraExtendVideo"].execute(**asked)
-    monkeypatch.setattr(pipeline, "time_estimate", lambda *_, **__: 700.0)
+    monkeypatch.setattr(pipeline.edits, "time_estimate", lambda *_, **__: 350.0)  # of each of two stretches
     long = NODE["SoraExtendVideo"].execute(**asked)
     assert "12 min for 25 steps" in str(long.ui.as_dict()) and "25 steps" not in str(brief.ui.as_dict())
     assert long.result[1] == brief.result[1], "notes that a workflow links stay those of the edit"
