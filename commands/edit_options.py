@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..sora_core.errors import InputError
 from ..sora_core.files import check_writable
-from .generate import FAST, asked_sampling, free_name, names_released
+from .generate import FAST, SAMPLING, asked_sampling, free_name, given, names_released
 from .terminal import ProgressLine, note, say, warn
 
 if TYPE_CHECKING:
@@ -22,21 +22,35 @@ if TYPE_CHECKING:
 __all__ = ["add_options", "edited", "existing", "look", "names_released", "prepared", "working"]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every edit operation."""
+def add_options(parser: argparse.ArgumentParser, *, fast: bool = True) -> None:
+    """Options of every edit operation. fast: whether few steps are as good for it, and what is done unasked."""
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FILE", help="where to: .mp4 (default: a new name in output/)"
     )
     parser.add_argument("--seed", type=int, help="the same seed gives the same video (default: a new one each time)")
     parser.add_argument("--steps", type=int, help="sampling steps: more are slower and finer")
     parser.add_argument("--cfg", type=float, help="how firmly the prompt is followed; 1 is off")
-    parser.add_argument("--fast", action="store_true", help=FAST)
+    usual = "the default, unless --steps, --cfg or something to avoid is given" if fast else "default: --no-fast"
+    parser.add_argument("--fast", action=argparse.BooleanOptionalAction, help=f"{FAST} ({usual})")
+    parser.set_defaults(few_steps=fast)
     parser.add_argument("--negative", default="", help="what not to show")
     parser.add_argument(
         "--no-refine", action="store_true", help="enlarge what is made plainly: softer, in seconds at any size"
     )
     parser.add_argument("--no-expand", action="store_true", help="sample the prompt as it stands")
     parser.add_argument("--device", default="cpu", help="where the weights run: cpu (default), cuda, cuda:1")
+
+
+def fast_for(args: argparse.Namespace) -> bool:
+    """Whether a run takes few steps: as it is asked for, else where they do for it and nothing needs guidance. Raises
+    InputError for settings beside --fast."""
+    if args.fast is not None or not args.few_steps:
+        asked_sampling(args)
+        return bool(args.fast)
+    from ..sora_core.world.expand import expanded
+
+    guided = given(args, SAMPLING) or args.negative.strip()
+    return not guided and (args.no_expand or not expanded(args.prompt).negative)
 
 
 def existing(path: Path) -> Path:
@@ -48,7 +62,7 @@ def existing(path: Path) -> Path:
 
 def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tuple[SoraModel, Path]:
     """The model, and the name of the result; both are sure before anything is read."""
-    asked_sampling(args)
+    args.fast = fast_for(args)
     for path in sources:
         existing(path)
     out = args.out or free_name(f"{sources[0].stem} {what}", ".mp4")

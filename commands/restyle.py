@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clip", type=Path, help="the video whose motion is kept")
     parser.add_argument("prompt", help="what it becomes")
     parser.add_argument("--denoise", type=float, help="how much is made anew, above 0 and at most 1 (default: 0.85)")
-    add_options(parser)
+    add_options(parser, fast=False)
 
 
 @names_released()

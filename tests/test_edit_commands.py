@@ -10,6 +10,7 @@ import torch
 from media_toys import film, numbered
 from PIL import Image
 from sora_nodes import cli
+from sora_nodes.commands.edit_options import fast_for
 from sora_nodes.sora_core.media import read_video, write_video
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 
@@ -62,6 +63,24 @@ def test_few_steps_have_settings_of_their_own(clips: Path, capsys: pytest.Captur
     with av.open("out.mp4") as file:
         made_with = json.loads(file.metadata["sora_edit"])
     assert (made_with["steps"], made_with["cfg"], made_with["solver"]) == (4, 1.0, "euler")
+
+
+@pytest.mark.parametrize(
+    ("command", "fast"),
+    [
+        (["extend", "a.mp4", "a red ball"], True),
+        (["animate", "p.png", "a red ball"], True),
+        (["extend", "a.mp4", "a red ball", "--no-fast"], False),
+        (["extend", "a.mp4", "a red ball", "--cfg", "3"], False),
+        (["extend", "a.mp4", "a red ball", "--negative", "snow"], False),
+        (["extend", "a.mp4", "a red ball, no snow"], False),
+        (["extend", "a.mp4", "a red ball, no snow", "--no-expand"], True),
+        (["restyle", "a.mp4", "on snow"], False),
+        (["restyle", "a.mp4", "on snow", "--fast"], True),
+    ],
+)
+def test_few_steps_are_taken_where_they_do(command: list[str], fast: bool) -> None:
+    assert fast_for(cli.parse(command)) is fast
 
 
 def test_a_clip_is_not_written_over_itself(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
