@@ -71,7 +71,8 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.config = config
         words = len(config.vocabulary) + 2
-        self.embedding = ops.Embedding(words, config.width, _weight=drawn(words, config.width))
+        start = {"_weight": drawn(words, config.width)} if ops is nn else {}  # ComfyUI's operations draw none
+        self.embedding = ops.Embedding(words, config.width, **start)
         self.positions = nn.Parameter(torch.zeros(config.tokens, config.width))
         self.blocks = nn.ModuleList(TextBlock(config, ops) for _ in range(config.depth))
         self.norm = ops.RMSNorm(config.width, eps=1e-6)
