@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count as count_from
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.editing import Clip, extend, stitch
-from sora_nodes.sora_core.editing.strides import bundled_strides
+from sora_nodes.sora_core.editing.strides import bundled_overlap
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.perception.classifier import AttributeClassifier, load_classifier
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
@@ -110,11 +110,11 @@ def measured(
 ) -> tuple[dict[str, float], Tensor]:
     """The figures, and a sheet [H,W,3] of every fourth frame. at_once: frames of overlap; 0: in stretches."""
     figures, rows = {"path": 0.0, "seam": 0.0, "two": 0.0}, []
-    way = {"overlap": at_once} if at_once else {"strides": bundled_strides(fps, model.geometry)}
+    overlap = at_once or bundled_overlap(fps, model.geometry)
     for case in clips:
-        edit = extend(
-            Clip(image=case.frames[: case.given], fps=fps), model.codec, seconds=(case.given - 1) / fps, **way
-        )
+        given = Clip(image=case.frames[: case.given], fps=fps)
+        edit = extend(given, model.codec, seconds=(case.given - 1) / fps, overlap=overlap)
+        edit = replace(edit, strides=None) if at_once else edit
         prompt = expanded_about("", 0, [case.facts]).caption
         longer = stitch(edit, pipeline.sample_edit(model, edit, prompt, seed=case.seed), model.codec)[
             : len(case.frames)

@@ -23,11 +23,11 @@ def execute(args: argparse.Namespace) -> int:
     from ..sora_core.editing import extend
     from ..sora_core.editing.extend import Direction
     from ..sora_core.editing.sound import begins
-    from ..sora_core.editing.strides import bundled_strides
+    from ..sora_core.editing.strides import bundled_overlap
 
     clip = working(args.clip, model)
     way: Direction = "backward" if args.backward else "forward"
-    strides = bundled_strides(clip.fps, model.geometry)
-    edit = extend(clip, model.codec, seconds=args.seconds, direction=way, strides=strides)
+    overlap = bundled_overlap(clip.fps, model.geometry)
+    edit = extend(clip, model.codec, seconds=args.seconds, direction=way, overlap=overlap)
     seen = [look(args, clip.source, at_end=not args.backward)]
     return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, begins(edit))], parents=[args.clip])

@@ -142,7 +142,6 @@ class SoraExtendVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..sora_core.editing import extend
         from ..sora_core.editing.sound import begins
-        from ..sora_core.editing.strides import bundled_strides
 
         clip, sound = clip_of(vae, video, samples, audio_vae=audio_vae)
         codec = codec_of(vae)
@@ -153,7 +152,6 @@ class SoraExtendVideo(io.ComfyNode):
             direction=direction,
             overlap=overlap,
             mid_stream=codec.takes_spans,
-            strides=bundled_strides(clip.fps, codec.geometry) if codec.takes_spans else None,
         )
         made, notes, preview = shown(vae, edit, (sound, begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)

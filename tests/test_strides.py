@@ -1,5 +1,7 @@
 """What goes on is made a stretch at a time: each sees what is there by then, and nothing that is still to be made."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from editing_toys import FPS, tiny_codec, tiny_model
@@ -17,7 +19,9 @@ QUICK = SamplingSettings(steps=2, cfg=1.0)
 
 def extended(direction: Direction, strides: Strides | None, seconds: float = 2.0) -> Edit:
     frames = torch.rand(17, 32, 48, 3, generator=torch.Generator().manual_seed(1))
-    return extend(Clip(image=frames, fps=FPS), CODEC, seconds=seconds, direction=direction, strides=strides)
+    edit = extend(Clip(image=frames, fps=FPS), CODEC, seconds=seconds, direction=direction, overlap=12)
+    assert edit.strides == bundled_strides(FPS, CODEC.geometry)
+    return replace(edit, strides=strides)
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward", "both"])

@@ -10,10 +10,11 @@ from typing import Literal
 
 from ..errors import InputError
 from .coding import encode_clip, encode_mid_stream, frames_of, size_of
-from .edit import Clip, Codec, Edit, Strides, compose, kept, made
+from .edit import Clip, Codec, Edit, compose, kept, made
 from .ends import OVERLAP, kept_head, kept_tail, longest, padded
 from .frames import Window
 from .sizes import latents_for
+from .strides import bundled_strides
 
 __all__ = ["Direction", "extend"]
 
@@ -26,22 +27,19 @@ def extend(
     *,
     seconds: float,
     direction: Direction = "forward",
-    overlap: int | None = None,
+    overlap: int = OVERLAP,
     mid_stream: bool = True,
-    strides: Strides | None = None,
 ) -> Edit:
     """New frames after the clip, before it, or both (`seconds` each); the old ones come out untouched.
 
-    overlap: frames of the clip at the seam that the network sees, rounded up to whole latent frames; None: what the
-    strides see, or OVERLAP. For `both` all of the clip is on the grid.
-    mid_stream: whether the network knows latents from the middle of a stream (the bundled one does). If not, the tail
-    is encoded as a clip of its own.
-    strides: made in stretches (`strides.bundled_strides`), not all at once.
+    overlap: frames of the clip at the seam that the network sees, rounded up to whole latent frames; for `both` all of
+    the clip is on the grid.
+    mid_stream: whether the network knows latents from the middle of a stream (the bundled one does). If so, it makes
+    the new part in `strides`; if not, at once, and the tail is encoded as a clip of its own.
 
     Raises InputError for a clip shorter than 5 frames, zero seconds or an unknown direction.
     """
-    if overlap is None:
-        overlap = OVERLAP if strides is None else strides.context * codec.geometry.time_factor
+    strides = bundled_strides(clip.fps, codec.geometry) if mid_stream else None
     count, notes = latents_for(seconds, clip.fps, codec.geometry)
     notes = (*clip.notes, *notes)
     if direction == "forward":

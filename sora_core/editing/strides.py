@@ -21,7 +21,7 @@ from ..grid import Geometry, positions
 from ..types import Progress
 from .edit import Edit, Strides
 
-__all__ = ["Stretch", "bundled_strides", "part_of", "seed_of", "stretch_edit", "stretches"]
+__all__ = ["Stretch", "bundled_overlap", "bundled_strides", "part_of", "seed_of", "stretch_edit", "stretches"]
 
 MADE = 0.5
 """seconds that are made at once"""
@@ -50,6 +50,11 @@ def bundled_strides(fps: float, geometry: Geometry) -> Strides:
     """How the bundled model makes what goes on."""
     rate = fps / geometry.time_factor
     return Strides(length=max(1, int(MADE * rate)), context=max(LEAST_SEEN, int(SEEN * rate)))
+
+
+def bundled_overlap(fps: float, geometry: Geometry) -> int:
+    """Frames of a clip that it then sees at the seam."""
+    return bundled_strides(fps, geometry).context * geometry.time_factor
 
 
 def stretches(edit: Edit) -> list[Stretch]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..editing import Clip, continued, extend
 from ..editing.coding import pixels_of
-from ..editing.strides import bundled_strides
+from ..editing.strides import bundled_overlap
 from ..grid import VideoSize
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
@@ -62,10 +62,10 @@ def extended(
 ) -> list[Clip]:
     """The clips after `times` extensions by a second; latents are kept, no pixel is encoded again."""
     prompts, codec = [prompt_of(scene) for scene in scenes], generator.codec
-    strides = bundled_strides(size.fps, codec.geometry)
+    overlap = bundled_overlap(size.fps, codec.geometry)
     for i in range(times):
         new = second(size) / size.fps
-        edits = [extend(clip, codec, seconds=new, strides=strides) for clip in clips]
+        edits = [extend(clip, codec, seconds=new, overlap=overlap) for clip in clips]
         latents = generator.edit(edits, prompts, [seed + 1000 * i + k for k in range(len(clips))])
         clips = [continued(edit, latent, generator.codec) for edit, latent in zip(edits, latents[:, None], strict=True)]
     return clips

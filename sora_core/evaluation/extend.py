@@ -8,7 +8,7 @@ import torch
 
 from ..editing import Clip, decode, extend, stitch
 from ..editing.extend import Direction
-from ..editing.strides import bundled_strides
+from ..editing.strides import bundled_overlap
 from ..grid import VideoSize
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
@@ -46,7 +46,7 @@ def run(
                     generator.codec,
                     seconds=(total - given) / size.fps,
                     direction=direction,
-                    strides=bundled_strides(size.fps, generator.codec.geometry),
+                    overlap=bundled_overlap(size.fps, generator.codec.geometry),
                 )
                 for truth in truths
             ]
