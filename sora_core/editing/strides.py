@@ -27,6 +27,8 @@ MADE = 0.5
 """seconds that are made at once"""
 SEEN = 1.5
 """seconds beside them that the network sees"""
+BEFORE = 2
+"""times as much is made at once of what comes before a clip: less of it stutters"""
 LEAST_SEEN = 3
 """latent frames"""
 SEEDS = 1_000_003
@@ -73,7 +75,7 @@ def stretches(edit: Edit) -> list[Stretch]:
         if start > 0 and stop == total:
             cuts = [(first, min(first + length, stop)) for first in range(start, stop, length)]
         elif start == 0 and stop < total:
-            cuts = [(max(last - length, 0), last) for last in range(stop, 0, -length)]
+            cuts = [(max(last - BEFORE * length, 0), last) for last in range(stop, 0, -BEFORE * length)]
         for first, last in cuts:
             before, after = takewhile(there.__getitem__, range(first - 1, -1, -1)), there[last:]
             seen = len(list(islice(before, edit.strides.context)))
