@@ -68,7 +68,7 @@ def fit_frames(image: Tensor, height: int, width: int, how: Fit = "crop") -> Ten
 
 
 def resized(frames: Tensor, height: int, width: int) -> Tensor:
-    """[F,H,W,3], float in 0..1 or bytes, at another size. Bytes stay bytes: a fiftieth of the time that floats take."""
+    """[F,H,W,3], float in 0..1 or bytes, at another size. Bytes stay bytes, which takes far less time."""
     exact = frames.dtype == torch.uint8 and frames.device.type == "cpu"  # elsewhere torch does it for floats alone
     pictures = (frames if exact else as_image(frames).float()).movedim(-1, 1)
     change = F.interpolate(pictures, (height, width), mode="bicubic", antialias=True, align_corners=False)
