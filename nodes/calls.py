@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..sora_core.editing import Edit, Storyboard
+    from ..sora_core.editing.strides import Stretch
     from ..sora_core.grid import LatentGrid, VideoSize
     from ..sora_core.media import FrameSource, Segmented
     from ..sora_core.pipeline import SoraModel
@@ -165,15 +166,14 @@ def sample(
     run = partial(models.current().sample, model, positive, negative, settings=settings)
     if edit is None or edit.strides is None or changed_mask(latent, edit):
         return {**latent, "samples": run(latent, seed=seed, progress=progress)}
-    from ..sora_core.editing.strides import part_of, seed_of, stretch_edit, stretches
+    from ..sora_core.editing.strides import in_stretches, part_of, seed_of, stretch_edit
 
-    whole, parts = latent["samples"], stretches(edit)
-    for i, stretch in enumerate(parts):
+    def make(stretch: Stretch, whole: Tensor, number: int, count: int) -> Tensor:
         part, _ = edit_latent(stretch_edit(edit, whole, stretch))
-        made = run(part, seed=seed_of(seed, i), progress=part_of(progress, i, len(parts)))
-        whole = whole.clone()
-        whole[:, :, stretch.made] = made[:, :, stretch.inner].to(whole)
-    return {**latent, "samples": whole}
+        made: Tensor = run(part, seed=seed_of(seed, number), progress=part_of(progress, number, count))
+        return made
+
+    return {**latent, "samples": in_stretches(edit, latent["samples"], make)}
 
 
 def changed_mask(latent: Latent, edit: Edit) -> bool:

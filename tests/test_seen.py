@@ -129,6 +129,9 @@ def test_of_a_clip_that_tells_nothing_nothing_is_made_up() -> None:
     assert told("a red ball next to a blue cube").count("stand") == 0
     assert told("keep going") == told("seamless loop") == told("") == ""
     assert told("a dog chases it") == "a dog chases it.", "half of it would be lost"
+    assert told("transition to night") == "transition to night.", "what is said beside it is kept"
+    assert told("a red cube moves on snow") == "a red cube slides on snow."
+    assert told("it goes on, at night") == "it, at night."
     assert expanded_about("no snow", 0, [None]).negative == "snow"
 
 

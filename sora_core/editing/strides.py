@@ -10,6 +10,7 @@ Legend: B batch, C channels, T latent frames, h w the latent's height and width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby, islice, takewhile
 
@@ -21,7 +22,16 @@ from ..grid import Geometry, positions
 from ..types import Progress
 from .edit import Edit, Strides
 
-__all__ = ["Stretch", "bundled_overlap", "bundled_strides", "part_of", "seed_of", "stretch_edit", "stretches"]
+__all__ = [
+    "Stretch",
+    "bundled_overlap",
+    "bundled_strides",
+    "in_stretches",
+    "part_of",
+    "seed_of",
+    "stretch_edit",
+    "stretches",
+]
 
 MADE = 0.5
 """seconds that are made at once"""
@@ -83,6 +93,17 @@ def stretches(edit: Edit) -> list[Stretch]:
             found.append(Stretch(window=slice(first - seen, last + further), made=slice(first, last)))
             there[first:last] = [True] * (last - first)
     return found
+
+
+def in_stretches(edit: Edit, whole: Tensor, make: Callable[[Stretch, Tensor, int, int], Tensor]) -> Tensor:
+    """A latent [B,C,T,h,w] with all stretches of its edit made. make: samples the window of one, given the stretch, the
+    latent as it is by then, the stretch's number and how many there are."""
+    parts = stretches(edit)
+    for number, stretch in enumerate(parts):
+        sampled = make(stretch, whole, number, len(parts))
+        whole = whole.to(sampled, copy=True)
+        whole[:, :, stretch.made] = sampled[:, :, stretch.inner]
+    return whole
 
 
 def stretch_edit(edit: Edit, whole: Tensor, stretch: Stretch) -> Edit:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..diffusion import draw_noise
 from ..editing import Edit, stitch
-from ..editing.strides import part_of, seed_of, stretch_edit, stretches
+from ..editing.strides import Stretch, in_stretches, part_of, seed_of, stretch_edit, stretches
 from ..errors import InputError
 from ..grid import LatentGrid, VideoSize, plan
 from ..settings import DEFAULTS, SamplingSettings
@@ -81,7 +81,14 @@ def sample_edits(
     Each clip has the noise that its seed gives it alone.
     """
     if edits[0].strides is not None:
-        return in_stretches(model, edits, prompts, settings, seeds, negative=negative, progress=progress, runs=runs)
+
+        def make(stretch: Stretch, whole: Tensor, number: int, count: int) -> Tensor:
+            parts = [stretch_edit(edit, whole[k : k + 1], stretch) for k, edit in enumerate(edits)]
+            each = [seed_of(seed, number) for seed in seeds]
+            told = part_of(progress, number, count)
+            return sample_edits(model, parts, prompts, settings, each, negative=negative, progress=told, runs=runs)
+
+        return in_stretches(edits[0], torch.cat([edit.state.clean for edit in edits]), make)
     first, states = edits[0], [edit.state for edit in edits]
     joined = {name: torch.cat([getattr(state, name) for state in states]) for name in ("latent", "clean", "mask")}
     return sample(
@@ -96,35 +103,6 @@ def sample_edits(
         progress=progress,
         runs=runs,
     )
-
-
-def in_stretches(
-    model: SoraModel,
-    edits: Sequence[Edit],
-    prompts: Sequence[str | Sequence[str]],
-    settings: SamplingSettings | None,
-    seeds: Sequence[int],
-    *,
-    negative: str,
-    progress: Progress | None,
-    runs: RunStore | None,
-) -> Tensor:
-    """`sample_edits` of edits with strides: one run for each stretch, each with noise of its own."""
-    whole, parts = torch.cat([edit.state.clean for edit in edits]), stretches(edits[0])
-    for i, stretch in enumerate(parts):
-        sampled = sample_edits(
-            model,
-            [stretch_edit(edit, whole[k : k + 1], stretch) for k, edit in enumerate(edits)],
-            prompts,
-            settings,
-            [seed_of(seed, i) for seed in seeds],
-            negative=negative,
-            progress=part_of(progress, i, len(parts)),
-            runs=runs,
-        )
-        whole = whole.to(sampled)
-        whole[:, :, stretch.made] = sampled[:, :, stretch.inner]
-    return whole
 
 
 def encode_prompts(model: SoraModel, edits: Sequence[Edit], prompts: Sequence[str | Sequence[str]]) -> Tensor:

@@ -51,12 +51,14 @@ _IMPERATIVE = re.compile(
 )
 _WHOLE = re.compile(
     r"^(?:an? )?(?:smooth |seamless |perfect |gentle )*(?:loop|transition|morph|blend|crossfade|dissolve)s?"
-    r"(?: (?:back )?(?:to|between|from) .*)?$"
+    r"(?: (?:back )?(?:to|between|from)(?: (?:the|its|both|two|one|first|second|start|beginning|end|clips?|videos?"
+    r"|scenes?|other|to|and))+)?$"
     r"|^(?:(?:keeps?|everything|all|it|leave) )*(?:(?:stays?|remains?|is) )?(?:everything |it |all )?"
     r"(?:unchanged|(?:just |exactly )?(?:the )?same(?: as (?:before|it (?:is|was)))?|as (?:is|it is|it was|before))$"
 )
 _SAME = re.compile(
-    r"\b(?:(?:just )?(?:continues?|proceeds?|keeps?(?: on)? (?:going|moving)|(?:goes|go|carries|carry|moves?) on)"
+    r"\b(?:(?:just )?(?:continues?|proceeds?|keeps?(?: on)? (?:going|moving)|(?:goes|go|carries|carry|moves?) on"
+    r"(?! (?!(?:and|like|as|in the same|to the (?:left|right)|for a|further|straight)\b)))"
     r"|(?:some )?more of (?:the same|it|this)|(?:just )?the same(?: again)?|as before|further|onwards?"
     r"|(?:the )?same (?:thing|scene|clip|video|shot))"
     r"(?: (?:and on|like (?:this|that|before)|as (?:before|it (?:is|was|does|did))|in the same (?:way|direction)"
