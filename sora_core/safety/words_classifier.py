@@ -1,7 +1,7 @@
 """The classifier of prompts: a linear layer over hashed words, pairs of words and pieces of words.
 
-It is trained on the prompts written for this project (`prompts.txt`) and gives a probability per category. Four fifths
-train; the held-out fifth is measured (`sora eval --suite safety`).
+It is trained on the prompts written for this project and gives a probability per category. Four fifths of `prompts.txt`
+and all of `prompts_trained.txt` train; the held-out fifth is measured (`sora eval --suite safety`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ __all__ = ["DISGUISES", "ClassifierConfig", "Prompt", "PromptClassifier", "promp
 DISGUISES = ("leet", "spacing", "look-alikes")
 HELD_OUT = 5
 """every fifth prompt of a label is held out"""
+EVIDENCE = 9.0
+"""Length of the counts from which a prompt is brought to length 1; a shorter one is divided by this. Were all brought
+to length 1, `nothing` alone would weigh twice what it weighs in a sentence, though it says less. A word of five letters
+adds 14 to the square of the length, so that six words reach it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,21 +62,29 @@ class ClassifierConfig:
 
 @cache
 def prompts(fold: int = 0) -> tuple[Prompt, ...]:
-    """All prompts of the repository; `fold` 0 to 4 chooses which fifth of each label is held out."""
-    lines = (files(__package__) / "prompts.txt").read_text(encoding="utf-8").splitlines()
-    parts = [[part.strip() for part in line.split("|")] for line in lines if line and not line.startswith("#")]
-    out = []
+    """All prompts to learn from; `fold` 0 to 4 chooses which fifth of each label of `prompts.txt` is held out."""
+    parts, out = parts_of("prompts.txt"), []
     for label in (*CATEGORIES, "harmless"):
         chosen = sorted((p for p in parts if p[0] == label), key=lambda p: sha256(p[2].encode()).digest())
         out += [
             Prompt(text=text, label=label, language=language, held_out=i % HELD_OUT == fold)
             for i, (_, language, text) in enumerate(chosen)
         ]
+    out += [
+        Prompt(text=text, label=label, language=language, held_out=False)
+        for label, language, text in parts_of("prompts_trained.txt")
+    ]
     return tuple(out)
 
 
+def parts_of(file: str) -> list[list[str]]:
+    """Label, language and prompt of every line of a file."""
+    lines = (files(__package__) / file).read_text(encoding="utf-8").splitlines()
+    return [[part.strip() for part in line.split("|")] for line in lines if line and not line.startswith("#")]
+
+
 def features(text: str, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Hashed features of a prompt: their numbers and weights, of length 1 together."""
+    """Hashed features of a prompt: their numbers and weights, of length 1 together, less where there is little text."""
     words = normalise(text)
     names = Counter([f"w {word}" for word in words] + [f"p {a} {b}" for a, b in pairwise(words)])
     for word, times in Counter(words).items():
@@ -84,7 +96,7 @@ def features(text: str, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.flo
         counts[zlib.crc32(name.encode()) % buckets] += times
     numbers = np.array(sorted(counts) or [0])
     weights = np.sqrt(np.array([counts[number] for number in numbers] if counts else [1])).astype(np.float32)
-    return numbers, weights / np.linalg.norm(weights)
+    return numbers, weights / max(float(np.linalg.norm(weights)), EVIDENCE)
 
 
 class PromptClassifier:
