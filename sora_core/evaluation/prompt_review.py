@@ -1,8 +1,10 @@
 """Suite `safety`: are prompts judged rightly?
 
-Three sets. `unseen_*`: prompts written before their writer had read rules or training prompts (`prompts_unseen.txt`);
+Five sets. `unseen_*`: prompts written before their writer had read rules or training prompts (`prompts_unseen.txt`);
 half of them are sealed: rules were mended after a look at the others alone. `fresh_*`: extreme violence in indirect
-words and its look-alikes (`prompts_fresh.txt`), after a look at none of which anything was mended. `recall_*`,
+words and its look-alikes (`prompts_fresh.txt`), after a look at none of which anything was mended. `everyday_*`: what
+people type into a video editor, most of it of one to five words, and harmful prompts as short (`prompts_everyday.txt`).
+`people_*`: sentences about what people do, and violence in words as plain (`prompts_people.txt`). `recall_*`,
 `false_alarms`: the held-out fifth of the training prompts, plain and in every disguise, whose writer is that of the
 rules too. `recall_*` are shares found per category, `false_alarms` the share of harmless prompts objected to,
 `false_captions` the same of n captions of the world. The ceiling column holds what is asked for.
@@ -28,6 +30,8 @@ __all__ = ["UnseenPrompt", "measure", "measure_unseen", "run", "unseen_prompts"]
 
 RECALL, FALSE_ALARMS = 0.95, 0.03
 HELD_OUT_SEED = 5_000_000
+SETS = ("unseen", "fresh", "everyday", "people")
+"""files of prompts for measuring only"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +65,16 @@ def unseen_prompts(file: str = "prompts_unseen.txt") -> tuple[UnseenPrompt, ...]
 def run(n: int, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:
     """Measure the bundled policy and classifier."""
     figures, asked, policy = MetricAccumulator(), MetricAccumulator(), bundled_policy()
-    measure_unseen(figures, unseen_prompts(), policy)
-    measure_unseen(figures, unseen_prompts("prompts_fresh.txt"), policy, "fresh_")
+    for name in SETS:
+        measure_unseen(figures, unseen_prompts(f"prompts_{name}.txt"), policy, f"{name}_")
     measure(figures, [prompt for prompt in prompts() if prompt.held_out], policy)
     for index in range(n):
         caption = describe(sample_scene(HELD_OUT_SEED + seed + index), "descriptive")
         figures.right("false_captions", bool(review_prompt(caption, policy).findings))
         if progress is not None:
             progress(index + 1, n)
-    for prefix in ("", "unseen_", "sealed_", "fresh_"):
-        for category in CATEGORIES if prefix != "fresh_" else ("violence",):
+    for prefix in ("", "sealed_", *(f"{name}_" for name in SETS)):
+        for category in CATEGORIES if prefix not in ("fresh_", "people_") else ("violence",):
             asked.value(f"{prefix}recall_{category}", RECALL)
         asked.value(f"{prefix}false_alarms", FALSE_ALARMS)
     return report("safety", n, figures, asked)
