@@ -6,6 +6,7 @@ from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.vae import banded
 from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
 from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def tiny(which: str) -> Wan21Codec:
@@ -54,6 +55,13 @@ def test_a_clip_that_begins_mid_stream_is_all_fours(codec: Wan21Codec) -> None:
     with torch.no_grad():
         assert codec.encode(video(codec, 8), mid_stream=True).shape[2] == 2
         assert codec.decode(latent(codec, 2), mid_stream=True).shape[2] == 8
+
+
+def test_attention_never_forms_the_matrix_of_all_cells_by_all_cells(codec: Wan21Codec) -> None:
+    """At 1280x720 it would be 14,400 by 14,400, twice: 1.7 GB. Torch forms it for tokens that lie apart in memory."""
+    with torch.no_grad(), sdpa_kernel(SDPBackend.FLASH_ATTENTION):  # raises where it cannot be had
+        codec.encode(video(codec, 5))
+        codec.decode(latent(codec, 2))
 
 
 @pytest.mark.parametrize("band", [1, 3000, 1 << 19])

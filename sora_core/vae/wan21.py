@@ -127,7 +127,8 @@ class Attention2d(nn.Module):
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         frames = pictures(x)
-        q, k, v = self.to_qkv(self.norm(frames)).flatten(2).transpose(1, 2).unsqueeze(1).chunk(3, -1)
+        qkv = self.to_qkv(self.norm(frames)).flatten(2).transpose(1, 2)
+        q, k, v = qkv.contiguous().unsqueeze(1).chunk(3, -1)  # else torch forms the whole matrix
         h = F.scaled_dot_product_attention(q, k, v).squeeze(1).transpose(1, 2).view(frames.shape)
         return x + clip(self.proj(h), x.shape[2])
 
