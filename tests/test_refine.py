@@ -96,6 +96,15 @@ def test_another_shape_is_cut_evenly() -> None:
     assert shaped(video, (50, 100)).shape[2:] == (5, 10)
 
 
+def test_what_was_made_of_a_smaller_picture_is_stretched_and_not_cut(tiny: Refiner) -> None:
+    """A bar at the left border of a 4:3 draft stays there at 16:9."""
+    video = -torch.ones(1, 3, 1, 48, 64)
+    video[..., :6] = 1
+    made = [next(refined(tiny, [video], (90, 160), cut=cut, draft=False))[0, 0, 0, 45] for cut in (True, False)]
+    assert made[0].shape == made[1].shape == (160,)
+    assert float((made[1] > 0).float().mean()) == pytest.approx(6 / 64, abs=0.01)
+
+
 @pytest.mark.parametrize("size", [(1080, 1920), (2048, 2048), (8192, 64), (4096, 8192)])
 def test_windows_cover_a_picture_within_the_limit(size: tuple[int, int]) -> None:
     rows, columns = windows(*size, 1 << 20)

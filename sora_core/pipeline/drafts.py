@@ -89,16 +89,22 @@ def check_refine_memory(model: SoraModel, draft: tuple[int, int], asked: VideoSi
 
 
 def brought_up(
-    refiner: Refiner, frames: Callable[[int], Iterator[Tensor]], size: tuple[int, int], start: int = 0
+    refiner: Refiner,
+    frames: Callable[[int], Iterator[Tensor]],
+    size: tuple[int, int],
+    start: int = 0,
+    *,
+    cut: bool = True,
 ) -> Iterator[Tensor]:
-    """Frames [1,3,1,H,W] at a height and width from frame `start` on; frames: the draft's chunks from a frame on."""
+    """Frames [1,3,1,H,W] at a height and width from frame `start` on; frames: the draft's chunks from a frame on. cut:
+    as `refined` has it."""
     before = min(start, refiner.config.context)
-    yield from refined(refiner, frames(start - before), size, skip=before)
+    yield from refined(refiner, frames(start - before), size, cut=cut, skip=before)
 
 
 class BroughtUp(Derived):
-    """A clip that the model made, brought up by its refiner to a height and width; the frames are made when they are
-    read."""
+    """A clip that the model made of one that was `Shrunk`, brought up by its refiner to the height and width of that
+    one; the frames are made when they are read."""
 
     def __init__(self, source: FrameSource, refiner: Refiner, height: int, width: int) -> None:
         super().__init__(source)
@@ -106,7 +112,7 @@ class BroughtUp(Derived):
 
     def read(self, start: int, stop: int) -> Tensor:
         """Frames [F,H,W,3] in 0..1."""
-        frames = brought_up(self.refiner, self._drafts, (self.height, self.width), start)
+        frames = brought_up(self.refiner, self._drafts, (self.height, self.width), start, cut=False)
         return torch.cat([video_to_image(frame) for frame in islice(frames, stop - start)])
 
     def _drafts(self, start: int) -> Iterator[Tensor]:

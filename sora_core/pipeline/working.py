@@ -95,8 +95,7 @@ def bringing_up(model: SoraModel, edit: Edit, *, refined: bool = True) -> str:
 def enlarged(source: FrameSource, height: int, width: int, refiner: Refiner | None) -> FrameSource:
     """A clip that was made at another size, in nearly its shape."""
     if refiner is not None and height * width > source.height * source.width:
-        tall = max(1, round(width * source.height / source.width))  # the shape at which it was made
-        source = BroughtUp(source, refiner, tall, width)
+        return BroughtUp(source, refiner, height, width)
     if (source.height, source.width) == (height, width):
         return source
     return Resized(source, height, width, lambda frames: resized(frames, height, width))

@@ -54,17 +54,23 @@ def passes(height: int, width: int, to: tuple[int, int]) -> list[tuple[int, int]
 
 @torch.no_grad()
 def refined(
-    refiner: Refiner, chunks: Iterable[Tensor], size: tuple[int, int], *, draft: bool = True, skip: int = 0
+    refiner: Refiner,
+    chunks: Iterable[Tensor],
+    size: tuple[int, int],
+    *,
+    draft: bool = True,
+    cut: bool = True,
+    skip: int = 0,
 ) -> Iterator[Tensor]:
     """Frames [1,3,1,H,W] in -1..1, on the CPU, at a height and width, of chunks [1,3,F,h,w] of another size.
 
-    What has another shape is cut evenly to that of the wanted size. draft: the video was sampled by the bundled
-    transformer, so it is mended first; a clean one is only enlarged. skip: frames at the beginning that are there for
-    those beside them alone.
+    draft: the video was sampled by the bundled transformer, so it is mended first; a clean one is only enlarged. cut:
+    what has another shape is cut evenly to that of the wanted size, not stretched. skip: frames at the beginning that
+    are there for those beside them alone.
     """
     frames = (frame for chunk in chunks for frame in chunk.unbind(2))
     for frame in islice(mended(refiner, frames) if draft else frames, skip, None):
-        picture = shaped(frame, size).cpu()
+        picture = (shaped(frame, size) if cut else frame).cpu()
         for step in passes(picture.shape[2], picture.shape[3], size):
             picture = enlarged(picture, step, DRAFT_STEPS if draft else CLEAN_STEPS)
         if picture.shape[2:] != size:
