@@ -29,7 +29,7 @@ MOST_PLACES = 3
 """things that a caption tells one by one"""
 UNTOLD = (
     "the prompt says nothing of its own, and what the clip shows cannot be told for sure: say what the clip shows to"
-    " steer it."
+    " steer it. What the bundled model never learned, like the real world, loses its shape."
 )
 LONGEST = 2000
 """letters of a prompt that are read; a caption holds some 64 words"""
