@@ -70,13 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The arguments of the command that was named; the others are listed, not imported."""
+    """The arguments of the command that was named, options before, between and behind the others; the other commands
+    are listed, not imported."""
+    if argv and argv[0] in COMMANDS:
+        name, words = argv[0], COMMANDS[argv[0]]
+        command = argparse.ArgumentParser(prog=f"sora {name}", description=words[0].upper() + words[1:] + ".")
+        module_of(name).add_arguments(command)
+        return command.parse_intermixed_args(argv[1:], argparse.Namespace(command=name))
     parser = argparse.ArgumentParser(prog="sora", description="Text, images and videos become videos.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, words in COMMANDS.items():
-        command = commands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
-        if name in argv:
-            module_of(name).add_arguments(command)
+        commands.add_parser(name, help=words)
     return parser.parse_args(argv)
 
 

@@ -63,7 +63,7 @@ def timed() -> Iterator[dict[str, float]]:
 
     BroughtUp.read = lambda *given: counted("refining", lambda: read(*given))  # type: ignore[method-assign]
     frames.in_turn = lambda *given: counted("writing", lambda: in_turn(*given))
-    splicing.encoded = packets
+    splicing.encoded = packets  # type: ignore[assignment]
     try:
         yield spent
     finally:

@@ -54,6 +54,22 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert end.value.code == 0 and f"sora {command}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "line", ["a.mp4 --seconds 3 --backward", "--seconds 3 a.mp4 --backward", "a.mp4 --backward --seconds 3"]
+)
+@pytest.mark.parametrize("prompt", [[], ["it stops"]])
+def test_a_prompt_may_stand_behind_the_options(line: str, prompt: list[str]) -> None:
+    args = cli.parse(["extend", *line.split(), *prompt])
+    assert (args.command, args.clip, args.prompt) == ("extend", Path("a.mp4"), "".join(prompt))
+    assert (args.seconds, args.backward) == (3, True)
+
+
+def test_two_prompts_are_one_too_many(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.parse(["extend", "a.mp4", "it", "stops"])
+    assert "sora extend: error: unrecognized arguments: stops" in capsys.readouterr().err
+
+
 def test_a_mistake_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert failing(InputError("a video needs at least one frame, not 0."), monkeypatch) == 2
     assert capsys.readouterr().err == "sora: a video needs at least one frame, not 0.\n"

@@ -106,3 +106,21 @@ def test_a_script_named_as_a_picture_is_not_run(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
     with pytest.raises(MediaError, match="cannot identify image file"):
         media.read_image(tmp_path / "x.png")
+
+
+def test_a_file_taken_for_another_kind_is_said_to_be_what_it_is(tmp_path: Path) -> None:
+    picture, video, empty = tmp_path / "p.png", tmp_path / "v.mp4", tmp_path / "e.mp4"
+    Image.new("RGB", (32, 32), "red").save(picture)
+    media.write_video(video, torch.zeros(3, 32, 32, 3, dtype=torch.uint8), fps=8)
+    empty.touch()
+    for read, path, words in (
+        (media.FileSource, picture, "as a video: it is a picture"),
+        (media.FileSource, empty, "as a video: it is empty"),
+        (media.read_image, video, "as a picture: it is a video"),
+        (media.read_image, empty, "as a picture: it is empty"),
+    ):
+        with pytest.raises(MediaError, match=words):
+            read(path)
+    picture.write_bytes(picture.read_bytes()[:60])
+    with pytest.raises(MediaError, match="as a picture: (?!it is)"):
+        media.read_image(picture)

@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from ..errors import MediaError
 from .colour import Colours, ToRgb
 from .containers import CONTAINERS, address
+from .kinds import not_a_video
 from .metadata import CROP_KEY, tags_of
 from .timing import Timeline
 
@@ -51,8 +52,7 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             stream.thread_type = "AUTO"
             yield container, stream
     except (av.FFmpegError, OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError(f"{path} cannot be read as a video: {reason}.") from error
+        raise MediaError(f"{path} cannot be read as a video: {not_a_video(path, error)}.") from error
 
 
 def video_stream(path: str | Path, container: InputContainer) -> VideoStream:

@@ -17,14 +17,13 @@ from ..errors import MediaError, ResourceError, SoraError
 from ..files import beside
 from ..memory import check_memory_for
 from .convert import as_frames
+from .kinds import known_formats, not_a_picture
 from .metadata import exif_of, png_text
 
 __all__ = ["Pictures", "pictures", "read_image", "read_pictures", "write_image", "write_webp"]
 
 BYTES_PER_PIXEL = 20
 """of a frame: RGB and alpha, both once more in float, as nodes take them"""
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "QOI")
-"""what is read, whatever a file is called: others of Pillow's run programs (EPS) or stand for other files"""
 MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 """beyond which Pillow takes a file for an attack"""
 
@@ -71,13 +70,7 @@ def read_pictures(path: str | Path, *, most: int | None = None) -> Pictures:
     except MemoryError as error:
         raise ResourceError(f"there is not enough memory to read {path}; scale it down.") from error
     except Exception as error:  # a decoder of foreign bytes may fail in any way
-        raise MediaError(f"{path} cannot be read as a picture: {error}.") from error
-
-
-def known_formats() -> list[str]:
-    """Those of FORMATS that this Pillow reads."""
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
+        raise MediaError(f"{path} cannot be read as a picture: {not_a_picture(path, error)}.") from error
 
 
 def decoded(path: str | Path, image: Image.Image, most: int | None) -> Pictures:
