@@ -122,5 +122,5 @@ def test_a_file_taken_for_another_kind_is_said_to_be_what_it_is(tmp_path: Path) 
         with pytest.raises(MediaError, match=words):
             read(path)
     picture.write_bytes(picture.read_bytes()[:60])
-    with pytest.raises(MediaError, match="as a picture: (?!it is)"):
+    with pytest.raises(MediaError, match=r"as a picture: (?!it is)"):
         media.read_image(picture)
