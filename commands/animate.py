@@ -15,7 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", nargs="?", default="", help="what happens")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of the video (default: 2)")
     parser.add_argument("--fps", type=float, help="frames per second")
-    parser.add_argument("--size", type=size, metavar="WxH", help="size of the video (default: the picture's own)")
+    parser.add_argument(
+        "--size",
+        type=size,
+        metavar="WxH",
+        help="size of the video (default: the picture's own, up to as many pixels as 1920x1080)",
+    )
     parser.add_argument(
         "--hold", action="store_true", help="for a picture unlike the model's own: what it shows stays, and moves less"
     )

@@ -338,7 +338,7 @@ class SoraRestyleVideo(io.ComfyNode):
                     step=0.01,
                     tooltip=(
                         "The fraction made anew: less keeps more of the clip. Our models: with a cfg of 1.5. Others"
-                        " begin at 0.7."
+                        " keep motion up to about 0.7."
                     ),
                 ),
                 fit_input("a clip of another shape"),
@@ -351,7 +351,8 @@ class SoraRestyleVideo(io.ComfyNode):
             outputs=[
                 latent_output(),
                 io.Float.Output(
-                    display_name="denoise", tooltip="Link it to the sampler's denoise: that is where it acts."
+                    display_name="denoise",
+                    tooltip="For samplers of ComfyUI's own: link it to denoise. Sora Sampler knows it.",
                 ),
                 notes_output(),
             ],

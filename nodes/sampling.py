@@ -120,7 +120,8 @@ class SoraSampler(io.ComfyNode):
                     tooltip="The same seed gives the same video.",
                 ),
                 *settings_inputs(
-                    "How firmly the prompt is followed; 1 is off. Left at its default, restyle takes 1.5."
+                    "How firmly the prompt is followed; 1 is off. Left at its default, restyle takes 1.5, a"
+                    " storyboard 3."
                 ),
                 io.Float.Input(
                     "denoise",

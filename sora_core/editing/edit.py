@@ -170,7 +170,7 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A stretch of the grid: `latent` is kept, or `count` latent frames are made."""
+    """A stretch of the grid, `spans` [T] long: its `latent` is kept; without one it is made."""
 
     spans: Tensor
     latent: Tensor | None = None

@@ -42,7 +42,7 @@ class UnseenPrompt:
     label: str
     language: str
     kind: str
-    """plain, indirect, leet, spaced, letters, negated, long or tags"""
+    """what sort of wording it has: the head of its file lists them"""
     sealed: bool
     """whether nobody looked at what became of it"""
 

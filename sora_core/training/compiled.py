@@ -1,8 +1,7 @@
 """Blocks as a card runs them: compiled once for all sizes.
 
 Compiled functions take modules and tensors as arguments, and sizes are unknowns. Torch's duck shapes, which take two
-equal
-numbers for one unknown, are switched off: a batch of six clips would pass for the six vectors of the modulation.
+equal numbers for one unknown, are switched off: a batch of six clips would pass for the six vectors of the modulation.
 """
 
 from __future__ import annotations

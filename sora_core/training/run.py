@@ -63,10 +63,9 @@ def run(
 ) -> Path:
     """Run every stage; returns the folder with codec, text, transformer and classifier as safetensors.
 
-    With `seconds` the clock ends the run; `cutouts` are pictures of the world's nouns; `start` is a folder of
-    weights to
-    go on from: its codec stays, text encoder and transformer are trained further. Raises InputError for a configuration
-    that does not hold, ResourceError where a run by the clock is not as expected.
+    With `seconds` the clock ends the run; `cutouts` are pictures of the world's nouns; `start` is a folder of weights
+    to go on from: its codec stays, text encoder and transformer are trained further. Raises InputError for a
+    configuration that does not hold, ResourceError where a run by the clock is not as expected.
     """
     began = time.monotonic()
     plan = read_config(config)

@@ -1,7 +1,7 @@
 """Short prompts to captions like those the bundled model was trained on, and what it knows.
 
 expand("red ball rolling left")
--> "a red ball rolls left on a meadow at noon. the camera does not move. natural style."
+-> "the camera is static while a red ball rolls left in the desert at sunset. natural style."
 """
 
 import difflib
