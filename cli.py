@@ -1,8 +1,8 @@
 """The command `sora`.
 
 Only the table of commands is known here; the module of a command is imported when that command is asked for, and torch
-when it runs, so that `sora --help` answers at once. Exit codes: 0 done, 2 a mistake that the message says how to mend,
-130 stopped; a fault of ours shows its traceback.
+when it runs, so that `sora --help` answers at once. Exit codes: 0 done; 1 where `review` refuses, `detect` finds or
+`verify` sees a change; 2 a mistake that the message says how to mend; 130 stopped; a fault of ours shows its traceback.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COMMANDS = {
     "review": "what the policy says about a prompt",
     "detect": "whether a file was made here, by its watermark or its look",
     "verify": "what the provenance in a file says, and whether it fits",
-    "train": "train codec, text encoder or transformer from a configuration",
+    "train": "train the networks that a configuration asks for",
     "world": "fetch and pack the pictures that the rendered world shows in training",
     "eval": "measure the weights on a suite of prompts",
     "bench": "speed beside another implementation on the same weights",

@@ -3,10 +3,10 @@
     python benchmarks/kill_run.py --kills 20 --stops 5 --fills 5
 
 `sora generate` (or `--command extend`, on a clip of two seconds) on the bundled weights, beside one run that nobody
-disturbs. Each kill -9, Ctrl-C or full disk falls at
-a random moment of sampling or decoding; the same command is then called again until the file is there, which must have
-the same bytes, and nothing may lie beside it. So that a short clip has many places to go on from, its state is stored
-at every step and a segment is 8 frames. Full disks need Linux and root: a small file system in memory is filled up.
+disturbs. Each kill -9, Ctrl-C or full disk falls at a random moment of sampling or decoding; the same command is then
+called again until the file is there, which must have the same bytes, and nothing may lie beside it. So that a short
+clip has many places to go on from, its state is stored at every step and a segment is 8 frames. Full disks need Linux
+and root: a small file system in memory is filled up.
 """
 
 from __future__ import annotations

@@ -13,12 +13,19 @@ from .terminal import ProgressLine, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--suite", required=True, help="what to measure, such as text")
-    parser.add_argument("--n", type=int, help="how many prompts")
+    parser.add_argument(
+        "--suite",
+        required=True,
+        help="what to measure: text; animate, extend, loop, connect, fill, restyle, shots, drift; safety, watermark,"
+        " detector, fuzz",
+    )
+    parser.add_argument("--n", type=int, help="how many prompts or clips (default: 100, of text 200)")
     parser.add_argument("--size", type=size, metavar="WxH", help="width and height in pixels, multiples of 16")
     parser.add_argument("--fps", type=float, help="frames per second")
     parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns (`sora world`): ask for them too")
-    parser.add_argument("--clips", type=Path, nargs="+", help="for the watermark: files to measure on")
+    parser.add_argument(
+        "--clips", type=Path, nargs="+", help="for the suites watermark and detector: files to measure on"
+    )
     parser.add_argument("--fast", action="store_true", help="measure the weights of few steps")
     parser.add_argument("--steps", type=int, help="sampling steps (default: 25, or those of --fast)")
     parser.add_argument("--cfg", type=float, help="guidance (default: 2, or 1 with --fast)")

@@ -87,7 +87,7 @@ class SoraDecodeVideo(io.ComfyNode):
 
 
 class SoraSaveVideo(io.ComfyNode):
-    """A VIDEO as an mp4 that carries its workflow."""
+    """A VIDEO as a file that carries its workflow where its format can."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

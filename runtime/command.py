@@ -79,7 +79,7 @@ class Callbacks:
 
 
 def load_graph(request: RunRequest, info: dict[str, Any] | None, registry: Registry | None) -> Graph:
-    """The workflow of an request, in either format, with `--set` applied. `info` is asked of the registry where it is
+    """The workflow of a request, in either format, with `--set` applied. `info` is asked of the registry where it is
     None."""
     document, saved = read_document(request.workflow)
     if is_saved_format(document):

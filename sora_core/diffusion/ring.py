@@ -17,8 +17,8 @@ def ring(denoiser: Denoiser, sigmas: Tensor) -> Denoiser:
     """The network sees the clip rolled along time by a different offset at every step; its estimate is rolled back.
 
     Where the network believes the clip to begin moves round the ring, so no place is left that it treats as a border
-    (as in Mobius, arXiv 2502.20307). The offset follows from sigma's place in `sigmas`,
-    the schedule of the run: resuming needs no memory, and nothing waits for the device.
+    (as in Mobius, arXiv 2502.20307). The offset follows from sigma's place in `sigmas`, the schedule of the
+    run: resuming needs no memory, and nothing waits for the device.
     """
     table = sigmas.float()
 

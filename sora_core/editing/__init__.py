@@ -1,7 +1,7 @@
 """Edit operations: pure functions that prepare a latent state, and what puts the sampled parts together.
 
     edit   = extend(clip, codec, seconds=2.0)               # or animate, loop, connect, fill, restyle, storyboard
-    latent = sample(denoiser, edit.state, ...)
+    latent = pipeline.sample_edit(model, edit, prompt)
     image  = stitch(edit, latent, codec)                    # kept frames come out as they went in
 
 Each returns an `Edit`: a state ready to sample, and all that is needed afterwards to decode, trim and join.

@@ -2,8 +2,8 @@
 
 `survived` is the share that ended in an answer or in a sentence (SoraError), `quick` those that took under ten seconds,
 `not_trusted` the changed signed files that were not called trusted, unless they show the same pictures: the padding of
-a manifest is not part of what is signed. Without the extra for provenance, files go unsigned
-and `not_trusted` is missing.
+a manifest is not part of what is signed. Without the extra for provenance, files go unsigned and `not_trusted` is
+missing.
 """
 
 from __future__ import annotations

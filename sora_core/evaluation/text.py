@@ -57,7 +57,7 @@ def run(
     """The suite over n prompts of one thing, and n/4 of a moving camera, of several things, of a style and, with
     cut-outs, of a relation.
 
-    level: how the prompts are worded: plain, descriptive, or expanded (short, through `text.expand`; then what the
+    level: how the prompts are worded: plain, descriptive, or expanded (short, through `world.expand`; then what the
     expanded prompt says is asked for). sheet: where a picture of the first clips goes.
     """
     quarter = max(1, n // 4)

@@ -1,8 +1,8 @@
 """Causal convolution over time with one cache, so that a stream gives what the whole clip gives.
 
 Legend: B batch, C channels, T time, H W height and width. A causal layer sees its own frame and earlier ones only:
-encoding a prefix is the prefix of the encoding. Before the first frame of a stream
-stand zeros; before a later chunk stand the frames that the cache kept.
+encoding a prefix is the prefix of the encoding. Before the first frame of a stream stand zeros; before a
+later chunk stand the frames that the cache kept.
 """
 
 from __future__ import annotations

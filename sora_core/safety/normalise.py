@@ -1,7 +1,7 @@
 """Prompts as they are meant: look-alike letters, digits for letters, spaced-out and stretched words made plain again.
 
 `normalise` gives the words of a prompt, lower case and without accents, followed by every other reading of a disguised
-word. Ordinary text gives itself: `4k`, `3d` and `a b c` stay as they are.
+word. Ordinary text gives itself: `4k`, `3d` and `plan b` stay as they are.
 """
 
 from __future__ import annotations

@@ -143,9 +143,8 @@ def sign(
     """Write `target`, the file `source` with a signed manifest, whole or not at all; `source` may be `target`.
 
     A manifest that `source` itself has becomes an ingredient; a file of the origin that cannot be one (mkv, damaged) is
-    named in the settings. credentials: None takes
-    the development certificate. name: the file's own, where `target` is a passing one. Raises InputError without the
-    extra, MediaError for a file that cannot be signed.
+    named in the settings. credentials: None takes the development certificate. name: the file's own, where `target` is
+    a passing one. Raises InputError without the extra, MediaError for a file that cannot be signed.
     """
     c2pa = need_c2pa()
     name = name or target.name

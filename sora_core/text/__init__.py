@@ -1,1 +1,1 @@
-"""Words, tokenizers, text encoders and the prompt expander."""
+"""Words, tokenizers and text encoders."""

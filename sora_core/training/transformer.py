@@ -1,12 +1,11 @@
 """Training of text encoder and transformer together, on frozen latents.
 
 After JiT (arXiv 2511.13720): the network gives the clean latent and the loss weighs it as a velocity, 1/sigma^2,
-clamped;
-sigma = sigmoid(N(0.2, 1.3)), shifted as sampling shifts it (by 3 and more): in a latent of few, rich tokens what moves
-where is decided above sigma = 0.85, where JiT's N(0.8, 0.8) leaves too few samples for words to steer motion. The loss
-is on made tokens only, and more on those that show a thing. Kept parts are told sigma 0; some are slightly noisy, so
-that a
-clip may be extended many times without drifting. Sizes grow in the course of a run (`Curriculum`).
+clamped; sigma = sigmoid(N(0.2, 1.3)), shifted as sampling shifts it (by 3 and more): in a latent of few, rich tokens
+what moves where is decided above sigma = 0.85, where JiT's N(0.8, 0.8) leaves too few samples for words to steer
+motion. The loss is on made tokens only, and more on those that show a thing. Kept parts are told sigma 0; some are
+slightly noisy, so that a clip may be extended many times without drifting. Sizes grow in the course of a run
+(`Curriculum`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cut-outs: pictures with transparency of the world's nouns, from npm packages to one file, and the file as texels.
 
 The pictures are Microsoft's Fluent Emoji (MIT) as packed by lobehub: `sora world --fetch` downloads the packages,
-`build` turns the hundred that are needed into one file of at most 24 MiB, `load` opens it. The renderer works from that
+`build` turns those that `nouns` names into one file of at most 24 MiB, `load` opens it. The renderer works from that
 file alone.
 """
 

@@ -24,9 +24,8 @@ class Truth:
     """F frames, N objects: all floats are float32.
 
     centers [F,N,2] picture fractions (x right, y down); depth [F,N] along the view; ids [F,H,W] int16 (0 sky, 1
-    ground, 2+i object i,
-    WALL: a wall); visible [F,N] share of the object's pixels in the picture that nothing hides (0 where it is out
-    of the picture).
+    ground, 2+i object i, WALL: a wall); visible [F,N] share of the object's pixels in the picture that nothing hides
+    (0 where it is out of the picture).
     """
 
     centers: Tensor
