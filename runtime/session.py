@@ -92,7 +92,7 @@ class Session:
     output: Path
     temp: Path
     models: Path = Path("models")
-    """published weights, in folders as ComfyUI has them: diffusion_models, text_encoders, vae"""
+    """published weights, in folders as ComfyUI has them: diffusion_models, text_encoders, vae, loras"""
     staging: Path | None = None
     device: str = "cpu"
     """where weights are loaded to, as torch names it: cpu, cuda, cuda:1"""

@@ -35,7 +35,6 @@ class Credentials:
     sign: Callable[[bytes], bytes] | None = None
     """signs bytes with the leaf's key, for keys in hardware; ECDSA signatures are raw r and s, not DER"""
     algorithm: str = "es256"
-    development: bool = False
 
     def __post_init__(self) -> None:
         if (self.key is None) == (self.sign is None):
@@ -96,7 +95,7 @@ def development_credentials(folder: Path | None = None) -> Credentials:
                 f"cannot keep a certificate in {folder}: {error.strerror}; make it writable."
             ) from error
     try:
-        return Credentials(chain=chain.read_text(), key=key.read_text(), development=True)
+        return Credentials(chain=chain.read_text(), key=key.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise ResourceError(
             f"cannot read the certificate in {folder}: {error}; delete it to have a new one."
