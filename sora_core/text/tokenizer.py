@@ -1,4 +1,4 @@
-"""A word tokenizer: the vocabulary is counted from captions and travels in the weights file's config.
+"""A word tokenizer: its vocabulary is the words of the training captions and travels in the weights file's config.
 
 The bundled model knows a small world, so a word is a token and a word outside the vocabulary can be named to the user.
 """
