@@ -4,7 +4,7 @@
     review_prompt(text)                the same as a report
     Watermark, load_watermark          a number in the picture that survives compression
 
-Nothing leaves the machine. What is checked and how well: docs/safety.md.
+Nothing leaves the machine unless the policy names a moderation endpoint. What is checked and how well: docs/safety.md.
 """
 
 from .policy import Policy, config_folder, load_policy
