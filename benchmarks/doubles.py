@@ -2,10 +2,12 @@
 
     python benchmarks/doubles.py                       # in stretches, as `sora extend` does it
     python benchmarks/doubles.py --at-once 4 8         # and all at once, behind so many frames
+    python benchmarks/doubles.py --loop                # closed into a loop, told to come back or to go on
 
 Clips of the world, of which the true rest is known, extended by as long again. *path*: how far the middle of its colour
 is from where it truly is, in picture widths; *seam*: the same over the second to the fourth new frame; *two*: the share
-of new frames in which its colour stands in two places (a frame in which the thing itself has a gap counts too).
+of new frames in which its colour stands in two places (a frame in which the thing itself has a gap counts too). Of the
+first half closed into a loop: *two*, and *leap*, how far the middle moves between two new frames at most.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count as count_from
+from itertools import product
 from pathlib import Path
 
 import torch
 from PIL import Image
 from sora_nodes.sora_core import pipeline
-from sora_nodes.sora_core.editing import Clip, extend, stitch
+from sora_nodes.sora_core.editing import Clip, extend, loop_clip, stitch
 from sora_nodes.sora_core.editing.strides import bundled_overlap
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.perception.classifier import AttributeClassifier, load_classifier
@@ -29,6 +32,7 @@ from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 from sora_nodes.sora_core.world.captions import Facts
 from sora_nodes.sora_core.world.describe import facts_of
 from sora_nodes.sora_core.world.expand import expanded_about
+from sora_nodes.sora_core.world.goes_on import returning
 from torch import Tensor
 
 SEEN = 4
@@ -128,11 +132,30 @@ def measured(
     return {name: round(value, 3) for name, value in figures.items()}, torch.cat(rows)
 
 
+@torch.no_grad()
+def closed(
+    model: pipeline.SoraModel, clips: Sequence[Case], fps: float, seconds: float, *, back: bool
+) -> tuple[dict[str, float], Tensor]:
+    """The figures of loops that take so long to their beginning, and a sheet of every other new frame. back: the
+    caption says that what goes somewhere comes back, as `sora loop` has it."""
+    figures, rows = {"two": 0.0, "leap": 0.0}, []
+    for case in clips:
+        edit = loop_clip(Clip(image=case.frames[: case.given], fps=fps), model.codec, seconds=seconds)
+        prompt = expanded_about("", 0, [returning(case.facts) if back else case.facts]).caption
+        whole = stitch(edit, pipeline.sample_edit(model, edit, prompt, seed=case.seed), model.codec)
+        made = case.found(whole[case.given :])
+        figures["two"] += sum(things(mask) > 1 for mask in made) / len(made) / len(clips)
+        figures["leap"] += float(middle(made).diff().abs().max()) / len(clips)
+        rows.append(torch.cat(list(whole[case.given :: 2]), 1))
+    return {name: round(value, 3) for name, value in figures.items()}, torch.cat(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="a folder of weights (default: the bundled ones)")
     parser.add_argument("--n", type=int, default=12, help="clips")
     parser.add_argument("--at-once", nargs="+", type=int, default=[], help="frames of overlap, all made at once")
+    parser.add_argument("--loop", action="store_true", help="close clips into loops instead")
     parser.add_argument("--size", default="112x64", metavar="WxH")
     parser.add_argument("--fps", type=float, default=8.0)
     parser.add_argument("--fast", action="store_true", help="in 4 steps without guidance")
@@ -142,14 +165,21 @@ def main() -> None:
     model = pipeline.load_bundled(args.weights, fast=args.fast)
     size = VideoSize(frames=round(2 * args.fps) + 1, height=height, width=width, fps=args.fps)
     clips = cases(args.n, size, load_classifier())
+    if args.loop:
+        for seconds, back in product((1.0, 2.0), (False, True)):
+            name = f"{seconds:g} s, {'back' if back else 'on'}"
+            told(name, *closed(model, clips, args.fps, seconds, back=back), args.sheet)
+        return
     for at_once in [*args.at_once, 0]:
-        figures, sheet = measured(model, clips, args.fps, at_once)
-        sys.stdout.write(
-            json.dumps({"made": f"at once, overlap {at_once}" if at_once else "in stretches"} | figures) + "\n"
-        )
-        sys.stdout.flush()
-        if args.sheet:
-            Image.fromarray((sheet * 255).round().byte().numpy()).save(args.sheet)
+        name = f"at once, overlap {at_once}" if at_once else "in stretches"
+        told(name, *measured(model, clips, args.fps, at_once), args.sheet)
+
+
+def told(name: str, figures: dict[str, float], sheet: Tensor, path: Path | None) -> None:
+    sys.stdout.write(json.dumps({"made": name} | figures) + "\n")
+    sys.stdout.flush()
+    if path:
+        Image.fromarray((sheet * 255).round().byte().numpy()).save(path)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,10 @@ def execute(args: argparse.Namespace) -> int:
     model, out = prepared(args, [args.clip], "loop")
 
     from ..sora_core.editing import loop_clip
+    from ..sora_core.world.goes_on import returning
 
     clip = working(args.clip, model)
     edit = loop_clip(clip, model.codec, seconds=args.seconds)
-    seen = [look(args, clip.source)]
+    shown = look(args, clip.source)
+    seen = [None if shown is None else returning(shown)]
     return edited(args, model, edit, out, seen=seen, sounds=[(args.clip, 0.0)], parents=[args.clip])

@@ -1,5 +1,6 @@
 """What a clip shows completes a prompt about it: its thing, place, light and look need not be said again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sora_nodes.sora_core.perception.seen import seen_in
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 from sora_nodes.sora_core.world.captions import Facts, ThingFacts
 from sora_nodes.sora_core.world.expand import expanded, expanded_about
+from sora_nodes.sora_core.world.goes_on import returning
 from sora_nodes.sora_core.world.scene import Scene
 from sora_nodes.sora_core.world.understand import understand
 
@@ -186,6 +188,23 @@ def test_a_command_without_a_prompt_says_what_it_saw(
         assert words in capsys.readouterr().err
     assert cli.main(["extend", "a.mp4", "--seconds", "0.5", "--steps", "1", "--no-expand", "-o", "y.mp4"]) == 0
     assert "caption" not in capsys.readouterr().err
+
+
+def test_a_loop_is_told_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What goes to the left in a clip goes to the right on the way to the beginning; else there are two."""
+    there = replace(SEEN, camera="pan left")
+    back = returning(there)
+    assert (back.things[0].motion, back.camera) == ("right", "pan right") and returning(back) == there
+    spinning = replace(SEEN, things=(replace(SEEN.things[0], motion="spin"),))
+    assert returning(spinning) == spinning
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sora_nodes.sora_core.perception.seen.seen_in", lambda frames, at_end: SEEN)
+    write_video("a.mp4", torch.rand(17, 64, 64, 3), 8, lossless=True)
+    for i, (prompt, words) in enumerate({"": "slides to the right", "it slides to the left": "to the left"}.items()):
+        assert cli.main(["loop", "a.mp4", prompt, "--steps", "1", "-o", f"x{i}.mp4"]) == 0
+        assert words in capsys.readouterr().err
 
 
 def test_the_node_reads_a_linked_video(clips: list[tuple[Scene, TensorSource]], tmp_path: Path) -> None:

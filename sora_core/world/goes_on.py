@@ -5,15 +5,21 @@ as_before("it turns back", "left") -> "it moves to the right"
 """
 
 import re
+from dataclasses import replace
 
 from . import words
+from .captions import Facts
 from .understand import GO
 
-__all__ = ["WAYS", "as_before", "plainly"]
+__all__ = ["WAYS", "as_before", "plainly", "returning"]
 
 WAYS = {"left": "to the left", "right": "to the right", "closer": "toward the camera", "away": "away"}
 """motions that lead somewhere, in words"""
 _BACK = {"left": "right", "right": "left", "closer": "away", "away": "closer"}
+_CAMERA_BACK = {
+    "pan left": "pan right", "pan right": "pan left", "tilt up": "tilt down", "tilt down": "tilt up",
+    "dolly in": "dolly out", "dolly out": "dolly in",
+}  # fmt: skip
 _VERB = rf"(?:{'|'.join(words.MOTION_STEMS)})\w*"
 _BEGINS = r"(?:starts?|begins?|continues?|keeps?|goes on|go on|carries on|carry on)(?: on)?"
 _NOT_CAMERA = r"(?<!camera )(?<!camera slowly )(?<!camera then )"
@@ -87,3 +93,9 @@ def as_before(prompt: str, motion: str = "") -> str:
         prompt = _AROUND.sub(f"moves {WAYS[_BACK[motion]]}", prompt)
     prompt = re.sub(r"\s+(?=[\s,.;!]|$)", "", prompt).strip(" ,.;!")
     return "" if prompt in ("it", "they", "and", "just") else prompt
+
+
+def returning(facts: Facts) -> Facts:
+    """What a clip shows, on the way from its end to its beginning: what goes somewhere comes back."""
+    things = tuple(replace(thing, motion=_BACK.get(thing.motion, thing.motion)) for thing in facts.things)
+    return replace(facts, things=things, camera=_CAMERA_BACK.get(facts.camera, facts.camera))
