@@ -12,7 +12,11 @@ import json
 import time
 from pathlib import Path
 
+from ..sora_core.errors import InputError
 from .terminal import note, say
+
+DEFAULTS = {"device": "cpu", "minutes": None, "workers": 2, "cutouts": None, "start": None}
+"""of the options that not every training takes"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     began = time.monotonic()
-    for key, stage in STAGES.items():
+    for key, (stage, takes) in STAGES.items():
         if has_key(args.config, key):
+            check_options(args, key, takes)
             return stage(args)
     from ..sora_core import training
 
@@ -45,6 +50,13 @@ def execute(args: argparse.Namespace) -> int:
     )
     say(str(folder))
     return 0
+
+
+def check_options(args: argparse.Namespace, key: str, takes: str) -> None:
+    """Raises InputError for an option that this training would leave unheard."""
+    for name, default in DEFAULTS.items():
+        if getattr(args, name) != default and name not in takes.split():
+            raise InputError(f"training with the key '{key}' takes no --{name}; leave it out.")
 
 
 def has_key(config: Path, key: str) -> bool:
@@ -106,9 +118,9 @@ def train_few_steps(args: argparse.Namespace) -> int:
 
 
 STAGES = {
-    "watermark": train_watermark,
-    "refiner": train_refiner,
-    "prompts": train_prompts,
-    "few_steps": train_few_steps,
+    "watermark": (train_watermark, "device minutes start"),
+    "refiner": (train_refiner, "device minutes start cutouts"),
+    "prompts": (train_prompts, ""),
+    "few_steps": (train_few_steps, "device start"),
 }
-"""what a key of the configuration asks to train"""
+"""what a key of the configuration asks to train, and the options that this takes"""

@@ -99,7 +99,7 @@ def shown_by(prompt: str, video: Any, second: Any, image: Any) -> list[Facts | N
     if second is not None and video is None:
         raise InputError("second is linked and video is not; link the clip that comes first to video")
     if image is not None:
-        return [seen_in(TensorSource(rgb(image[:1]), DEFAULTS.fps))] if prompt.strip() else []
+        return [seen_in(TensorSource(rgb(image[:1]), DEFAULTS.fps)) if prompt.strip() else None]
     seen = [] if video is None else [seen_in(clip_of(None, video)[0].source)]
     return seen if second is None else [*seen, seen_in(clip_of(None, second)[0].source, at_end=False)]
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
-from sora_nodes.sora_core.diffusion import SCHEDULES, get_schedule, schedule, shift_for_tokens, shift_sigma
+from sora_nodes.sora_core.diffusion import SCHEDULES, get_schedule, schedule, shift_for_grid, shift_sigma
 from sora_nodes.sora_core.errors import InputError
 
 
@@ -55,20 +53,17 @@ def test_shift_keeps_the_ends_and_moves_the_middle_towards_noise() -> None:
     assert torch.equal(shift_sigma(t, 1.0), t)
 
 
-def test_published_shift_rules_at_their_anchors() -> None:
-    assert shift_for_tokens("flux", 256) == pytest.approx(math.exp(0.5))
-    assert shift_for_tokens("flux", 4096) == pytest.approx(math.exp(1.15))
-    assert shift_for_tokens("ltx", 1024) == pytest.approx(math.exp(0.95))
-    assert shift_for_tokens("ltx", 4096) == pytest.approx(math.exp(2.05))
-    assert shift_for_tokens("open_sora", 4096) == pytest.approx(3.0)
-    assert shift_for_tokens("open_sora", 256 * 9, 9) == pytest.approx(3.0)
+def test_a_larger_picture_is_sampled_with_more_noise_and_a_longer_clip_is_not() -> None:
+    """The shift goes with the side of a picture: enlarged twice, the same noise hides half as much of it."""
+    assert shift_for_grid((5, 8, 8), (1, 2, 2)) == shift_for_grid((1, 8, 8), (1, 2, 2)) == 3
+    assert shift_for_grid((1, 16, 16), (1, 2, 2)) == 6
+    assert shift_for_grid((1, 7, 15), (1, 2, 2)) == shift_for_grid((1, 8, 16), (1, 2, 2)), "a cut patch is a whole one"
+    assert shift_for_grid((1, 4, 4), (1, 2, 2)) == 3, "and never with less than at 64x64"
 
 
 def test_bad_input_is_named() -> None:
     with pytest.raises(InputError, match="simple, normal, sgm_uniform, beta"):
         get_schedule("karras")
-    with pytest.raises(InputError, match="flux, ltx, open_sora"):
-        shift_for_tokens("sd3", 100)
     for wrong in (
         {"steps": 0},
         {"steps": 2000},

@@ -13,12 +13,12 @@ from sora_nodes.sora_core.editing import (
     extend,
     fit_frames,
     loop_new,
-    resample,
     restyle,
     stitch,
     storyboard,
 )
 from sora_nodes.sora_core.editing.coding import encode_clip
+from sora_nodes.sora_core.editing.frames import Resampled, read_image
 from sora_nodes.sora_core.editing.stitch import match_kept, temporally_smoothed
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.grid import VideoSize
@@ -136,8 +136,8 @@ def test_pictures_are_never_squashed() -> None:
 
 def test_rates_change_by_whole_frames() -> None:
     image = frames(8)
-    assert torch.equal(resample(image, 16, 8), image[1::2])
-    assert torch.equal(resample(image, 8, 16)[::2], image)
+    assert torch.equal(read_image(Resampled(TensorSource(image, 16), 8)), image[1::2])
+    assert torch.equal(read_image(Resampled(TensorSource(image, 8), 16))[::2], image)
 
 
 def test_made_frames_take_the_colour_that_the_codec_lost() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from sora_nodes import cli
 from sora_nodes.sora_core import checkpoints, training
 from sora_nodes.sora_core.errors import InputError, ResourceError, SoraError
 from sora_nodes.sora_core.training import checks
@@ -167,3 +168,14 @@ WATERMARK: list[tuple[str, Any, str]] = [
 def test_a_mistake_in_the_watermark_is_named(where: str, value: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"not a .*configuration.*: .*{problem}"):
         read_training(changed(tmp_path / "mine.json", where, value, CONFIGS / "watermark.json"))
+
+
+@pytest.mark.parametrize(
+    ("config", "option"), [("prompts", "--minutes=2"), ("few_steps", "--workers=3"), ("watermark", "--cutouts=x")]
+)
+def test_an_option_that_a_training_would_not_hear_is_refused(
+    config: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert cli.main(["train", str(CONFIGS / f"{config}.json"), option, "--out", str(out)]) == 2
+    assert f"takes no {option.partition('=')[0]}" in capsys.readouterr().err and not out.exists()

@@ -24,7 +24,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
 from torch import Tensor
 
-from ...sora_core.diffusion import shift_for_tokens, span_prompts
+from ...sora_core.diffusion import shift_for_grid, span_prompts
 from ...sora_core.diffusion.parametrization import denoised_from, level_at
 from ...sora_core.dit import DiT, DiTConfig
 from ...sora_core.dit.denoiser import DiTDenoiser, prompts
@@ -41,7 +41,7 @@ __all__ = ["DTYPE", "TIME", "HostLayers", "LatentTime", "SoraBase", "SoraConfig"
 
 DTYPE = torch.float32
 """the bundled model is small: it runs as it was trained, and gives the same frames on every device"""
-SHIFT = shift_for_tokens("picture", 16)
+SHIFT = shift_for_grid((8, 8), (2, 2))
 """of the schedule where nothing tells the MODEL of a grid: our rule at 64x64"""
 TIME = "sora_time"
 """the key of the LatentTime in transformer_options"""

@@ -13,7 +13,7 @@ from .loop import SamplerState, sample, start
 from .noise import draw_noise, enlarge_noise
 from .parametrization import denoised_from, level_at
 from .ring import ring
-from .schedule import SCHEDULES, get_schedule, schedule, shift_for_grid, shift_for_tokens, shift_sigma
+from .schedule import SCHEDULES, get_schedule, schedule, shift_for_grid, shift_sigma
 from .solvers import SOLVERS, get_solver
 from .span_prompts import span_prompts, span_weights
 
@@ -38,7 +38,6 @@ __all__ = [
     "sample",
     "schedule",
     "shift_for_grid",
-    "shift_for_tokens",
     "shift_sigma",
     "span_prompts",
     "span_weights",

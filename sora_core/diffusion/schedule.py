@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import InputError
 
-__all__ = ["SCHEDULES", "TOKEN_SHIFTS", "get_schedule", "schedule", "shift_for_grid", "shift_for_tokens", "shift_sigma"]
+__all__ = ["SCHEDULES", "get_schedule", "schedule", "shift_for_grid", "shift_sigma"]
 
 LEVELS = 1000
 """Levels in the table that flow models are trained and scheduled on."""
@@ -85,52 +85,14 @@ def schedule(name: str, steps: int, *, shift: float = 1.0, denoise: float = 1.0)
     return make(total, shift)[-(steps + 1) :]
 
 
-def _flux_shift(tokens: int, latent_frames: int) -> float:
-    return math.exp(_line(tokens, 256, 0.5, 4096, 1.15))
-
-
-def _ltx_shift(tokens: int, latent_frames: int) -> float:
-    return math.exp(_line(tokens, 1024, 0.95, 4096, 2.05))
-
-
-def _open_sora_shift(tokens: int, latent_frames: int) -> float:
-    return max(1.0, _line(tokens // latent_frames, 256, 1.0, 4096, 3.0)) * math.sqrt(latent_frames)
-
-
-def _picture_shift(tokens: int, latent_frames: int) -> float:
-    return 3 * max(1.0, math.sqrt(tokens / latent_frames / 16))
-
-
-TOKEN_SHIFTS: dict[str, Callable[[int, int], float]] = {
-    "flux": _flux_shift,
-    "ltx": _ltx_shift,
-    "open_sora": _open_sora_shift,
-    "picture": _picture_shift,
-}
-
-
-def shift_for_tokens(rule: str, tokens: int, latent_frames: int = 1) -> float:
-    """The shift that a published rule gives to a clip of `tokens` in `latent_frames`: more tokens hide more noise.
-
-    flux and ltx: e^mu, mu linear in the tokens; open_sora: linear in the tokens of one frame, times sqrt(latent
-    frames); picture (the bundled model): three times the square root of the tokens of one frame over 16, the exact rule
-    for a picture that is only enlarged (simple diffusion, arXiv 2301.11093).
-    """
-    if rule not in TOKEN_SHIFTS:
-        raise InputError(f"there is no shift rule '{rule}'; choose one of: {', '.join(TOKEN_SHIFTS)}")
-    if not 1 <= latent_frames <= tokens:
-        raise InputError(f"a clip needs at least one token per latent frame, not {tokens} in {latent_frames}")
-    return TOKEN_SHIFTS[rule](tokens, latent_frames)
-
-
 def shift_for_grid(latent: Sequence[int], patch: Sequence[int]) -> float:
-    """The bundled model's shift for a latent of (T,H,W) cut into patches of (t,h,w); a cut patch counts as a whole."""
-    t, h, w = (math.ceil(size / side) for size, side in zip(latent, patch, strict=True))
-    return shift_for_tokens("picture", t * h * w, t)
+    """The bundled model's shift for a latent of (T,H,W) cut into patches of (t,h,w); a cut patch counts as a whole.
 
-
-def _line(x: float, x0: float, y0: float, x1: float, y1: float) -> float:
-    return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    Three times the square root of the tokens of one frame over 16: more tokens hide more noise, and this is the exact
+    rule for a picture that is only enlarged (simple diffusion, arXiv 2301.11093).
+    """
+    height, width = (math.ceil(size / side) for size, side in zip(latent[-2:], patch[-2:], strict=True))
+    return 3 * max(1.0, math.sqrt(height * width / 16))
 
 
 def _table(shift: float) -> Tensor:

@@ -16,7 +16,7 @@ from .long import long_frames, segment_counts, segment_edit, with_segment
 from .loop import loop_clip, loop_new
 from .restyle import restyle
 from .shots import Shot, Storyboard, storyboard
-from .sizes import fit_frames, reconcile, resample
+from .sizes import fit_frames, reconcile
 from .stitch import continued, decode, outlined, stitch, stitched
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "loop_new",
     "outlined",
     "reconcile",
-    "resample",
     "restyle",
     "segment_counts",
     "segment_edit",

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry, frames_for
-from ..media import TensorSource, as_image
+from ..media import as_image
 from .coding import frames_of, size_of
 from .edit import Clip, Codec, check_image
-from .frames import Resampled, Resized, read_image
+from .frames import Resampled, Resized
 
-__all__ = ["Fit", "at_size", "fit_frames", "latents_for", "reconcile", "resample", "resized"]
+__all__ = ["Fit", "at_size", "fit_frames", "latents_for", "reconcile", "resized"]
 
 Fit = Literal["crop", "fit"]
 """crop: fill the size and cut what hangs over, evenly; fit: show all of it and go on with the colours of its edges."""
@@ -79,11 +79,6 @@ def _cut(image: Tensor, height: int, width: int) -> Tensor:
     """The middle of each frame, [F,height,width,C]; no pixel is computed anew."""
     top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
     return image[:, top : top + height, left : left + width].contiguous()
-
-
-def resample(image: Tensor, fps: float, to: float) -> Tensor:
-    """[F,H,W,3] at another rate: each moment shows the frame that had begun; no frame is mixed of two."""
-    return read_image(Resampled(TensorSource(image, fps), to))
 
 
 def at_size(clip: Clip, height: int, width: int, how: Fit, codec: Codec) -> Clip:

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..data.batches import Batch, Source
 from ..data.draws import Draws
 from ..data.store import ClipStore
-from ..diffusion import shift_for_tokens, shift_sigma
+from ..diffusion import shift_for_grid, shift_sigma
 from ..errors import InputError
 from .forward import BlockForward, Places, TextToVideo, block_forward, predicted
 
@@ -181,7 +181,7 @@ class TransformerLoss:
         """A noise level per clip [n], shifted as sampling shifts it for the size of the picture."""
         drawn = torch.sigmoid(self.mean + self.deviation * draws.normal(len(latents)))
         _, q, r = self.model.dit.config.patch
-        shifted = shift_sigma(drawn, shift_for_tokens("picture", latents.shape[3] // q * (latents.shape[4] // r)))
+        shifted = shift_sigma(drawn, shift_for_grid(latents.shape[-2:], (q, r)))
         n = len(latents)
         return torch.where(draws.often(self.even, n), draws.uniform(n), shifted)
 
