@@ -1,8 +1,9 @@
 """`sora train CONFIG`: by steps, resuming where an earlier run of the same configuration stopped, or by the clock.
 
 A configuration with the key `watermark` trains the watermark, one with the key `refiner` the refiner: both end by the
-clock and do not resume. One with the key `prompts` trains the classifier of prompts, in a minute. One with the key
-`few_steps` distils the bundled transformer, by steps, and resumes.
+clock and do not resume. One with the key `prompts` trains the classifier of prompts, in a minute; one with the key
+`detector` the detector of the bundled weights' look, in some minutes. One with the key `few_steps` distils the bundled
+transformer, by steps, and resumes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 from ..sora_core.errors import InputError
-from .terminal import note, say
+from .terminal import ProgressLine, note, say
 
 DEFAULTS = {"device": "cpu", "minutes": None, "workers": 2, "cutouts": None, "start": None}
 """of the options that not every training takes"""
@@ -106,6 +107,17 @@ def train_prompts(args: argparse.Namespace) -> int:
     return 0
 
 
+def train_detector(args: argparse.Namespace) -> int:
+    from ..sora_core.training import detector
+    from ..sora_core.training.fields import made, object_in
+
+    run = made(detector.DetectorTraining, object_in(args.config, "detector"), "detector")
+    with ProgressLine("making clips") as progress:
+        path = detector.train(run, args.out or Path("output/training/detector"), progress)
+    say(str(path))
+    return 0
+
+
 def train_few_steps(args: argparse.Namespace) -> int:
     from ..sora_core.pipeline import load_bundled
     from ..sora_core.training import few_steps
@@ -121,6 +133,7 @@ STAGES = {
     "watermark": (train_watermark, "device minutes start"),
     "refiner": (train_refiner, "device minutes start cutouts"),
     "prompts": (train_prompts, ""),
+    "detector": (train_detector, ""),
     "few_steps": (train_few_steps, "device start"),
 }
 """what a key of the configuration asks to train, and the options that this takes"""

@@ -171,7 +171,8 @@ def test_a_mistake_in_the_watermark_is_named(where: str, value: Any, problem: st
 
 
 @pytest.mark.parametrize(
-    ("config", "option"), [("prompts", "--minutes=2"), ("few_steps", "--workers=3"), ("watermark", "--cutouts=x")]
+    ("config", "option"),
+    [("prompts", "--minutes=2"), ("few_steps", "--workers=3"), ("watermark", "--cutouts=x"), ("detector", "--start=x")],
 )
 def test_an_option_that_a_training_would_not_hear_is_refused(
     config: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
