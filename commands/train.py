@@ -22,12 +22,13 @@ DEFAULTS = {"device": "cpu", "minutes": None, "workers": 2, "cutouts": None, "st
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="a configuration file")
-    parser.add_argument("--device", default="cpu", help="where to train: cpu (default) or cuda")
+    parser.add_argument("--device", help="where to train: cpu (default) or cuda")
     parser.add_argument("--minutes", type=float, help="train for so long in all, instead of the steps of the recipes")
-    parser.add_argument("--workers", type=int, default=2, help="processes that render clips (default: 2)")
+    parser.add_argument("--workers", type=int, help="processes that render clips (default: 2)")
     parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns, as `sora world` packs them")
     parser.add_argument("--out", type=Path, help="folder of the weights (default: output/training/<configuration>)")
     parser.add_argument("--start", type=Path, help="weights to go on from: a folder, or the file of a small stage")
+    parser.set_defaults(**DEFAULTS)
 
 
 def execute(args: argparse.Namespace) -> int:
