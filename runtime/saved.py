@@ -19,7 +19,7 @@ from ..sora_core.errors import InputError
 from .choices import has_choices
 from .graph import CONTROLS, MAX_NODES, Graph, types_fit
 from .naming import fill_prefix
-from .widgets import left_out, prompt_names, widget_values, wrapped
+from .widgets import agree, left_out, prompt_names, widget_values, wrapped
 
 __all__ = ["from_saved"]
 
@@ -49,13 +49,15 @@ _DRAWN = {
 _INWARD, _OUTWARD = -10, -20
 """The ids of a subgraph's own edges: links from _INWARD come from outside, links to _OUTWARD leave."""
 _NOTHING = object()
+_AS_BEFORE = "as before"
 
 Info = dict[str, dict[str, Any]]
 """`/object_info`: what each node type takes and gives."""
 
 
 class _Constant(NamedTuple):
-    """The value of a primitive, and what becomes of it from run to run."""
+    """The value of a primitive, and what becomes of it from run to run; that of a promoted widget moves on as its
+    node says (_AS_BEFORE)."""
 
     value: Any
     control: str | None
@@ -73,6 +75,7 @@ class _Scope:
     """One level of the drawing. `prefix` heads the ids of its nodes, `user` is the node that uses the subgraph."""
 
     prefix: str
+    info: Info
     nodes: dict[str, dict[str, Any]]
     links: dict[Any, tuple[str, int]]
     exits: dict[int, Any]
@@ -83,8 +86,8 @@ class _Scope:
     """the subgraph's inputs, in order"""
     given: dict[str, Any] = field(default_factory=dict)
     """links that the user of the subgraph has, by the name of its input"""
-    promoted: list[str] = field(default_factory=list)
-    """names of the subgraph's inputs that lead to a widget inside, whose values the user holds"""
+    promoted: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """the subgraph's inputs that lead to a widget inside, whose values the user may hold: (node, widget) by name"""
     answers: dict[Any, Any] = field(default_factory=dict)
     """where each link's value comes from, once that is known"""
 
@@ -99,7 +102,7 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
     controls: dict[tuple[str, str], str] = {}
     notes: dict[str, str] = {}
     choices: dict[tuple[str, str], str] = {}
-    for scope in _scopes(document):
+    for scope in _scopes(document, info):
         for key, node in scope.nodes.items():
             if node["type"] in _DRAWN or node.get("mode") in (_MUTED, _BYPASSED) or key in scope.inner:
                 continue
@@ -110,17 +113,19 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
                 notes[api_id] = said
             open_texts = {name for name in prompt_names(known) if has_choices(inputs.get(name))} if known else set()
             for name, source in _sources(scope, node):
-                controlled.pop(name, None)
                 open_texts.discard(name)
-                if isinstance(source, _Constant):
-                    inputs[name] = source.value
+                if not isinstance(source, _Constant):
+                    source = _Constant(source, None)
+                inputs[name] = source.value
+                if source.control != _AS_BEFORE:
+                    controlled.pop(name, None)
                     controlled.update({name: source.control} if source.control else {})
-                else:
-                    inputs[name] = source
             prompt[api_id] = {"class_type": node["type"], "inputs": inputs, "_pack": _pack(node)}
             prompt[api_id]["_meta"] = {"title": node.get("title")}
             controls.update({(api_id, name): how for name, how in controlled.items()})
             choices.update({(api_id, name): inputs[name] for name in open_texts})
+    if not prompt and document["nodes"]:
+        raise InputError("no node of the workflow would run: all are muted, bypassed or drawn for the eye alone")
     _fill_names(prompt, document)
     return Graph.from_api(prompt, controls=controls, saved=document, notes=notes, choices=choices).advance(0)
 
@@ -143,18 +148,18 @@ def _fill_names(prompt: dict[str, Any], document: dict[str, Any]) -> None:
             node["inputs"]["filename_prefix"] = fill_prefix(prefix, value_of)
 
 
-def _scopes(document: dict[str, Any]) -> list[_Scope]:
+def _scopes(document: dict[str, Any], info: Info) -> list[_Scope]:
     """The file and every use of a subgraph that is switched on, outermost first."""
     found = document.get("definitions") if isinstance(document.get("definitions"), dict) else {}
     definitions = {d["id"]: d for d in _dicts((found or {}).get("subgraphs", [])) if isinstance(d.get("id"), str)}
-    scopes = [_scope(document, "")]
+    scopes = [_scope(document, info, "")]
     total, links = len(scopes[0].nodes), len(scopes[0].links)
     for scope in scopes:
         for key, user in scope.nodes.items():
             definition = definitions.get(user["type"])
             if definition is None or user.get("mode") in (_MUTED, _BYPASSED):
                 continue
-            inner = _scope(definition, f"{scope.prefix}{key}:", scope, user)
+            inner = _scope(definition, info, f"{scope.prefix}{key}:", scope, user)
             if scope.prefix.count(":") > 30:
                 raise InputError(f"the subgraph {str(definition.get('name', user['type']))[:60]!r} contains itself")
             total, links = total + len(inner.nodes), links + len(inner.links)
@@ -168,7 +173,7 @@ def _scopes(document: dict[str, Any]) -> list[_Scope]:
     return scopes
 
 
-def _scope(drawing: dict[str, Any], prefix: str, outer: _Scope | None = None, user: Any = None) -> _Scope:
+def _scope(drawing: dict[str, Any], info: Info, prefix: str, outer: _Scope | None = None, user: Any = None) -> _Scope:
     nodes: dict[str, dict[str, Any]] = {}
     listed = drawing.get("nodes")
     if not isinstance(listed, list):
@@ -197,23 +202,23 @@ def _scope(drawing: dict[str, Any], prefix: str, outer: _Scope | None = None, us
         links[number] = (origin, slot)
         if target == str(_OUTWARD):
             exits[target_slot] = number
-    scope = _Scope(prefix, nodes, links, exits, outer, user)
+    scope = _Scope(prefix, info, nodes, links, exits, outer, user)
     if user is not None:
         scope.given = {str(item.get("name")): item.get("link") for item in _dicts(user.get("inputs"))}
-        inputs = [item for node in nodes.values() for item in _dicts(node.get("inputs"))]
         fed = {
-            item["link"]
-            for item in inputs
+            item["link"]: (key, str(item["widget"].get("name")))
+            for key, node in nodes.items()
+            for item in _dicts(node.get("inputs"))
             if isinstance(item.get("widget"), dict) and isinstance(item.get("link"), (int, str))
         }
         declared = _dicts(drawing.get("inputs"))
         scope.names = [str(item.get("name")) for item in declared]
-        scope.promoted = [str(item.get("name")) for item in declared if _meets(item.get("linkIds"), fed)]
+        for item in declared:
+            numbers = item.get("linkIds")
+            for number in numbers if isinstance(numbers, list) else ():
+                if isinstance(number, (int, str)) and number in fed:
+                    scope.promoted.setdefault(str(item.get("name")), fed[number])
     return scope
-
-
-def _meets(numbers: Any, fed: set[Any]) -> bool:
-    return isinstance(numbers, list) and any(isinstance(number, (int, str)) and number in fed for number in numbers)
 
 
 def _link(link: Any) -> tuple[Any, str, int, str, int]:
@@ -264,7 +269,7 @@ def _from_node(scope: _Scope, origin: str, slot: int) -> Any:
     if node.get("mode") == _MUTED:
         return _NOTHING
     if node.get("mode") == _BYPASSED:
-        return _Step(scope, _passed_through(node, slot))
+        return _Step(scope, _passed_through(node, slot, scope.info.get(node["type"])))
     if node["type"] in _GETTERS:
         return _set_elsewhere(scope, node)
     if node["type"] in _REROUTES or node["type"] in _SETTERS:
@@ -308,16 +313,34 @@ def _from_outside(scope: _Scope, slot: int) -> Any:
     name = scope.names[slot]
     if scope.given.get(name) is not None:
         return _Step(scope.outer, scope.given[name])
-    values = scope.user.get("widgets_values")
-    if name in scope.promoted and isinstance(values, list) and len(values) == len(scope.promoted):
-        return wrapped(values[scope.promoted.index(name)])
-    return _NOTHING
+    return _promoted(scope, name)
 
 
-def _passed_through(node: dict[str, Any], slot: int) -> Any:
+def _promoted(scope: _Scope, name: str) -> Any:
+    """The value of a widget that a subgraph has for its input `name`: what its user holds, else what the first widget
+    holds that the input leads to."""
+    if scope.user is None or name not in scope.promoted:
+        return _NOTHING
+    values, named = scope.user.get("widgets_values"), scope.user.get("widgets_values_named")
+    if isinstance(named, dict) and name in named and agree(values, named):
+        return _Constant(wrapped(named[name]), _AS_BEFORE)
+    if isinstance(values, list) and len(values) == len(scope.promoted):
+        return _Constant(wrapped(values[[*scope.promoted].index(name)]), _AS_BEFORE)
+    key, widget = scope.promoted[name]
+    if key in scope.inner:
+        return _promoted(scope.inner[key], widget)
+    node = scope.nodes[key]
+    held = widget_values(node, scope.info[node["type"]])[0] if node["type"] in scope.info else {}
+    return _Constant(held[widget], _AS_BEFORE) if widget in held else _NOTHING
+
+
+def _passed_through(node: dict[str, Any], slot: int, known: dict[str, Any] | None) -> Any:
     """The input link that a bypassed node hands on: beside the output where that fits, else of its type, else the
-    first that fits."""
-    outputs, inputs = _dicts(node.get("outputs")), _dicts(node.get("inputs"))
+    first that fits. Its inputs are counted as the interface draws them, which files from before 1.16 do not list."""
+    outputs, saved = _dicts(node.get("outputs")), {item.get("name"): item for item in _dicts(node.get("inputs"))}
+    groups = known["input"] if known else {}
+    declared = {**groups.get("required", {}), **groups.get("optional", {})}
+    inputs = [*({name: {"type": spec[0]} for name, spec in declared.items()} | saved).values()]
     kind = outputs[slot].get("type") if 0 <= slot < len(outputs) else None
     fitting = [item for item in inputs if kind is not None and types_fit(kind, item.get("type"))]
     beside = [item for item in inputs[slot : slot + 1] if item in fitting]

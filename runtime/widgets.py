@@ -14,7 +14,7 @@ from typing import Any
 from ..sora_core.errors import InputError
 from .graph import CONTROLS
 
-__all__ = ["ADDED", "left_out", "prompt_names", "widget_values", "wrapped"]
+__all__ = ["ADDED", "agree", "left_out", "prompt_names", "widget_values", "wrapped"]
 
 PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA", "LOAD_3D"}
@@ -23,6 +23,9 @@ BUTTONS = {"upload", "audioUI"}
 """drawn by the interface beside an input, and named in a file as if they were inputs"""
 ADDED = {"CustomCombo": ("index",)}
 """inputs that the interface itself adds to a node type, behind those that the server names"""
+PAINTED = {"CustomCombo", "ImageCropV2", "Preview3D", "SaveGLB"}
+"""node types that the interface gives widgets of its own, whose values no server takes"""
+CONTROL = "control_after_generate"
 CHOICE, SLOT = "COMFY_DYNAMICCOMBO_V3", "COMFY_DYNAMICSLOT_V3"
 UPLOADS = ("image", "video", "audio", "file", "upload3dmodel", "uploadExtraResources", "clear")
 """values of upload buttons, which a file may hold behind the file's name"""
@@ -38,9 +41,34 @@ def widget_values(node: dict[str, Any], info: dict[str, Any]) -> tuple[dict[str,
     values = node.get("widgets_values")
     if isinstance(values, dict):
         return {name: wrapped(values[name]) for name, *_ in _widgets(info["input"], node, values) if name in values}, {}
+    named = node.get("widgets_values_named")
+    if isinstance(named, dict) and agree(values, named):
+        return _named(node, info, named)
     listed = values if isinstance(values, list) else []
     foreign = _foreign(node, info)
     return (_by_name(node, info, listed, foreign) if foreign else None) or _by_place(node, info, listed)
+
+
+def agree(values: Any, named: dict[str, Any]) -> bool:
+    """Whether the values of a file by name are those that it has by place, gaps left out. Where someone has changed
+    the ones by place, those count, as in the interface."""
+    listed = values if isinstance(values, list) else []
+    return bool(named) and [v for v in listed if v is not None] == [v for v in named.values() if v is not None]
+
+
+def _named(node: dict[str, Any], info: dict[str, Any], named: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values by the names that interfaces from 1.49 on save beside them."""
+    out: dict[str, Any] = {}
+    controls: dict[str, str] = {}
+    for name, kind, spec in _widgets(info["input"], node, out):
+        value = named.get(name)
+        if value is None:
+            value = _default(kind, spec)
+        if value is not None:
+            out[name] = wrapped(value)
+        if _controlled(name, spec) and (control := named.get(CONTROL)) in CONTROLS:
+            controls[name] = control
+    return out | {name: wrapped(named[name]) for name in ADDED.get(node["type"], ()) if name in named}, controls
 
 
 def _by_place(node: dict[str, Any], info: dict[str, Any], listed: list[Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -109,8 +137,10 @@ def left_out(node: dict[str, Any], info: dict[str, Any]) -> str:
     An input without a widget counts where it is linked.
     """
     top = {name for group in ("required", "optional") for name, *_ in _inputs(info["input"], group)}
-    known = top | BUTTONS | {*ADDED.get(node["type"], ())}
-    names = [*_drawn(node), *(str(item.get("name")) for item in _saved_inputs(node) if item.get("link") is not None)]
+    known = top | BUTTONS | {*ADDED.get(node["type"], ()), CONTROL, *CONTROLS}
+    named = {} if node["type"] in PAINTED else node.get("widgets_values_named")
+    linked = [str(item.get("name")) for item in _saved_inputs(node) if item.get("link") is not None]
+    names = [*_drawn(node), *(map(str, named) if isinstance(named, dict) else ()), *linked]
     unknown = [name[:40] for name in dict.fromkeys(names) if name.partition(".")[0] not in known]
     if not unknown:
         return ""

@@ -126,6 +126,35 @@ def test_a_promoted_widget_takes_the_value_that_its_user_holds() -> None:
     assert convert(nested(values=[8.25])).nodes["5:1"].inputs["value"] == 8.25
 
 
+def test_the_seed_of_a_promoted_widget_moves_on_as_the_node_inside_says() -> None:
+    document = nested(values=[8.25, 700])
+    plus = document["definitions"]["subgraphs"][0]
+    plus["nodes"][0]["inputs"].append({"name": "seed", "type": "INT", "link": 15, "widget": {"name": "seed"}})
+    plus["links"].append({"id": 15, "origin_id": -10, "origin_slot": 2, "target_id": 1, "target_slot": 1})
+    plus["inputs"].append({"name": "seed", "linkIds": [15]})
+    assert [convert(document).advance(run).nodes["5:1"].inputs["seed"] for run in range(3)] == [700, 701, 702]
+
+
+def test_a_promoted_widget_that_its_user_holds_no_value_of_gives_its_own_to_all_that_it_leads_to() -> None:
+    document = nested(values=[])
+    plus = document["definitions"]["subgraphs"][0]
+    plus["links"].append({"id": 16, "origin_id": -10, "origin_slot": 1, "target_id": 2, "target_slot": 1})
+    plus["inputs"][1]["linkIds"] = [13, 16]
+    plus["nodes"][1]["inputs"][1]["link"] = 16
+    assert convert(document).nodes["5:2"].inputs["b"] == 2.5
+
+
+def test_a_bypassed_node_is_read_as_the_interface_draws_it_though_the_file_lists_fewer_inputs() -> None:
+    second = {"name": "b", "type": "FLOAT", "link": None}
+    nodes = [drawn(1, "ToyNumber", NUMBER), drawn(2, "ToyAdd", mode=4, inputs=[second]), drawn(3, "ToyAdd")]
+    assert convert(workflow(nodes, [[1, 0, 2, 0], [2, 0, 3, 0]])).nodes["3"].inputs == {}, "beside the output is a"
+
+
+def test_a_workflow_whose_nodes_are_all_switched_off_is_refused_for_that() -> None:
+    with pytest.raises(InputError, match="all are muted"):
+        convert(workflow([drawn(1, "ToyNumber", NUMBER, mode=2)], []))
+
+
 def test_a_bypassed_subgraph_hands_on_its_input() -> None:
     graph = convert(nested(mode=4))
     assert list(graph.nodes) == ["1", "3"] and graph.nodes["3"].inputs["number"] == Link("1", 0)

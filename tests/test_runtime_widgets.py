@@ -97,6 +97,21 @@ def test_a_file_of_a_version_with_more_inputs_keeps_each_value_its_own() -> None
         converted([node(1, "Save", ["a", 900, "auto", 12.0, 7, 8, 9], names)])
 
 
+def test_the_names_that_today_s_interface_saves_say_which_value_is_whose() -> None:
+    """Wherever buttons leave gaps in the list; a list that was changed by hand counts, as in the interface."""
+    named = {"filename_prefix": "a", "format": "mp4", "format.codec": "auto", "grain": 0.5, "rate": 12.0, "quality": 7}
+    saved = node(1, "Save", [None, "a", "mp4", "auto", None, 0.5, 12.0, 7], widgets_values_named=named)
+    graph = from_saved({"nodes": [saved], "links": []}, INFO)
+    assert graph.nodes["1"].inputs == {name: value for name, value in named.items() if name != "grain"}
+    assert "grain is not known here" in graph.notes["1"]
+    saved["widgets_values"] = ["b", "auto", 9.0, 3]
+    assert converted([saved])["1"] == {"filename_prefix": "b", "format": "auto", "rate": 9.0, "quality": 3}
+    seeded = node(
+        1, "Seeded", [1, "increment"], widgets_values_named={"seed": 1, "control_after_generate": "increment"}
+    )
+    assert from_saved({"nodes": [seeded], "links": []}, INFO).controls == {("1", "seed"): "increment"}
+
+
 def test_inputs_that_a_later_version_appended_are_left_out() -> None:
     """The file names one of them; the values are in the order of the inputs, whether all are named or not."""
     for named in (["quality", "grain"], ["grain"]):
