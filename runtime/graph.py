@@ -57,6 +57,7 @@ class Graph:
     controls: what happens to a seed from one run to the next, by (node id, input)
     saved:    the file in the interface's format, kept so that outputs can carry it
     notes:    what of the file could not be taken over, by node id
+    absent:   which node a linked input gets nothing from, and why, by (node id, input)
     choices:  prompts with choices in them, such as `a {red|blue} ball`, by (node id, input)
     """
 
@@ -64,6 +65,7 @@ class Graph:
     controls: dict[tuple[str, str], str] = field(default_factory=dict)
     saved: dict[str, Any] | None = None
     notes: dict[str, str] = field(default_factory=dict)
+    absent: dict[tuple[str, str], str] = field(default_factory=dict)
     choices: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @staticmethod

@@ -69,9 +69,7 @@ def parse(data: bytes, *, where: str) -> dict[str, Any]:
     if not data.strip():
         raise InputError(f"{where} is empty")
     try:
-        document = json.loads(
-            data.decode("utf-8-sig"), parse_constant=str
-        )  # NaN: where a number belongs, validation refuses it
+        document = json.loads(data, parse_constant=str)  # NaN: where a number belongs, validation refuses it
     except UnicodeDecodeError as error:
         raise InputError(f"{where} is not UTF-8 text (byte {error.start}); save the workflow as JSON again") from error
     except json.JSONDecodeError as error:
@@ -98,9 +96,9 @@ def is_saved_format(document: dict[str, Any]) -> bool:
 
 
 def _unwrap(document: dict[str, Any]) -> dict[str, Any]:
-    """The body of a request to `/prompt` wraps the API format."""
-    inner = document.get("prompt")
-    return inner if isinstance(inner, dict) and "class_type" not in inner else document
+    """The body of a request to `/prompt` wraps the API format, and what programs keep of it both formats."""
+    wrapped = (document.get(name) for name in ("prompt", "output", "workflow"))
+    return next((inner for inner in wrapped if isinstance(inner, dict) and "class_type" not in inner), document)
 
 
 def _deeper_than(document: Any, depth: int) -> bool:

@@ -102,6 +102,7 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
     controls: dict[tuple[str, str], str] = {}
     notes: dict[str, str] = {}
     choices: dict[tuple[str, str], str] = {}
+    absent: dict[tuple[str, str], str] = {}
     for scope in _scopes(document, info):
         for key, node in scope.nodes.items():
             if node["type"] in _DRAWN or node.get("mode") in (_MUTED, _BYPASSED) or key in scope.inner:
@@ -113,6 +114,9 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
                 notes[api_id] = said
             open_texts = {name for name in prompt_names(known) if has_choices(inputs.get(name))} if known else set()
             for name, source in _sources(scope, node):
+                if source is _NOTHING:
+                    absent[api_id, name] = _why_nothing(scope, node, name)
+                    continue
                 open_texts.discard(name)
                 if not isinstance(source, _Constant):
                     source = _Constant(source, None)
@@ -127,7 +131,9 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
     if not prompt and document["nodes"]:
         raise InputError("no node of the workflow would run: all are muted, bypassed or drawn for the eye alone")
     _fill_names(prompt, document)
-    return Graph.from_api(prompt, controls=controls, saved=document, notes=notes, choices=choices).advance(0)
+    return Graph.from_api(
+        prompt, controls=controls, saved=document, notes=notes, choices=choices, absent=absent
+    ).advance(0)
 
 
 def _fill_names(prompt: dict[str, Any], document: dict[str, Any]) -> None:
@@ -234,13 +240,21 @@ def _link(link: Any) -> tuple[Any, str, int, str, int]:
 
 
 def _sources(scope: _Scope, node: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(input name, link or constant) for every input that something is wired to."""
+    """(input name, link, constant or _NOTHING) for every input that something is wired to."""
     for item in _dicts(node.get("inputs")):
         if not isinstance(item.get("name"), str) or item.get("link") is None:
             continue
-        source = _follow(scope, item["link"])
-        if source is not _NOTHING:
-            yield item["name"], source
+        yield item["name"], _follow(scope, item["link"])
+
+
+def _why_nothing(scope: _Scope, node: dict[str, Any], name: str) -> str:
+    """Words for a link that gives nothing: the node at its other end may be switched off."""
+    number = next(item["link"] for item in _dicts(node.get("inputs")) if item.get("name") == name)
+    known = isinstance(number, (int, str)) and number in scope.links
+    source = scope.nodes.get(scope.links[number][0], {}) if known else {}
+    switched_off: dict[Any, str] = {_MUTED: "muted", _BYPASSED: "bypassed, with nothing of that type to hand on"}
+    how = switched_off.get(source.get("mode"))
+    return f", since node {scope.prefix}{source['id']} ({source['type'][:60]}) is {how}" if how else ""
 
 
 def _follow(scope: _Scope, number: Any) -> Any:

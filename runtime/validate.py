@@ -189,7 +189,8 @@ def _check(node: Node, graph: Graph, registry: Registry) -> tuple[Node, list[Pro
     for name, kind, options, required in registry.inputs(node.kind):
         if name not in values:
             if required:
-                problems.append(_problem(node, name, "nothing", f"a link or a value of type {_shown_type(kind)}"))
+                given = f"nothing{graph.absent.get((node.id, name), '')}"
+                problems.append(_problem(node, name, given, f"a link or a value of type {_shown_type(kind)}"))
         elif isinstance(values[name], Link):
             problems += _check_link(node, name, kind, values[name], graph, registry)
         else:

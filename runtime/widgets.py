@@ -40,7 +40,7 @@ def widget_values(node: dict[str, Any], info: dict[str, Any]) -> tuple[dict[str,
     """
     values = node.get("widgets_values")
     if isinstance(values, dict):
-        return {name: wrapped(values[name]) for name, *_ in _widgets(info["input"], node, values) if name in values}, {}
+        return _named(node, info, values)
     named = node.get("widgets_values_named")
     if isinstance(named, dict) and agree(values, named):
         return _named(node, info, named)
@@ -57,7 +57,7 @@ def agree(values: Any, named: dict[str, Any]) -> bool:
 
 
 def _named(node: dict[str, Any], info: dict[str, Any], named: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values by the names that interfaces from 1.49 on save beside them."""
+    """The values by name, as some nodes save them and interfaces from 1.49 on those of every node."""
     out: dict[str, Any] = {}
     controls: dict[str, str] = {}
     for name, kind, spec in _widgets(info["input"], node, out):

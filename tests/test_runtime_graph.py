@@ -182,6 +182,14 @@ def test_bytes_that_are_no_workflow_are_answered_by_one_sentence(says: str) -> N
     assert "bad.json" in str(caught.value) and len(str(caught.value)) < 250
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("around", [None, "prompt", "output", "workflow"])
+def test_a_workflow_is_read_in_each_encoding_of_json_and_as_programs_keep_it(encoding: str, around: str | None) -> None:
+    document = sum_workflow()
+    text = json.dumps({around: document, "client_id": "x"} if around else document)
+    assert parse(text.encode(encoding), where="a.json") == document
+
+
 @pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
 def test_a_number_that_is_none_is_named_by_node_and_input(constant: bytes) -> None:
     prompt = parse(

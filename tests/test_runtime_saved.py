@@ -8,6 +8,7 @@ import pytest
 from runtime_toys import registry
 from sora_nodes.runtime.graph import Graph, Link
 from sora_nodes.runtime.saved import from_saved
+from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core.errors import InputError
 
 TYPES = {"ToyNumber": ([], ["FLOAT", "STRING"]), "ToyAdd": (["a", "b"], ["FLOAT"]), "ToySave": (["number"], [])}
@@ -59,7 +60,7 @@ def test_a_file_from_before_an_input_was_added_takes_its_default() -> None:
 
 def test_values_by_name_are_read_too() -> None:
     graph = convert(workflow([drawn(1, "ToyNumber", {"seed": 3, "kind": "double", "videopreview": {}})], []))
-    assert graph.nodes["1"].inputs == {"seed": 3, "kind": "double"}
+    assert graph.nodes["1"].inputs == {"value": 1.0, "seed": 3, "kind": "double", "negate": False, "note": ""}
 
 
 def test_notes_reroutes_and_primitives_are_only_drawn() -> None:
@@ -148,6 +149,13 @@ def test_a_bypassed_node_is_read_as_the_interface_draws_it_though_the_file_lists
     second = {"name": "b", "type": "FLOAT", "link": None}
     nodes = [drawn(1, "ToyNumber", NUMBER), drawn(2, "ToyAdd", mode=4, inputs=[second]), drawn(3, "ToyAdd")]
     assert convert(workflow(nodes, [[1, 0, 2, 0], [2, 0, 3, 0]])).nodes["3"].inputs == {}, "beside the output is a"
+
+
+@pytest.mark.parametrize(("mode", "why"), [(2, "muted"), (4, "bypassed, with nothing of that type to hand on")])
+def test_an_input_that_lacks_what_a_switched_off_node_gave_names_that_node(mode: int, why: str) -> None:
+    nodes = [drawn(1, "ToyNumber", NUMBER, mode=mode), drawn(2, "ToySave", ["x"])]
+    with pytest.raises(WorkflowError, match=rf"given nothing, since node 1 \(ToyNumber\) is {why}; expected a link"):
+        plan(convert(workflow(nodes, [[1, 0, 2, 0]])), registry())
 
 
 def test_a_workflow_whose_nodes_are_all_switched_off_is_refused_for_that() -> None:

@@ -112,6 +112,11 @@ def test_the_names_that_today_s_interface_saves_say_which_value_is_whose() -> No
     assert from_saved({"nodes": [seeded], "links": []}, INFO).controls == {("1", "seed"): "increment"}
 
 
+def test_values_by_name_that_a_file_lacks_take_their_defaults() -> None:
+    got = converted([node(1, "Save", {"filename_prefix": "a", "quality": 7})])["1"]
+    assert got == {"filename_prefix": "a", "format": "auto", "rate": 8, "quality": 7}
+
+
 def test_inputs_that_a_later_version_appended_are_left_out() -> None:
     """The file names one of them; the values are in the order of the inputs, whether all are named or not."""
     for named in (["quality", "grain"], ["grain"]):
