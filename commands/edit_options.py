@@ -56,7 +56,7 @@ def fast_for(args: argparse.Namespace) -> bool:
 def existing(path: Path) -> Path:
     """Raises InputError for a path that is no file."""
     if not path.is_file():
-        raise InputError(f"there is no file {path}")
+        raise InputError(f"{path} is no file but a folder or device" if path.exists() else f"there is no file {path}")
     return path
 
 

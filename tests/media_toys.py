@@ -59,3 +59,18 @@ def film(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def trimmed(path: Path, to: Path, start: int, *, key: int) -> Path:
+    """Copy a clip's packets from the key frame number `key` on, shown from frame `start` on, by an edit list."""
+    with av.open(str(path)) as source, av.open(str(to), "w", options={"avoid_negative_ts": "disabled"}) as target:
+        given = source.streams.video[0]
+        stream = target.add_stream_from_template(given)
+        packets = [packet for packet in source.demux(given) if packet.size]
+        tick = sorted(packet.pts for packet in packets)[1]
+        for packet in packets:
+            if packet.pts >= key * tick:
+                packet.pts, packet.dts = packet.pts - start * tick, packet.dts - start * tick
+                packet.stream = stream
+                target.mux(packet)
+    return to

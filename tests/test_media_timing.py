@@ -115,6 +115,20 @@ def test_a_stream_that_begins_between_key_frames(tmp_path: Path) -> None:
     assert all(toys.numbers(source.read(i, i + 1)) == [found[i]] for i in (20, 3, 40))
 
 
+@pytest.mark.parametrize("bframes", [0, 2])
+@pytest.mark.parametrize("start", [3, 8])
+def test_a_clip_that_was_trimmed_without_decoding_begins_where_it_was_cut(
+    tmp_path: Path, start: int, bframes: int
+) -> None:
+    """A phone's or ffmpeg's trimming keeps the frames from the key frame on and hides those before the cut."""
+    options = {"bf": str(bframes), "g": "6", "keyint_min": "6", "sc_threshold": "0"}
+    whole = toys.film(tmp_path / "whole.mp4", [toys.numbered(i) for i in range(20)], options=options)
+    cut = toys.trimmed(whole, tmp_path / "cut.mp4", start, key=start // 6 * 6)
+    source = media.FileSource(cut)
+    assert source.notes == () and toys.numbers(source.read(0, source.length)) == list(range(start, 20))
+    assert toys.numbers(source.read(4, 9)) == list(range(start + 4, start + 9))
+
+
 @pytest.mark.parametrize("bframes", [0, 3])
 @pytest.mark.parametrize("ending", ["mkv", "mp4", "ts", "avi", "mov", "nut"])
 def test_any_range_of_any_container(tmp_path: Path, ending: str, bframes: int) -> None:
@@ -240,3 +254,30 @@ def test_placing_keeps_order_and_gaps_close_to_the_usual_step() -> None:
     assert closed([0, 40, 80, 10**9], 1e-3, []) == [0, 40, 80, 120]
     assert placed([0, 40, 41, 80, 120], 40.0) == ([0, 1, 2, 3], [0, 1, 3, 4])
     assert placed([0, 40, 41, 120, 160], 40.0) == ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
+
+
+def test_what_is_not_read_of_a_file_is_said(tmp_path: Path) -> None:
+    path, picture = tmp_path / "much.mkv", av.VideoFrame.from_ndarray(toys.numbered(1), "rgb24")
+    with av.open(str(path), "w") as container:
+        films = [container.add_stream("ffv1", rate=8) for _ in range(2)]
+        for stream, form in zip(films, ["bgra", "yuv420p"], strict=True):
+            stream.width, stream.height, stream.pix_fmt = 64, 48, form
+        tracks = [container.add_stream("pcm_s16le", rate=8000) for _ in range(2)]
+        for stream in films:
+            picture.pts = 0
+            container.mux(stream.encode(picture.reformat(format=stream.pix_fmt)))
+            container.mux(stream.encode(None))
+        for stream in tracks:
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+            sound.sample_rate, sound.pts = 8000, 0
+            container.mux(stream.encode(sound))
+    told = " ".join(media.FileSource(path).notes)
+    for words in ("first of its 2 videos", "first of its 2 sound tracks", "transparency is not read"):
+        assert words in told
+
+
+def test_interlaced_video_is_said(tmp_path: Path) -> None:
+    woven = toys.film(
+        tmp_path / "tv.mpg", [toys.natural()] * 4, codec="mpeg2video", options={"flags": "+ildct+ilme", "top": "1"}
+    )
+    assert any("interlaced" in note for note in media.FileSource(woven).notes)

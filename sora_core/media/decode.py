@@ -113,6 +113,7 @@ class Display:
         bits = max((part.bits for part in first.format.components), default=8)
         if bits > EIGHT and not any("dynamic range" in note for note in notes):
             notes.append(f"its {bits} bits a colour are read as {EIGHT}")
+        notes += left_out(container, stream, first)
         scaled = square(first, stream, notes)
         crop = None
         if tag := tags_of(container).get(CROP_KEY):
@@ -121,6 +122,21 @@ class Display:
         if rotation % 90:
             notes.append(f"its turn by {rotation} degrees is rounded to a quarter turn")
         return Display(colours=colours, scaled=scaled, crop=crop, turns=round(rotation / 90) % 4, notes=tuple(notes))
+
+
+def left_out(container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> Iterator[str]:
+    """What a file holds beside the frames and the sound that are read."""
+    videos = sum(not is_cover(other) for other in container.streams.video)
+    for count, what in ((videos, "videos"), (len(container.streams.audio), "sound tracks")):
+        if count > 1:
+            yield f"the first of its {count} {what} is the one that is read"
+    if container.streams.subtitles:
+        yield "its subtitles are left out"
+    see_through = any(part.is_alpha for part in first.format.components) and stream.codec_context.name != "gif"
+    if see_through or {name.lower(): value for name, value in stream.metadata.items()}.get("alpha_mode") == "1":
+        yield "its transparency is not read"
+    if first.interlaced_frame:
+        yield "it is interlaced and read as it is; deinterlace it first where moving edges look like combs"
 
 
 def square(frame: av.VideoFrame, stream: VideoStream, notes: list[str]) -> tuple[int, int]:

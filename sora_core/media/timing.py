@@ -78,11 +78,12 @@ class Timeline:
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """A packet: one stored frame."""
+    """A packet: one stored frame. `cut`: it is there for others to refer to and not shown, as trimming leaves it."""
 
     pts: int | None
     dts: int | None
     key: bool
+    cut: bool = False
 
     @property
     def stamp(self) -> int | None:
@@ -124,8 +125,8 @@ def packets(
     try:
         for p in container.demux(stream):
             total += bool(p.size)
-            if p.size and not p.is_discard and not (hidden and unseen(p)):
-                found.append(Stored(pts=p.pts, dts=p.dts, key=p.is_keyframe))
+            if p.size and not (hidden and unseen(p)):
+                found.append(Stored(pts=p.pts, dts=p.dts, key=p.is_keyframe, cut=p.is_discard))
                 whole = whole if p.is_corrupt else len(found)
                 if p.is_keyframe and name == "h264" and len(anew) < MOST_SIZES:
                     sets = sequence_sets(bytes(memoryview(p)[:HEAD]), framed=framed)
@@ -144,11 +145,12 @@ def unseen(packet: av.Packet) -> bool:
 
 
 def decodable(found: list[Stored], notes: list[str]) -> list[Stored]:
-    """Without the frames before the first key frame, and those decoded after it that are shown before it."""
+    """Those that are shown, without the frames before the first key frame, and those decoded after it that are shown
+    before it."""
     first = next((i for i, p in enumerate(found) if p.key), 0)
     begin = found[first].stamp if found else None
-    rest = [p for p in found[first:] if begin is None or p.stamp is None or p.stamp >= begin]
-    lost = len(found) - len(rest)
+    rest = [p for p in found[first:] if not p.cut and (begin is None or p.stamp is None or p.stamp >= begin)]
+    lost = sum(not p.cut for p in found) - len(rest)
     if lost:
         notes.append(f"it begins between key frames, so that its first {count(lost)} cannot be decoded")
     return rest

@@ -30,7 +30,7 @@ from ..media import (
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
-from ..settings import DEFAULTS, SamplingSettings
+from ..settings import DEFAULTS, MAX_FPS, SamplingSettings
 from ..types import Progress
 from ..world.captions import Facts
 from .edits import edit_grid, edit_seconds, sample_edit
@@ -50,6 +50,10 @@ def clip_of(path: Path) -> Clip:
     own = FileSource(path)
     if own.length < 2:
         raise InputError(f"{path} holds one picture and an edit operation takes a video; animate a picture instead.")
+    if own.fps > MAX_FPS:
+        raise InputError(
+            f"{path} has {own.fps:g} frames a second and at most {MAX_FPS:g} are edited; save it at fewer."
+        )
     return Clip(source=own, fps=own.fps, notes=own.notes)
 
 
