@@ -93,7 +93,7 @@ def execute(args: argparse.Namespace) -> int:
         asked["seconds"] = 0.0
     asked.setdefault("seed", secrets.randbelow(2**32))
     asked.setdefault("size", SIZE)
-    out = args.out or free_name(prompt, ".png" if asked.get("seconds") == 0 else ".mp4")
+    out = args.out or free_name(prompt, ".png" if is_still(asked) else ".mp4")
     check_writable(out)
 
     from ..sora_core import pipeline
@@ -112,6 +112,14 @@ def execute(args: argparse.Namespace) -> int:
     note(f"{result.size}, seed {result.seed}, made in {duration(sum(result.seconds_taken.values()))}")
     note_kernels(args.device)
     return 0
+
+
+def is_still(asked: dict[str, Any]) -> bool:
+    """Whether so few seconds at that rate are one frame. Raises InputError for seconds or a rate that cannot be."""
+    from ..sora_core.grid import frames_for
+    from ..sora_core.settings import DEFAULTS
+
+    return frames_for(asked.get("seconds", DEFAULTS.seconds), asked.get("fps", DEFAULTS.fps)) == 1
 
 
 def asked_sampling(args: argparse.Namespace) -> dict[str, Any]:

@@ -160,7 +160,14 @@ def test_a_file_tells_what_it_was_made_with(tiny: Path, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("args", "path"), [("--seconds 0", "output/a-red-ball.png"), ("-o still.png", "still.png")])
+@pytest.mark.parametrize(
+    ("args", "path"),
+    [
+        ("--seconds 0", "output/a-red-ball.png"),
+        ("--seconds 0.01", "output/a-red-ball.png"),
+        ("-o still.png", "still.png"),
+    ],
+)
 def test_no_seconds_or_a_png_name_make_a_still(tiny: Path, args: str, path: str) -> None:
     assert cli.main(["generate", "a red ball", "--size", "32x32", "--steps", "1", *args.split()]) == 0
     assert media.read_image(tiny / path).shape == (1, 32, 32, 3)
