@@ -48,6 +48,9 @@ class Models(Protocol):
     def unknown_words(self, clip: Any, text: str) -> list[str]:
         """The words of a prompt that mean nothing to this CLIP; an encoder of word pieces reads any word."""
 
+    def unread(self, clip: Any, text: str) -> str:
+        """What is to be said of a prompt that is longer than what this CLIP reads; else empty."""
+
     def geometry_of(self, vae: Any) -> Geometry:
         """How a VAE divides a video."""
 

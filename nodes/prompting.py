@@ -131,8 +131,9 @@ class SoraTextEncode(io.ComfyNode):
     def execute(cls, clip: Any, text: str) -> io.NodeOutput:
         from ..sora_core.world.expand import unknown_note
 
-        unknown = models.current().unknown_words(clip, text)
-        note = ui.PreviewText(unknown_note(unknown)) if unknown else None
+        kind = models.current()
+        said = "; ".join(filter(None, (unknown_note(kind.unknown_words(clip, text)), kind.unread(clip, text))))
+        note = ui.PreviewText(said) if said else None
         encoded = calls.encode_prompt(clip, text)
         return io.NodeOutput(encoded if text.strip() else marked_empty(encoded), ui=note)
 

@@ -6,7 +6,7 @@ import pytest
 from sora_nodes.sora_core.world import describe, sample_scene
 from sora_nodes.sora_core.world.captions import vocabulary
 from sora_nodes.sora_core.world.describe import facts_of
-from sora_nodes.sora_core.world.expand import expand, unknown_words
+from sora_nodes.sora_core.world.expand import expand, expanded, unknown_words
 from sora_nodes.sora_core.world.nouns import NOUNS
 from sora_nodes.sora_core.world.understand import understand
 
@@ -77,6 +77,38 @@ def test_expansion_is_a_training_caption() -> None:
         assert set(re.findall(r"[a-z]+", text)) <= vocabulary()
         assert unknown_words(text) == []
         assert text == expand(short, seed)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kept", "negative"),
+    [
+        ("nothing but a red ball", ("red ball",), ""),
+        ("a red ball and nothing else", ("red ball",), ""),
+        ("there is nothing on the sand but a red ball", ("red ball", "sand"), ""),
+        ("not only a red ball but also a blue cube", ("red ball", "blue cube"), ""),
+        ("no more than two balls", ("two",), ""),
+        ("a red ball not far from a blue cube", ("red ball", "blue cube"), ""),
+        ("a red ball that never stops rolling", ("red ball", "rolls"), ""),
+        ("a ball that can't stop bouncing", ("bounces",), ""),
+        ("a non-stop bouncing ball", ("bounces",), ""),
+        ("never-ending snow with a red ball", ("snow", "red ball"), ""),
+        ("a red ball rather than a blue cube", ("red ball",), "blue cube"),
+        ("no snow, nothing but sand", ("sand",), "snow"),
+    ],
+)
+def test_a_negation_that_affirms_takes_nothing_away(prompt: str, kept: tuple[str, ...], negative: str) -> None:
+    made = expanded(prompt)
+    assert all(words in made.caption for words in kept), made.caption
+    assert made.negative == negative
+
+
+def test_a_word_that_lacks_a_letter_in_front_is_another_word() -> None:
+    assert expanded("a red ball, it rains").notes == () and expanded("lower left: a red ball").notes == ()
+
+
+def test_letters_of_full_width_are_read_and_emoji_are_named() -> None:
+    assert "red ball" in expand("ａ ｒｅｄ ｂａｌｌ") and unknown_words("ａ ｒｅｄ ｂａｌｌ") == []
+    assert unknown_words("a 🔴 ball on ❄️") == ["🔴", "❄"]
 
 
 def test_unknown_words() -> None:

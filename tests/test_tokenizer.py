@@ -79,3 +79,10 @@ def test_padding_does_not_change_what_is_known(tokenizer: WordTokenizer, encoder
 def test_the_order_of_words_matters(tokenizer: WordTokenizer, encoder: TextEncoder) -> None:
     a, b = encoder(tokenizer(["red ball cube", "cube ball red"]))
     assert not torch.allclose(a[1], b[1], atol=1e-3)
+
+
+def test_what_is_longer_than_what_is_read_is_said(tokenizer: WordTokenizer) -> None:
+    words = ["ball"] * tokenizer.length
+    assert tokenizer.unread(" ".join(words)) == ""
+    said = tokenizer.unread(" ".join([*words, "on", "snow"]))
+    assert "last 2 are left out" in said and "'on snow'" in said

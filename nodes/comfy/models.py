@@ -17,7 +17,7 @@ from . import sampling
 from .model import sora_patcher
 from .sampling import patched, ring_time, sample
 from .sound import decode_sound, encode_sound, joined, makes_sound, resampled
-from .text import encode, is_sora_clip, sora_clip, unknown_words
+from .text import encode, is_sora_clip, sora_clip, unknown_words, unread
 from .vae import SoraVAE, checked, codec_of, geometry_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "base_settings", "codec_of", "decode_sound", "encode", "encode_sound", "feature_cache", "follows_schedules",
     "for_latent", "geometry_of", "joined", "load", "makes_sound", "measurable", "refiner_of", "resampled",
-    "ring_time", "sample", "unknown_words", "with_lora",
+    "ring_time", "sample", "unknown_words", "unread", "with_lora",
 ]  # fmt: skip
 
 CACHE = "sora_feature_cache"

@@ -24,7 +24,7 @@ from ...sora_core.world.expand import unknown_words as unknown_to
 from ..saved_models import CONFIG
 from .model import DTYPE, HostLayers
 
-__all__ = ["MARK", "encode", "is_sora_clip", "sora_clip", "unknown_words"]
+__all__ = ["MARK", "encode", "is_sora_clip", "sora_clip", "unknown_words", "unread"]
 
 MARK = "sora_text"
 """in a CONDITIONING: its features are those of our encoder"""
@@ -113,6 +113,11 @@ def is_sora_clip(clip: Any) -> bool:
 def unknown_words(clip: Any, text: str) -> list[str]:
     """The words of a prompt that mean nothing to a CLIP of ours; any other reads all words."""
     return unknown_to(plain(text), clip.tokenizer.words.vocabulary) if is_sora_clip(clip) else []
+
+
+def unread(clip: Any, text: str) -> str:
+    """What is to be said of a prompt that is longer than what a CLIP of ours reads; any other says nothing of it."""
+    return clip.tokenizer.words.unread(text) if is_sora_clip(clip) else ""
 
 
 def encode(clip: Any, text: str) -> list[list[Any]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "base_settings", "codec_of", "decode_sound", "encode", "encode_sound", "feature_cache", "follows_schedules",
     "for_latent", "geometry_of", "joined", "load", "makes_sound", "measurable", "refiner_of", "resampled",
-    "ring_time", "sample", "unknown_words", "with_lora",
+    "ring_time", "sample", "unknown_words", "unread", "with_lora",
 ]  # fmt: skip
 
 
@@ -54,6 +54,10 @@ def follows_schedules(clip: Any) -> bool:
 
 def unknown_words(clip: Any, text: str) -> list[str]:
     return _ours(clip, "CLIP").unknown_words(text)
+
+
+def unread(clip: Any, text: str) -> str:
+    return _ours(clip, "CLIP").unread(text)
 
 
 def geometry_of(vae: Any) -> Geometry:

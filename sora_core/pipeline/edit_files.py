@@ -90,6 +90,8 @@ def edit_file(
         warn_of_unknown_words(model, prompt, warn)
     if expand and (prompt.strip() or seen):
         caption, negative = described(prompt, negative, seed, warn, tell, seen)
+    if unread := model.unread(caption):
+        warn(unread)
     asked = edit.settings(settings or model.settings, model.settings)
     warn_of_no_guidance(negative, asked, warn)
     made_with: dict[str, Any] = {

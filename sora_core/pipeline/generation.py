@@ -171,6 +171,8 @@ def generate(
     schedule(settings.scheduler, settings.steps, denoise=settings.denoise)  # raises for steps that cannot be
     warn_of_unknown_words(model, prompt, warn)
     caption, negative = described(prompt, negative, seed, warn, tell) if expand else (prompt, negative)
+    if unread := model.unread(caption):
+        warn(unread)
     warn_of_no_guidance(negative, settings, warn)
     if outside := outside_training(sampled):
         warn(outside)

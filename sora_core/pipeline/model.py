@@ -75,6 +75,10 @@ class SoraModel:
         words = self.tokenizer
         return unknown_words(plain(prompt), words.vocabulary) if isinstance(words, WordTokenizer) else []
 
+    def unread(self, prompt: str) -> str:
+        """What is to be said of a prompt that is longer than what this text encoder reads; else empty."""
+        return self.tokenizer.unread(prompt) if isinstance(self.tokenizer, WordTokenizer) else ""
+
     def with_settings(self, **changes: Any) -> SoraModel:
         """The same weights with some of their settings changed."""
         return replace(self, settings=self.settings.with_(**changes))

@@ -28,6 +28,11 @@ def split_words(text: str) -> list[str]:
     return WORD.findall(unicodedata.normalize("NFKC", text).lower())
 
 
+def weighted_words(text: str) -> list[str]:
+    """The words of a text in which some may have a weight."""
+    return [word for part, _ in weighted(text) for word in split_words(part)]
+
+
 class WordTokenizer:
     """Text to token ids; `vocabulary` is the list of words, without the two special tokens."""
 
@@ -54,7 +59,7 @@ class WordTokenizer:
         """Token ids [B,length] int64, padded with PAD; what is longer is cut."""
         out = torch.full((len(texts), self.length), PAD, dtype=torch.int64)
         for row, text in zip(out, texts, strict=True):
-            ids = [self.ids.get(word, UNKNOWN) for part, _ in weighted(text) for word in split_words(part)]
+            ids = [self.ids.get(word, UNKNOWN) for word in weighted_words(text)]
             row[: len(ids)] = torch.tensor(ids[: self.length], dtype=torch.int64)
         return out
 
@@ -65,6 +70,18 @@ class WordTokenizer:
             given = [weight for part, weight in weighted(text) for _ in split_words(part)]
             row[: len(given)] = torch.tensor(given[: self.length])
         return out
+
+    def unread(self, text: str) -> str:
+        """What is to be said of a text that is longer than what is read of it; empty where it is not."""
+        rest = weighted_words(text)[self.length :]
+        return (
+            (
+                f"the text encoder reads {self.length} words and marks, so the last {len(rest):,} are left out, from"
+                f" {' '.join(rest[:4])!r} on"
+            )
+            if rest
+            else ""
+        )
 
     def unknown(self, text: str) -> list[str]:
         """Words of a text that the vocabulary lacks, in order, each once."""

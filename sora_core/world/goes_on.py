@@ -23,7 +23,12 @@ _CAMERA_BACK = {
 _VERB = rf"(?:{'|'.join(words.MOTION_STEMS)})\w*"
 _BEGINS = r"(?:starts?|begins?|continues?|keeps?|goes on|go on|carries on|carry on)(?: on)?"
 _NOT_CAMERA = r"(?<!camera )(?<!camera slowly )(?<!camera then )"
+_NEVER = r"\b(?:never|cannot|(?:ca|wo|does|do)n['’]?t|(?:does|do|can|will) not)(?: ever)? (?:stops?|pauses?|halts?)\b"
 _PLAIN: tuple[tuple[str, str], ...] = (
+    (rf"(?:\b(?:that|which) )?{_NEVER} (?=\w+ing\b)(?!moving)", ""),
+    (rf"{_NEVER}(?: moving)?", "keeps moving"),
+    (r",? without (?:ever )?(?:stopping|pausing|(?:an? )?(?:stop|pause|end|rest))\b", ""),
+    (r"\b(?:non|never)[- ]?(?:stop|ending)\b", ""),
     (r"\b(?:the )?(?:night|darkness) (?:falls|comes|is falling)\b|\bthe moon (?:rises|comes (?:up|out))\b", "at night"),
     (r"\bthe sun comes out\b", "at noon"),
     (r"\bit (?:gets|grows|turns|becomes|is getting|goes) dark\b", "at night"),

@@ -6,6 +6,7 @@ rewrite("two balls, a red one and a blue one, no snow")
 
 import random
 import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -28,7 +29,19 @@ class Rewritten:
     notes: tuple[str, ...] = ()
 
 
+_AFFIRMED: tuple[tuple[str, str], ...] = (
+    (r"\bnothing (?P<where>(?:on|in|at|under) [a-z ]{1,30}?) (?:but|except(?: for)?) ", r"\g<where> "),
+    (r"\b(?:nothing|none|no one)(?: else)? (?:but|except(?: for)?|other than|besides) ", ""),
+    (r",? (?:(?:and|with) )?nothing else\b(?! (?:happens|moves|changes))", ""),
+    (r"\b(?:not|no) (?:only|just|merely|simply) ", ""),
+    (r"\bbut (?:also|too)\b", "and"),
+    (r"\b(?:no|not) (?:more|less|fewer) than ", ""),
+    (r"\bnot far (?:away )?from\b", "near"),
+    (r",? ?\b(?:no matter (?:what|how|where)|(?:with(?:out)? (?:no |an? |any )?|no )doubt)\b", ""),
+)
+"""negations that affirm what follows them, and what they come to"""
 _NEGATED: tuple[tuple[str, str], ...] = (
+    (r",? \b(?:rather than|instead of|as opposed to)\b", " not"),
     (r"\b(?:(?:that|which) )?(?:is|are)n'?t\b(?! mov)", " not "),
     (r"\bnon[- ](COLOUR) (NAME)\b", r"\2 not \1"),
     (r"\b(?:anything|everything|all) (?:but|except)(?: for)? ", "no "),
@@ -84,13 +97,14 @@ _SHADES = {
 def rewrite(prompt: str, seed: int = 0, way: str | None = "") -> Rewritten:
     """The prompt in plain words. Where something goes and no direction is said it goes that `way` ("to the left"), one
     that the seed chooses where that is empty, or, with None, it is not said where to."""
-    text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]]", " ", prompt.lower().replace("’", "'"))).strip(" ,.;!")
+    prompt = unicodedata.normalize("NFKC", prompt).lower().replace("’", "'")
+    text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]]", " ", prompt)).strip(" ,.;!")
     text = re.sub(
         r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known(captions_words()) else m[0].replace("-", " "), text
     )
-    for said, plain in _NEGATED:
+    for said, plain in (*_AFFIRMED, *_NEGATED):
         text = re.sub(said.replace("COLOUR", _COLOUR).replace("NAME", _NAME), plain, text)
-    text, refused = _without_refusals(text)
+    text, refused = _without_refusals(re.sub(r"\s+", " ", text).strip(" ,"))
     notes: list[str] = []
     text = _mended(text, notes)
     text = _shaded(text, notes)
@@ -117,7 +131,9 @@ def unknown_words(prompt: str, vocabulary: Collection[str] | None = None) -> lis
     that this grammar does not know. A synonym is known where the word that stands for it in captions is."""
     every = frozenset(vocabulary) if vocabulary is not None else captions_words()
     known = _known(every)
+    prompt = unicodedata.normalize("NFKC", prompt)
     found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt.lower())
+    found += [sign for sign in prompt if unicodedata.category(sign) == "So"]  # emoji
     parts = (part for word in found for part in ([word] if word in known else word.split("-")))
     return list(
         dict.fromkeys(w for w in parts if w and w not in known and not w.isdigit() and not _is_motion(w, every))
@@ -171,7 +187,8 @@ def _mended(text: str, notes: list[str]) -> str:
 
 
 def _slip(typed: str, meant: str) -> bool:
-    """Whether two letters changed places, one was doubled or not, or (in longer words) one is missing."""
+    """Whether two letters changed places, one was doubled or not, or (in longer words) one is missing, though not the
+    first: `rains` is no slip of `trains`, nor `lower` of `flower`."""
     if len(typed) < 3 or not typed.isalpha():
         return False
     if len(typed) == len(meant):
@@ -187,7 +204,7 @@ def _slip(typed: str, meant: str) -> bool:
         return False
     at = next((i for i, letter in enumerate(short) if letter != long[i]), len(short))
     doubled = at > 0 and long[at] == long[at - 1]
-    return long[:at] + long[at + 1 :] == short and (doubled or (long is meant and len(typed) > 3))
+    return long[:at] + long[at + 1 :] == short and (doubled or (long is meant and len(typed) > 3 and at > 0))
 
 
 def _shaded(text: str, notes: list[str]) -> str:
