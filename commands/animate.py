@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .edit_options import add_options, edited, look, names_released, prepared
 from .generate import size
-from .terminal import note
+from .terminal import note, warn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,18 +34,23 @@ def execute(args: argparse.Namespace) -> int:
     from ..sora_core.editing import Keyframe, animate
     from ..sora_core.editing.sizes import fit_frames, resized
     from ..sora_core.grid import VideoSize, frames_for
-    from ..sora_core.media import TensorSource, read_image
+    from ..sora_core.media import TensorSource, read_pictures
     from ..sora_core.pipeline.drafts import small_size
     from ..sora_core.pipeline.working import from_picture, result_size
     from ..sora_core.settings import DEFAULTS
 
-    picture = read_image(args.picture).float() / 255
+    found = read_pictures(args.picture, most=2)
+    if len(found.frames) > 1:
+        warn(f"{args.picture.name} holds several pictures, of which the first is animated")
+    if int(found.alpha.min()) < 255:
+        warn(f"the transparency of {args.picture.name} is left out")
+    picture = found.frames[:1].float() / 255
     height, width = picture.shape[1:3]
     (wide, tall) = args.size or result_size(height, width)[::-1]
     if (tall, wide) != (height, width):
         note(f"a picture of {width}x{height} is {'cropped' if args.size else 'scaled'} to {wide}x{tall}")
         picture = fit_frames(picture, tall, wide)
-    fps = args.fps or DEFAULTS.fps
+    fps = DEFAULTS.fps if args.fps is None else args.fps
     height, width = small_size(tall, wide, model.geometry)
     size = VideoSize(frames=frames_for(args.seconds, fps), height=height, width=width, fps=fps)
     first = Keyframe(image=resized(picture, height, width), frame_idx=0)

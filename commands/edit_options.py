@@ -75,7 +75,9 @@ def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tu
         args.seed = secrets.randbelow(2**32)
 
     from ..sora_core import pipeline
+    from ..sora_core.diffusion.noise import check_seed
 
+    check_seed(args.seed)
     return pipeline.load_bundled(device=pipeline.check_device(args.device), fast=args.fast), out
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..sora_core.errors import InputError
 from .generated import graph_of
+from .session import KINDS
 
 __all__ = ["MAX_DEPTH", "is_saved_format", "parse", "read_document"]
 
@@ -52,6 +53,10 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         if not found:
             raise InputError(f"{path} carries no workflow; files that ComfyUI or sora saved do")
         return found[0], next((document for document in found if is_saved_format(document)), None)
+    if path.suffix.lower() in KINDS["image"] | KINDS["video"]:
+        raise InputError(
+            f"{path} is of a kind that carries no workflow; those that may: {', '.join(sorted(_CARRIERS))}"
+        )
     _check_size(str(path), path.stat().st_size)
     document = parse(path.read_bytes(), where=str(path))
     return document, document if is_saved_format(document) else None

@@ -159,3 +159,29 @@ def test_damage_that_is_met_on_the_way_is_said(
     Path("x.mp4").write_bytes(data)
     assert cli.main([*command, *QUICK, "out.mp4"]) == 0
     assert "x.mp4: it is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["extend", "a.mp4", "--seed", "-1"], "a seed is a whole number from 0"),
+        (["animate", "p.png", "--fps", "0"], "fps must be above 0"),
+        (["extend", "p.webp"], "an animated WEBP; save it as .gif or .mp4"),
+        (["extend", "."], "is no file but a folder"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(
+    clips: Path, command: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = [Image.fromarray(np.full((40, 64, 3), level, np.uint8)) for level in (0, 90, 180)]
+    frames[0].save("p.webp", save_all=True, append_images=frames[1:], duration=100)
+    assert cli.main(command) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_what_of_a_picture_is_not_animated_is_said(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Image.fromarray(np.full((40, 64, 4), level, np.uint8)) for level in (90, 180)]
+    frames[0].save("p.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    assert cli.main(["animate", "p.webp", "a ball", "--seconds", "0.3", "--no-refine", *QUICK, "out.mp4"]) == 0
+    said = capsys.readouterr().err
+    assert "several pictures, of which the first" in said and "the transparency of p.webp is left out" in said

@@ -11,7 +11,7 @@ import pytest
 from runtime_toys import CALLS, number, registry, session, sum_workflow
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
-from sora_nodes.runtime.reading import parse
+from sora_nodes.runtime.reading import parse, read_document
 from sora_nodes.runtime.validate import Problem, WorkflowError, plan
 from sora_nodes.sora_core.errors import InputError
 
@@ -244,3 +244,9 @@ def test_seeds_move_on_as_the_file_says_and_the_same_way_each_time() -> None:
         assert seeds[how] == [graph.advance(times).nodes["1"].inputs["seed"] for times in range(3)]
     assert seeds["fixed"] == [7, 7, 7] and seeds["increment"] == [7, 8, 9] and seeds["decrement"] == [7, 6, 5]
     assert len(set(seeds["randomize"])) == 3
+
+
+def test_a_picture_of_a_kind_that_carries_no_workflow_is_named_as_that(tmp_path: Path) -> None:
+    (tmp_path / "a.gif").write_bytes(b"GIF89a\xff")
+    with pytest.raises(InputError, match=r"a\.gif is of a kind that carries no workflow; those that may: .*\.png"):
+        read_document(tmp_path / "a.gif")

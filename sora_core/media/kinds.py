@@ -30,8 +30,9 @@ def not_a_video(path: str | Path, error: Exception) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=known_formats()):
-                return "it is a picture"
+            with Image.open(path, formats=known_formats()) as image:
+                moving = getattr(image, "n_frames", 1) > 1
+                return f"it is an animated {image.format}; save it as .gif or .mp4" if moving else "it is a picture"
     except Exception:  # a decoder of foreign bytes may fail in any way
         return getattr(error, "strerror", None) or str(error)
 

@@ -163,7 +163,9 @@ def said(runs: Sequence[Run]) -> str:
     around = sum(piece.length for piece in encoded if piece.kept and isinstance(piece.source, FileSource))
     names = dict.fromkeys(run.source.path.name for run in runs if isinstance(run, Copy))
     again = f"; {around} beside the cut are encoded again" if around else ""
-    return f"{copied:,} frames of {' and '.join(names)} are copied without decoding them{again}"
+    kept = "1 frame" if copied == 1 else f"{copied:,} frames"
+    verb, them = ("is", "it") if copied == 1 else ("are", "them")
+    return f"{kept} of {' and '.join(names)} {verb} copied without decoding {them}{again}"
 
 
 def runs_of(pieces: Sequence[Piece], copies: dict[int, Copy]) -> Iterator[Run]:

@@ -49,7 +49,9 @@ def clip_of(path: Path) -> Clip:
     """The clip of a file. Raises InputError for a file that is no video."""
     own = FileSource(path)
     if own.length < 2:
-        raise InputError(f"{path} holds one picture and an edit operation takes a video; animate a picture instead.")
+        raise InputError(
+            f"{path} holds one picture and an edit operation takes a video; save it as a picture and animate that."
+        )
     if own.fps > MAX_FPS:
         raise InputError(
             f"{path} has {own.fps:g} frames a second and at most {MAX_FPS:g} are edited; save it at fewer."

@@ -85,7 +85,8 @@ def bringing_up(model: SoraModel, edit: Edit, *, refined: bool = True) -> str:
         return ""
     grid, (height, width) = edit_grid(model, edit), edit.full
     small, asked = grid.asked, VideoSize(frames=edit.made, height=height, width=width, fps=edit.fps)
-    said = f"{edit.made} frames are made at {small.width}x{small.height} and brought to {width}x{height}"
+    count = "1 frame is" if edit.made == 1 else f"{edit.made} frames are"
+    said = f"{count} made at {small.width}x{small.height} and brought to {width}x{height}"
     if refined and model.refiner is not None and height * width > small.height * small.width:
         check_refine_memory(model, (small.height, small.width), asked)
         said += f" by the refiner: about {refine_seconds(model, grid, asked):.0f} s"
