@@ -39,9 +39,10 @@ def review(prompt: str, policy: str, *, stop: bool) -> tuple[str, str]:
 
 
 def frames_of(image: Tensor) -> Iterator[Tensor]:
-    """IMAGE as chunks uint8 [F,H,W,3]."""
+    """IMAGE as chunks uint8 [F,H,W,3]: grey becomes RGB, transparency is left out."""
     for part in image.split(CHUNK):
-        yield (part[..., :3].clamp(0, 1) * 255).round().byte().cpu()
+        rgb = part[..., :1].expand(-1, -1, -1, 3) if part.shape[-1] < 3 else part[..., :3]
+        yield (rgb.clamp(0, 1) * 255).round().byte().cpu()
 
 
 def review_frames(image: Tensor, fps: float, action: str, policy: str) -> tuple[Tensor, str, str]:

@@ -16,6 +16,7 @@ from sora_nodes import cli
 from sora_nodes.nodes import calls, host, models
 from sora_nodes.nodes.layouts.latents import LatentInfo
 from sora_nodes.nodes.sampling import SoraSampler
+from sora_nodes.nodes.video import SoraDecodeVideo
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.dit import DiT, DiTConfig
@@ -233,6 +234,13 @@ def test_latents_of_image_models_and_masks_of_another_size_are_named(tiny: pipel
     ):
         with pytest.raises(InputError, match=says):
             SoraSampler.execute(latent=wrong, **settings)
+
+
+def test_a_latent_in_half_precision_is_decoded(tiny: pipeline.SoraModel) -> None:
+    latent, _ = calls.empty_latent(tiny, SECOND)
+    for kind in (torch.float16, torch.bfloat16):
+        half = {**latent, "samples": latent["samples"].to(kind)}
+        assert SoraDecodeVideo.execute(half, tiny, 0.0).args[1].dtype == torch.float32
 
 
 def test_kept_latents_stay_and_the_given_latent_is_not_touched(tiny: pipeline.SoraModel) -> None:

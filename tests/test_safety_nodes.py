@@ -71,6 +71,13 @@ def test_marked_frames_are_recognised() -> None:
     assert not read_mark([(image() * 255).byte()]).found
 
 
+def test_pictures_of_one_channel_and_of_four_are_marked_and_judged() -> None:
+    for channels in (image()[..., :1], torch.cat([image(), image()[..., :1]], -1)):
+        (marked,) = of(safety.SoraWatermark.execute(channels, MESSAGE, 40.0))
+        assert marked.shape == image().shape and of(safety.SoraDetect.execute(marked))[0]
+        assert not of(safety.SoraDetect.execute(channels[:1, :1, :1]))[0]
+
+
 def test_frames_are_reviewed_by_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Judge:
         category = "sexual"

@@ -95,7 +95,7 @@ def samples_of(latent: Latent, name: str = "latent") -> Tensor:
         raise InputError(
             f"{name} is {list(samples.shape)}, as image models make them; a video's has five dimensions [B,C,T,H,W]"
         )
-    return samples
+    return samples.float()  # some models and nodes give half precision
 
 
 def single(samples: Latent, channels: int) -> Tensor:

@@ -123,7 +123,7 @@ def sharpened(picture: Tensor) -> Tensor:
 def quantiles(values: Tensor) -> Tensor:
     """Logarithms of quantiles of sizes, and of the mean, [6]."""
     size = values.abs().flatten()
-    size = size[:: max(1, len(size) // 100_000)]
+    size = size[:: max(1, len(size) // 100_000)] if len(size) else torch.zeros(1)  # of a picture of one pixel
     return torch.cat([torch.quantile(size, torch.tensor(QUANTILES)), size.mean()[None]]).clamp(min=1e-5).log()
 
 
