@@ -156,7 +156,9 @@ def unknown_note(unknown: Sequence[str], vocabulary: Collection[str] | None = No
     known = [word for word in content_words() if asked and not unknown_words(word, vocabulary)]
     for word in unknown:
         near = difflib.get_close_matches(word[:40], known, n=2, cutoff=0.6)
-        named.append(repr(word if len(word) <= 40 else f"{word[:40]}...") + (f" (nearest: {', '.join(near)})" if near else ""))
+        named.append(
+            repr(word if len(word) <= 40 else f"{word[:40]}...") + (f" (nearest: {', '.join(near)})" if near else "")
+        )
     return f"the model does not know {', '.join(named)}; `sora info` lists what it knows" if named else ""
 
 
