@@ -20,7 +20,7 @@ LOOK_ALIKES = str.maketrans(
 DIGITS = str.maketrans("013456789@$!|+€", "oieasgtbgasilte")
 """digits and signs -> the letter they stand for in disguise"""
 WORD = re.compile(r"[^\W_]+(?:[@$!|+€*][^\W_]+)*[@$]?|[@$][^\W_]+")
-HYPHENS = re.compile(r"\w+(?:[-.·_]\w+)+")
+HYPHENS = re.compile(r"(?<!\w)\w+(?:[-.·_]\w+)+")
 SPACED = re.compile(r"(?<!\w)(?:[^\W_][ .\-_*·]){2,}[^\W_](?![^\W_])")
 LONGEST, RUN = 24, 400
 """letters of a word that is looked for in a spaced-out run, and of the run"""
