@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageSequence
+from PIL import Image, ImageSequence, PngImagePlugin
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import InputError, MediaError, ResourceError
 from sora_nodes.sora_core.grid import VideoSize
@@ -162,6 +162,14 @@ def test_prompt_and_workflow_travel_inside(tmp_path: Path, name: str) -> None:
     else:
         media.write_image(path, clip(1), metadata=TAGS)
     assert media.read_metadata(path) == TAGS
+
+
+def test_the_workflow_in_an_animation_of_comfyui_is_found(tmp_path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add(b"comf", b'prompt\0{"1": {}}', after_idat=True)
+    pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    pictures[0].save(tmp_path / "a.png", pnginfo=info, save_all=True, append_images=pictures[1:])
+    assert media.read_metadata(tmp_path / "a.png") == {"prompt": '{"1": {}}'}
 
 
 def test_metadata_lies_where_comfyui_looks(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What travels inside a file: the keys `prompt` and `workflow` as ComfyUI's interface reads them, and any others.
 
-mp4 keeps them as container tags, png as text chunks, webp in EXIF, where ComfyUI writes `prompt:...` into the tag Model
-and `workflow:...` and all further keys into the tags below Make.
+mp4 keeps them as container tags, png as text chunks (ComfyUI's animations in chunks `comf`), webp in EXIF, where
+ComfyUI writes `prompt:...` into the tag Model and `workflow:...` and all further keys into the tags below Make.
 """
 
 from __future__ import annotations
@@ -54,8 +54,13 @@ def user_tags(tags: dict[str, str]) -> dict[str, str]:
 
 def picture_tags(image: Image.Image) -> dict[str, str]:
     if isinstance(image, PngImagePlugin.PngImageFile):
-        return {key: str(value) for key, value in image.text.items()}
-    tags: dict[str, str] = {}
+        tags = {key: str(value) for key, value in image.text.items()}  # which reads the file to its end
+        for kind, data, *_ in image.private_chunks:
+            name, zero, held = data.partition(b"\0")
+            if kind == b"comf" and zero:
+                tags.setdefault(name.decode("latin-1"), held.decode("utf-8", "replace"))
+        return tags
+    tags = dict[str, str]()
     for number, value in sorted(image.getexif().items(), reverse=True):
         if EXIF_MAKE - 64 < number <= EXIF_MODEL and isinstance(value, str) and ":" in value:
             key, _, text = value.encode("latin-1", "replace").decode("utf-8", "replace").partition(":")
