@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,14 +56,17 @@ def fast_for(args: argparse.Namespace) -> bool:
 
 def existing(path: Path) -> Path:
     """Raises InputError for a path that is no file."""
-    if not path.is_file():
-        raise InputError(f"{path} is no file but a folder or device" if path.exists() else f"there is no file {path}")
+    if not os.path.isfile(path):  # which is False, too, for what the system cannot name
+        said = f"{path} is no file but a folder or device" if os.path.exists(path) else f"there is no file {path}"
+        raise InputError(said)
     return path
 
 
 def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tuple[SoraModel, Path]:
     """The model, and the name of the result; both are sure before anything is read."""
     args.fast = fast_for(args)
+    if not os.path.exists(sources[0]) and os.path.isfile(args.prompt):
+        raise InputError(f'the file comes first: sora {args.command} {args.prompt} "{sources[0]}"')
     for path in sources:
         existing(path)
     out = args.out or free_name(f"{sources[0].stem} {what}", ".mp4")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -27,7 +28,7 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.fetch:
         fetch(args.folder)
-    if not args.folder.is_dir():
+    if not os.path.isdir(args.folder):
         raise InputError(f"there is no folder {args.folder}: name another, or add --fetch.")
     path = cutouts.build(args.folder, args.out or args.folder / "cutouts.safetensors")
     note(f"{path}: {len(cutouts.load(path).nouns)} cut-outs.")

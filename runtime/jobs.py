@@ -12,6 +12,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -140,7 +141,7 @@ def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Gr
 
 def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     """(row, what is wrong with it) for each row of the file."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # which is False, too, for what the system cannot name
         raise InputError(f"there is no job table {path}")
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path} is larger than {MAX_BYTES // 2**20} MiB; split the jobs over several files")

@@ -6,6 +6,7 @@ Whatever the bytes are, the answer is a dictionary or one sentence.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
 
     Raises InputError for a file that is missing, too large, no JSON or without a workflow.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # which is False, too, for what the system cannot name
         raise InputError(
-            f"{path} is no file; name a workflow" if path.exists() else f"there is no workflow file {path}"
+            f"{path} is no file; name a workflow" if os.path.exists(path) else f"there is no workflow file {path}"
         )
     if path.suffix.lower() in _CARRIERS:
         carried = _carried(path)

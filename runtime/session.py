@@ -112,7 +112,7 @@ class Session:
 
     def input_files(self, kind: str) -> list[str]:
         """Names of the input folder's files of a kind, subfolders included, sorted."""
-        if not self.input.is_dir():
+        if not os.path.isdir(self.input):
             return []
         found = []
         for path in self.input.rglob("*"):
@@ -138,14 +138,14 @@ class Session:
         folder = self.models / kind
         return (
             sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors"))
-            if folder.is_dir()
+            if os.path.isdir(folder)
             else []
         )
 
     def model_path(self, kind: str, name: str) -> Path:
         """A weights file that exists."""
         path = inside(self.models / kind, name, what="weights")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise InputError(f"there is no file {name!r} in {self.models / kind}")
         return path
 

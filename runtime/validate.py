@@ -16,6 +16,7 @@ from typing import Any
 
 from ..sora_core.errors import InputError, SoraError
 from .graph import Graph, Link, Node, types_fit
+from .naming import fill_prefix
 from .registry import Registry, accepted
 from .session import NAME_INPUT, SPARE, current, inside
 
@@ -293,7 +294,7 @@ def _check_name(name: str, value: Any) -> None:
     """What is to be saved must get a name that stays in the output folder: known before anything is made."""
     if name == NAME_INPUT and isinstance(value, str):
         try:
-            inside(current().output, value, what="output", spare=SPARE)
+            inside(current().output, fill_prefix(value, lambda *_: None), what="output", spare=SPARE)
         except InputError as error:
             raise _MisfitError(f"another name, since {error}") from error
 

@@ -168,6 +168,11 @@ def test_damage_that_is_met_on_the_way_is_said(
         (["animate", "p.png", "--fps", "0"], "fps must be above 0"),
         (["extend", "p.webp"], "an animated WEBP; save it as .gif or .mp4"),
         (["extend", "."], "is no file but a folder"),
+        (["extend", "a red ball rolls on " * 20], "there is no file a red ball"),
+        (["extend", "a red ball", "a.mp4"], 'the file comes first: sora extend a.mp4 "a red ball"'),
+        (["detect", "x" * 300], "there is no video file xxx"),
+        (["run", "x" * 300], "there is no workflow file xxx"),
+        (["run", "p.png", "--input", "x" * 300], "carries no workflow"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(

@@ -250,3 +250,10 @@ def test_a_picture_of_a_kind_that_carries_no_workflow_is_named_as_that(tmp_path:
     (tmp_path / "a.gif").write_bytes(b"GIF89a\xff")
     with pytest.raises(InputError, match=r"a\.gif is of a kind that carries no workflow; those that may: .*\.png"):
         read_document(tmp_path / "a.gif")
+
+
+def test_a_date_in_a_name_that_was_set_is_checked_as_it_will_be() -> None:
+    graph = Graph.from_api(sum_workflow())
+    assert plan(graph.set("ToySave.filename_prefix", "%date:yyyy-MM-dd%/x"), registry()).order
+    with pytest.raises(InputError, match="no usable output name"):
+        plan(graph.set("ToySave.filename_prefix", "%date:hh:mm%"), registry())

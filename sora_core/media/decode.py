@@ -5,6 +5,7 @@ A frame that cannot be decoded is replaced by the one before it, so that the oth
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -44,7 +45,7 @@ Picture = Callable[[], np.ndarray]
 @contextmanager
 def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and the video stream of a file; what goes wrong inside becomes a MediaError."""
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # which is False, too, for what the system cannot name
         raise MediaError(f"there is no video file {path}.")
     try:
         with av.open(address(path), container_options=CONTAINERS) as container:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def read_pictures(path: str | Path, *, most: int | None = None) -> Pictures:
 
     Levels of more than 8 bits are scaled to 8. Frames of another size than the first are left out, as in ComfyUI.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # which is False, too, for what the system cannot name
         raise MediaError(f"there is no picture {path}.")
     try:
         with warnings.catch_warnings():

@@ -10,6 +10,7 @@ are not followed. mp4, mov, png, webp and jpg; the extra `provenance` (c2pa-pyth
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -228,7 +229,7 @@ def verify(path: str | Path, anchors: Iterable[str] = ()) -> Verdict:
     cannot be read.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which is False, too, for what the system cannot name
         raise MediaError(f"there is no file {path}.")
     kind = format_of(path)
     c2pa = need_c2pa()
