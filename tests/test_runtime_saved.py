@@ -187,6 +187,11 @@ def test_an_unknown_node_is_kept_with_the_pack_that_the_file_names() -> None:
     assert convert(workflow([unknown], [])).nodes["1"].pack == "ComfyUI-WanVideoWrapper"
 
 
+def test_a_group_node_of_an_older_interface_is_named_as_that() -> None:
+    with pytest.raises(WorkflowError, match="a group node of an older interface: make it a subgraph"):
+        plan(convert(workflow([drawn(1, "workflow>Mine"), drawn(2, "ToySave", ["x"])], [[1, 0, 2, 0]])), registry())
+
+
 @pytest.mark.parametrize(
     "document",
     [
