@@ -13,6 +13,8 @@ from sora_nodes import cli
 from sora_nodes.runtime.video import VideoFromFile
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError
+from sora_nodes.sora_core.media.sound import resampled
+from sora_nodes.sora_core.pipeline.edit_files import joined_sound
 from torch import Tensor
 
 
@@ -120,3 +122,23 @@ def test_create_video_and_save_video_keep_it(clip: Path, tmp_path: Path) -> None
     sound = media.read_sound(tmp_path / "output" / "re_00001_.mp4")
     assert sound is not None and round(loudest(sound.waveform[0], sound.rate), -1) == 440
     assert toys.numbers(media.read_video(tmp_path / "output" / "re_00001_.mp4").frames) == list(range(24))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_sounds_of_other_rates_and_channels_are_joined(tmp_path: Path, channels: int) -> None:
+    pictures = torch.zeros(10, 16, 16, 3, dtype=torch.uint8)
+    first, second = tone(1, 48000, channels, hertz=300), tone(1, 44100, 2, hertz=500)
+    media.write_video(tmp_path / "a.mp4", pictures, 10, sound=media.Sound(waveform=first, rate=48000))
+    media.write_video(tmp_path / "b.mp4", pictures, 10, sound=media.Sound(waveform=second, rate=44100))
+    joined = joined_sound([(tmp_path / "a.mp4", 0.0), (tmp_path / "b.mp4", 1.5)], 2.5)
+    assert joined is not None and joined.rate == 48000 and joined.waveform.shape == (max(2, channels), 120_000)
+    before, between, after = (joined.waveform[0, at : at + 24_000] for at in (12_000, 48_500, 84_000))
+    assert loudest(before, 48000) == pytest.approx(300, abs=4) and loudest(after, 48000) == pytest.approx(500, abs=4)
+    assert between.abs().mean() < 0.02 < after.abs().mean()
+
+
+def test_a_waveform_at_another_rate_is_as_long_and_sounds_the_same() -> None:
+    for rate, to in ((44100, 48000), (48000, 8000), (8000, 44100)):
+        other = resampled(tone(1, rate, 2), rate, to)
+        assert other.shape == (2, pytest.approx(to, abs=50))
+        assert [loudest(channel, to) for channel in other] == [pytest.approx(440, abs=4), pytest.approx(880, abs=4)]

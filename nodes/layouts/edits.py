@@ -157,24 +157,29 @@ def sound_for(samples: Latent, audio_vae: Any) -> tuple[Sound | None, str]:
 def laid(
     sounds: tuple[tuple[Heard, float], ...], edit: Edit, notes: list[str], *, made: bool = False
 ) -> tuple[Sound | None, tuple[tuple[float, float], ...]]:
-    """All sounds on the finished clip's time, and where they lie in it; those of another rate than the first are
-    dropped with a note. made: the rest is sampled with the picture."""
+    """All sounds on the finished clip's time at the rate of the first, and where they lie in it. made: the rest is
+    sampled with the picture."""
+    import torch
+
     from ...sora_core.editing.sound import lay_sounds
+    from ...sora_core.media.sound import resampled
 
     heard = [(sound, sound.audio, start) for sound, start in sounds if sound.audio is not None]
     if not heard:
         return None, ()
     rate, seconds = heard[0][1]["sample_rate"], edit.frames / edit.fps
-    same = [(audio["waveform"], start) for _, audio, start in heard if audio["sample_rate"] == rate]
+    waves = [
+        (torch.stack([resampled(clip, audio["sample_rate"], rate) for clip in audio["waveform"]]), start)
+        for _, audio, start in heard
+    ]
     lies = [
         (max(0.0, start + begin), min(seconds, start + end))
         for sound, audio, start in heard
-        if audio["sample_rate"] == rate
-        for begin, end in (sound.spans if sound.spans is not None else ((0.0, audio["waveform"].shape[-1] / rate),))
+        for begin, end in (
+            ((0.0, audio["waveform"].shape[-1] / audio["sample_rate"]),) if sound.spans is None else sound.spans
+        )
     ]
-    if len(same) < len(heard):
-        notes.append(f"sounds of different rates cannot be joined: only those of {rate} samples a second are kept.")
     if not made:
         notes.append("the sound is kept where frames are kept; what is made is silent.")
-    audio = {"waveform": lay_sounds(same, rate=rate, seconds=seconds), "sample_rate": rate}
+    audio = {"waveform": lay_sounds(waves, rate=rate, seconds=seconds), "sample_rate": rate}
     return audio, tuple(span for span in lies if span[0] < span[1])

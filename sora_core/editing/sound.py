@@ -29,7 +29,7 @@ def lay_sounds(sounds: Sequence[tuple[Tensor, float]], *, rate: int, seconds: fl
     """Waveforms [B,C,S], each from its second on (negative: its beginning is cut off), on `seconds` of silence at
     `rate` samples a second.
 
-    Mono is spread over all channels; what reaches beyond the end is cut off.
+    Mono is spread over all channels, stereo lies on the first two of more; what reaches beyond the end is cut off.
     """
     channels = max(wave.shape[1] for wave, _ in sounds)
     out = torch.zeros(1, channels, round(seconds * rate))
@@ -38,5 +38,5 @@ def lay_sounds(sounds: Sequence[tuple[Tensor, float]], *, rate: int, seconds: fl
         part = wave[:1, :, max(0, -at) :]
         at = max(0, at)
         length = max(0, min(part.shape[2], out.shape[2] - at))
-        out[:, :, at : at + length] += part[:, :, :length]
+        out[:, : channels if part.shape[1] == 1 else part.shape[1], at : at + length] += part[:, :, :length]
     return out

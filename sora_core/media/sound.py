@@ -21,7 +21,7 @@ from ..errors import MediaError
 from ..memory import check_memory_for
 from .decode import opened
 
-__all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "track_of"]
+__all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "resampled", "track_of"]
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 """what AAC can hold, by channels"""
@@ -144,6 +144,20 @@ def shifted(wave: np.ndarray, late: int) -> np.ndarray:
     if abs(late) > 60 * USUAL_RATE:
         return wave  # stamps of two clocks
     return np.pad(wave, ((0, 0), (late, 0))) if late > 0 else np.ascontiguousarray(wave[:, -late:])
+
+
+def resampled(wave: Tensor, rate: int, to: int) -> Tensor:
+    """A waveform [C,S] of `rate` samples a second at another rate."""
+    if rate == to or not wave.shape[1]:
+        return wave
+    channels = []
+    for channel in wave.detach().cpu().float().numpy():
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channel[None]), format="fltp", layout="mono")
+        frame.sample_rate = rate
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=to)
+        parts = [*resampler.resample(frame), *resampler.resample(None)]
+        channels.append(np.concatenate([part.to_ndarray() for part in parts], 1))
+    return torch.from_numpy(np.concatenate(channels))
 
 
 class Track(Protocol):

@@ -27,6 +27,7 @@ from ..media import (
     publish,
     read_sound,
 )
+from ..media.sound import resampled
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
@@ -127,7 +128,7 @@ def edit_file(
             splice,
             metadata={METADATA_KEY + "_edit": json.dumps(made_with)},
             guards=guards,
-            sound=sound_for(splice, sounds, warn),
+            sound=sound_for(splice, sounds),
         )
         runs.finish()
         for said in dict.fromkeys(note for piece in splice.pieces for note in piece.source.notes):
@@ -145,13 +146,11 @@ def pending(model: SoraModel, edit: Edit) -> Pending:
     return Pending(edit.frames, height, width, edit.fps)
 
 
-def sound_for(
-    splice: Splice, sounds: Sequence[tuple[Path, float]], warn: Callable[[str], None]
-) -> Sound | SoundFile | None:
+def sound_for(splice: Splice, sounds: Sequence[tuple[Path, float]]) -> Sound | SoundFile | None:
     """The sound of a finished clip: that of one file copied as it is, that of several laid on one track."""
     heard = [(path, start) for path, start in sounds if has_sound(path)]
     copied = SoundFile.of(*heard[0]) if splice.sets is not None and len(heard) == 1 else None
-    return copied or joined_sound(heard, splice.length / splice.fps, warn)
+    return copied or joined_sound(heard, splice.length / splice.fps)
 
 
 def foretell(
@@ -166,14 +165,11 @@ def foretell(
         tell(said)
 
 
-def joined_sound(sounds: Sequence[tuple[Path, float]], seconds: float, warn: Callable[[str], None]) -> Sound | None:
-    """The sounds of files on the finished clip's time; one of another rate than the first is left out, and said."""
-    heard = [(path, sound, start) for path, start in sounds if (sound := read_sound(path)) is not None]
+def joined_sound(sounds: Sequence[tuple[Path, float]], seconds: float) -> Sound | None:
+    """The sounds of files on the finished clip's time, at the rate of the first."""
+    heard = [(sound, start) for path, start in sounds if (sound := read_sound(path)) is not None]
     if not heard:
         return None
-    rate = heard[0][1].rate
-    for path, sound, _ in heard:
-        if sound.rate != rate:
-            warn(f"the sound of {path.name} has {sound.rate} samples a second, not {rate}: it is left out")
-    same = [(sound.waveform[None], start) for _, sound, start in heard if sound.rate == rate]
-    return Sound(waveform=lay_sounds(same, rate=rate, seconds=seconds)[0], rate=rate)
+    rate = heard[0][0].rate
+    waves = [(resampled(sound.waveform, sound.rate, rate)[None], start) for sound, start in heard]
+    return Sound(waveform=lay_sounds(waves, rate=rate, seconds=seconds)[0], rate=rate)
