@@ -107,7 +107,7 @@ def norm_conv(norm: Callable[[Tensor], Tensor], conv: Any, x: Tensor, history: T
     """
     b, t, height, width, channels = x.shape
     taps = conv.kernel_size[0]
-    kernel = torch.cat(conv.weight.unbind(2), 1).contiguous(memory_format=torch.channels_last)
+    kernel = conv.weight.permute(0, 3, 4, 2, 1).flatten(3).movedim(-1, 1)  # frames as channels, channels-last memory
     out = x.new_empty(b, t, height, width, conv.out_channels)
     for one, kept, made in zip(x, history, out, strict=True):
         above = x.new_zeros(taps - 1 + t, 1, width, channels)

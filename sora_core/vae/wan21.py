@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, ClassVar
 
 import torch
@@ -231,20 +231,25 @@ def doubled(conv: Any, frames: Tensor) -> Tensor:
     """
     if not kernels.of(frames).writes_norms or type(conv) is not nn.Conv2d:
         return conv(F.interpolate(frames, scale_factor=2.0, mode="nearest-exact"))
-    kernel = conv.weight.float()
-    for axis in (2, 3):
-        a, b, c = kernel.unbind(axis)
-        kernel = torch.cat([torch.stack([a, b + c], axis), torch.stack([a + b, c], axis)])
-    kernel = kernel.to(frames.dtype, memory_format=torch.channels_last)
-    bias = None if conv.bias is None else conv.bias.repeat(4)
+    cells = list(product(range(2), repeat=2))  # x and y of a pixel within its four
+    kernel = frames.new_empty(4, conv.out_channels, 2, 2, conv.in_channels)
+    for i, (x, y) in enumerate(cells):
+        rows = of_two(conv.weight.float(), 2, late=y == 1)
+        kernel[i] = of_two(rows, 3, late=x == 1).movedim(1, -1)
+    kernel, bias = kernel.flatten(0, 1).movedim(-1, 1), None if conv.bias is None else conv.bias.repeat(4)
     n, _, h, w = frames.shape
     out = frames.new_empty(n, 2 * h, 2 * w, conv.out_channels).movedim(-1, 1)
     for frame, place in zip(frames.split(1), out.split(1), strict=True):  # what lies between is as large as the result
         made = F.conv2d(F.pad(frame, (1, 1, 1, 1)), kernel, bias)
-        for i, cell in enumerate(made.chunk(4, 1)):  # x and y of the pixel within its four
-            x, y = i // 2, i % 2
+        for (x, y), cell in zip(cells, made.chunk(4, 1), strict=True):
             place[:, :, y::2, x::2] = cell[:, :, y : y + h, x : x + w]
     return out
+
+
+def of_two(kernel: Tensor, axis: int, *, late: bool) -> Tensor:
+    """What the three taps of an axis are on a picture half as large, where two of them fall on one pixel."""
+    a, b, c = kernel.unbind(axis)
+    return torch.stack([a + b, c] if late else [a, b + c], axis)
 
 
 def by_frame(layer: Callable[[Tensor, bool], Tensor], x: Tensor, first: bool) -> Tensor:

@@ -82,8 +82,12 @@ def averages(x: Tensor, out: int, time: int, space: int) -> Tensor:
 
 def copies(x: Tensor, out: int, time: int, space: int, first: bool) -> Tensor:
     """Double the grid without weights: repeated channels become cells; the first frame of a clip stays one frame."""
-    x = repeat(x, "b c t h w -> b (c g) t h w", g=out * time * space * space // x.shape[1])
-    x = rearrange(x, "b (c p q r) t h w -> b c (t p) (h q) (w r)", p=time, q=space, r=space)
+    new = out * time * space * space // x.shape[1]  # cells that show one channel: over width first, then height, time
+    k = min(new, space)
+    j = min(new // k, space)
+    i = new // k // j
+    shape = "b (c p q r) t h w -> b c (t p i) (h q j) (w r k)"
+    x = repeat(x, shape, p=time // i, q=space // j, r=space // k, i=i, j=j, k=k)
     return x[:, :, time - 1 :] if first else x
 
 
@@ -97,7 +101,7 @@ class Down(nn.Module):
         self.downsamples = nn.ModuleList([*layers, Resample(out, out, ops, up=False, time=time)] if halve else layers)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        return run(self.downsamples, x, cache, first) + averages(x, self.out, self.time, self.space)
+        return run(self.downsamples, x, cache, first).add_(averages(x, self.out, self.time, self.space))
 
 
 class Up(nn.Module):
@@ -113,7 +117,7 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         h = run(self.upsamples, x, cache, first)
-        return h + copies(x, self.out, self.time, 2, first) if self.doubles else h
+        return h.add_(copies(x, self.out, self.time, 2, first)) if self.doubles else h
 
 
 class Encoder(nn.Module):

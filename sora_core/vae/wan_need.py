@@ -10,33 +10,79 @@ __all__ = ["numbers", "run_up"]
 
 def numbers(half: Any, *, in_bands: bool) -> tuple[int, int]:
     """Per latent cell, numbers that the tiled part of an encoder or decoder keeps of the frames before, and numbers
-    in use at most.
+    in use at most, where frames go one by one on the grids behind the last (before the first) change of the frame rate.
 
-    A block holds its input, what its convolution reads (two frames more) as it is and reordered, and results; with
-    pictures in bands of rows, input and results alone. A change of the grid holds four of its results, or two and a
-    half. Where the frame rate does not change any more, frames go one by one.
+    in_bands: pictures go through a convolution by bands of rows; else what it reads is there twice, as it is and
+    reordered.
     """
-    tiled = getattr(half, "upsamples", None) or half.downsamples
-    layers: list[Any] = [layer for layer in tiled.modules() if hasattr(layer, "residual") or hasattr(layer, "resample")]
-    grids = [layer for layer in layers if hasattr(layer, "resample")]
-    rates = [i for i, layer in enumerate(layers) if getattr(layer, "time_conv", None) is not None]
-    up = grids[0].up
-    places = 1 if up else 4 ** len(grids)
-    kept, most, frames = 0 if up else 2 * half.conv1.in_channels * places, 0, 1
-    for i, layer in enumerate(layers):
-        if hasattr(layer, "residual"):
-            sizes = [layer.residual[name].in_channels * places for name in ("2", "6")]
-            kept += 2 * sum(sizes)
-            most = max(most, (3 * frames if in_bands else 6 * frames + 6) * max(sizes))
-            continue
-        places = places * 4 if up else places // 4
-        if layer.time_conv is not None:
-            kept += layer.time_conv.in_channels * (places // 2 if up else places)
-            frames = 2 ** (1 + rates.index(i) if up else len(rates) - rates.index(i))
-        most = max(most, int((2.5 if in_bands else 4) * frames * layer.resample["1"].out_channels * places))
-        if layer.time_conv is not None:
-            frames = (1 if i == rates[-1] else frames) if up else frames // 2
-    return kept + (2 * half.head["2"].out_channels * places if up else 0), most
+    return _Walk(half, in_bands).numbers()
+
+
+class _Walk:
+    """Follows one latent frame through the tiled part and counts what is there at each layer."""
+
+    def __init__(self, half: Any, in_bands: bool) -> None:
+        self.half, self.in_bands, self.up = half, in_bands, hasattr(half, "upsamples")
+        self.layers = list(half.upsamples if self.up else half.downsamples)
+        resamples = [layer for layer in half.modules() if hasattr(layer, "resample")]
+        self.rate = 2 ** sum(layer.time_conv is not None for layer in resamples)
+        self.places, self.frames = 1 if self.up else 4 ** len(resamples), 1
+        self.channels = half.conv1.out_channels
+        self.kept, self.most = 0, 1
+
+    def numbers(self) -> tuple[int, int]:
+        if self.up:
+            self.run(self.layers[: self.half.coarse], 0)
+            held, self.frames = self.size, 1
+            self.run(self.layers[self.half.coarse :], held - self.size)
+            self.kept += 2 * self.half.head["2"].out_channels * self.places
+        else:
+            self.kept += 2 * self.half.conv1.in_channels * self.places
+            self.run(self.layers[: self.half.fine], 0)
+            self.frames = self.rate
+            self.most = max(self.most, 2 * self.size)  # the frames, and all of them as one
+            self.run(self.layers[self.half.fine :], 0)
+        return self.kept, self.most
+
+    @property
+    def size(self) -> int:
+        """Numbers that are handed from layer to layer."""
+        return self.channels * self.places * self.frames
+
+    def run(self, layers: list[Any], held: int) -> None:
+        """Through layers, beside `held` numbers; the caller holds what goes in until the last one is done."""
+        given = self.size
+        for i, layer in enumerate(layers):
+            beside, entered = held + (given if i else 0), self.size
+            group = getattr(layer, "upsamples", None) or getattr(layer, "downsamples", None)
+            if group is not None:
+                self.run(list(group), beside)
+                self.most = max(self.most, beside + entered + max(2 * self.size, entered + self.size))  # the shortcut
+            elif hasattr(layer, "residual"):
+                self.block(layer, beside)
+            else:
+                self.change(layer, beside)
+
+    def block(self, layer: Any, held: int) -> None:
+        """Its input and both results, and what its convolutions read: two frames more."""
+        entered, convs = self.size, [layer.residual[name] for name in ("2", "6")]
+        self.kept += sum(2 * conv.in_channels * self.places for conv in convs)
+        self.channels = convs[0].out_channels
+        read = 0 if self.in_bands else 2 * max(conv.in_channels for conv in convs) * self.places * (self.frames + 2)
+        self.most = max(self.most, held + entered + 2 * self.size + read)
+
+    def change(self, layer: Any, held: int) -> None:
+        """Its input with a border, and its result; of a doubled picture one frame more."""
+        if self.up and layer.time_conv is not None:
+            self.kept += 2 * self.channels * self.places
+            self.frames *= 2
+        entered, self.channels = self.size, layer.resample["1"].out_channels
+        self.places = self.places * 4 if self.up else self.places // 4
+        copies = self.size + (self.size // self.frames if self.up else entered)
+        self.most = max(self.most, held + entered + copies + (0 if self.in_bands else self.size))
+        if not self.up and layer.time_conv is not None:
+            self.kept += self.channels * self.places
+            self.frames //= 2
 
 
 def run_up(decoder: Any) -> int:
