@@ -22,7 +22,7 @@ from ..files import size_text
 from ..grid import Geometry, LatentGrid, VideoSize
 from ..media import FrameSource, as_image, chunks, image_to_video, video_to_image
 from ..memory import free_memory
-from ..refine import Refiner, load_refiner, memory_need, refined, work_of
+from ..refine import Refiner, load_refiner, memory_need, reach, refined, work_of
 from .model import WEIGHTS, SoraModel
 
 __all__ = [
@@ -98,7 +98,7 @@ def brought_up(
 ) -> Iterator[Tensor]:
     """Frames [1,3,1,H,W] at a height and width from frame `start` on; frames: the draft's chunks from a frame on. cut:
     as `refined` has it."""
-    before = min(start, refiner.config.context)
+    before = min(start, reach(refiner))
     yield from refined(refiner, frames(start - before), size, cut=cut, skip=before)
 
 

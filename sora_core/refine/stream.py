@@ -1,5 +1,5 @@
-"""The refiner over a stream of frames: drafts mended at their own size, then enlarged at most four times in each pass,
-with crisp edges after each.
+"""The refiner over a stream of frames: drafts steadied and mended at their own size, then enlarged at most four times in
+each pass, with crisp edges after each.
 
 Frames go one by one, with the few beside them that the network sees, so memory is flat in the length of a video. A
 draft of more than WINDOW pixels is mended in windows that overlap and are cross-faded.
@@ -20,9 +20,9 @@ from torch import Tensor
 
 from ..vae.tiling import Tiles, scaled, weights
 from .network import CELL, Refiner
-from .sharpen import ROWS, sharpened
+from .sharpen import ROWS, blurred, sharpened
 
-__all__ = ["memory_need", "passes", "refined", "work_of"]
+__all__ = ["memory_need", "passes", "reach", "refined", "work_of"]
 
 MOST = 4.0
 """times that a pass enlarges"""
@@ -30,6 +30,10 @@ DRAFT_STEPS, CLEAN_STEPS = 3.0, 1.25
 """steps of sharpening for each time that a draft, or a clean picture, is enlarged"""
 WIDE = 3.0
 """times enlarged from which on edges are soft over more than a few pixels"""
+BESIDE = 2
+"""frames on either side whose still places a draft's frame is averaged with"""
+NOISE = 0.04
+"""a change (of -1..1) from which on a place counts as moving"""
 WINDOW = 1 << 20
 """pixels that the network works on at once"""
 OVERLAP = 16
@@ -69,13 +73,32 @@ def refined(
     are there for those beside them alone.
     """
     frames = (frame for chunk in chunks for frame in chunk.unbind(2))
-    for frame in islice(mended(refiner, frames) if draft else frames, skip, None):
+    for frame in islice(mended(refiner, steadied(frames)) if draft else frames, skip, None):
         picture = (shaped(frame, size) if cut else frame).cpu()
         for step in passes(picture.shape[2], picture.shape[3], size):
             picture = enlarged(picture, step, DRAFT_STEPS if draft else CLEAN_STEPS)
         if picture.shape[2:] != size:
             picture = F.interpolate(picture, size, mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
         yield picture[:, :, None]
+
+
+def reach(refiner: Refiner) -> int:
+    """Frames before one that it is made of."""
+    return BESIDE + refiner.config.context
+
+
+def steadied(frames: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Frames [1,3,h,w] whose still places do not flicker: each is the mean of itself and the frames beside it, as far
+    as they show the same there (a bilateral filter over time, Tomasi 1998)."""
+    for near in neighbourhoods(frames, BESIDE):
+        middle = near[BESIDE]
+        total, weight = middle.clone(), torch.ones_like(middle[:, :1])
+        for other in near[:BESIDE] + near[BESIDE + 1 :]:
+            change = blurred((other - middle).abs().mean(1, keepdim=True), 5, 1)
+            alike = torch.exp(-((change / NOISE) ** 2))
+            total.addcmul_(alike, other)
+            weight += alike
+        yield total / weight
 
 
 def mended(refiner: Refiner, frames: Iterator[Tensor]) -> Iterator[Tensor]:
