@@ -1,5 +1,5 @@
-"""The refiner over a stream of frames: drafts steadied and mended at their own size, then enlarged at most four times in
-each pass, with crisp edges after each.
+"""The refiner over a stream of frames: drafts steadied and mended at their own size, then enlarged at most four times
+in each pass, with crisp edges after each.
 
 Frames go one by one, with the few beside them that the network sees, so memory is flat in the length of a video. A
 draft of more than WINDOW pixels is mended in windows that overlap and are cross-faded.
