@@ -104,7 +104,7 @@ def test_a_hundred_million_pixels_are_counted_before_they_are_read(
 
 def test_a_script_named_as_a_picture_is_not_run(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
-    with pytest.raises(MediaError, match="cannot identify image file"):
+    with pytest.raises(MediaError, match="damaged or of no kind that is read; save it as"):
         media.read_image(tmp_path / "x.png")
 
 
@@ -122,5 +122,8 @@ def test_a_file_taken_for_another_kind_is_said_to_be_what_it_is(tmp_path: Path) 
         with pytest.raises(MediaError, match=words):
             read(path)
     picture.write_bytes(picture.read_bytes()[:60])
-    with pytest.raises(MediaError, match=r"as a picture: (?!it is)"):
+    with pytest.raises(MediaError, match=r"as a picture: (?!it is (?:a |empty))"):
         media.read_image(picture)
+    video.write_bytes(bytes(range(256)) * 8)
+    with pytest.raises(MediaError, match="as a video: it is damaged, cut short or of no kind"):
+        media.FileSource(video)

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import av
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .containers import CONTAINERS, address
 
@@ -34,6 +34,8 @@ def not_a_video(path: str | Path, error: Exception) -> str:
                 moving = getattr(image, "n_frames", 1) > 1
                 return f"it is an animated {image.format}; save it as .gif or .mp4" if moving else "it is a picture"
     except Exception:  # a decoder of foreign bytes may fail in any way
+        if isinstance(error, (av.InvalidDataError, av.ArgumentError)):
+            return "it is damaged, cut short or of no kind that is read; save it as .mp4"
         return getattr(error, "strerror", None) or str(error)
 
 
@@ -47,6 +49,8 @@ def not_a_picture(path: str | Path, error: Exception) -> str:
                 return "it is a video"
     except Exception:  # noqa: S110  a decoder of foreign bytes may fail in any way
         pass
+    if isinstance(error, UnidentifiedImageError):
+        return "it is damaged or of no kind that is read; save it as .png or .jpg"
     return str(error)
 
 
