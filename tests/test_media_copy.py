@@ -99,3 +99,12 @@ def test_filling_the_first_frame_alone(tmp_path: Path) -> None:
 
     geometry = Geometry(channels=4, time_factor=4, space_factor=8, patch=1)
     assert latent_mask(torch.ones(1, dtype=torch.bool), (16, 16), geometry).shape == (1, 1, 1, 2, 2)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.h264", "a.ts", "a.mov"])
+def test_frames_that_are_decoded_in_another_order_are_all_copied(tmp_path: Path, name: str) -> None:
+    """Matroska does not store when frames are decoded, and a bare stream no times at all."""
+    pictures = [toys.numbered(i) for i in range(12)]
+    source = toys.film(tmp_path / name, pictures, options={"bf": "3", "g": "250"})
+    copy_video(source, tmp_path / "b.mp4", {})
+    assert toys.numbers(media.read_video(tmp_path / "b.mp4").frames) == list(range(12))

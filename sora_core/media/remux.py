@@ -3,6 +3,7 @@ is sound; where it is not, its frames are read and written anew, so that its fau
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -50,6 +51,25 @@ def heard(source: Path) -> Sound | None:
         return None
 
 
+def timed(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
+    """Packets with data, each with the time it is decoded at. Matroska does not store that, and the first ones of a
+    stream, the key frame among them, may lack it: they are decoded a frame each before the first that has it. Raises
+    ValueError for a stream without times."""
+    waiting: dict[int, list[av.Packet]] = {}
+    for packet in packets:
+        held = waiting.setdefault(packet.stream.index, [])
+        if packet.size:
+            held.append(packet)
+        if packet.dts is None:
+            continue
+        for before, early in enumerate(reversed(held[:-1]), start=1):
+            early.dts = packet.dts - before * max(1, packet.duration or 1)
+        yield from held
+        held.clear()
+    if any(waiting.values()):
+        raise ValueError("its packets have no time stamps")
+
+
 def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> None:
     """Writes `target` with the streams of `source`, whose tags it keeps unless `metadata` has the same key.
 
@@ -65,10 +85,9 @@ def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> Non
                 made.metadata.update({**tags_of(given), **metadata})
                 kept = [s for s in given.streams if s.type in ("video", "audio") and not is_cover(s)]
                 copies = {stream.index: made.add_stream_from_template(stream, opaque=True) for stream in kept}
-                for packet in given.demux(kept):
-                    if packet.dts is not None:
-                        packet.stream = copies[packet.stream.index]
-                        made.mux(packet)
+                for packet in timed(given.demux(kept)):
+                    packet.stream = copies[packet.stream.index]
+                    made.mux(packet)
     except (av.FFmpegError, ValueError) as error:
         what = source if isinstance(source, Path) else "the video"
         raise MediaError(f"{what} cannot be copied into {target}: {error}; convert it to H.264 first.") from error
