@@ -108,3 +108,10 @@ def test_frames_that_are_decoded_in_another_order_are_all_copied(tmp_path: Path,
     source = toys.film(tmp_path / name, pictures, options={"bf": "3", "g": "250"})
     copy_video(source, tmp_path / "b.mp4", {})
     assert toys.numbers(media.read_video(tmp_path / "b.mp4").frames) == list(range(12))
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov", "b.mkv"])
+def test_what_was_trimmed_away_does_not_come_back(tmp_path: Path, name: str) -> None:
+    whole = toys.film(tmp_path / "a.mp4", [toys.numbered(i) for i in range(12)], options={"g": "250"})
+    copy_video(toys.trimmed(whole, tmp_path / "cut.mp4", 5, key=0), tmp_path / name, {})
+    assert toys.numbers(media.read_video(tmp_path / name).frames) == list(range(5, 12))

@@ -22,6 +22,8 @@ from .write import MP4
 
 __all__ = ["copy_video", "remux"]
 
+EDITED = ("mp4", "mov")
+"""containers that say which frames of a trimmed clip are not shown"""
 CHUNK = 16
 """frames that are in memory of a file that is written anew"""
 
@@ -86,6 +88,8 @@ def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> Non
                 kept = [s for s in given.streams if s.type in ("video", "audio") and not is_cover(s)]
                 copies = {stream.index: made.add_stream_from_template(stream, opaque=True) for stream in kept}
                 for packet in timed(given.demux(kept)):
+                    if packet.is_discard and muxer not in EDITED:
+                        raise ValueError("a part of it is hidden, which would be shown")
                     packet.stream = copies[packet.stream.index]
                     made.mux(packet)
     except (av.FFmpegError, ValueError) as error:
