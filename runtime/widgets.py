@@ -51,8 +51,8 @@ def widget_values(node: dict[str, Any], info: dict[str, Any]) -> tuple[dict[str,
 
 def agree(values: Any, named: dict[str, Any]) -> bool:
     """Whether the values of a file by name are those that it has by place, gaps left out. Where someone has changed
-    the ones by place, those count, as in the interface."""
-    listed = values if isinstance(values, list) else []
+    the ones by place, those count, as in the interface; where there are none by place, those by name."""
+    listed = values if isinstance(values, list) else [*named.values()]
     return bool(named) and [v for v in listed if v is not None] == [v for v in named.values() if v is not None]
 
 

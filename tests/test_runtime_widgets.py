@@ -106,6 +106,8 @@ def test_the_names_that_today_s_interface_saves_say_which_value_is_whose() -> No
     assert "grain is not known here" in graph.notes["1"]
     saved["widgets_values"] = ["b", "auto", 9.0, 3]
     assert converted([saved])["1"] == {"filename_prefix": "b", "format": "auto", "rate": 9.0, "quality": 3}
+    del saved["widgets_values"]
+    assert converted([saved])["1"]["filename_prefix"] == "a", "a program that writes names alone"
     seeded = node(
         1, "Seeded", [1, "increment"], widgets_values_named={"seed": 1, "control_after_generate": "increment"}
     )
