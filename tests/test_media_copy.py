@@ -101,7 +101,7 @@ def test_filling_the_first_frame_alone(tmp_path: Path) -> None:
     assert latent_mask(torch.ones(1, dtype=torch.bool), (16, 16), geometry).shape == (1, 1, 1, 2, 2)
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.h264", "a.ts", "a.mov"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.h264", "a.ts", "a.mov", "a.avi"])
 def test_frames_that_are_decoded_in_another_order_are_all_copied(tmp_path: Path, name: str) -> None:
     """Matroska does not store when frames are decoded, and a bare stream no times at all."""
     pictures = [toys.numbered(i) for i in range(12)]
@@ -115,3 +115,9 @@ def test_what_was_trimmed_away_does_not_come_back(tmp_path: Path, name: str) -> 
     whole = toys.film(tmp_path / "a.mp4", [toys.numbered(i) for i in range(12)], options={"g": "250"})
     copy_video(toys.trimmed(whole, tmp_path / "cut.mp4", 5, key=0), tmp_path / name, {})
     assert toys.numbers(media.read_video(tmp_path / name).frames) == list(range(5, 12))
+
+
+def test_what_a_copy_could_not_show_is_written_anew(tmp_path: Path) -> None:
+    source = toys.film(tmp_path / "a.y4m", [toys.numbered(i) for i in range(9)], codec="rawvideo")
+    copy_video(source, tmp_path / "b.mov", {})
+    assert toys.numbers(media.read_video(tmp_path / "b.mov").frames) == list(range(9))

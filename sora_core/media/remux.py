@@ -30,16 +30,20 @@ CHUNK = 16
 
 def copy_video(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> None:
     """Write `target`, of a container of `encoding.FORMATS`, with the streams of `source`, or what can be read of them
-    where time stamps are faulty, parts are missing, or the container does not hold the codec; tags as in `remux`.
+    where time stamps are faulty or missing, parts are missing, or the container does not hold the codec; tags as in
+    `remux`.
     Raises MediaError where nothing can be read."""
     if not isinstance(source, Path):
         return remux(source, target, metadata)
     with FileSource(source) as frames:
-        if not frames.info.faults:
+        if not frames.info.faults and not frames.times.counted:
             try:
-                return remux(source, target, metadata)
+                remux(source, target, metadata)
+                if len(FileSource(target).times.stamps) == len(frames.times.stamps):
+                    return None
             except MediaError:
                 pass  # not of a kind that the container holds
+            target.unlink(missing_ok=True)
         with av.open(address(source), container_options=CONTAINERS) as given:
             tags = {**user_tags(tags_of(given)), **metadata}
         encode_video(target, chunks(frames, CHUNK), frames.fps, Encoding.of(target), metadata=tags, sound=heard(source))
