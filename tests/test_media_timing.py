@@ -10,6 +10,7 @@ import av
 import media_toys as toys
 import numpy as np
 import pytest
+import torch
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError
 from sora_nodes.sora_core.media.decode import square
@@ -281,3 +282,13 @@ def test_interlaced_video_is_said(tmp_path: Path) -> None:
         tmp_path / "tv.mpg", [toys.natural()] * 4, codec="mpeg2video", options={"flags": "+ildct+ilme", "top": "1"}
     )
     assert any("interlaced" in note for note in media.FileSource(woven).notes)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".ts"])
+def test_a_picture_that_is_renewed_part_by_part_is_read_from_where_it_is_whole(tmp_path: Path, ending: str) -> None:
+    """What an encoder calls key frames there gives no whole picture for a while."""
+    options = {"x264-params": "intra-refresh=1:keyint=24", "crf": "23", "bf": "0"}
+    path = toys.film(tmp_path / f"a{ending}", [toys.natural(72)] * 72, options=options)
+    whole = media.FileSource(path).read(0, 72)
+    for start in (30, 55, 67):
+        assert torch.equal(media.FileSource(path).read(start, 72), whole[start:])

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from ..errors import MediaError
 
-__all__ = ["MOST_SETS", "ParameterSets", "begins_anew", "framed", "sequence_sets", "sets_within"]
+__all__ = ["MOST_SETS", "ParameterSets", "begins_anew", "framed", "recovers_late", "sequence_sets", "sets_within"]
 
-IDR, SPS, PPS = 5, 7, 8
-"""kinds of NAL units: a picture that refers to none before it, and parameters of sequences and pictures"""
+IDR, SEI, SPS, PPS = 5, 6, 7, 8
+"""kinds of NAL units: a picture that refers to none before it, messages, and parameters of sequences and pictures"""
+RECOVERY = 6
+"""the message that says from where on pictures are whole"""
 FIRST_KINDS = {1, 2, IDR}
 """kinds of NAL units that a picture begins with"""
 MOST_SETS = 31
@@ -52,6 +54,26 @@ def sequence_sets(head: bytes, *, framed: bool) -> tuple[bytes, ...]:
         if unit and unit[0] & 31 == SPS:
             found.append(unit)
     return tuple(found)
+
+
+def recovers_late(head: bytes, *, framed: bool) -> bool:
+    """Whether pictures are whole only some frames behind a packet that is called a key frame, as where every frame
+    renews a part of the picture: the recovery point at its head counts frames (ITU-T H.264, D.2.8)."""
+    for unit in split(head) if framed else units(head):
+        kind = unit[0] & 31 if unit else 0
+        if kind in FIRST_KINDS:
+            return False
+        at = 1
+        while kind == SEI and at + 2 < len(unit):
+            said = [0, 0]  # what the message is, and its bytes
+            for i in range(2):
+                while at < len(unit) and unit[at] == 255:
+                    said[i], at = said[i] + 255, at + 1
+                said[i], at = said[i] + int.from_bytes(unit[at : at + 1], "big"), at + 1
+            if said[0] == RECOVERY:
+                return not int.from_bytes(unit[at : at + 1], "big") & 128  # the number 0 is one bit that is set
+            at += said[1]
+    return False
 
 
 def split(packet: bytes) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ..settings import MAX_FPS
-from .h264 import sequence_sets
+from .h264 import recovers_late, sequence_sets
 
 __all__ = ["Timeline", "timeline"]
 
@@ -119,14 +119,17 @@ def packets(
     """The frames that a file stores, in the order they are decoded, as far as it can be read. anew: takes the first key
     frame with each set of parameters, of H.264."""
     found: list[Stored] = []
-    total, whole = 0, 0
+    total, whole, begun = 0, 0, False
     name, framed = stream.codec_context.name, bytes(stream.codec_context.extradata or b"")[:1] == b"\x01"
     hidden = name in ("vp8", "libvpx")
     try:
         for p in container.demux(stream):
             total += bool(p.size)
             if p.size and not (hidden and unseen(p)):
-                found.append(Stored(pts=p.pts, dts=p.dts, key=p.is_keyframe, cut=p.is_discard))
+                late = p.is_keyframe and name == "h264" and recovers_late(bytes(memoryview(p)[:HEAD]), framed=framed)
+                key = p.is_keyframe and not (late and begun)
+                begun |= key
+                found.append(Stored(pts=p.pts, dts=p.dts, key=key, cut=p.is_discard))
                 whole = whole if p.is_corrupt else len(found)
                 if p.is_keyframe and name == "h264" and len(anew) < MOST_SIZES:
                     sets = sequence_sets(bytes(memoryview(p)[:HEAD]), framed=framed)
