@@ -198,12 +198,14 @@ def _scope(drawing: dict[str, Any], info: Info, prefix: str, outer: _Scope | Non
         nodes[str(node["id"])] = node
     links: dict[Any, tuple[str, int]] = {}
     exits: dict[int, Any] = {}
-    rows = drawing.get("links", [])
+    rows = drawing.get("links") or []
     if not isinstance(rows, list):
         raise InputError(f"the links of a saved workflow are a list, not {str(rows)[:40]}")
     if len(rows) > MAX_LINKS:
         raise InputError(f"the workflow has {len(rows):,} links; at most {MAX_LINKS:,} are read")
     for link in rows:
+        if link is None:  # older interfaces left such gaps
+            continue
         number, origin, slot, target, target_slot = _link(link)
         links[number] = (origin, slot)
         if target == str(_OUTWARD):

@@ -158,6 +158,13 @@ def test_an_input_that_lacks_what_a_switched_off_node_gave_names_that_node(mode:
         plan(convert(workflow(nodes, [[1, 0, 2, 0]])), registry())
 
 
+def test_gaps_among_the_links_are_skipped() -> None:
+    document = workflow([drawn(1, "ToyNumber", NUMBER), drawn(2, "ToySave", ["x"])], [[1, 0, 2, 0]])
+    document["links"].insert(0, None)
+    assert convert(document).nodes["2"].inputs["number"] == Link("1", 0)
+    assert convert({**document, "links": None}).nodes.keys() == {"1", "2"}
+
+
 def test_a_workflow_whose_nodes_are_all_switched_off_is_refused_for_that() -> None:
     with pytest.raises(InputError, match="all are muted"):
         convert(workflow([drawn(1, "ToyNumber", NUMBER, mode=2)], []))
