@@ -100,6 +100,7 @@ def test_a_negation_that_affirms_takes_nothing_away(prompt: str, kept: tuple[str
     made = expanded(prompt)
     assert all(words in made.caption for words in kept), made.caption
     assert made.negative == negative
+    assert not set(unknown_words(prompt)) & {"nothing", "else", "also", "more", "than", "never", "stops", "rather"}
 
 
 def test_a_word_that_lacks_a_letter_in_front_is_another_word() -> None:

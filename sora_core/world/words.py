@@ -175,6 +175,7 @@ not doesn't don't isn't
 no gray grey wall slightly i we you want make create generate just only
 now start starts begin begins continue continues keep keeps suddenly finally eventually soon
 get gets getting came where but instead let should would could
+nothing never else merely rather than also without besides except matter doubt more less fewer stop stops stopping
 """
 FILLERS: frozenset[str] = frozenset(_FILLERS.split())
 """Words of any sentence, which say nothing about the picture by themselves."""
