@@ -1,15 +1,17 @@
 """Files that are loaded and saved: streams are copied where they are sound, and faults go no further."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 
 import av
 import media_toys as toys
 import numpy as np
 import pytest
+import torch
 from sora_nodes import cli
 from sora_nodes.sora_core import media
-from sora_nodes.sora_core.media.remux import copy_video
+from sora_nodes.sora_core.media.remux import copy_video, remux
 
 
 def run(folder: Path, graph: dict[str, object]) -> int:
@@ -121,3 +123,13 @@ def test_what_a_copy_could_not_show_is_written_anew(tmp_path: Path) -> None:
     source = toys.film(tmp_path / "a.y4m", [toys.numbered(i) for i in range(9)], codec="rawvideo")
     copy_video(source, tmp_path / "b.mov", {})
     assert toys.numbers(media.read_video(tmp_path / "b.mov").frames) == list(range(9))
+
+
+def test_sound_that_begins_with_what_its_encoder_adds_is_copied(tmp_path: Path) -> None:
+    pictures = torch.from_numpy(np.stack([toys.numbered(i) for i in range(9)]))
+    media.write_video(
+        tmp_path / "a.mp4", pictures, 9, sound=media.Sound(waveform=torch.rand(2, 48_000) - 0.5, rate=48_000)
+    )
+    remux(BytesIO((tmp_path / "a.mp4").read_bytes()), tmp_path / "b.mkv", {})
+    assert toys.numbers(media.read_video(tmp_path / "b.mkv").frames) == list(range(9))
+    assert media.read_sound(tmp_path / "b.mkv") is not None

@@ -92,7 +92,7 @@ def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> Non
                 kept = [s for s in given.streams if s.type in ("video", "audio") and not is_cover(s)]
                 copies = {stream.index: made.add_stream_from_template(stream, opaque=True) for stream in kept}
                 for packet in timed(given.demux(kept)):
-                    if packet.is_discard and muxer not in EDITED:
+                    if packet.is_discard and packet.stream.type == "video" and muxer not in EDITED:
                         raise ValueError("a part of it is hidden, which would be shown")
                     packet.stream = copies[packet.stream.index]
                     made.mux(packet)
