@@ -22,8 +22,8 @@ STEP = 0.4
 """of the way to the neighbour that a step moves, at most"""
 TINY = 1e-4
 """a slope that counts as none"""
-TURN = 3
-"""steps for which a direction holds"""
+HELD = 4
+"""steps for which it holds on which side of an edge a pixel lies"""
 ROWS = 128
 """of a picture that are worked on at once"""
 
@@ -34,23 +34,16 @@ def sharpened(picture: Tensor, steps: int, *, wide: bool = False) -> Tensor:
     A step goes by strips of rows, which stay in a core's cache: the same numbers as in one piece.
     """
     rounds, height = 2 + wide, picture.shape[2]
-    cos, sin = (picture.new_zeros(len(picture), 1, *picture.shape[2:]) for _ in range(2))
+    bend, moved, spare = (torch.empty_like(picture) for _ in range(3))
     for step in range(steps):
-        moved = torch.empty_like(picture)
         for top in range(0, height, ROWS):
             own = slice(top, min(top + ROWS, height))
-            seen, inner = with_reach(own, height, 1 + 3 * rounds)
-            x, y, *second = derivatives(blurred(picture[:, :, seen], 3, rounds))
-            if step % TURN == 0:
-                across = direction(x, y, rounds)[:, :, inner]
-                torch.cos(across, out=cos[:, :, own]), torch.sin(across, out=sin[:, :, own])
-            x, y, xx, yy, xy = (values[:, :, inner] for values in (x, y, *second))
-            c, s = cos[:, :, own], sin[:, :, own]
-            bend = side_of(c * x + s * y, c * c * xx + 2 * c * s * xy + s * s * yy)
+            if step % HELD == 0:
+                bend[:, :, own] = bent(picture, own, rounds)
             beside, middle = with_reach(own, height, 1)
-            step_by = steepest(picture[:, :, beside], -bend.sign(), middle).mul_(bend).mul_(STEP)
-            torch.sub(picture[:, :, own], step_by, out=moved[:, :, own])
-        picture = moved
+            step_by = steepest(picture[:, :, beside], -bend[:, :, own].sign(), middle).mul_(bend[:, :, own])
+            torch.sub(picture[:, :, own], step_by.mul_(STEP), out=moved[:, :, own])
+        picture, moved, spare = moved, spare, moved
     return picture
 
 
@@ -58,6 +51,16 @@ def with_reach(own: slice, height: int, reach: int) -> tuple[slice, slice]:
     """Rows with `reach` more on either side, where there are, and where the rows lie among these."""
     seen = slice(max(0, own.start - reach), min(height, own.stop + reach))
     return seen, slice(own.start - seen.start, own.stop - seen.start)
+
+
+def bent(picture: Tensor, own: slice, rounds: int) -> Tensor:
+    """On which side of an edge the pixels of these rows lie, and how surely: `side_of` across the edges' directions."""
+    seen, inner = with_reach(own, picture.shape[2], 1 + 3 * rounds)
+    x, y, *second = derivatives(blurred(picture[:, :, seen], 3, rounds))
+    across = direction(x, y, rounds)[:, :, inner]
+    x, y, xx, yy, xy = (values[:, :, inner] for values in (x, y, *second))
+    c, s = across.cos(), across.sin()
+    return side_of(c * x + s * y, c * c * xx + 2 * c * s * xy + s * s * yy)
 
 
 def side_of(slope: Tensor, second: Tensor) -> Tensor:
