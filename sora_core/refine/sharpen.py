@@ -18,7 +18,7 @@ __all__ = ["sharpened"]
 
 STRENGTH = 60.0
 """how surely a second derivative decides; small ones move a pixel by little"""
-STEP = 0.4
+STEP = 0.55
 """of the way to the neighbour that a step moves, at most"""
 TINY = 1e-4
 """a slope that counts as none"""

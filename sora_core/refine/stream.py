@@ -26,7 +26,7 @@ __all__ = ["memory_need", "passes", "reach", "refined", "work_of"]
 
 MOST = 4.0
 """times that a pass enlarges"""
-DRAFT_STEPS, CLEAN_STEPS = 3.0, 1.25
+DRAFT_STEPS, CLEAN_STEPS = 3.0, 0.9
 """steps of sharpening for each time that a draft, or a clean picture, is enlarged"""
 WIDE = 3.0
 """times enlarged from which on edges are soft over more than a few pixels"""
