@@ -101,8 +101,7 @@ class SoraLongVideo(io.ComfyNode):
         remake: int = 1,
         **widgets: Any,
     ) -> io.NodeOutput:
-        from ..sora_core.editing import long_frames, segment_counts, segment_edit, with_segment
-        from ..sora_core.editing.strides import bundled_strides
+        from ..sora_core.editing import long_frames, segment_counts, segment_edit, segment_strides, with_segment
 
         codec = models.current().codec_of(vae)
         if not codec.takes_spans:
@@ -122,7 +121,7 @@ class SoraLongVideo(io.ComfyNode):
         for index in range(len(counts)) if samples is None else [remake - 1]:
             edit = segment_edit(
                 whole, counts, index, size.fps, geometry, ahead=samples is not None, overlap=overlap,
-                strides=bundled_strides(size.fps, geometry),
+                strides=segment_strides(shots, index, size.fps, geometry),
             )  # fmt: skip
             part, _ = edit_latent(edit)
             made = calls.sample(

@@ -9,7 +9,7 @@ from sora_nodes.nodes.long import SoraLongVideo, open_note
 from sora_nodes.nodes.sampling import SoraNoiseGrid
 from sora_nodes.nodes.video import SoraDecodeVideo
 from sora_nodes.runtime.session import Session
-from sora_nodes.sora_core.editing import Shot, long_frames, segment_counts, segment_edit, with_segment
+from sora_nodes.sora_core.editing import Shot, long_frames, segment_counts, segment_edit, segment_strides, with_segment
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.media import probe
 
@@ -54,6 +54,13 @@ def test_a_segment_made_anew_leaves_the_others_as_they_are() -> None:
     again = with_segment(whole, COUNTS, 1, sampled(edit, seed=9), GEOMETRY)
     same = (again == whole).all(1).flatten(2).all(2)[0]
     assert same.tolist() == [True] * 3 + [False] * 4 + [True] * 2
+
+
+def test_what_goes_on_is_made_in_stretches_and_what_begins_at_once() -> None:
+    """A ball that bounced and is to stand still stays as two where only half a second is made behind the bouncing."""
+    shots = [Shot(prompt=prompt, seconds=2.0) for prompt in ("it bounces", "it bounces", "it stands still")]
+    found = [segment_strides(shots, i, FPS, tiny_codec().geometry) for i in range(3)]
+    assert found[0] is None and found[1] is not None and found[2] is None
 
 
 def test_another_list_is_named() -> None:

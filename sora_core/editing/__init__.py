@@ -12,7 +12,7 @@ from .connect import connect
 from .edit import Clip, Codec, Edit
 from .extend import extend
 from .fill import fill
-from .long import long_frames, segment_counts, segment_edit, with_segment
+from .long import long_frames, segment_counts, segment_edit, segment_strides, with_segment
 from .loop import loop_clip, loop_new
 from .restyle import restyle
 from .shots import Shot, Storyboard, storyboard
@@ -41,6 +41,7 @@ __all__ = [
     "restyle",
     "segment_counts",
     "segment_edit",
+    "segment_strides",
     "stitch",
     "stitched",
     "storyboard",

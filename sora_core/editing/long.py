@@ -18,8 +18,9 @@ from ..grid import Geometry, frames_for, latent_frames, spans
 from .edit import Edit, Strides, compose, kept, made
 from .ends import OVERLAP
 from .shots import Shot
+from .strides import bundled_strides
 
-__all__ = ["long_frames", "segment_counts", "segment_edit", "with_segment"]
+__all__ = ["long_frames", "segment_counts", "segment_edit", "segment_strides", "with_segment"]
 
 
 def segment_counts(shots: Sequence[Shot], fps: float, geometry: Geometry) -> list[int]:
@@ -33,6 +34,14 @@ def segment_counts(shots: Sequence[Shot], fps: float, geometry: Geometry) -> lis
 def long_frames(counts: Sequence[int], geometry: Geometry) -> int:
     """Pixel frames of all segments."""
     return int(spans(sum(counts), geometry).sum())
+
+
+def segment_strides(shots: Sequence[Shot], index: int, fps: float, geometry: Geometry) -> Strides | None:
+    """How the bundled model makes a segment: in stretches where it says the same as the one before, all at once (None)
+    where something else begins, which half a second behind a second and a half of what was is too little for: a ball
+    that bounced and is to stand still stays as two."""
+    goes_on = index > 0 and shots[index].prompt == shots[index - 1].prompt
+    return bundled_strides(fps, geometry) if goes_on else None
 
 
 def segment_edit(
