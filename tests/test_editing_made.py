@@ -149,6 +149,12 @@ def test_made_frames_take_the_colour_that_the_codec_lost() -> None:
     assert torch.equal(matched[:8], decoded[:8])
 
 
+def test_a_picture_of_one_pixel_has_a_colour_and_no_contrast() -> None:
+    given = torch.full((3, 1, 1, 3), 0.5)
+    made = matched_to(given - 0.1, given, torch.tensor([True, False, False]))
+    assert torch.allclose(made[1:], given[1:], atol=1e-6)
+
+
 def test_what_stands_still_keeps_the_detail_that_the_codec_lost() -> None:
     true = frames(1, height=32, width=32).repeat(12, 1, 1, 1)
     decoded = torch.nn.functional.avg_pool2d(true.movedim(-1, 1), 3, 1, 1, count_include_pad=False).movedim(1, -1)

@@ -270,7 +270,7 @@ def _change(frames: Tensor, other: Tensor) -> Tensor:
 
 def _correction(decoded: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
     """Gain and offset per channel [3] that give `decoded` [F,H,W,3] the mean and deviation of `given`."""
-    mean, std = decoded.mean((0, 1, 2)), decoded.flatten(0, 2).std(0).clamp(min=1e-4)
-    want, want_std = given.mean((0, 1, 2)), given.flatten(0, 2).std(0)
+    mean, std = decoded.mean((0, 1, 2)), decoded.flatten(0, 2).std(0, correction=0).clamp(min=1e-4)
+    want, want_std = given.mean((0, 1, 2)), given.flatten(0, 2).std(0, correction=0)
     gain = (want_std / std).clamp(1 - GAIN, 1 + GAIN)
     return gain, want - gain * mean
