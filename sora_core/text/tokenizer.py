@@ -74,13 +74,11 @@ class WordTokenizer:
     def unread(self, text: str) -> str:
         """What is to be said of a text that is longer than what is read of it; empty where it is not."""
         rest = weighted_words(text)[self.length :]
+        if not rest:
+            return ""
         return (
-            (
-                f"the text encoder reads {self.length} words and marks, so the last {len(rest):,} are left out, from"
-                f" {' '.join(rest[:4])!r} on"
-            )
-            if rest
-            else ""
+            f"the text encoder reads {self.length} words and marks, so the last {len(rest):,} are left out, from"
+            f" {' '.join(rest[:4])!r} on"
         )
 
     def unknown(self, text: str) -> list[str]:
