@@ -73,7 +73,8 @@ class Tiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """Bytes that one direction of a codec takes beyond its weights, per latent cell of a picture."""
+    """Bytes that one direction of a codec takes beyond its weights, per latent cell of a picture where nothing else is
+    said."""
 
     kept: int
     """what the tiled part remembers between chunks"""
@@ -85,6 +86,8 @@ class Need:
     """of a latent frame's pixels"""
     work_grows: bool = False
     """whether `work` is per latent frame of a chunk; else they go one by one"""
+    fixed: int = 0
+    """bytes in use whatever the picture: weights laid out anew for the layer that runs"""
 
     def bytes(self, height: int, width: int, tiles: Tiles, *, frames: int | None = None) -> int:
         """Of a latent of that height and width in cells, taken apart so; `frames` latent frames, if they are few."""
@@ -94,7 +97,7 @@ class Need:
         kept = self.kept * part * (1 if tiles.spill else len(rows) * len(columns))
         work = self.work * part * (chunk if self.work_grows else 1)
         pixels = self.frame * chunk * (height * width + part * (tiles.size is not None))
-        return self.whole * height * width + kept + work + pixels
+        return self.fixed + self.whole * height * width + kept + work + pixels
 
 
 def choose_tiles(need: Need, height: int, width: int, budget: int | None = None) -> Tiles:

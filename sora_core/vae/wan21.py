@@ -396,7 +396,10 @@ class Wan21Codec(CausalCodec):
         middle = 24 * half.middle[0].residual["2"].in_channels
         pixels = 3 * self.geometry.time_factor * self.geometry.space_factor**2
         frames = 1 if fast.by_frame else self.geometry.time_factor
-        return Need(kept=unit * kept, work=unit * work * frames, whole=unit * middle, frame=4 * pixels)
+        kernel = max((weight.numel() for weight in half.parameters()), default=0)
+        return Need(
+            kept=unit * kept, work=unit * work * frames, whole=unit * middle, frame=4 * pixels, fixed=unit * kernel
+        )
 
     def _by_piece(self, part: Part, pieces: Sequence[Tensor], cache: StreamCache, first: bool) -> Tensor:
         """One part of the codec on one latent frame after the other."""
