@@ -22,8 +22,8 @@ STEP = 0.55
 """of the way to the neighbour that a step moves, at most"""
 TINY = 1e-4
 """a slope that counts as none"""
-HELD = 4
-"""steps for which it holds on which side of an edge a pixel lies"""
+EVERY = 4
+"""steps after which it is found anew on which side of an edge each pixel lies"""
 ROWS = 128
 """of a picture that are worked on at once"""
 
@@ -38,7 +38,7 @@ def sharpened(picture: Tensor, steps: int, *, wide: bool = False) -> Tensor:
     for step in range(steps):
         for top in range(0, height, ROWS):
             own = slice(top, min(top + ROWS, height))
-            if step % HELD == 0:
+            if step % EVERY == 0:
                 bend[:, :, own] = bent(picture, own, rounds)
             beside, middle = with_reach(own, height, 1)
             step_by = steepest(picture[:, :, beside], -bend[:, :, own].sign(), middle).mul_(bend[:, :, own])
