@@ -125,8 +125,9 @@ def train_few_steps(args: argparse.Namespace) -> int:
 
     run, out = few_steps.read_few_steps(args.config), args.out or Path("output/training/few_steps")
     model = load_bundled(args.start, device=args.device)
+    first = load_bundled(args.start, device=args.device, fast=True).dit if run.further else None
     few_steps.make_paths(run, model, out, say=note)
-    say(str(few_steps.train(run, model, out, say=note)))
+    say(str(few_steps.train(run, model, out, first=first, say=note)))
     return 0
 
 

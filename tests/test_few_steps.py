@@ -113,6 +113,21 @@ def test_training_resumes_and_brings_the_student_to_the_teachers_path(model: Sor
     assert all(torch.equal(resumed[name], never_stopped[name]) for name in resumed)
 
 
+def test_a_student_may_go_on_from_an_earlier_one(model: SoraModel, tmp_path: Path) -> None:
+    make_paths(RUN, model, tmp_path)
+    earlier, _ = with_loras(model.dit, [LoraUse(path=train(RUN, model, tmp_path))])
+    (tmp_path / "few-steps-run.safetensors").unlink()
+    barely = replace(RUN, recipe=replace(RUN.recipe, steps=1, learning_rate=1e-7, muon_rate=1e-7))
+    student, _ = with_loras(model.dit, [LoraUse(path=train(barely, model, tmp_path, first=earlier))])
+    for name, value in student.named_parameters():
+        assert torch.allclose(value, earlier.get_parameter(name), atol=4e-3), name
+    paths = Paths.load(tmp_path / "path-0000.safetensors")
+    missed_by = [
+        float(PathLoss(dit=dit, folder=tmp_path, own=0, seed=0).own_steps(paths)) for dit in (model.dit, student)
+    ]
+    assert missed_by[1] < 0.8 * missed_by[0]
+
+
 def test_the_lora_of_full_rank_is_the_student(model: SoraModel, tmp_path: Path) -> None:
     torch.manual_seed(0)
     changed = {name: value + 0.1 * torch.randn_like(value) for name, value in model.dit.named_parameters()}

@@ -362,6 +362,18 @@ def test_a_whole_run_by_steps(tmp_path: Path) -> None:
     assert not torch.equal(further.dit.head.head.weight, load_bundled(folder).dit.head.head.weight)
 
 
+def test_a_decoder_trained_alone_leaves_the_latents_as_they_are(tmp_path: Path) -> None:
+    folder = training.run(CONFIG, folder=tmp_path / "first", workers=1)
+    plan = json.loads(CONFIG.read_text())
+    plan["codec"]["loss"]["decoder_alone"] = True
+    (tmp_path / "further.json").write_text(json.dumps(plan))
+    training.run(tmp_path / "further.json", folder=tmp_path / "further", workers=1, start=folder)
+    before, after = (load_bundled(made).codec for made in (folder, tmp_path / "further"))
+    video = torch.rand(1, 3, 9, 32, 32) * 2 - 1
+    assert torch.equal(before.encode(video), after.encode(video))
+    assert not torch.equal(before.decoder.fine[0].space.conv.weight, after.decoder.fine[0].space.conv.weight)
+
+
 def test_new_words_come_after_those_of_the_weights(tmp_path: Path) -> None:
     """Going on from weights keeps their words and rows; what the world has learned to say since is appended."""
     plan, known = read_config(CONFIG), ("a", "behind", ",")

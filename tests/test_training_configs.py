@@ -136,6 +136,12 @@ def test_wrong_arguments_are_named(
         training.run(arguments.pop("config"), **arguments)
 
 
+def test_a_decoder_alone_needs_weights_to_go_on_from(tmp_path: Path) -> None:
+    path = changed(tmp_path / "mine.json", "codec.loss.decoder_alone", True)
+    with pytest.raises(InputError, match="name them with --start"):
+        training.run(path, folder=tmp_path / "out")
+
+
 def test_networks_beyond_memory_are_refused(tmp_path: Path) -> None:
     path = changed(tmp_path / "mine.json", "transformer.model.depth", 1000)
     path = changed(path, "transformer.model.mlp_width", 65536, path)

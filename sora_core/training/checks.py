@@ -47,6 +47,8 @@ def check_networks(
     weights = sum(p.numel() for network in networks.values() for p in network.parameters())
     if device.type == "cpu":
         check_memory_for(weights * BYTES_PER_WEIGHT, "training networks of these sizes", "choose smaller ones")
+    if start is None and plan.codec.loss.get("decoder_alone"):
+        raise InputError("a decoder is trained alone on the latents of weights that are there; name them with --start")
     if start is not None:
         known = checkpoints.read_header(start / "text.safetensors").config["vocabulary"]
         model: Any = networks_on_meta(plan, WordTokenizer(known, tokenizer.length))["transformer"]

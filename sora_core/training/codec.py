@@ -63,6 +63,8 @@ class CodecLoss:
     """share of the steps that see the whole picture made smaller before it is cropped"""
     unlike: float = 0.2
     """share of the crops that look unlike the world: what a person brings goes through the codec too"""
+    decoder_alone: bool = False
+    """the encoder stays as it is, and with it all that was trained on its latents"""
     seed: int = 0
     """of everything random"""
 
@@ -82,8 +84,9 @@ class CodecLoss:
                 self.codec.decode(self.codec.encode(video[:count, :, :13]))
 
     def _backward(self, video: Tensor, seen: Tensor, mid_stream: bool, share: float, draws: Draws) -> Tensor:
-        mean, logvar = self.codec.moments(video, mid_stream=mid_stream)
-        latent = mean + (0.5 * logvar).exp() * draws.normal(*mean.shape)
+        with torch.set_grad_enabled(not self.decoder_alone):
+            mean, logvar = self.codec.moments(video, mid_stream=mid_stream)
+        latent = mean if self.decoder_alone else mean + (0.5 * logvar).exp() * draws.normal(*mean.shape)
         if share >= self.quiet:
             level = self.noise * draws.uniform(len(latent)) * draws.often(self.noisy, len(latent))
             spread = mean.detach().std((0, 2, 3, 4), keepdim=True)

@@ -81,6 +81,8 @@ class FewSteps:
     """share of training from which the student goes on from its own latents"""
     rank: int = 64
     """of the LoRA"""
+    further: bool = False
+    """begin from the LoRA that lies beside the weights, not from the weights alone"""
     seed: int = 700_000_000
     """of the first scene"""
 
@@ -273,11 +275,13 @@ def train(
     model: SoraModel,
     folder: Path,
     *,
+    first: DiT | None = None,
     say: Callable[[str], None] = lambda _: None,
     watch: Callable[[Step], None] = lambda _: None,
 ) -> Path:
-    """Train on the paths in a folder, resuming there; returns the LoRA's file, few_steps.safetensors."""
-    student = copy.deepcopy(model.dit).requires_grad_(True).train()
+    """Train on the paths in a folder, resuming there; returns the LoRA's file, few_steps.safetensors. `first` is the
+    student to begin with, where that is not the transformer itself."""
+    student = copy.deepcopy(first or model.dit).requires_grad_(True).train()
     trainer = Trainer(student, run.recipe, folder / "few-steps-run.safetensors", matrices=matrices_in(("blocks",)))
     if trainer.resume():
         say(f"goes on from step {trainer.step}")

@@ -43,6 +43,7 @@ from .transformer import Choice, TransformerLoss
 
 __all__ = ["run"]
 
+DECODER_MATRICES = ("fine", "coarse", "up")
 CODEC_MATRICES = ("encoder.fine", "encoder.coarse", "encoder.down", "decoder.fine", "decoder.coarse", "decoder.up")
 TRANSFORMER_MATRICES = ("dit.blocks", "text.blocks")
 PUNCTUATION = (".", ",", ":", ";", "!", "?")
@@ -64,7 +65,8 @@ def run(
     """Run every stage; returns the folder with codec, text, transformer and classifier as safetensors.
 
     With `seconds` the clock ends the run; `cutouts` are pictures of the world's nouns; `start` is a folder of weights
-    to go on from: its codec stays, text encoder and transformer are trained further. Raises InputError for a
+    to go on from: its codec stays (or its encoder alone, where the plan says so), text encoder and transformer are
+    trained further. Raises InputError for a
     configuration that does not hold, ResourceError where a run by the clock is not as expected.
     """
     began = time.monotonic()
@@ -128,7 +130,7 @@ def stages(session: Session, began: float, start: Path | None) -> None:
         session = warmed_up(session, fast, model)
         fast.block = session.blocks.residual
     first_clips(session, began)
-    if start is None:
+    if start is None or plan.codec.loss.get("decoder_alone"):
         train_codec(session, fast)
     else:
         save_codec(session.folder, codec, session.metadata)
@@ -225,20 +227,22 @@ def first_clips(session: Session, began: float) -> None:
 
 
 def train_codec(session: Session, fast: FastCodec) -> None:
-    """The codec stage: train, measure the latents, save the average."""
+    """The codec stage: train, measure the latents, save the average. Where the decoder is trained alone the latents
+    stay what they were."""
     stage, codec = session.plan.codec, fast.codec
     loss = CodecLoss(codec=fast, stores=session.stores, seed=session.plan.seed, **stage.loss)
-    trainer = session.trainer(
-        "codec", codec, stage, session.stage_seconds(stage.share), matrices=matrices_in(CODEC_MATRICES)
-    )
+    name, network = ("decoder", codec.decoder) if loss.decoder_alone else ("codec", codec)
+    matrices = matrices_in(DECODER_MATRICES if loss.decoder_alone else CODEC_MATRICES)
+    trainer = session.trainer(name, network, stage, session.stage_seconds(stage.share), matrices=matrices)
     torch.backends.cudnn.benchmark = session.device.type == "cuda"  # crops are all of one size
-    trainer.train(loss, watch=Watch(session, "codec", stage, db=True))
+    trainer.train(loss, watch=Watch(session, name, stage, db=True))
     torch.backends.cudnn.benchmark = False
-    codec.load_state_dict(trainer.averaged())
+    network.load_state_dict(trainer.averaged())
     measured = [store for store in session.stores if store.count >= 2]
     with torch.no_grad():
-        videos = [whole_clips(store, slice(0, 8)) for store in measured]
-        measure_latents(codec, [fast.moments(video, mid_stream=False)[0] for video in videos])
+        if not loss.decoder_alone:
+            videos = [whole_clips(store, slice(0, 8)) for store in measured]
+            measure_latents(codec, [fast.moments(video, mid_stream=False)[0] for video in videos])
         for store in measured:
             video = whole_clips(store, slice(store.count - 2, store.count))
             quality = psnr(fast.decode(fast.encode(video)), video).mean()
