@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips", type=Path, nargs="+", help="for the suites watermark and detector: files to measure on"
     )
+    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="of the weights (default: the bundled ones)")
     parser.add_argument("--fast", action="store_true", help="measure the weights of few steps")
     parser.add_argument("--steps", type=int, help="sampling steps (default: 25, or those of --fast)")
     parser.add_argument("--cfg", type=float, help="guidance (default: 2, or 1 with --fast)")
@@ -43,6 +44,8 @@ def execute(args: argparse.Namespace) -> int:
         settings["size"] = evaluation.two_seconds(**asked)
     if args.cutouts is not None:
         settings["cutouts"] = args.cutouts
+    if args.weights is not None:
+        settings["weights"] = args.weights
     if args.fast:
         settings["fast"] = True
     if sampling := {name: getattr(args, name) for name in ("steps", "cfg") if getattr(args, name) is not None}:

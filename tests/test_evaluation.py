@@ -12,7 +12,7 @@ from sora_nodes.sora_core.bench.bench import clip_grid, peak, transformer_work
 from sora_nodes.sora_core.data.draws import Draws
 from sora_nodes.sora_core.data.labels import UNASKED, answers_of
 from sora_nodes.sora_core.dit import DiT, DiTConfig
-from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.errors import CheckpointError, InputError
 from sora_nodes.sora_core.evaluation import SUITES, measures, run_suite
 from sora_nodes.sora_core.evaluation.connect import score_subjects, whole_subjects
 from sora_nodes.sora_core.evaluation.joins import in_view
@@ -294,6 +294,11 @@ def test_an_unknown_suite_is_answered_with_the_list():
         run_suite("nonsense")
     with pytest.raises(InputError, match="at least one clip"):
         run_suite("text", 0)
+
+
+def test_other_weights_than_the_bundled_ones_are_measured(tmp_path):
+    with pytest.raises(CheckpointError, match=r"no weights file .*codec.safetensors"):
+        run_suite("text", 1, weights=tmp_path)
 
 
 def test_held_out_scenes_are_fixed():

@@ -155,8 +155,9 @@ def test_few_steps_bring_their_settings(model: SoraModel, tmp_path: Path) -> Non
 def test_few_steps_leave_no_other_choice_of_steps() -> None:
     with pytest.raises(InputError, match="leave out --steps"):
         generate.execute(parse(["generate", "a red ball", "--fast", "--steps", "8"]))
-    with pytest.raises(InputError, match="few steps"):
-        run_suite("fuzz", 1, fast=True)
+    for given in ({"fast": True}, {"weights": ROOT}):
+        with pytest.raises(InputError, match="few steps"):
+            run_suite("fuzz", 1, **given)
 
 
 def test_a_configuration_that_does_not_hold_is_answered(tmp_path: Path) -> None:

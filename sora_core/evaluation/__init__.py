@@ -66,15 +66,17 @@ def run_suite(
     seed: int = 0,
     progress: Progress | None = None,
     cutouts: Path | None = None,
+    weights: Path | None = None,
     fast: bool = False,
     sampling: Mapping[str, float] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Measure a model (None: the bundled one): {"suite", "n", "figures", "ceiling", "intervals"}.
+    """Measure a model (None: the weights in the folder `weights`, or the bundled ones): {"suite", "n", "figures",
+    "ceiling", "intervals"}.
 
     Shares and medians over n held-out scenes; `ceiling` has the same figures for true clips sent through the codec,
-    `intervals` the 95% interval of each figure. `cutouts` is a file of `sora world`: the bundled model is then asked
-    for nouns too, with `fast` it is that of few steps, and `sampling` are settings to change (steps, cfg). options: see
+    `intervals` the 95% interval of each figure. `cutouts` is a file of `sora world`: the weights are then asked for
+    nouns too, with `fast` they are those of few steps, and `sampling` are settings to change (steps, cfg). options: see
     the suite's `run`. Raises InputError for an unknown suite or an n below 1.
     """
     if name not in SUITES | SAFETY:
@@ -82,14 +84,14 @@ def run_suite(
     n = n if n is not None else USUAL * (2 if name == "text" else 1)
     if n < 1:
         raise InputError(f"a suite needs at least one clip, not {n}")
-    if (model is not None or name in SAFETY) and (fast or sampling):
-        raise InputError("steps, cfg and few steps are for suites of the bundled model: leave them out here.")
+    if (model is not None or name in SAFETY) and (fast or sampling or weights):
+        raise InputError("weights, steps, cfg and few steps are for suites of a model: leave them out here.")
     if name in SAFETY:
         return SAFETY[name](n, seed=seed, progress=progress, **options)
     if model is not None and cutouts is not None:
         raise InputError("a model that is given brings its own cut-outs: leave cutouts out.")
     if model is None:
-        bundled = load_bundled(fast=fast).with_settings(**sampling or {})
+        bundled = load_bundled(weights, fast=fast).with_settings(**sampling or {})
         model = BundledGenerator(model=bundled, cutouts=load_cutouts(cutouts) if cutouts else None)
     return SUITES[name](
         n, generator=model, classifier=classifier or load_classifier(), seed=seed, progress=progress, **options
