@@ -9,14 +9,16 @@ frame to frame away from things, against that of the true clip.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from sora_nodes.commands.generate import size
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.data.store import fitted
 from sora_nodes.sora_core.media import frames_to_video
+from sora_nodes.sora_core.pipeline import SoraModel
 from sora_nodes.sora_core.refine import Refiner, load_refiner, refined
 from sora_nodes.sora_core.training.refiner_pairs import sampled_again
 from sora_nodes.sora_core.world import ClipShape, Cutouts, describe, load_cutouts, render, sample_scene, truth
@@ -28,7 +30,7 @@ FRAMES, FPS = 9, 8.0
 SEED = 9_500_000
 LEVELS = (0.0, 0.4, 0.6, 0.8)
 """sigmas of the drafts; 0 is a clean small clip"""
-SIZES = (((112, 64), (252, 144)), ((64, 64), (256, 256)))
+SIZES = (((192, 112), (384, 224)), ((144, 144), (288, 288)))
 """width and height of the small clip and of the large one"""
 
 Row = tuple[str, float, float, float]
@@ -53,13 +55,15 @@ def figures(made: Tensor, video: Tensor, seen: Tensor) -> tuple[float, float, fl
 
 def measure(
     n: int,
+    model: SoraModel,
     ways: dict[str, Callable[[Tensor, tuple[int, int], bool], Tensor]],
     cutouts: Cutouts | None,
     sheet: Path | None,
+    sizes: Sequence[tuple[tuple[int, int], tuple[int, int]]] = SIZES,
 ) -> list[Row]:
     """A row for each size, level and way of enlarging."""
-    model, rows, shown = pipeline.load_bundled(), list[Row](), list[Tensor]()
-    for (width, height), (wide, tall) in SIZES:
+    rows, shown = list[Row](), list[Tensor]()
+    for (width, height), (wide, tall) in sizes:
         shape = ClipShape(frames=FRAMES, height=tall, width=wide, fps=FPS)
         totals: dict[tuple[float, str], list[tuple[float, float, float]]] = {}
         for i in range(n):
@@ -99,7 +103,9 @@ def save_sheet(pictures: list[Tensor], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, help="a file of weights (default: the bundled ones)")
+    parser.add_argument("--weights", type=Path, help="a file of the refiner (default: the bundled one)")
+    parser.add_argument("--model", type=Path, help="a folder of weights that draft (default: the bundled ones)")
+    parser.add_argument("--sizes", type=size, nargs=2, metavar="WxH", help="of the small clip and the large one")
     parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns, as `sora world` packs them")
     parser.add_argument("--n", type=int, default=8, help="clips per size")
     parser.add_argument("--sheet", type=Path, help="where to put pictures of what was compared")
@@ -115,7 +121,8 @@ def main() -> None:
         return torch.cat(list(refined(refiner, [given], size, draft=draft)), 2)
 
     cutouts = load_cutouts(args.cutouts) if args.cutouts else None
-    rows = measure(args.n, {"enlarged": enlarged, "refined": drawn}, cutouts, args.sheet)
+    model, sizes = pipeline.load_bundled(args.model), [args.sizes] if args.sizes else SIZES
+    rows = measure(args.n, model, {"enlarged": enlarged, "refined": drawn}, cutouts, args.sheet, sizes)
     columns = ("what", "PSNR on things", "sharpness on things", "flicker")
     show(f"refiner on {args.n} held-out clips", columns, rows, as_json=args.json)
 

@@ -109,15 +109,15 @@ def test_a_picture_is_animated_at_its_own_size(
     clips: Path, hold: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An odd shape larger than the working size; its fine stripes could not survive being made smaller."""
-    picture = np.full((91, 160, 3), 120, np.uint8)
+    picture = np.full((131, 230, 3), 120, np.uint8)
     picture[::2] = 150
     Image.fromarray(picture).save("p.png")
     assert cli.main(["animate", "p.png", "a red ball", *hold, "--seconds", "1", *QUICK, "out.mp4"]) == 0
-    assert "made at 112x64 and brought to 160x91" in capsys.readouterr().err
+    assert "made at 192x112 and brought to 230x131" in capsys.readouterr().err
     frames = read_video("out.mp4").frames.float()
-    assert frames.shape == (8, 91, 160, 3)
+    assert frames.shape == (8, 131, 230, 3)
     assert (frames[0] - torch.from_numpy(picture)).abs().mean() < 6, "the first frame is the picture"
-    assert abs(frames[1, 20:70].mean() - 135) < 25, "and what follows is of it"
+    assert abs(frames[1, 30:100].mean() - 135) < 25, "and what follows is of it"
 
 
 def test_a_picture_is_animated_at_the_size_asked_for(clips: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from sora_nodes.sora_core.training.few_steps import (
     missed,
     new_paths,
     read_few_steps,
+    tokens_of,
     train,
 )
 from sora_nodes.sora_core.training.loop import Recipe
@@ -111,6 +113,23 @@ def test_training_resumes_and_brings_the_student_to_the_teachers_path(model: Sor
     resumed, never_stopped = (checkpoints.load(path).tensors for path in (train(RUN, model, stopped), whole))
     assert resumed.keys() == never_stopped.keys()
     assert all(torch.equal(resumed[name], never_stopped[name]) for name in resumed)
+
+
+def test_a_step_has_fewer_clips_where_they_are_large(model: SoraModel, tmp_path: Path) -> None:
+    make_paths(RUN, model, tmp_path)
+    paths = Paths.load(tmp_path / "path-0000.safetensors")
+    assert tokens_of(paths, model.dit) == 3 * 2 * 2
+    seen = []
+
+    class Seen(PathLoss):
+        def own_steps(self, paths: Paths) -> torch.Tensor:
+            seen.append(len(paths.cond))
+            return super().own_steps(paths)
+
+    network = copy.deepcopy(model.dit).requires_grad_(True)
+    for tokens in (1000, 30, 5):
+        Seen(dit=network, folder=tmp_path, own=0, seed=0, tokens=tokens).backward(0, 1.0)
+    assert seen == [4, 2, 1]
 
 
 def test_a_student_may_go_on_from_an_earlier_one(model: SoraModel, tmp_path: Path) -> None:

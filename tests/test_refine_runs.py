@@ -46,9 +46,9 @@ def size(width: int, height: int, frames: int = 4) -> VideoSize:
 @pytest.mark.parametrize(
     ("asked", "draft"),
     [
-        ((64, 64), None), ((112, 64), None), ((64, 36), None), ((400, 60), None),
-        ((256, 144), (112, 64)), ((144, 256), (64, 112)), ((256, 256), (64, 64)),
-        ((96, 96), (64, 64)), ((1280, 720), (112, 64)), ((1920, 1080), (112, 64)), ((2048, 2048), (64, 64)),
+        ((64, 64), None), ((192, 112), None), ((144, 144), None), ((64, 36), None), ((400, 60), None),
+        ((256, 144), (192, 112)), ((144, 256), (112, 192)), ((256, 256), (144, 144)), ((1000, 100), (640, 64)),
+        ((1280, 720), (192, 112)), ((1920, 1080), (192, 112)), ((1920, 800), (224, 96)), ((2048, 2048), (144, 144)),
     ],
 )  # fmt: skip
 def test_what_is_above_the_trained_size_is_drafted(
@@ -62,28 +62,28 @@ def test_what_is_above_the_trained_size_is_drafted(
 def test_a_large_video_is_drafted_and_made_again_from_its_file(refining: pipeline.SoraModel, tmp_path: Path) -> None:
     notes: list[str] = []
     made = pipeline.generate(
-        "a red ball", out=tmp_path / "a.mp4", seconds=0.5, size=(160, 96), seed=3, model=refining,
+        "a red ball", out=tmp_path / "a.mp4", seconds=0.5, size=(224, 128), seed=3, model=refining,
         settings=refining.settings.with_(steps=2), tell=notes.append,
     )  # fmt: skip
-    assert (made.size.width, made.size.height) == (160, 96)
-    assert "drafted at 112x64, brought up to 160x96 by the refiner" in notes
+    assert (made.size.width, made.size.height) == (224, 128)
+    assert "drafted at 192x112, brought up to 224x128 by the refiner" in notes
     carried = json.loads(media.read_metadata(made.path)[pipeline.generation.METADATA_KEY])
-    assert carried["draft"] == [112, 64] and carried["size"] == [160, 96]
+    assert carried["draft"] == [192, 112] and carried["size"] == [224, 128]
     assert cli.main(["run", str(made.path)]) == 0
     (again,) = (tmp_path / "output" / "video").iterdir()
     first, second = (media.read_video(path).frames for path in (made.path, again))
-    assert first.shape == (4, 96, 160, 3) and torch.equal(first, second)
+    assert first.shape == (4, 128, 224, 3) and torch.equal(first, second)
 
 
 def test_a_still_is_drafted_too_and_refining_can_be_left_out(refining: pipeline.SoraModel, tmp_path: Path) -> None:
     pictures = []
     for name, refine in (("a.png", True), ("b.png", False), ("c.png", True)):
         pipeline.generate(
-            "a red ball", out=tmp_path / name, seconds=0, size=(128, 128), model=refining, refine=refine,
+            "a red ball", out=tmp_path / name, seconds=0, size=(160, 160), model=refining, refine=refine,
             settings=refining.settings.with_(steps=2), protection=PLAIN,
         )  # fmt: skip
         pictures.append(media.read_image(tmp_path / name))
-    assert pictures[0].shape == (1, 128, 128, 3)
+    assert pictures[0].shape == (1, 160, 160, 3)
     assert torch.equal(pictures[0], pictures[2]) and not torch.equal(pictures[0], pictures[1])
 
 

@@ -88,8 +88,8 @@ EDITS: dict[str, Callable[[], Edit]] = {
 
 
 def test_a_larger_clip_is_edited_small_and_a_small_one_as_it_is() -> None:
-    assert A.source is not None and (A.source.height, A.source.width) == (64, 112) and A.full == (144, 256)
-    assert B.source is not None and (B.source.height, B.source.width) == (64, 112) and B.full == (144, 256)
+    assert A.source is not None and (A.source.height, A.source.width) == (112, 192) and A.full == (144, 256)
+    assert B.source is not None and (B.source.height, B.source.width) == (112, 192) and B.full == (144, 256)
     assert "200x200 is cropped to 256x144." in B.notes
     small = clip(1, height=64, width=112)
     assert working_clip(small, CODEC.geometry) is small
@@ -100,7 +100,7 @@ def test_a_larger_clip_is_edited_small_and_a_small_one_as_it_is() -> None:
 def test_what_stays_is_known_before_it_is_sampled(name: str) -> None:
     """The outline of an edit has the pieces of the finished clip, and its frames where they are kept."""
     edit = EDITS[name]()
-    result = Pending(edit.frames, 64, 112, FPS)
+    result = Pending(edit.frames, 112, 192, FPS)
     outline = outlined(edit, result)
     whole = stitched(edit, sampled(edit), CODEC)
     result.source = whole
@@ -155,7 +155,7 @@ def test_a_clip_in_several_steps_keeps_its_frames() -> None:
 def test_it_is_said_what_bringing_up_takes() -> None:
     edit = EDITS["extend"]()
     said = bringing_up(MODEL, edit)
-    assert said.startswith("8 frames are made at 112x64 and brought to 256x144 by the refiner: about ")
+    assert said.startswith("8 frames are made at 192x112 and brought to 256x144 by the refiner: about ")
     assert "refiner" not in bringing_up(MODEL, edit, refined=False)
     assert not bringing_up(MODEL, extend(clip(1, height=64, width=112), CODEC, seconds=1))
 

@@ -1,12 +1,13 @@
 """What is sampled small and brought up by the refiner, and what that takes.
 
-The bundled transformer draws one subject where the shorter side has about 64 pixels; on larger grids it draws lumps,
+The bundled transformer draws well what has at most as many pixels as its training had; on larger grids it draws lumps,
 and a woven grid over all of them. So a larger picture is a draft of that size, in about its shape, and the refiner's
 work.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,10 +37,10 @@ __all__ = [
     "small_size",
 ]
 
+DIRECT = 112 * 192
+"""pixels of the largest picture that is sampled as it is, and about those of a draft"""
 SHORT = 64
-"""pixels of a draft's shorter side"""
-DIRECT = 64 * 128
-"""pixels of the largest picture that is sampled as it is"""
+"""pixels of a draft's shorter side at least"""
 CHUNK = 8
 """frames of a draft that are read at once"""
 TIMED = ((24, 24), (96, 96)), ((64, 64), (256, 256))
@@ -69,10 +70,11 @@ def draft_size(model: SoraModel, asked: VideoSize) -> VideoSize | None:
 def small_size(height: int, width: int, geometry: Geometry) -> tuple[int, int]:
     """Height and width, whole tokens in about the shape given, at which the bundled transformer draws well; a picture
     that is no larger keeps its size."""
-    short, step = min(height, width), geometry.space_factor * geometry.patch
-    if height * width <= DIRECT or short <= SHORT:
+    scale = max(math.sqrt(DIRECT / (height * width)), SHORT / min(height, width))
+    if scale >= 1:
         return height, width
-    tall, wide = (max(step, round(side * SHORT / short / step) * step) for side in (height, width))
+    step = geometry.space_factor * geometry.patch
+    tall, wide = (max(step, round(side * scale / step) * step) for side in (height, width))
     return tall, wide
 
 

@@ -16,6 +16,7 @@ Legend: n clips of a path, C channels, T H W of the latent, S text tokens, D tex
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -218,7 +219,9 @@ class PathLoss:
     own: float
     seed: int
     clips: int = 8
-    """of a step"""
+    """of a step at most"""
+    tokens: int = 1700
+    """of a step at most, where that is fewer clips"""
     known: dict[Path, Paths] = field(default_factory=dict, repr=False)
 
     def backward(self, step: int, share: float) -> Tensor:
@@ -232,7 +235,8 @@ class PathLoss:
             self.known[file] = Paths.load(file)
         paths = self.known[file]
         own = share >= self.own
-        chosen = torch.randperm(paths.x.shape[1], generator=draws.tensors)[: self.clips * (1 if own else 2)]
+        count = max(1, min(self.clips, self.tokens // tokens_of(paths, self.dit))) * (1 if own else 2)
+        chosen = torch.randperm(paths.x.shape[1], generator=draws.tensors)[:count]
         loss = self.own_steps(paths.part(chosen)) if own else self.single_steps(paths.part(chosen), draws)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
@@ -257,6 +261,11 @@ class PathLoss:
             losses.append(missed(denoised, x, paths.x[i + 1], sigma.expand(n), after.expand(n), paths.mask))
             x = blend(paths.mask, denoised + after / sigma * (x - denoised), paths.x[0])
         return torch.stack(losses).mean()
+
+
+def tokens_of(paths: Paths, dit: DiT) -> int:
+    """Tokens of one clip."""
+    return math.prod(side // part for side, part in zip(paths.x.shape[-3:], dit.config.patch, strict=True))
 
 
 def missed(denoised: Tensor, x: Tensor, wanted: Tensor, sigma: Tensor, after: Tensor, mask: Tensor) -> Tensor:
