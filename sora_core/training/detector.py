@@ -31,7 +31,7 @@ class DetectorTraining:
     """scenes, each made and rendered once"""
     first_seed: int = 3_000_000
     sampling_steps: int = 12
-    sizes: tuple[tuple[int, int], ...] = ((64, 64), (96, 64), (64, 96), (128, 128))
+    sizes: tuple[tuple[int, int], ...] = ((64, 64), (96, 64), (64, 96), (128, 128), (192, 112))
     """width and height"""
     frames: int = 17
     steps: int = 600
