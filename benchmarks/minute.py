@@ -30,14 +30,14 @@ def story(seconds: int, subject: str, place: str) -> str:
     return "\n".join(f"2: {subject} {MOTIONS[i // 2 % len(MOTIONS)]} {place}" for i in range(seconds // 2))
 
 
-def graph(text: str, seed: int, steps: int) -> dict[str, Any]:
+def graph(text: str, seed: int, steps: int, side: int) -> dict[str, Any]:
     """The workflow, in the form of ComfyUI's interface for programs."""
 
     def node(kind: str, **inputs: Any) -> dict[str, Any]:
         return {"class_type": kind, "inputs": inputs}
 
     sampler = {"steps": steps, "cfg": 2.0, "sampler_name": "dpmpp_2m", "scheduler": "simple", "overlap": 8}
-    size = {"aspect": "square 1:1", "short_side": 64, "width": 64, "height": 64, "seconds": 2.0, "fps": 8.0}
+    size = {"aspect": "square 1:1", "short_side": side, "width": side, "height": side, "seconds": 2.0, "fps": 8.0}
     return {
         "1": node("SoraLoadModel", model="bundled"),
         "2": node("SoraNoiseGrid", vae=["1", 2], **size),
@@ -48,10 +48,10 @@ def graph(text: str, seed: int, steps: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def make(out: Path, text: str, seed: int, steps: int) -> None:
+def make(out: Path, text: str, seed: int, steps: int, side: int) -> None:
     with TemporaryDirectory(dir=out.absolute().parent) as folder:
         workflow = Path(folder) / "minute.json"
-        workflow.write_text(json.dumps(graph(text, seed, steps)))
+        workflow.write_text(json.dumps(graph(text, seed, steps, side)))
         if cli.main(["run", str(workflow), "--out", str(Path(folder) / "out")]):
             raise SystemExit("the minute could not be made")
         next(Path(folder).glob("out/*.mp4")).replace(out)
@@ -97,10 +97,13 @@ def main() -> None:
     parser.add_argument("--place", default="on grass at noon")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--side", type=int, default=112, help="pixels")
     parser.add_argument("--sheet", type=Path)
     args = parser.parse_args()
     if not args.out.exists():
-        make(args.out, story(args.seconds, f"a {args.colour} {args.shape}", args.place), args.seed, args.steps)
+        make(
+            args.out, story(args.seconds, f"a {args.colour} {args.shape}", args.place), args.seed, args.steps, args.side
+        )
     rows = figures(args.out, args.colour, args.shape)
     for row in rows:
         sys.stdout.write(json.dumps(row) + "\n")

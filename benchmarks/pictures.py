@@ -75,7 +75,7 @@ def thumbnails(outputs: Path, workflows: Path) -> None:
         frames = read_image(made[-1]) if made[-1].suffix == ".png" else read_video(made[-1]).frames
         last = len(frames) - 1
         chosen = [frames[i : i + 1] for i in sorted({0, last // 2, last})]
-        write_image(outputs / "thumbnail.png", wall(chosen, len(chosen), 3))
+        write_image(outputs / "thumbnail.png", wall(chosen, len(chosen), 2))
         Image.open(outputs / "thumbnail.png").convert("RGB").save(workflow.with_suffix(".jpg"), quality=88)
 
 

@@ -10,8 +10,6 @@ from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.refine import Refiner, RefinerConfig, passes, refined
 from sora_nodes.sora_core.refine.sharpen import sharpened
 from sora_nodes.sora_core.refine.stream import (
-    CLEAN_STEPS,
-    DRAFT_STEPS,
     MOST,
     enlarged,
     in_windows,
@@ -47,9 +45,9 @@ def test_an_untrained_refiner_only_enlarges() -> None:
     video = torch.rand(1, 3, 3, 16, 24) * 2 - 1
     made = torch.cat(list(refined(Refiner(TINY), [video], (48, 72))), 2)
     assert made.shape == (1, 3, 3, 48, 72)
-    assert torch.allclose(made[:, :, 1], enlarged(video[:, :, 1], (48, 72), DRAFT_STEPS), atol=1e-5)
+    assert torch.allclose(made[:, :, 1], enlarged(video[:, :, 1], (48, 72), draft=True), atol=1e-5)
     clean = torch.cat(list(refined(Refiner(TINY), [video], (48, 72), draft=False)), 2)
-    assert torch.allclose(clean[:, :, 1], enlarged(video[:, :, 1], (48, 72), CLEAN_STEPS), atol=1e-5)
+    assert torch.allclose(clean[:, :, 1], enlarged(video[:, :, 1], (48, 72), draft=False), atol=1e-5)
 
 
 def test_what_is_larger_already_is_made_smaller() -> None:

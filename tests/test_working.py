@@ -138,7 +138,7 @@ def test_any_frames_are_brought_up_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     """The same frames as of the whole clip, at the cost of those that are asked for."""
     larger = BroughtUp(TensorSource(world(1, 9, 64, 112), FPS), bundled_refiner(), 128, 224)
     whole, plain, count = larger.read(0, 9), stream.enlarged, []
-    monkeypatch.setattr(stream, "enlarged", lambda *given: (count.append(1), plain(*given))[1])
+    monkeypatch.setattr(stream, "enlarged", lambda *given, **more: (count.append(1), plain(*given, **more))[1])
     assert torch.equal(larger.read(3, 5), whole[3:5]) and len(count) == 2
 
 
@@ -252,10 +252,11 @@ def test_an_animated_picture_is_marked(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_a_command_adds_is_as_sharp_as_what_was_brought_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The seam does not show: an extension of a clip made at 256x144 has its edges."""
+    """The seam does not show: an extension of a clip made at 448x256 has its edges."""
     monkeypatch.chdir(tmp_path)
     prompt = "a red ball rolling across a meadow at noon"
-    assert cli.main(["generate", prompt, "--seed", "1", "--steps", "6", "--seconds", "1", "-o", "a.mp4"]) == 0
+    large = ["--size", "448x256", "--steps", "6", "--seconds", "1"]
+    assert cli.main(["generate", prompt, "--seed", "1", *large, "-o", "a.mp4"]) == 0
     assert cli.main(["extend", "a.mp4", prompt, "--seed", "3", "--steps", "6", "--seconds", "1", "-o", "b.mp4"]) == 0
     grey = read_video("b.mp4").frames.float().mean(-1)
     edges = (grey[:, 1:] - grey[:, :-1]).abs().flatten(1).topk(200).values.mean(1)

@@ -27,7 +27,8 @@ __all__ = ["memory_need", "passes", "reach", "refined", "work_of"]
 MOST = 4.0
 """times that a pass enlarges"""
 DRAFT_STEPS, CLEAN_STEPS = 3.0, 0.9
-"""steps of sharpening for each time that a draft, or a clean picture, is enlarged"""
+"""steps of sharpening for each time that a draft, or a clean picture, is enlarged; a draft that is enlarged less than
+twice has fewer: its edges are soft over a pixel alone, and lumps would become facets"""
 WIDE = 3.0
 """times enlarged from which on edges are soft over more than a few pixels"""
 BESIDE = 2
@@ -76,7 +77,7 @@ def refined(
     for frame in islice(mended(refiner, steadied(frames)) if draft else frames, skip, None):
         picture = (shaped(frame, size) if cut else frame).cpu()
         for step in passes(picture.shape[2], picture.shape[3], size):
-            picture = enlarged(picture, step, DRAFT_STEPS if draft else CLEAN_STEPS)
+            picture = enlarged(picture, step, draft=draft)
         if picture.shape[2:] != size:
             picture = F.interpolate(picture, size, mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
         yield picture[:, :, None]
@@ -109,10 +110,11 @@ def mended(refiner: Refiner, frames: Iterator[Tensor]) -> Iterator[Tensor]:
         yield in_windows(lambda part: refiner(part.unflatten(1, (count, 3))), picture).clamp(-1, 1)
 
 
-def enlarged(picture: Tensor, size: tuple[int, int], steps: float) -> Tensor:
-    """A picture [B,3,h,w] at a larger height and width, its edges made crisp in `steps` for each time enlarged."""
+def enlarged(picture: Tensor, size: tuple[int, int], *, draft: bool) -> Tensor:
+    """A picture [B,3,h,w] at a larger height and width, its edges made crisp."""
     ratio = max(size[0] / picture.shape[2], size[1] / picture.shape[3])
     larger = F.interpolate(picture, size, mode="bicubic", align_corners=False).clamp(-1, 1)
+    steps = DRAFT_STEPS * min(1.0, ratio - 1) if draft else CLEAN_STEPS
     return sharpened(larger, round(steps * ratio), wide=ratio >= WIDE)
 
 
