@@ -296,7 +296,7 @@ def test_an_unknown_suite_is_answered_with_the_list():
         run_suite("text", 0)
 
 
-def test_other_weights_than_the_bundled_ones_are_measured(tmp_path):
+def test_weights_are_measured_from_the_folder_that_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"no weights file .*codec.safetensors"):
         run_suite("text", 1, weights=tmp_path)
 

@@ -37,8 +37,10 @@ __all__ = [
     "small_size",
 ]
 
-DIRECT = 112 * 192
-"""pixels of the largest picture that is sampled as it is, and about those of a draft"""
+DIRECT = 112 * 208
+"""pixels of the largest picture that is sampled as it is: 16:9 with a shorter side of 112, in whole tokens"""
+DRAFT = 112 * 192
+"""pixels of a draft, about"""
 SHORT = 64
 """pixels of a draft's shorter side at least"""
 CHUNK = 8
@@ -70,8 +72,8 @@ def draft_size(model: SoraModel, asked: VideoSize) -> VideoSize | None:
 def small_size(height: int, width: int, geometry: Geometry) -> tuple[int, int]:
     """Height and width, whole tokens in about the shape given, at which the bundled transformer draws well; a picture
     that is no larger keeps its size."""
-    scale = max(math.sqrt(DIRECT / (height * width)), SHORT / min(height, width))
-    if scale >= 1:
+    scale = max(math.sqrt(DRAFT / (height * width)), SHORT / min(height, width))
+    if height * width <= DIRECT or scale >= 1:
         return height, width
     step = geometry.space_factor * geometry.patch
     tall, wide = (max(step, round(side * scale / step) * step) for side in (height, width))
