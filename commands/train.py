@@ -3,7 +3,7 @@
 A configuration with the key `watermark` trains the watermark, one with the key `refiner` the refiner: both end by the
 clock and do not resume. One with the key `prompts` trains the classifier of prompts, in a minute; one with the key
 `detector` the detector of the bundled weights' look, in some minutes. One with the key `few_steps` distils the bundled
-transformer, by steps, and resumes.
+transformer, by steps, and resumes. One with the key `average` averages the weights of several runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from ..sora_core.errors import InputError
 from .terminal import ProgressLine, note, say
 
-DEFAULTS = {"device": "cpu", "minutes": None, "workers": 2, "cutouts": None, "start": None}
+DEFAULTS = {"device": "cpu", "minutes": None, "workers": 2, "cutouts": None, "start": None, "weaker": None}
 """of the options that not every training takes"""
 
 
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns, as `sora world` packs them")
     parser.add_argument("--out", type=Path, help="folder of the weights (default: output/training/<configuration>)")
     parser.add_argument("--start", type=Path, help="weights to go on from: a folder, or the file of a small stage")
+    parser.add_argument("--weaker", type=Path, help="folder of weights that guidance leads away from")
     parser.set_defaults(**DEFAULTS)
 
 
@@ -48,6 +49,7 @@ def execute(args: argparse.Namespace) -> int:
         seconds=None if args.minutes is None else args.minutes * 60 - (time.monotonic() - began),
         cutouts=args.cutouts,
         start=args.start,
+        weaker=args.weaker,
         say=lambda line: note(f"{time.monotonic() - began:6.1f} s  {line}"),
     )
     say(str(folder))
@@ -119,6 +121,13 @@ def train_detector(args: argparse.Namespace) -> int:
     return 0
 
 
+def average_weights(args: argparse.Namespace) -> int:
+    from ..sora_core.training.average import average, read_shares
+
+    say(str(average(read_shares(args.config), args.out or Path("output/training/average"))))
+    return 0
+
+
 def train_few_steps(args: argparse.Namespace) -> int:
     from ..sora_core.pipeline import load_bundled
     from ..sora_core.training import few_steps
@@ -136,6 +145,7 @@ STAGES = {
     "refiner": (train_refiner, "device minutes start cutouts"),
     "prompts": (train_prompts, ""),
     "detector": (train_detector, ""),
+    "average": (average_weights, ""),
     "few_steps": (train_few_steps, "device start"),
 }
 """what a key of the configuration asks to train, and the options that this takes"""
