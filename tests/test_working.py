@@ -29,13 +29,14 @@ from sora_nodes.sora_core.editing import (
     restyle,
     stitched,
 )
+from sora_nodes.sora_core.editing import frames as frames_module
 from sora_nodes.sora_core.editing.frames import Pending, Shrunk, is_made, pieces_of, read_image
 from sora_nodes.sora_core.editing.sizes import Fit, fit_frames
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.media import TensorSource, read_video
 from sora_nodes.sora_core.pipeline import bundled_refiner
 from sora_nodes.sora_core.pipeline.drafts import BroughtUp
-from sora_nodes.sora_core.pipeline.working import bringing_up, enlarged, finished, working_clip
+from sora_nodes.sora_core.pipeline.working import bringing_up, enlarged, finished, shrunk, working_clip
 from sora_nodes.sora_core.refine import stream
 from sora_nodes.sora_core.safety.marking import MESSAGE, read_mark
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
@@ -108,6 +109,20 @@ def test_what_stays_is_known_before_it_is_sampled(name: str) -> None:
     assert found[0] == found[1] and sum(length for _, length in found[0]) == edit.frames
     assert edit.made == sum(length for kept, length in found[0] if not kept)
     assert torch.equal(read_image(outline), read_image(whole))
+
+
+def test_what_was_made_smaller_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever range is asked for, in whatever order, the frames are those of the whole clip; little is held."""
+    source = TensorSource(world(1, 12, 32, 48), FPS)
+    monkeypatch.setattr(frames_module, "RECENT", 5 * 16 * 24 * 3)
+    clip, read, asked = shrunk(source, 16, 24), source.read, []
+    monkeypatch.setattr(source, "read", lambda start, stop: asked.append((start, stop)) or read(start, stop))
+    whole = clip.read(0, 12)
+    for start, stop in ((8, 12), (7, 8), (11, 12), (2, 5), (4, 6), (3, 5), (0, 12)):
+        part = clip.read(start, stop)
+        assert torch.equal(part, whole[start:stop]) and len(clip.recent) <= 5
+        part.zero_()  # is the caller's own
+    assert asked == [(0, 12), (2, 5), (4, 6), (0, 12)]
 
 
 @pytest.mark.parametrize("name", EDITS)

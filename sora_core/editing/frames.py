@@ -24,6 +24,8 @@ __all__ = [
 
 PIXELS = 1 << 23
 """of frames of a large size that are in memory at once while they are brought to a smaller one"""
+RECENT = 16 << 20
+"""bytes of frames of the smaller size that are kept"""
 STEP = 16
 """made frames that are worked on at once"""
 
@@ -142,7 +144,24 @@ class Resized(Derived):
 
 
 class Shrunk(Resized):
-    """The user's own clip, made smaller for a model; `restored` gives its frames back as they were."""
+    """The user's own clip, made smaller for a model; `restored` gives its frames back as they were.
+
+    The small frames read last are kept: it is dear to go back in a large clip, and who encodes its end looks at it too.
+    """
+
+    def __init__(self, source: FrameSource, height: int, width: int, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(source, height, width, change)
+        self.recent: dict[int, Tensor] = {}
+
+    def read(self, start: int, stop: int) -> Tensor:
+        if all(place in self.recent for place in range(start, stop)):
+            return torch.stack([self.recent[place] for place in range(start, stop)])
+        fresh = super().read(start, stop)
+        room = max(1, RECENT // (fresh[0].numel() * fresh.element_size()))
+        self.recent |= {place: fresh[place - start].clone() for place in range(max(start, stop - room), stop)}
+        for place in list(self.recent)[:-room]:
+            del self.recent[place]
+        return fresh
 
 
 class Resampled(Derived):
