@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -42,13 +41,6 @@ class WordTokenizer:
         self.vocabulary = tuple(vocabulary)
         self.length = length
         self.ids = {word: i for i, word in enumerate((*SPECIAL, *vocabulary))}
-
-    @classmethod
-    def train(cls, captions: Iterable[str], length: int, *, least: int = 2) -> WordTokenizer:
-        """The words that occur at least `least` times, most frequent first."""
-        counts = Counter(word for caption in captions for word in split_words(caption))
-        known = sorted((word for word, n in counts.items() if n >= least), key=lambda word: (-counts[word], word))
-        return cls(known, length)
 
     @property
     def size(self) -> int:
