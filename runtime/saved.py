@@ -246,7 +246,7 @@ def _sources(scope: _Scope, node: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for item in _dicts(node.get("inputs")):
         if not isinstance(item.get("name"), str) or item.get("link") is None:
             continue
-        yield item["name"], _follow(scope, item["link"])
+        yield item["name"], _follow(scope, item["link"], item.get("type"))
 
 
 def _why_nothing(scope: _Scope, node: dict[str, Any], name: str) -> str:
@@ -259,16 +259,17 @@ def _why_nothing(scope: _Scope, node: dict[str, Any], name: str) -> str:
     return f", since node {scope.prefix}{source['id']} ({source['type'][:60]}) is {how}" if how else ""
 
 
-def _follow(scope: _Scope, number: Any) -> Any:
-    """Where a link's value comes from: `[node id, slot]`, a constant, or _NOTHING (muted, or not connected after
-    all)."""
+def _follow(scope: _Scope, number: Any, wanted: Any) -> Any:
+    """Where a link's value comes from, for an input of the type `wanted`: `[node id, slot]`, a constant, or _NOTHING
+    (muted, or not connected after all)."""
     walked: list[tuple[_Scope, Any]] = []
+    kind = wanted if isinstance(wanted, str) else None
     while len(walked) <= MAX_NODES:
-        answer = scope.answers.get(number) if isinstance(number, (int, str)) else _NOTHING
+        answer = scope.answers.get((number, kind)) if isinstance(number, (int, str)) else _NOTHING
         if answer is None:
-            walked.append((scope, number))
+            walked.append((scope, (number, kind)))
             origin, slot = scope.links.get(number, ("", 0))
-            answer = _from_outside(scope, slot) if origin == str(_INWARD) else _from_node(scope, origin, slot)
+            answer = _from_outside(scope, slot) if origin == str(_INWARD) else _from_node(scope, origin, slot, kind)
         if not isinstance(answer, _Step):
             for passed, via in walked:
                 passed.answers[via] = answer
@@ -277,15 +278,15 @@ def _follow(scope: _Scope, number: Any) -> Any:
     raise InputError("links of the saved workflow go round in a circle through reroutes, bypassed nodes or subgraphs")
 
 
-def _from_node(scope: _Scope, origin: str, slot: int) -> Any:
-    """One step back from the output `slot` of a node: where to look on, or the answer."""
+def _from_node(scope: _Scope, origin: str, slot: int, wanted: str | None) -> Any:
+    """One step back from the output `slot` of a node: where to look on, or the answer, for an input of a type."""
     node = scope.nodes.get(origin)
     if node is None:
         return [scope.prefix + origin, slot] if origin else _NOTHING  # a dangling link is for validation to name
     if node.get("mode") == _MUTED:
         return _NOTHING
     if node.get("mode") == _BYPASSED:
-        return _Step(scope, _passed_through(node, slot, scope.info.get(node["type"])))
+        return _Step(scope, _passed_through(node, slot, scope.info.get(node["type"]), wanted))
     if node["type"] in _GETTERS:
         return _set_elsewhere(scope, node)
     if node["type"] in _REROUTES or node["type"] in _SETTERS:
@@ -350,17 +351,22 @@ def _promoted(scope: _Scope, name: str) -> Any:
     return _Constant(held[widget], _AS_BEFORE) if widget in held else _NOTHING
 
 
-def _passed_through(node: dict[str, Any], slot: int, known: dict[str, Any] | None) -> Any:
-    """The input link that a bypassed node hands on: beside the output where that fits, else of its type, else the
-    first that fits. Its inputs are counted as the interface draws them, which files from before 1.16 do not list."""
+def _passed_through(node: dict[str, Any], slot: int, known: dict[str, Any] | None, wanted: str | None) -> Any:
+    """The input link that a bypassed node hands on to an input of the type `wanted`: beside the output where that fits,
+    else of that type, else the first that fits; to an input of any type, the one beside the output or else the first.
+    Its inputs are counted as the interface draws them, which files from before 1.16 do not list."""
     outputs, saved = _dicts(node.get("outputs")), {item.get("name"): item for item in _dicts(node.get("inputs"))}
     groups = known["input"] if known else {}
     declared = {**groups.get("required", {}), **groups.get("optional", {})}
     inputs = [*({name: {"type": spec[0]} for name, spec in declared.items()} | saved).values()]
-    kind = outputs[slot].get("type") if 0 <= slot < len(outputs) else None
-    fitting = [item for item in inputs if kind is not None and types_fit(kind, item.get("type"))]
+    given = outputs[slot].get("type") if 0 <= slot < len(outputs) else None
+    wanted = given if wanted is None else wanted
+    if wanted in ("*", ""):
+        return next((item.get("link") for item in inputs[slot : slot + 1] + inputs), None)
+    fitting = [item for item in inputs if given and types_fit(given, item.get("type"))]
+    fitting = [item for item in fitting if types_fit(item.get("type"), wanted)]
     beside = [item for item in inputs[slot : slot + 1] if item in fitting]
-    exact = [item for item in fitting if item.get("type") == kind]
+    exact = [item for item in inputs if item.get("type") == wanted]
     return next((item.get("link") for item in beside + exact + fitting), None)
 
 

@@ -90,6 +90,25 @@ def test_a_bypassed_node_hands_on_its_input_and_a_muted_one_nothing() -> None:
     assert graph.nodes["4"].inputs == {"a": Link("1", 0)}
 
 
+@pytest.mark.parametrize(
+    ("wanted", "source"),
+    [("FLOAT", 2), ("*", 1), ("IMAGE", None), ("INT,FLOAT", 2)],
+)
+def test_a_bypassed_node_hands_on_what_the_last_input_asks_for(wanted: str, source: int | None) -> None:
+    """Through reroutes too: an input of any type is given what lies beside the output, whatever that is."""
+    mixed = [{"name": "words", "type": "STRING", "link": None}, {"name": "value", "type": "FLOAT", "link": None}]
+    nodes = [
+        drawn(1, "ToyWords", ["x"], outputs=[{"name": "words", "type": "STRING"}]),
+        drawn(2, "ToyNumber", NUMBER),
+        drawn(3, "Mixed", mode=4, inputs=mixed, outputs=[{"name": "out", "type": "FLOAT"}]),
+        drawn(4, "Reroute", inputs=[{"name": "", "type": "*", "link": None}]),
+        drawn(5, "Shown", inputs=[{"name": "source", "type": wanted, "link": None}]),
+    ]
+    links = [[1, 0, 3, 0], [2, 0, 3, 1], [3, 0, 4, 0], [4, 0, 5, 0]]
+    inputs = convert(workflow(nodes, links)).nodes["5"].inputs
+    assert inputs == ({} if source is None else {"source": Link(str(source), 0)})
+
+
 def nested(**user: Any) -> dict[str, Any]:
     """A subgraph (its input + 1, and a promoted widget) used by a workflow; inner links are objects."""
     inner = [drawn(1, "ToyNumber", NUMBER), drawn(2, "ToyAdd")]
