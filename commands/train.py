@@ -16,7 +16,7 @@ from pathlib import Path
 from ..sora_core.errors import InputError
 from .terminal import ProgressLine, note, say
 
-DEFAULTS = {"device": "cpu", "minutes": None, "workers": 2, "cutouts": None, "start": None, "weaker": None}
+DEFAULTS = {"device": "cpu", "minutes": None, "workers": 2, "cutouts": None, "start": None}
 """of the options that not every training takes"""
 
 
@@ -28,7 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cutouts", type=Path, help="pictures of the world's nouns, as `sora world` packs them")
     parser.add_argument("--out", type=Path, help="folder of the weights (default: output/training/<configuration>)")
     parser.add_argument("--start", type=Path, help="weights to go on from: a folder, or the file of a small stage")
-    parser.add_argument("--weaker", type=Path, help="folder of weights that guidance leads away from")
     parser.set_defaults(**DEFAULTS)
 
 
@@ -49,7 +48,6 @@ def execute(args: argparse.Namespace) -> int:
         seconds=None if args.minutes is None else args.minutes * 60 - (time.monotonic() - began),
         cutouts=args.cutouts,
         start=args.start,
-        weaker=args.weaker,
         say=lambda line: note(f"{time.monotonic() - began:6.1f} s  {line}"),
     )
     say(str(folder))

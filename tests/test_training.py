@@ -1,7 +1,6 @@
 """Training: a run that was stopped and taken up again is the run that never stopped; batches are what they promise; the
 forward passes of training are the networks' own."""
 
-import copy
 import json
 import os
 import signal
@@ -32,11 +31,11 @@ from sora_nodes.sora_core.training.average import average
 from sora_nodes.sora_core.training.channels_last import FastCodec
 from sora_nodes.sora_core.training.codec import CodecLoss, cropped
 from sora_nodes.sora_core.training.export import save_transformer
-from sora_nodes.sora_core.training.forward import Places, TextToVideo, predicted
+from sora_nodes.sora_core.training.forward import Places, predicted
 from sora_nodes.sora_core.training.loop import Recipe, Trainer, matrices_in
 from sora_nodes.sora_core.training.muon import Muon, orthogonal
 from sora_nodes.sora_core.training.plan import read_config
-from sora_nodes.sora_core.training.transformer import Choice, Curriculum, Guide, TransformerLoss
+from sora_nodes.sora_core.training.transformer import Choice, Curriculum, TransformerLoss
 from sora_nodes.sora_core.world import is_held_out
 from training_toys import WORDS, clip_of, kind_of, store_of, tiny_codec, tiny_model
 
@@ -315,29 +314,6 @@ def test_noise_levels_reach_down_to_where_edges_are_made() -> None:
     assert below(0.0) < 0.04 and below(0.25) > 0.08
 
 
-def test_guidance_moves_the_target_by_what_two_models_differ_by() -> None:
-    """A network that says what guidance asks for has the error that the better one has without. What a network says is
-    linear in its last layer."""
-    better = tiny_model()
-    weaker, guided = copy.deepcopy(better), copy.deepcopy(better)
-    with torch.no_grad():
-        for parts in zip(*(model.dit.head.head.parameters() for model in (better, weaker, guided)), strict=True):
-            parts[1].mul_(0.7)
-            parts[2].add_(2 * (parts[0] - parts[1]))
-    store, curriculum = store_of(kind_of(21, window=4)), Curriculum(least=1, stills=0.0)
-
-    def loss_of(model: TextToVideo, guidance: float = 0.0) -> float:
-        guide = Guide(better=better, weaker=weaker) if guidance else None
-        loss = TransformerLoss(
-            model=model, stores=[store], tokens=64, curriculum=curriculum, guidance=guidance, guide=guide
-        )
-        return float(loss.backward(0, 1.0))
-
-    assert loss_of(guided, 2.0) == pytest.approx(loss_of(better), rel=1e-4)
-    assert loss_of(better, 2.0) != pytest.approx(loss_of(better), rel=1e-2)
-    assert all(parameter.grad is None for parameter in weaker.parameters()), "those that guide are not trained"
-
-
 def test_sizes_grow_in_the_course_of_a_run() -> None:
     kind = ClipKind(height=144, width=256, frames=21, fps=8.0, scales=((144, 256), (112, 192), (64, 112)), window=5)
     store = store_of(kind_of())
@@ -395,14 +371,6 @@ def test_a_whole_run_by_steps(tmp_path: Path) -> None:
     further = load_bundled(tmp_path / "further")
     assert torch.equal(further.codec.decoder.start.weight, load_bundled(folder).codec.decoder.start.weight)
     assert not torch.equal(further.dit.head.head.weight, load_bundled(folder).dit.head.head.weight)
-    plan = json.loads(CONFIG.read_text())
-    plan["transformer"]["loss"]["guidance"] = 1.0
-    (tmp_path / "guided.json").write_text(json.dumps(plan))
-    runs = {"start": tmp_path / "further", "weaker": folder}
-    guided = load_bundled(
-        training.run(tmp_path / "guided.json", folder=tmp_path / "guided", workers=1, **runs)  # type: ignore[arg-type]
-    )
-    assert not torch.equal(guided.dit.head.head.weight, further.dit.head.head.weight)
 
 
 def test_a_decoder_trained_alone_leaves_the_latents_as_they_are(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ CONFIG = Path(__file__).parent / "data" / "tiny_training.json"
 CONFIGS = Path(__file__).parents[1] / "configs"
 run_module = sys.modules["sora_nodes.sora_core.training.run"]
 """the package gives its function under that name"""
-WEIGHTS = Path(__file__).parents[1] / "sora_core" / "weights"
 NOTHING = object()
 """the part is left out"""
 NAN, INF = float("nan"), float("inf")
@@ -141,21 +140,6 @@ def test_a_decoder_alone_needs_weights_to_go_on_from(tmp_path: Path) -> None:
     path = changed(tmp_path / "mine.json", "codec.loss.decoder_alone", True)
     with pytest.raises(InputError, match="name them with --start"):
         training.run(path, folder=tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    ("guidance", "given", "problem"),
-    [
-        (1.0, {}, "--weaker and --start"), (1.0, {"start": WEIGHTS}, "--weaker and --start"),
-        (0.0, {"weaker": WEIGHTS}, "no use without guidance"), (50.0, {}, "guidance must be"),
-    ],
-)  # fmt: skip
-def test_guidance_needs_weights_to_lead_from_and_to(
-    guidance: float, given: dict[str, Path], problem: str, tmp_path: Path
-) -> None:
-    path = changed(tmp_path / "mine.json", "transformer.loss.guidance", guidance)
-    with pytest.raises(InputError, match=problem):
-        training.run(path, folder=tmp_path / "out", **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

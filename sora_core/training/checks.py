@@ -39,32 +39,22 @@ def check_calls(*, workers: int, seconds: float | None, cutouts: Path | None) ->
 
 
 def check_networks(
-    plan: TrainingConfig, tokenizer: WordTokenizer, folder: Path, *, device: torch.device, start: Path | None,
-    weaker: Path | None = None,
-) -> None:  # fmt: skip
+    plan: TrainingConfig, tokenizer: WordTokenizer, folder: Path, *, device: torch.device, start: Path | None
+) -> None:
     """Make the folder of a run, unless the networks of the plan are not those that it has, or not those of the weights
-    to go on from or away from, or do not fit into memory. Raises InputError or ResourceError."""
+    to go on from, or do not fit into memory. Raises InputError or ResourceError."""
     networks = networks_on_meta(plan, tokenizer)
     weights = sum(p.numel() for network in networks.values() for p in network.parameters())
     if device.type == "cpu":
         check_memory_for(weights * BYTES_PER_WEIGHT, "training networks of these sizes", "choose smaller ones")
     if start is None and plan.codec.loss.get("decoder_alone"):
         raise InputError("a decoder is trained alone on the latents of weights that are there; name them with --start")
-    guided = plan.transformer.loss.get("guidance", 0.0) != 0
-    if guided and (start is None or weaker is None):
-        raise InputError("guidance in training goes from weaker weights to those gone on from: --weaker and --start")
-    if weaker is not None and not guided:
-        raise InputError("weaker weights are of no use without guidance: set transformer.loss.guidance, or leave them")
-    for given in (start, weaker):
-        if given is None:
-            continue
-        known = checkpoints.read_header(given / "text.safetensors").config["vocabulary"]
-        if list(known) != list(tokenizer.vocabulary[: len(known)]):
-            raise InputError(f"the weights in {given} know other words than those in {start}")
+    if start is not None:
+        known = checkpoints.read_header(start / "text.safetensors").config["vocabulary"]
         model: Any = networks_on_meta(plan, WordTokenizer(known, tokenizer.length))["transformer"]
         for name, network in (("codec", networks["codec"]), ("text", model.text), ("transformer", model.dit)):
-            path = given / f"{name}.safetensors"  # or in several files
-            check_same(path, name, network, f"the weights in {given}", prefix="")
+            path = start / f"{name}.safetensors"  # or in several files
+            check_same(path, name, network, f"the weights in {start}", prefix="")
     for name, network in networks.items():
         path = folder / f"{name}-run.safetensors"
         check_same(path, name, network, f"the run in {folder}", prefix="model.")

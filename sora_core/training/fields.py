@@ -33,7 +33,6 @@ GROUPS = (
     ("fps", 0.1, 240),
     ("psnr", 1, 100),
     ("quality", 0, 51),
-    ("guidance", 0, 10),
     ("scale", 0.05, 4),
     ("buckets tokens", 1, 1 << 24),
     ("ema", 0, 0.999999),

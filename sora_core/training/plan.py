@@ -33,7 +33,7 @@ GIVEN = ("seed", "stores", "bfloat16")
 """fields of every loss that the run sets"""
 STAGES: dict[str, tuple[type[Any], type[Any], tuple[str, ...]]] = {
     "codec": (CodecConfig, CodecLoss, (*GIVEN, "codec")),
-    "transformer": (DiTConfig, TransformerLoss, (*GIVEN, "model", "curriculum", "guide", "block", "sources")),
+    "transformer": (DiTConfig, TransformerLoss, (*GIVEN, "model", "curriculum", "block", "sources")),
     "classifier": (ClassifierConfig, ClassifierLoss, (*GIVEN, "classifier", "codec")),
 }
 """a stage's network, its loss, and the fields of that which the run sets"""

@@ -39,7 +39,7 @@ from .forward import TextToVideo
 from .loop import matrices_in
 from .plan import Stage, TrainingConfig, read_config
 from .session import SAID_EVERY, Say, Session, Supply, Watch
-from .transformer import Choice, Guide, TransformerLoss
+from .transformer import Choice, TransformerLoss
 
 __all__ = ["run"]
 
@@ -60,23 +60,21 @@ def run(
     seconds: float | None = None,
     cutouts: Path | None = None,
     start: Path | None = None,
-    weaker: Path | None = None,
     say: Say = lambda _: None,
 ) -> Path:
     """Run every stage; returns the folder with codec, text, transformer and classifier as safetensors.
 
     With `seconds` the clock ends the run; `cutouts` are pictures of the world's nouns; `start` is a folder of weights
     to go on from: its codec stays (or its encoder alone, where the plan says so), text encoder and transformer are
-    trained further; where the plan asks for guidance, away from `weaker`, a folder of weights with the same codec that
-    were trained less. Raises InputError for a configuration that does not hold, ResourceError where a run by the clock
-    is not as expected.
+    trained further. Raises InputError for a
+    configuration that does not hold, ResourceError where a run by the clock is not as expected.
     """
     began = time.monotonic()
     plan = read_config(config)
     folder = folder or Path("output") / "training" / config.stem
     check_calls(workers=workers, seconds=seconds, cutouts=cutouts)
     target, tokenizer = check_device(device), vocabulary(plan, start, nouns=cutouts is not None)
-    check_networks(plan, tokenizer, folder, device=target, start=start, weaker=weaker)
+    check_networks(plan, tokenizer, folder, device=target, start=start)
     if target.type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every size
@@ -114,13 +112,13 @@ def run(
             metadata={"licence": "GPL-3.0-only", "recipe": json.dumps(json.loads(config.read_text()))},
         )
         say(f"{workers} processes render, {on_card} of them on the card at first; {tokenizer.size} words")
-        stages(session, began, start, weaker)
+        stages(session, began, start)
     finally:
         renderers.close()
     return folder
 
 
-def stages(session: Session, began: float, start: Path | None, weaker: Path | None) -> None:
+def stages(session: Session, began: float, start: Path | None) -> None:
     """All stages of a session that began at `began`."""
     plan = session.plan
     codec = build_codec(plan, start).to(session.device)
@@ -138,13 +136,7 @@ def stages(session: Session, began: float, start: Path | None, weaker: Path | No
         save_codec(session.folder, codec, session.metadata)
     session.supply.codec = fast
     session.supply.encode()
-    guide = None
-    if start is not None and weaker is not None:
-        better, worse = (
-            build_transformer(plan, session.tokenizer, given).to(session.device) for given in (start, weaker)
-        )
-        guide = Guide(better=better, weaker=worse)
-    train_transformer(session, model, guide)
+    train_transformer(session, model)
     if plan.classifier is not None:
         train_classifier(session, plan.classifier, fast)
 
@@ -264,14 +256,13 @@ def whole_clips(store: ClipStore, which: slice) -> Tensor:
     return store.clips(chosen, 0, (store.video.shape[1] - 1) // 4 * 4 + 1)
 
 
-def transformer_loss(session: Session, model: TextToVideo, guide: Guide | None = None) -> TransformerLoss:
+def transformer_loss(session: Session, model: TextToVideo) -> TransformerLoss:
     """The loss of the transformer stage."""
     stage = session.plan.transformer
     return TransformerLoss(
         model=model,
         stores=session.stores,
         curriculum=stage.curriculum,
-        guide=guide,
         seed=session.plan.seed,
         bfloat16=session.bfloat16,
         block=session.blocks.transformer,
@@ -279,7 +270,7 @@ def transformer_loss(session: Session, model: TextToVideo, guide: Guide | None =
     )
 
 
-def train_transformer(session: Session, model: TextToVideo, guide: Guide | None = None) -> None:
+def train_transformer(session: Session, model: TextToVideo) -> None:
     """The transformer stage, with what it has so far saved now and then."""
     stage, after = session.plan.transformer, session.plan.classifier
     seconds = None
@@ -292,7 +283,7 @@ def train_transformer(session: Session, model: TextToVideo, guide: Guide | None 
         save_transformer(session.folder, model, trainer.averaged(), session.metadata)
         session.say(f"transformer saved at step {trainer.step}")
 
-    trainer.train(transformer_loss(session, model, guide), watch=Watch(session, "transformer", stage, save=save))
+    trainer.train(transformer_loss(session, model), watch=Watch(session, "transformer", stage, save=save))
     save()
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ from ..diffusion import shift_for_grid, shift_sigma
 from ..errors import InputError
 from .forward import BlockForward, Places, TextToVideo, block_forward, predicted
 
-__all__ = ["Choice", "Curriculum", "Guide", "TransformerLoss"]
+__all__ = ["Choice", "Curriculum", "TransformerLoss"]
 
 EDITS = ("storyboard", "bridge", "loop")
 """families that are there for editing"""
@@ -93,18 +92,6 @@ class Curriculum:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guide:
-    """Two trained models, of which the better one knows what the weaker one gets wrong.
-
-    What they differ by shows the way to what is better still (autoguidance, arXiv 2406.02507). As a part of the target
-    it goes into the weights (model guidance, arXiv 2502.12154) and costs nothing when they are sampled.
-    """
-
-    better: TextToVideo
-    weaker: TextToVideo
-
-
-@dataclass(frozen=True, kw_only=True)
 class TransformerLoss:
     """The loss of one step, a pure function of the step, the share of the run that is done, and the stores."""
 
@@ -131,10 +118,6 @@ class TransformerLoss:
     """how much more a cell counts in which a thing is seen: they are few, and what the words are about"""
     kept_noise: float = 0.1
     """largest noise on kept parts; a third of the clips have some"""
-    guidance: float = 0.0
-    """how many times what the guide's two models differ by is added to the target"""
-    guide: Guide | None = None
-    """needed for guidance"""
     seed: int = 0
     """of everything random"""
     bfloat16: bool = False
@@ -187,18 +170,12 @@ class TransformerLoss:
         sigma = self.sigma(batch.latents, draws)
         noisy = self.noised(batch, sigma, draws)
         with torch.autocast(sigma.device.type, torch.bfloat16, enabled=self.bfloat16):
-            given = places, noisy, sigma, batch.mask, batch.ids, batch.late, batch.variant
-            target = batch.latents if self.guide is None else batch.latents + self.beyond(self.guide, given)
-            out = predicted(self.model, *given, block=self.block)
+            out = predicted(
+                self.model, places, noisy, sigma, batch.mask, batch.ids, batch.late, batch.variant, block=self.block
+            )
         counted = batch.mask * (1 + self.emphasis * batch.cells)
         weight = counted / sigma.clamp(min=self.least_sigma).square().view(-1, 1, 1, 1, 1)
-        return (weight * (out.float() - target).square()).sum() / (counted.sum() * batch.latents.shape[1])
-
-    @torch.no_grad()
-    def beyond(self, guide: Guide, given: tuple[Any, ...]) -> Tensor:
-        """What guidance adds to the target for what the network is given."""
-        better, weaker = (predicted(m, *given, block=self.block).float() for m in (guide.better, guide.weaker))
-        return self.guidance * (better - weaker)
+        return (weight * (out.float() - batch.latents).square()).sum() / (counted.sum() * batch.latents.shape[1])
 
     def sigma(self, latents: Tensor, draws: Draws) -> Tensor:
         """A noise level per clip [n], shifted as sampling shifts it for the size of the picture."""
