@@ -1,11 +1,10 @@
 """Training of the codec: pixels in, the same pixels out, through a narrow latent.
 
 What eyes look at is a small part of a picture: things, their edges and what moves count for more than ground and sky.
-The error is Charbonnier's, sqrt(e^2 + eps^2), with those of the differences between neighbouring pixels (edges) and
-between frames (flicker: a latent frame is four frames, and eyes see a step from four to four) beside it, and a small KL
-divergence to the unit Gaussian (VAE, arXiv 1312.6114) keeps the latent smooth. Crops come out of whole clips, most with
-a thing inside, half of them mid-stream. Two fifths of the latents carry noise: what is sampled is never quite a latent
-of the encoder, and the decoder has to bear it.
+The error is Charbonnier's, sqrt(e^2 + eps^2), with one of the differences between neighbouring pixels (edges) beside
+it, and a small KL divergence to the unit Gaussian (VAE, arXiv 1312.6114) keeps the latent smooth. Crops come out of
+whole clips, most with a thing inside, half of them mid-stream. Two fifths of the latents carry noise: what is sampled
+is never quite a latent of the encoder, and the decoder has to bear it.
 
 Legend: B crops, F frames, H W pixels, T latent frames, h w latent cells.
 """
@@ -50,8 +49,6 @@ class CodecLoss:
     """how much more a pixel counts at most where the picture changes"""
     edges: float = 0.5
     """weight of the differences between neighbours"""
-    flicker: float = 0.0
-    """weight of the differences between frames"""
     eps: float = 0.02
     """error below which it counts as its square"""
     kl: float = 2e-5
@@ -101,12 +98,11 @@ class CodecLoss:
         return error.detach().square().mean()
 
     def reconstruction(self, error: Tensor, weight: Tensor) -> Tensor:
-        """The weighed error [B,3,F,H,W] of pixels, edges and changes; weight [B,1,F,H,W] has a mean of about 1."""
+        """The weighed error [B,3,F,H,W] of pixels and of edges; weight [B,1,F,H,W] has a mean of about 1."""
         loss = (weight * charbonnier(error, self.eps)).mean()
-        for axis, share in ((2, self.flicker), (3, self.edges), (4, self.edges)):
-            if share:
-                across = weight.narrow(axis, 1, weight.shape[axis] - 1)
-                loss = loss + share * (across * charbonnier(error.diff(dim=axis), self.eps)).mean()
+        for axis in (3, 4):
+            across = weight.narrow(axis, 1, weight.shape[axis] - 1)
+            loss = loss + self.edges * (across * charbonnier(error.diff(dim=axis), self.eps)).mean()
         return loss
 
     def weight(self, video: Tensor, seen: Tensor) -> Tensor:
