@@ -32,7 +32,7 @@ CHUNKS = (1, 6, 3, 8)
 """frames, and latent frames, per piece of a stream, again and again"""
 FIRST_SEED = 9_000_000
 NOISE = 0.3
-"""of latents, in their deviations: what is sampled is never quite a latent of the encoder"""
+"""on latents, in their deviations: what is sampled is never quite a latent of the encoder"""
 
 
 def clips(width: int, height: int, frames: int, fps: float, n: int, cutouts: Cutouts | None) -> tuple[Tensor, Tensor]:

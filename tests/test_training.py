@@ -30,7 +30,7 @@ from sora_nodes.sora_core.text.tokenizer import WordTokenizer
 from sora_nodes.sora_core.training.average import average
 from sora_nodes.sora_core.training.channels_last import FastCodec
 from sora_nodes.sora_core.training.codec import CodecLoss, cropped
-from sora_nodes.sora_core.training.export import save_transformer
+from sora_nodes.sora_core.training.export import save_codec, save_transformer
 from sora_nodes.sora_core.training.forward import Places, predicted
 from sora_nodes.sora_core.training.loop import Recipe, Trainer, matrices_in
 from sora_nodes.sora_core.training.muon import Muon, orthogonal
@@ -494,6 +494,7 @@ def test_averaged_weights_are_the_weighted_mean(tmp_path: Path) -> None:
         model.dit.head.head.weight.data.normal_()
         (tmp_path / name).mkdir()
         save_transformer(tmp_path / name, model, model.state_dict(), {})
+        save_codec(tmp_path / name, run_module.build_codec(plan), {})
         models[name] = model
     average({tmp_path / "few": 0.25, tmp_path / "more": 0.75}, tmp_path / "out")
     made = checkpoints.load_sharded(tmp_path / "out", "text")
@@ -504,3 +505,4 @@ def test_averaged_weights_are_the_weighted_mean(tmp_path: Path) -> None:
     heads = [models[name].dit.head.head.weight.detach() for name in ("few", "more")]
     head = checkpoints.load_sharded(tmp_path / "out", "transformer").tensors["head.head.weight"].float()
     assert torch.allclose(head, 0.25 * heads[0] + 0.75 * heads[1], atol=0.02)
+    assert load_bundled(tmp_path / "out").tokenizer.size == 5, "a whole set of weights"

@@ -44,7 +44,8 @@ def read_shares(path: Path) -> dict[Path, float]:
 
 
 def average(shares: Mapping[Path, float], out: Path) -> Path:
-    """Average text encoder and transformer; returns `out`. A row for a word that not all know is of those that do.
+    """Average text encoder and transformer; returns `out`. A row for a word that not all know is of those that do; the
+    codec, on whose latents all were trained, is that of the last run.
 
     Raises InputError where networks differ in size or words, CheckpointError for a damaged file.
     """
@@ -52,12 +53,14 @@ def average(shares: Mapping[Path, float], out: Path) -> Path:
     for name, parts in runs.items():
         for folder, part in zip(shares, parts, strict=True):
             check_alike(folder, name, part, parts[0])
+    codec = checkpoints.load(list(shares)[-1] / "codec.safetensors")
     make_folder(out)
     metadata = {"recipe": json.dumps({"average": {str(folder): share for folder, share in shares.items()}})}
     for name, parts in runs.items():
         tensors = {k: mean([part.tensors[k] for part in parts], list(shares.values())) for k in parts[0].tensors}
         config = max((part.config for part in parts), key=lambda config: len(config.get(WORDS, ())))
         checkpoints.save_sharded(out, name, halved(tensors), config=config, metadata=metadata, largest=LARGEST)
+    checkpoints.save(out / "codec.safetensors", codec.tensors, config=codec.config, metadata=codec.metadata)
     return out
 
 
