@@ -28,9 +28,9 @@ MINORS = "minors"
 CATEGORIES = ("violence", "sexual", "hate", "likeness", "ip", MINORS)
 ACTIONS = ("allow", "warn", "refuse")
 FRAME_ACTIONS = ("stop", "blur", "mark", "off")
-THRESHOLD = 0.45
-"""Probability from which the classifier objects: the highest, by hundredths, at which as many of the fresh prompts of
-violence are found as before ordinary sentences were trained on (docs/safety.md)."""
+THRESHOLD = 0.5
+"""Probability from which the classifier objects: of .45, .5, .55 and .6 the highest at which at least .95 of the
+held-out prompts of every category are found (docs/safety.md)."""
 LARGEST = 4 << 20
 """bytes of a policy file"""
 
@@ -39,8 +39,9 @@ LARGEST = 4 << 20
 class Rule:
     """Terms of one category, with the context they need or are excused by.
 
-    A term is a word or several; `*` at its end matches any ending. The rule applies where a term of `any` is in the
-    prompt, one of `with_` too (if there are any), and none of `unless`.
+    A term is a word or several, each of which may be one of some (`kick|kicks him|her`); `*` at the end of a word
+    matches any ending. The rule applies where a term of `any` is in the prompt, one of `with_` too (if there are any;
+    `{young}` there is anyone under age), and none of `unless`.
     """
 
     category: str
@@ -190,7 +191,7 @@ def words_of(value: Any) -> tuple[str, ...]:
     if not all(isinstance(word, str) for word in list_of(value)):
         raise InputError(f"a list of words was expected, not {str(value)[:80]!r}")
     for word in value:
-        if not normalise(word.rstrip("*")):
+        if not all(normalise(part.rstrip("*")) for part in word.split("|")):
             raise InputError(f"a term has letters or digits, and {word[:40]!r} has none; remove it")
     return tuple(value)
 

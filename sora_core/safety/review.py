@@ -41,6 +41,8 @@ YOUNG = (
     "bambin*", "minorenn*", "minore", "minori", "ragazzin*", "scolar*", "neonat*",
 )  # fmt: skip
 """terms for the young, whole words; with a finding of sexual content they are a finding about minors"""
+SOMEONE_YOUNG = "{young}"
+"""a context of a rule: a term for the young, or an age below 18"""
 NEAR = 12
 """words between a term and the context that it needs or is excused by, at most"""
 ADULT = 18
@@ -98,14 +100,15 @@ class Review:
 
 
 @lru_cache(4096)
-def pattern(term: str) -> tuple[tuple[str, bool], ...]:
-    """A term as words, each with whether any ending will do."""
-    return tuple((part.rstrip("*"), part.endswith("*")) for word in [term] for part in split(word))
+def pattern(term: str) -> tuple[tuple[tuple[str, bool], ...], ...]:
+    """A term, word by word: what each may be, without accents, and whether any ending will do."""
+    words = [[part for part in alternatives.split("|") if normalise(part)] for alternatives in term.split()]
+    return tuple(tuple((normalise(part)[0], part.endswith("*")) for part in parts) for parts in words if parts)
 
 
-def split(term: str) -> list[str]:
-    """The words of a term, without accents, with their `*`."""
-    return [w + ("*" if part.endswith("*") else "") for part in term.split() for w in normalise(part)[:1]]
+def fits(word: str, parts: Iterable[tuple[str, bool]]) -> bool:
+    """Whether a word is one of those that a place of a term may hold."""
+    return any(word.startswith(part) if any_ending else word == part for part, any_ending in parts)
 
 
 class Words:
@@ -117,21 +120,20 @@ class Words:
         for place, word in enumerate(words):
             self.places.setdefault(word, []).append(place)
 
-    def starts(self, part: str, any_ending: bool) -> list[int]:
-        """Where a word of a term may be."""
-        if not any_ending:
-            return self.places.get(part, [])
-        return [place for word, places in self.places.items() if word.startswith(part) for place in places]
+    def starts(self, parts: Iterable[tuple[str, bool]]) -> Iterator[int]:
+        """Where the first word of a term may be."""
+        for part, any_ending in parts:
+            if any_ending:
+                yield from (place for word, places in self.places.items() if word.startswith(part) for place in places)
+            else:
+                yield from self.places.get(part, [])
 
     def where(self, term: str) -> Iterator[int]:
         """Places at which words in a row match a term."""
         wanted = pattern(term)
-        for start in self.starts(*wanted[0]) if wanted else ():
+        for start in self.starts(wanted[0]) if wanted else ():
             row = self.words[start : start + len(wanted)]
-            if len(row) == len(wanted) and all(
-                word.startswith(part) if any_ending else word == part
-                for word, (part, any_ending) in zip(row, wanted, strict=True)
-            ):
+            if len(row) == len(wanted) and all(map(fits, row, wanted)):
                 yield start
 
     def where_any(self, terms: Iterable[str]) -> list[int]:
@@ -149,6 +151,8 @@ def applies(rule: Rule, words: Words) -> bool:
     if not found:
         return False
     needed, excuses = words.where_any(rule.with_), words.where_any(rule.unless)
+    if SOMEONE_YOUNG in rule.with_:
+        needed += young(words)
     return any((not rule.with_ or near(place, needed)) and not near(place, excuses) for place in found)
 
 
@@ -166,16 +170,18 @@ def excused(rules: Iterable[Rule], category: str, words: Words) -> bool:
 def vocabulary(rules: tuple[Rule, ...]) -> frozenset[str]:
     """The words of the rules' terms, by which letters that stand apart are put together."""
     terms = [term for rule in rules for term in (*rule.any, *rule.with_)]
-    return frozenset(part for term in (*terms, *YOUNG) for part, _ in pattern(term) if len(part) > 2)
+    words = (part for term in (*terms, *YOUNG) for parts in pattern(term) for part, _ in parts)
+    return frozenset(word for word in words if len(word) > 2)
 
 
-def young(words: Words) -> bool:
-    """Whether someone under age is spoken of: a term, or an age below 18."""
-    for first, second in pairwise(words.words):
-        age = (second in UNITS and age_of(first)) or (first in AGES and age_of(second)) or ADULT
-        if age < ADULT:
-            return True
-    return bool(words.where_any(YOUNG))
+def young(words: Words) -> list[int]:
+    """Where someone under age is spoken of: a term, or an age below 18."""
+    ages = [
+        place
+        for place, (first, second) in enumerate(pairwise(words.words))
+        if ((second in UNITS and age_of(first)) or (first in AGES and age_of(second)) or ADULT) < ADULT
+    ]
+    return ages + words.where_any(YOUNG)
 
 
 def age_of(word: str) -> int | None:
