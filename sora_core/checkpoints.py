@@ -19,6 +19,7 @@ from .files import beside, check_writable
 from .headers import CONFIG_KEY, Header, check_config, read_header
 
 __all__ = [
+    "LICENCE",
     "Checkpoint",
     "Header",
     "load",
@@ -30,6 +31,8 @@ __all__ = [
     "shards_of",
 ]
 
+LICENCE = "GPL-3.0-only"
+"""of weights that are trained here"""
 SHARDS_KEY = "shards"
 """in the config of one of several files: how many they are"""
 MOST_SHARDS = 1000

@@ -116,7 +116,8 @@ class PromptClassifier:
 
     def save(self, path: Path, config: ClassifierConfig) -> None:
         """Half precision: 0.4 MB."""
-        checkpoints.save(path, {"weight": self.weight.half(), "bias": self.bias}, config=asdict(config))
+        tensors, said = {"weight": self.weight.half(), "bias": self.bias}, {"licence": checkpoints.LICENCE}
+        checkpoints.save(path, tensors, config=asdict(config), metadata=said)
 
     def logits(self, texts: Sequence[str]) -> Tensor:
         """[N, categories]."""

@@ -8,7 +8,6 @@ further training would have forgotten (arXiv 2109.01903).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from .. import checkpoints
 from ..checkpoints import Checkpoint
 from ..errors import InputError
 from ..files import make_folder
-from .export import halved
+from .export import halved, trained_by
 from .fields import object_in
 
 __all__ = ["average", "read_shares"]
@@ -55,7 +54,7 @@ def average(shares: Mapping[Path, float], out: Path) -> Path:
             check_alike(folder, name, part, parts[0])
     codec = checkpoints.load(list(shares)[-1] / "codec.safetensors")
     make_folder(out)
-    metadata = {"recipe": json.dumps({"average": {str(folder): share for folder, share in shares.items()}})}
+    metadata = trained_by(average={str(folder): share for folder, share in shares.items()})
     for name, parts in runs.items():
         tensors = {k: mean([part.tensors[k] for part in parts], list(shares.values())) for k in parts[0].tensors}
         config = max((part.config for part in parts), key=lambda config: len(config.get(WORDS, ())))

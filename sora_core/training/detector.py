@@ -16,6 +16,7 @@ from ..pipeline import load_bundled, sample_video
 from ..safety.detect import Detector, clip_features
 from ..world import ClipShape, describe, render, sample_scene
 from .attacks import x264
+from .export import trained_by
 from .pictures import clips
 
 __all__ = ["DetectorTraining", "examples", "train"]
@@ -91,7 +92,7 @@ def fit(run: DetectorTraining, features: Tensor, labels: Tensor, out: Path) -> P
     tensors = fitted(run, features, labels)
     tensors["bias"] = tensors["bias"] - torch.quantile(scores[labels == 0], 1 - run.false_alarms) - run.margin
     path = out / "detector.safetensors"
-    checkpoints.save(path, tensors, config=asdict(run))
+    checkpoints.save(path, tensors, config=asdict(run), metadata=trained_by(detector=run))
     return path
 
 

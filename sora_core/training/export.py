@@ -1,10 +1,12 @@
-"""Weights as they are shipped: matrices in bfloat16, in files of at most 15 MiB."""
+"""Weights as they are shipped: matrices in bfloat16, in files of at most 15 MiB, with licence and recipe."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,10 +15,20 @@ from .. import checkpoints
 from ..vae import BundledCodec
 from .forward import TextToVideo
 
-__all__ = ["LARGEST", "halved", "save_codec", "save_transformer"]
+__all__ = ["LARGEST", "halved", "save_codec", "save_transformer", "trained_by"]
 
 LARGEST = 15 << 20
 """bytes of a file of the transformer"""
+
+
+def trained_by(**recipe: Any) -> dict[str, str]:
+    """What a file of weights says of itself: `trained_by(refiner=run)` has the run's settings, as its configuration."""
+    return {"licence": checkpoints.LICENCE, "recipe": json.dumps(recipe, default=plain)}
+
+
+def plain(value: Any) -> Any:
+    """A configuration as JSON has it."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -42,6 +42,7 @@ from ..pipeline.sampling import encode_text, sample
 from ..settings import SamplingSettings
 from ..types import LatentState
 from ..world import ClipShape, Scene, describe, render, sample_scene
+from .export import trained_by
 from .fields import made, object_in, part_of
 from .loop import Recipe, Step, Trainer, matrices_in
 
@@ -305,7 +306,8 @@ def train(
     trainer.train(loss, watch=report)
     path = folder / "few_steps.safetensors"
     tensors = lora_of(model.dit, trainer.averaged(), run.rank)
-    checkpoints.save(path, tensors, config={"steps": run.steps, "rank": run.rank})
+    config = {"steps": run.steps, "rank": run.rank}
+    checkpoints.save(path, tensors, config=config, metadata=trained_by(few_steps=run))
     return path
 
 

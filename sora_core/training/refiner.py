@@ -31,6 +31,7 @@ from ..pipeline import load_bundled
 from ..refine import Refiner, RefinerConfig, load_refiner
 from ..world import load_cutouts
 from .codec import charbonnier
+from .export import trained_by
 from .refiner_pairs import PairPlan, make_pairs
 
 __all__ = ["Crop", "RefinerTraining", "crop_of", "error_share", "one_step", "read_training", "refiner_loss", "train"]
@@ -166,8 +167,8 @@ def train(
         if spent - shown > run.every:
             report(f"{spent:.0f} s, step {step}: {sum(recent) / len(recent):.4f} of the error of drafts")
             recent, shown = [], spent
-            save(out, model, average)
-    return save(out, model, average)
+            save(out, model, average, run)
+    return save(out, model, average, run)
 
 
 def one_step(model: Refiner, run: RefinerTraining, paths: list[Path], step: int) -> float:
@@ -188,9 +189,9 @@ def error_share(made: Tensor, given: Tensor, true: Tensor, things: Tensor, run: 
     return (refiner_loss(made, true, things, run) / (refiner_loss(given, true, things, run) + EPS)).mean()
 
 
-def save(out: Path, model: Refiner, average: dict[str, Tensor]) -> Path:
+def save(out: Path, model: Refiner, average: dict[str, Tensor], run: RefinerTraining) -> Path:
     """The averaged weights, float16 as they are shipped."""
     path = out / "refiner.safetensors"
     tensors = {name: value.detach().half().contiguous() for name, value in average.items()}
-    checkpoints.save(path, tensors, config=asdict(model.config))
+    checkpoints.save(path, tensors, config=asdict(model.config), metadata=trained_by(refiner=run))
     return path

@@ -34,7 +34,7 @@ from .checks import check_calls, check_networks
 from .classifier import ClassifierLoss
 from .codec import CodecLoss, measure_latents, psnr
 from .compiled import Blocks, compiled_blocks, graphs
-from .export import save_codec, save_transformer
+from .export import save_codec, save_transformer, trained_by
 from .forward import TextToVideo
 from .loop import matrices_in
 from .plan import Stage, TrainingConfig, read_config
@@ -109,7 +109,7 @@ def run(
             say=say,
             deadline=None if seconds is None else began + seconds,
             seconds=seconds or 0.0,
-            metadata={"licence": "GPL-3.0-only", "recipe": json.dumps(json.loads(config.read_text()))},
+            metadata=trained_by(**json.loads(config.read_text())),
         )
         say(f"{workers} processes render, {on_card} of them on the card at first; {tokenizer.size} words")
         stages(session, began, start)

@@ -24,6 +24,7 @@ from ..safety.codeword import CHANNEL_BITS
 from ..safety.watermark import PILOT, Watermark, WatermarkConfig, load_watermark, luma
 from ..world import ClipShape, render, sample_scene
 from .attacks import Attacks, attack
+from .export import trained_by
 from .fields import made, object_in
 from .pictures import clips
 
@@ -171,14 +172,15 @@ def train(
             means = {key: sum(one[key] for one in recent) / len(recent) for key in recent[0]}
             report(f"{spent:.0f} s, step {step}: " + ", ".join(f"{key} {value:.3f}" for key, value in means.items()))
             recent, shown = [], spent
-            save(out, model, average)
-    return save(out, model, average)
+            save(out, model, average, run)
+    return save(out, model, average, run)
 
 
-def save(out: Path, model: Watermark, average: dict[str, Tensor]) -> Path:
+def save(out: Path, model: Watermark, average: dict[str, Tensor], run: WatermarkTraining) -> Path:
     """The averaged weights, as they are shipped: tables small, signs and places as bytes."""
     path = out / "watermark.safetensors"
-    checkpoints.save(path, {**model.state_dict(), **average}, config=asdict(model.config))
+    tensors = {**model.state_dict(), **average}
+    checkpoints.save(path, tensors, config=asdict(model.config), metadata=trained_by(watermark=run))
     return path
 
 
