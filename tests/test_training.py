@@ -22,6 +22,7 @@ from sora_nodes.sora_core.data.draws import Draws
 from sora_nodes.sora_core.data.labels import UNASKED
 from sora_nodes.sora_core.data.masks import keep_mask
 from sora_nodes.sora_core.data.renderers import Renderers, Work
+from sora_nodes.sora_core.data.store import ClipStore
 from sora_nodes.sora_core.dit import ClipGrid
 from sora_nodes.sora_core.errors import InputError, ResourceError
 from sora_nodes.sora_core.grid import Geometry
@@ -35,9 +36,10 @@ from sora_nodes.sora_core.training.forward import Places, predicted
 from sora_nodes.sora_core.training.loop import Recipe, Trainer, matrices_in
 from sora_nodes.sora_core.training.muon import Muon, orthogonal
 from sora_nodes.sora_core.training.plan import read_config
+from sora_nodes.sora_core.training.session import Supply
 from sora_nodes.sora_core.training.transformer import Choice, Curriculum, TransformerLoss
 from sora_nodes.sora_core.world import is_held_out
-from training_toys import WORDS, clip_of, kind_of, store_of, tiny_codec, tiny_model
+from training_toys import GEOMETRY, TEXT_TOKENS, WORDS, clip_of, kind_of, store_of, tiny_codec, tiny_model
 
 run_module = sys.modules["sora_nodes.sora_core.training.run"]
 CONFIG = Path(__file__).parent / "data" / "tiny_training.json"
@@ -407,6 +409,24 @@ def test_a_renderer_that_fails_says_why() -> None:
     try:
         with pytest.raises(ResourceError, match="renders clips has failed: ValueError: unknown family 'nothing'"):
             next(renderers.collect(300, wait=300))
+    finally:
+        renderers.close()
+
+
+def test_nothing_is_rendered_that_has_no_room() -> None:
+    kind = kind_of(5)
+    renderers = Renderers(Work(kinds=(kind,), vocabulary=WORDS, text_tokens=TEXT_TOKENS, channels=4, seed=0), 1)
+    try:
+        store = ClipStore(kind, 2, GEOMETRY, TEXT_TOKENS, "cpu", 0.0)
+        supply = Supply(renderers=renderers, stores={kind.name: store})
+        while not store.full:
+            supply.take(2.0, wait=1.0)
+        supply.take()
+        for process in renderers.processes:
+            process.join(30)
+            assert not process.is_alive()
+        supply.take()
+        assert store.count == 2
     finally:
         renderers.close()
 

@@ -59,9 +59,14 @@ class ClipStore:
         self.latents: dict[tuple[int, int], Tensor] = {}
         self.cells: dict[tuple[int, int], Tensor] = {}
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no more room."""
+        return self.count >= self.room
+
     def add(self, clip: Clip) -> bool:
         """Take a clip in; False where there is no more room."""
-        if self.count >= self.room:
+        if self.full:
             return False
         for name in ("video", "ids", "starts", "things", "answers", "track"):
             getattr(self, name)[self.count].copy_(getattr(clip, name))

@@ -50,7 +50,11 @@ class Supply:
         return sum(store.count for store in self.stores.values())
 
     def take(self, limit: float = 0.4, wait: float = 0.0) -> None:
-        """Bring what is ready, for at most `limit` seconds, beside what the device still has to do."""
+        """Bring what is ready, for at most `limit` seconds, beside what the device still has to do; where there is no
+        more room, the renderers end: they would go on for nothing, on the cores that train."""
+        if all(store.full for store in self.stores.values()):
+            self.renderers.close()
+            return
         with torch.cuda.stream(self.stream):
             for clip in self.renderers.collect(limit, wait=wait):
                 self.stores[clip.kind].add(clip)
