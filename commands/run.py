@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..sora_core.errors import Cancelled, SoraError
 from .terminal import ProgressLine, duration, note, note_kernels, say, warn
 
 if TYPE_CHECKING:
@@ -94,8 +95,13 @@ def execute(args: argparse.Namespace) -> int:
         if request.server is None:
             note_kernels(request.device)
         return code
-    except WorkflowError as error:
+    except Cancelled:
+        raise
+    except SoraError as error:
         if not args.json:
+            raise
+        if not isinstance(error, WorkflowError):
+            say(json.dumps({"valid": False, "error": str(error)}))
             raise
         say(json.dumps({"valid": False, "problems": [vars(problem) for problem in error.problems]}))
         return SOME_FAILED

@@ -105,11 +105,17 @@ def _knows(name: str, kind: str, info: dict[str, Any] | None, registry: Registry
 
 
 def validate(request: RunRequest) -> int:
-    """Checks a workflow, and every row of `request.each`, without running it. Returns how many nodes would run.
+    """Checks a workflow, and every row of `request.each`, without running it. Returns how many nodes would run; of a
+    server, how many it has.
 
     Raises WorkflowError with all that is wrong with the workflow, InputError with the rows that would fail.
     """
     with request.session(request.output / ".temp", lambda node, done, total: None).active():
+        if request.server is not None:
+            graph = _graph_for(RemoteClient(request.server), request)
+            if request.each is not None:
+                _check_rows(request.each, graph, None)
+            return len(graph.nodes)
         registry = request.nodes()
         graph = load_graph(request, None, registry)
         count = len(plan(graph, registry).order)
@@ -118,14 +124,16 @@ def validate(request: RunRequest) -> int:
         return count
 
 
-def _check_rows(table: Path, graph: Graph, registry: Registry) -> None:
-    """Raises InputError that names the rows of a table which would fail, and why."""
+def _check_rows(table: Path, graph: Graph, registry: Registry | None) -> None:
+    """Raises InputError that names the rows of a table which would fail, and why; without a registry, as far as the
+    table itself shows it."""
     wrong = []
     for job in read_jobs(table, graph, None):
         try:
             if job.graph is None:
                 raise InputError(job.error)
-            plan(job.graph, registry)
+            if registry is not None:
+                plan(job.graph, registry)
         except InputError as error:
             wrong.append(f"row {job.number}: {error}")
     if wrong:
@@ -149,8 +157,8 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
     with session.active():
         registry = request.nodes()
         graph = load_graph(request, None, registry)
-        plan(graph, registry)  # a mistake is told before any folder is made
-    _say_notes(graph, callbacks)
+        notes = plan(graph, registry).notes  # a mistake is told before any folder is made
+    _say_notes(replace(graph, notes=notes), callbacks)
     _check_output(request.output)
     runs = run_store(request.output, callbacks.warn)
     with working_folder(request.output) as temp:

@@ -46,13 +46,19 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         )
     if path.suffix.lower() in _CARRIERS:
         carried = _carried(path)
-        found = [
-            parse(carried[n].encode(), where=f"the {n} inside {path}") for n in ("prompt", "workflow") if carried.get(n)
-        ]
+        found, faults = [], []
+        for name in ("prompt", "workflow"):
+            try:
+                found += [parse(carried[name].encode(), where=f"the {name} inside {path}")] if carried.get(name) else []
+            except InputError as error:
+                faults.append(error)
+        found = [document for document in found if document]
         if not found and carried.get("sora"):
             return graph_of(carried["sora"], str(path)), None
         if not found:
-            raise InputError(f"{path} carries no workflow; files that ComfyUI or sora saved do")
+            raise (
+                faults[0] if faults else InputError(f"{path} carries no workflow; files that ComfyUI or sora saved do")
+            )
         return found[0], next((document for document in found if is_saved_format(document)), None)
     if path.suffix.lower() in KINDS["image"] | KINDS["video"]:
         raise InputError(

@@ -19,8 +19,13 @@ from .graph import Graph, Link, Node, types_fit
 from .naming import fill_prefix
 from .registry import Registry, accepted
 from .session import NAME_INPUT, SPARE, current, inside
+from .widgets import BUTTONS
 
 __all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "plan"]
+
+SHOWN = ("PreviewImage",)
+"""output nodes that show, and keep no file"""
+NOTHING_KEPT = "nothing here keeps a file: add a node that saves, such as SaveImage or SoraSaveVideo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +55,17 @@ class WorkflowError(InputError):
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """A workflow that may run: its graph with every constant in its type, and the nodes in the order they run."""
+    """A workflow that may run: its graph with every constant in its type and without inputs that its nodes do not
+    have, the nodes in the order they run, and what is to be said of the graph, by node id."""
 
     graph: Graph
     order: list[str]
+    notes: dict[str, str]
 
 
 def plan(graph: Graph, registry: Registry) -> RunPlan:
     """Checks a workflow. Raises WorkflowError with everything that is wrong."""
+    graph, notes = _known(graph, registry)
     problems = [_missing(node, graph, registry) for node in graph.nodes.values() if node.kind not in registry]
     outputs = [
         node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]
@@ -78,7 +86,24 @@ def plan(graph: Graph, registry: Registry) -> RunPlan:
     problems += circle
     if problems:
         raise WorkflowError(problems)
-    return RunPlan(graph=replace(graph, nodes=nodes), order=order)
+    kept = any(graph.nodes[name].kind not in SHOWN for name in outputs)
+    if not kept:
+        notes[outputs[0]] = f"{notes.get(outputs[0], '')} {NOTHING_KEPT}".strip()
+    return RunPlan(graph=replace(graph, nodes=nodes), order=order, notes=notes)
+
+
+def _known(graph: Graph, registry: Registry) -> tuple[Graph, dict[str, str]]:
+    """The graph without inputs that its nodes do not have, and what is to be said of those, by node id."""
+    nodes, notes = dict(graph.nodes), dict(graph.notes)
+    for key, node in graph.nodes.items():
+        if node.kind in registry:
+            names = {name for name, *_ in registry.inputs(node.kind)}
+            unknown = [name for name in node.inputs if name.partition(".")[0] not in names]
+            nodes[key] = replace(node, inputs={k: v for k, v in node.inputs.items() if k not in unknown})
+            if said := [name[:40] for name in unknown if name not in BUTTONS]:
+                left = f"it has no input {', '.join(said[:8])}, so this is left out"
+                notes[key] = "; ".join(filter(None, (notes.get(key), left)))
+    return replace(graph, nodes=nodes), notes
 
 
 def check_there(graph: Graph, info: Mapping[str, Any]) -> None:
@@ -281,7 +306,7 @@ def _choice(value: Any, choices: list[Any] | None, options: dict[str, Any]) -> A
     """One of a list. Lists of files are left to the node, which looks into subfolders too."""
     if any(str(flag).endswith("_upload") for flag in options):
         if isinstance(value, str):
-            return value
+            return _text(value)
         raise _MisfitError("a file name")
     for choice in choices or []:
         if (value == choice and type(value) is type(choice)) or (isinstance(value, str) and value == str(choice)):
@@ -323,7 +348,7 @@ def _own_checks(node: Node, registry: Registry) -> Iterator[Problem]:
         verdict = str(error)
     if verdict is not True:
         expected = f"another value, since {verdict}" if verdict else "another value"
-        yield _problem(node, ", ".join(named), _shown(next(iter(named.values()), "")), expected)
+        yield _problem(node, ", ".join(named), ", ".join(map(_shown, named.values())), expected)
 
 
 def _problem(node: Node, name: str, given: str, expected: str) -> Problem:

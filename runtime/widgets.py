@@ -44,7 +44,12 @@ def widget_values(node: dict[str, Any], info: dict[str, Any]) -> tuple[dict[str,
     named = node.get("widgets_values_named")
     if isinstance(named, dict) and agree(values, named):
         return _named(node, info, named)
-    listed = values if isinstance(values, list) else []
+    if values is not None and not isinstance(values, list):
+        raise InputError(
+            f"node {node['id']} ({node['type'][:60]}): its widgets_values are {str(values)[:40]!r} and must be a list;"
+            " open it in ComfyUI and save it anew"
+        )
+    listed = values or []
     foreign = _foreign(node, info)
     return (_by_name(node, info, listed, foreign) if foreign else None) or _by_place(node, info, listed)
 

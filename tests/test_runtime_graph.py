@@ -32,6 +32,16 @@ def test_a_workflow_runs_and_says_which_files_it_wrote(tmp_path: Path) -> None:
     assert (tmp_path / "output" / "sum_00001_.txt").read_text() == "3"
 
 
+def test_an_input_that_a_node_does_not_have_is_left_out_and_said(tmp_path: Path) -> None:
+    """Even one that is linked to no node of the workflow."""
+    prompt = sum_workflow()
+    name, node = next((name, node) for name, node in prompt.items() if node["class_type"] == "ToySave")
+    node["inputs"] |= {"zzz": ["77", 0], "colour": 7}
+    checked = plan(Graph.from_api(prompt), registry())
+    assert checked.notes == {name: "it has no input zzz, colour, so this is left out"}
+    assert Executor(registry()).run(Graph.from_api(prompt), session(tmp_path)).files() == ["sum_00001_.txt"]
+
+
 def test_only_what_changed_runs_again(tmp_path: Path) -> None:
     executor = Executor(registry())
     graph = Graph.from_api(sum_workflow())

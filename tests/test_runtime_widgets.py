@@ -197,3 +197,9 @@ def test_names_of_files_are_filled_in_as_comfyui_does() -> None:
     saver = node(1, "Save", ["%date:yyyy%/%The seed.seed%"])
     made = converted([saver, node(2, "Seeded", [9, "fixed"], title="The seed")])["1"]["filename_prefix"]
     assert made == f"{datetime.now().year}/9"
+
+
+@pytest.mark.parametrize("values", ["512", 512])
+def test_widget_values_that_are_no_list_are_no_defaults(values: Any) -> None:
+    with pytest.raises(InputError, match=r"node 1 \(Seeded\): its widgets_values are .*512.* and must be a list"):
+        converted([node(1, "Seeded", values)])

@@ -173,7 +173,10 @@ def check_memory(model: SoraModel, grid: LatentGrid) -> None:
 def check_device(name: str) -> torch.device:
     """The device of that name. Raises InputError for one that is not here, or that this torch was not built for."""
     try:
-        return torch.empty(1, device=name).device
+        device = torch.empty(1, device=name).device
+        if device.type == "meta":
+            raise RuntimeError("a device without memory")
+        return device
     except (AssertionError, RuntimeError) as error:  # torch has no error of its own for it
         here = "cpu and cuda" if torch.cuda.is_available() else "cpu"
         raise InputError(f"there is no device {name!r} here; this torch can use {here}") from error
