@@ -48,7 +48,7 @@ def test_half_a_character_in_the_name_of_a_file_is_refused(tmp_path: Path) -> No
         "1": {"class_type": "LoadImage", "inputs": {"image": "\ud800.png"}},
         "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
     }
-    with pytest.raises(WorkflowError, match="input image: .* expected text of whole Unicode characters"):
+    with pytest.raises(WorkflowError, match=r"input image: .* expected text of whole Unicode characters"):
         plan(Graph.from_api(nodes), local_registry())
 
 
