@@ -76,7 +76,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         name, words = argv[0], COMMANDS[argv[0]]
         command = argparse.ArgumentParser(prog=f"sora {name}", description=words[0].upper() + words[1:] + ".")
         module_of(name).add_arguments(command)
-        return command.parse_intermixed_args(argv[1:], argparse.Namespace(command=name))
+        given = argparse.Namespace(command=name)
+        if "--" in argv:  # behind it stand names that begin with a dash
+            return command.parse_args(argv[1:], given)
+        return command.parse_intermixed_args(argv[1:], given)
     parser = argparse.ArgumentParser(prog="sora", description="Text, images and videos become videos.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, words in COMMANDS.items():

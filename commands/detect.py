@@ -1,4 +1,7 @@
-"""`sora detect FILE`: was it made here? The watermark first, then the classifier; the exit code is 1 where it was."""
+"""`sora detect FILE`: was it made here? The watermark first, then the classifier.
+
+The exit code is 1 where one was made here, and 2 where one could not be read.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .terminal import say
+from ..sora_core.errors import SoraError
+from .terminal import note, say
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-GENERATED = 1
+GENERATED, FAILED = 1, 2
 STILLS = {".png", ".webp", ".jpg", ".jpeg"}
 
 
@@ -26,10 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from ..sora_core.safety.detect import detect
 
-    found = [detect(frames_of(path)) for path in args.file]
-    for path, one in zip(args.file, found, strict=True):
+    generated = failed = False
+    for path in args.file:
+        try:
+            one = detect(frames_of(path))
+        except SoraError as error:
+            note(str(error))
+            failed = True
+            continue
         say(json.dumps({"file": str(path), **asdict(one)}) if args.json else f"{path}: {one.sentence()}")
-    return GENERATED if any(one.generated for one in found) else 0
+        generated |= one.generated
+    return FAILED if failed else GENERATED if generated else 0
 
 
 def frames_of(path: Path) -> Iterator[Tensor]:

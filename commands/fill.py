@@ -34,7 +34,9 @@ def execute(args: argparse.Namespace) -> int:
     clip = working(args.clip, model)
     frames = frames_of(clip, model.codec)
     count = frames.length
-    if not first <= last < count:
+    if last < first:
+        raise InputError(f"--frames {args.frames}: the first frame comes first; say {last}-{first}")
+    if last >= count:
         raise InputError(f"--frames {args.frames}: the clip has frames 0 to {count - 1}")
     missing = torch.zeros(count)
     missing[first : last + 1] = 1

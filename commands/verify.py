@@ -1,6 +1,6 @@
 """`sora verify FILE`: what the C2PA manifest of a file says and whether it fits.
 
-The exit code is 1 for a changed file.
+The exit code is 1 for a changed file, and 2 where one could not be read.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from .terminal import say
+from .terminal import note, say
 
-CHANGED = 1
+CHANGED, FAILED = 1, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,14 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from ..sora_core.errors import InputError
+    from ..sora_core.errors import InputError, SoraError
     from ..sora_core.safety.provenance import verify
 
     try:
         anchors = [path.read_text() for path in args.anchor]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read a root certificate: {error}") from error
-    verdicts = [verify(path, anchors) for path in args.file]
-    for path, verdict in zip(args.file, verdicts, strict=True):
+    changed = failed = False
+    for path in args.file:
+        try:
+            verdict = verify(path, anchors)
+        except SoraError as error:
+            note(str(error))
+            failed = True
+            continue
         say(json.dumps({"file": str(path), **asdict(verdict)}) if args.json else f"{path}: {verdict.sentence()}")
-    return CHANGED if any(verdict.status == "changed" for verdict in verdicts) else 0
+        changed |= verdict.status == "changed"
+    return FAILED if failed else CHANGED if changed else 0

@@ -57,6 +57,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(capsys.readouterr().out)["generated"] is False
 
 
+@pytest.mark.parametrize("command", ["detect", "verify"])
+def test_a_file_that_cannot_be_read_does_not_silence_the_others(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a name that begins with a dash, behind `--`."""
+    if command == "verify":
+        pytest.importorskip("c2pa")
+    monkeypatch.chdir(tmp_path)
+    write_video("-clip.mp4", drawn(3), 8.0)
+    assert main([command, "--json", "--", "none.mp4", "-clip.mp4"]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["file"] == "-clip.mp4" and "none.mp4" in said.err
+
+
 def test_mutations_change_what_they_are_given(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     for data, try_it in targets(tmp_path):

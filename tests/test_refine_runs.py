@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 import torch
 from editing_toys import tiny_model
@@ -14,7 +15,7 @@ from sora_nodes.nodes.inputs import wanted_size
 from sora_nodes.nodes.refining import SoraRefineVideo
 from sora_nodes.runtime.video import VideoFromFile
 from sora_nodes.sora_core import media, pipeline
-from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.errors import InputError, MediaError
 from sora_nodes.sora_core.grid import VideoSize, plan
 from sora_nodes.sora_core.pipeline.drafts import refine_memory, refine_seconds
 from sora_nodes.sora_core.refine import Refiner, RefinerConfig
@@ -117,3 +118,20 @@ def test_a_side_follows_the_other() -> None:
     assert wanted_size(224, 0, (64, 112)) == (128, 224) == wanted_size(0, 128, (64, 112))
     with pytest.raises(InputError, match="8192"):
         wanted_size(0, 8000, (64, 112))
+
+
+def test_what_will_be_otherwise_than_asked_is_said_first(refining: pipeline.SoraModel, tmp_path: Path) -> None:
+    notes: list[str] = []
+    out, settings = tmp_path / "a.mp4", refining.settings.with_(steps=1)
+    with pytest.raises(InputError, match="give the early look another name"):
+        pipeline.generate("a red ball", out=out, preview=out, model=refining)
+    with pytest.raises(MediaError, match="put a name before it"):
+        pipeline.generate("a red ball", out=tmp_path / ".mp4", model=refining)
+    pipeline.generate(
+        "a red ball", out=out, seconds=0.25, size=(31, 32), model=refining, settings=settings, tell=notes.append,
+        protection=PLAIN,
+    )  # fmt: skip
+    assert "saved as 32x32: H.264 has even sides, so the last row or column of 31x32 is there twice" in notes
+    with av.open(str(out)) as file:
+        assert file.streams.video[0].width == 32
+    assert media.probe(out).width == 31, "we read it as it was asked for"

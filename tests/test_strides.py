@@ -10,7 +10,8 @@ from sora_nodes.sora_core.editing.edit import Strides
 from sora_nodes.sora_core.editing.extend import Direction
 from sora_nodes.sora_core.editing.strides import bundled_strides, stretch_edit, stretches
 from sora_nodes.sora_core.errors import InputError
-from sora_nodes.sora_core.pipeline import sample_edit, sample_edits
+from sora_nodes.sora_core.pipeline import edits, sample_edit, sample_edits
+from sora_nodes.sora_core.pipeline.edits import edit_seconds
 from sora_nodes.sora_core.settings import SamplingSettings
 
 CODEC, MODEL = tiny_codec(), tiny_model()
@@ -45,6 +46,12 @@ def test_the_rate_decides_how_many_latents_a_stretch_has() -> None:
     assert [bundled_strides(fps, CODEC.geometry) for fps in (8, 12, 24)] == [
         Strides(length=1, context=3), Strides(length=1, context=4), Strides(length=3, context=9),
     ]  # fmt: skip
+
+
+def test_the_time_told_grows_with_the_length_and_not_with_its_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edits, "time_estimate", lambda model, grid, **settings: grid.tokens)
+    told = [edit_seconds(MODEL, extended("forward", Strides(length=1, context=3), n), steps=2) for n in (4, 16)]
+    assert 3.5 < told[1] / told[0] < 4.5
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward", "both"])

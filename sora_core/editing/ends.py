@@ -140,7 +140,8 @@ def kept_head(
     least = geometry.time_factor + (1 if geometry.cycle else 0)
     if not have:
         raise InputError(
-            f"a clip of {source.length} frames is too short to be kept at its beginning; give at least {least}."
+            f"a clip of {source.length} frames is too short to be kept at its beginning; give at least {least}"
+            f"{''.join(f' ({note})' for note in clip.notes)}."
         )
     if count > have:
         has = int(grid_spans(have, geometry, mid_stream=True).sum())

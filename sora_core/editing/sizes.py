@@ -28,7 +28,7 @@ def latents_for(
 ) -> tuple[int, tuple[str, ...]]:
     """Whole latent frames for `seconds` of new frames beside given ones, or `between` two, rounded up, with a note
     where that is longer."""
-    if not (math.isfinite(seconds) and seconds > 0):
+    if not seconds > 0:
         raise InputError(f"seconds must be above 0, not {seconds:g}: nothing would be made.")
     asked = frames_for(seconds, fps)
     latents, pixels = geometry.step

@@ -18,7 +18,7 @@ from .sheet import contact_sheet
 from .sound import Sound, SoundFile, has_sound, read_sound
 from .source import FileSource, FrameSource, TensorSource, as_image, chunks
 from .splice import Piece, Splice
-from .write import VideoWriter, check_output, estimated_bytes, write_video
+from .write import VideoWriter, check_output, estimated_bytes, evened, write_video
 
 __all__ = [
     "FileSource",
@@ -40,6 +40,7 @@ __all__ = [
     "chunks",
     "contact_sheet",
     "estimated_bytes",
+    "evened",
     "frames_to_video",
     "has_sound",
     "image_to_video",

@@ -30,8 +30,8 @@ from .metadata import CROP_KEY, PICTURES
 from .sound import Sound, SoundFile, track_of
 
 __all__ = [
-    "CRF", "ENCODER", "MP4", "VideoWriter", "check_output", "encoding_error", "estimated_bytes", "rate_of",
-    "write_video",
+    "CRF", "ENCODER", "MP4", "VideoWriter", "check_output", "encoding_error", "estimated_bytes", "evened",
+    "rate_of", "write_video",
 ]  # fmt: skip
 
 ENCODER = {"preset": "veryfast", "mbtree": "0"}
@@ -69,10 +69,18 @@ def check_output(path: str | Path, size: VideoSize, *, room: int | None = None) 
     endings = PICTURES if size.frames == 1 else {".mp4"}
     if path.suffix.lower() not in endings:
         raise MediaError(
-            f"a {'still' if size.frames == 1 else 'video'} is saved as {' or '.join(sorted(endings))}, not as"
-            f" {path.name}."
+            f"a {'still (one frame)' if size.frames == 1 else 'video'} is saved as {' or '.join(sorted(endings))}, not"
+            f" as {path.name}{' alone: put a name before it' if path.name.lower() in endings else ''}."
         )
     check_writable(path, estimated_bytes(size) if room is None else room)
+
+
+def evened(height: int, width: int) -> str:
+    """What is to be said of a video whose file has larger sides than asked for; nothing where they are even."""
+    if height % 2 == 0 and width % 2 == 0:
+        return ""
+    wide, high = width + width % 2, height + height % 2
+    return f"saved as {wide}x{high}: H.264 has even sides, so the last row or column of {width}x{height} is there twice"
 
 
 def encoding_error(path: Path, error: av.FFmpegError) -> Exception:

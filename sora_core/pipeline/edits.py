@@ -41,8 +41,8 @@ def edit_seconds(model: SoraModel, edit: Edit, *, steps: int, guided: bool = Tru
         return time_estimate(model, grid, steps=steps, guided=guided)
     parts = stretches(edit)
     longest = max(part.window.stop - part.window.start for part in parts)
-    channels, _, height, width = grid.shape
-    one = replace(grid, shape=(channels, longest, height, width))
+    channels, count, height, width = grid.shape
+    one = replace(grid, shape=(channels, longest, height, width), tokens=grid.tokens // count * longest)
     return len(parts) * time_estimate(model, one, steps=steps, guided=guided)
 
 

@@ -18,7 +18,7 @@ from ..diffusion.noise import check_seed
 from ..errors import InputError
 from ..files import size_text
 from ..grid import LatentGrid, VideoSize, frames_for, plan
-from ..media import Segmented, check_output, publish, room_for, segment_frames
+from ..media import Segmented, check_output, evened, publish, room_for, segment_frames
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
@@ -160,7 +160,11 @@ def generate(
     review(negative, protection.policy, negative=True)
     asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
     check_output(out, asked, room=room_for(asked) * (2 if protection.sign and can_sign() else 1))
+    if asked.frames > 1 and (padded := evened(asked.height, asked.width)):
+        tell(padded)
     if preview is not None:
+        if Path(preview).absolute() == out.absolute():
+            raise InputError(f"{out} is named for the early look and for the result; give the early look another name")
         check_output(preview, VideoSize(frames=2, height=2, width=2, fps=fps))
     model = model or load_bundled(device=check_device(device), fast=fast)
     settings = settings or model.settings
