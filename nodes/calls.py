@@ -16,7 +16,7 @@ from . import doors, host, models
 from .inputs import wanted_size
 from .layouts.conditioning import Conditioning, joined_shots, masked_shots
 from .layouts.edits import edit_latent
-from .layouts.latents import KEY, Latent, LatentInfo, check_edit, info_of, samples_of, single
+from .layouts.latents import KEY, Latent, LatentInfo, check_edit, decoded_size, info_of, samples_of, single
 from .saved_models import load_saved
 
 if TYPE_CHECKING:
@@ -194,12 +194,14 @@ def decoded(vae: Any, latent: Latent) -> Iterator[Tensor]:
     """Chunks [1,3,F,H,W] in -1..1 of a LATENT, cut to the size that was asked for; of an edit, the finished clip."""
     from ..sora_core import pipeline
 
-    info, found = info_of(latent), models.current()
-    if info.edit is not None:
+    if info_of(latent).edit is not None:
         yield from videos_of(edited(vae, latent))
         return
-    chunks = pipeline.decode_stream(found.codec_of(vae), single(latent, found.geometry_of(vae).channels))
-    yield from chunks if info.size is None else trimmed(chunks, info.size)
+    found = models.current()
+    geometry = found.geometry_of(vae)
+    chunks = pipeline.decode_stream(found.codec_of(vae), single(latent, geometry.channels))
+    size = decoded_size(latent, geometry)
+    yield from chunks if size is None else trimmed(chunks, size)
 
 
 def edited(vae: Any, latent: Latent, *, colour_match: bool = True) -> FrameSource:
@@ -320,11 +322,14 @@ def segmented(vae: Any, latent: Latent, fps: float, *, watermark: bool, progress
     from ..sora_core.media import segment_frames
     from ..sora_core.pipeline import segmented
 
-    info, runs, found = info_of(latent), host.runs(), models.current()
-    size = info.size
-    if runs is None or info.edit is not None or size is None or size.frames <= segment_frames(size):
+    runs, found = host.runs(), models.current()
+    if runs is None or info_of(latent).edit is not None:
         return None
-    samples = single(latent, found.geometry_of(vae).channels)
+    geometry = found.geometry_of(vae)
+    size = decoded_size(latent, geometry)
+    if size is None or size.frames <= segment_frames(size):
+        return None
+    samples = single(latent, geometry.channels)
     clip = segmented(found.codec_of(vae), samples, replace(size, fps=fps), runs, watermark)
     return replace(clip, frames=lambda start: told(clip.frames(start), progress, size.frames, start))
 

@@ -16,6 +16,7 @@ from sora_nodes.nodes import assembly, calls, clips, editing, host, models
 from sora_nodes.nodes.inputs import output_linked
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock.sampling import KSampler
+from sora_nodes.nodes.video import SoraDecodeVideo
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.editing.restyle import DENOISE
@@ -265,6 +266,18 @@ def test_what_is_linked_and_not_used_is_said() -> None:
 def test_a_latent_of_no_edit_is_stitched_by_decoding_it() -> None:
     latent = sampled(grid())
     assert torch.allclose(stitched(latent), calls.decode_image(MODEL, latent))
+
+
+def test_a_latent_that_was_resized_or_lengthened_since_is_decoded_whole() -> None:
+    made = sampled(SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W - 8, H, 0.875, FPS).result[0])
+    longer = {**made, "samples": torch.cat([made["samples"], made["samples"]], 2)}
+    for latent, shape in ((made, (7, H, W - 8, 3)), (enlarged(made), (9, 2 * H, 2 * W, 3)), (longer, (21, H, W, 3))):
+        assert calls.decode_image(MODEL, latent).shape == shape
+        assert stitched(latent).shape == shape
+        shown = SoraDecodeVideo.execute(samples=latent, vae=MODEL, fps=0.0).result[0]
+        assert read_video(shown.get_stream_source()).frames.shape == shape
+    sized = run("SoraRestyleVideo", vae=MODEL, denoise=0.5, fit="crop", samples=enlarged(made))[0]
+    assert stitched(sampled(sized)).shape[1:3] == (2 * H, 2 * W)
 
 
 def test_an_empty_positive_prompt_is_said() -> None:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from ...sora_core.types import LatentState
     from .sounds import Track
 
-__all__ = ["Latent", "LatentInfo", "check_edit", "info_of", "noise_for", "samples_of", "single", "size_of", "state_of"]
+__all__ = [
+    "Latent", "LatentInfo", "check_edit", "decoded_size", "info_of", "noise_for", "samples_of", "single", "size_of",
+    "state_of",
+]  # fmt: skip
 
 Latent = dict[str, Any]
 """ComfyUI's LATENT"""
@@ -85,6 +88,20 @@ def size_of(latent: Latent) -> VideoSize:
     if size is None:
         raise InputError("this latent does not say its size; link the one of Sora Noise Grid")
     return size
+
+
+def decoded_size(latent: Latent, geometry: Geometry) -> VideoSize | None:
+    """What a LATENT of no edit is decoded to: the size that Sora Noise Grid was asked for, or all of its own grid where
+    that was enlarged, cut or lengthened since. None where it does not say its size."""
+    from ...sora_core.grid import VideoSize, plan, spans
+
+    size, grid = info_of(latent).size, tuple(samples_of(latent).shape[2:])
+    if size is None or grid == plan(size, geometry).shape[1:]:
+        return size
+    time, height, width = grid
+    factor = geometry.space_factor
+    frames = int(spans(time, geometry).sum())
+    return VideoSize(frames=frames, height=height * factor, width=width * factor, fps=size.fps)
 
 
 def samples_of(latent: Latent, name: str = "latent") -> Tensor:
