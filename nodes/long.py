@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..sora_core.errors import InputError
-from . import calls, models
+from . import calls, doors, models
 from .host import io, ui
 from .inputs import checked, shots_of
 from .layouts.edits import edit_latent
@@ -84,7 +84,7 @@ class SoraLongVideo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, segments: str | None = None) -> bool | str:
-        return checked(lambda: segments is None or bool(shots_of(segments)))
+        return checked(lambda: segments is None or doors.check_shots(shots_of(segments), "segments") is None)
 
     @classmethod
     def execute(
@@ -111,6 +111,7 @@ class SoraLongVideo(io.ComfyNode):
             )
         size, geometry = size_of(latent), codec.geometry
         shots = shots_of(segments)
+        doors.check_shots(shots, "segments")
         counts = segment_counts(shots, size.fps, geometry)
         frames = long_frames(counts, geometry)
         check_room(replace(size, frames=frames))

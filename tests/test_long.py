@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import torch
 from editing_toys import FPS, H, W, sampled, tiny_codec, tiny_model
+from sora_nodes.nodes import calls
+from sora_nodes.nodes.assembly import SoraStoryboard
 from sora_nodes.nodes.long import SoraLongVideo, open_note
 from sora_nodes.nodes.sampling import SoraNoiseGrid
 from sora_nodes.nodes.video import SoraDecodeVideo
@@ -12,6 +14,7 @@ from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.editing import Shot, long_frames, segment_counts, segment_edit, segment_strides, with_segment
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.media import probe
+from sora_nodes.sora_core.safety import PolicyError
 
 CODEC, MODEL = tiny_codec(), tiny_model()
 GEOMETRY = CODEC.geometry
@@ -73,16 +76,28 @@ def test_another_list_is_named() -> None:
 
 
 def run(**inputs: Any) -> Any:
+    inputs = {"segments": "1: a red ball\n2: a blue cube\n1: a red ball", **inputs}
     settings = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple", "overlap": 8}
     grid = SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, 1.0, FPS).result[0]
-    text = "1: a red ball\n2: a blue cube\n1: a red ball"
-    return SoraLongVideo.execute(model=MODEL, clip=MODEL, vae=MODEL, latent=grid, segments=text, **settings, **inputs)
+    return SoraLongVideo.execute(model=MODEL, clip=MODEL, vae=MODEL, latent=grid, **settings, **inputs)
 
 
 def test_what_the_prompts_leave_open_is_said() -> None:
     said, left = "a red ball bounces on grass at noon", "a red ball bounces on grass"
     assert open_note([said, said]) == ""
     assert "(segment 1, 3)" in open_note([left, said, "a red ball at noon"])
+
+
+def test_a_refused_prompt_is_named_before_anything_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "sample", None)
+    text = "1: a red ball\n1: a blue cube\n1: a gory massacre"
+    with pytest.raises(PolicyError, match=r"segments: segment 3: .*violence"):
+        run(segments=text)
+    assert "segments: segment 3: " in SoraLongVideo.validate_inputs(text)
+    assert "shots: shot 3: " in SoraStoryboard.validate_inputs(text)
+    with pytest.raises(PolicyError, match=r"shots: shot 3: .*violence"):
+        SoraStoryboard.execute(MODEL, MODEL, text, "cut", 0.0, {})
+    assert "segments: segment 1: " in SoraLongVideo.validate_inputs("1: child porn")
 
 
 def test_the_node_makes_all_and_then_one_anew(tmp_path: Any) -> None:
