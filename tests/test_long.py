@@ -88,6 +88,12 @@ def test_what_the_prompts_leave_open_is_said() -> None:
     assert "(segment 1, 3)" in open_note([left, said, "a red ball at noon"])
 
 
+def test_a_segment_that_there_is_not_cannot_be_made_anew() -> None:
+    given = {"samples": torch.zeros(1, GEOMETRY.channels, 5, 2, 4)}
+    with pytest.raises(InputError, match="segments 1 to 2, and none 3"):
+        run(segments="1: a red ball\n1: a red ball", samples=given, remake=3)
+
+
 def test_a_refused_prompt_is_named_before_anything_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "sample", None)
     text = "1: a red ball\n1: a blue cube\n1: a gory massacre"
