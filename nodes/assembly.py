@@ -79,6 +79,8 @@ class SoraStoryboard(io.ComfyNode):
         if is_nested(latent["samples"]):
             said = "prompts over time do not reach a model's sound: the picture alone is made."
             edit = replace(edit, notes=(*edit.notes, said))
+        if unread := calls.unread_note(clip, board.prompts):
+            edit = replace(edit, notes=(*edit.notes, f"{unread}."))
         made, notes, preview = shown(vae, edit)
         return io.NodeOutput(calls.encode_shots(clip, board), made, notes, ui=preview)
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUNDLED", "FAST", "decode_image", "decode_to_file", "edit_cost", "empty_latent", "encode_image", "encode_prompt",
-    "encode_shots", "load_model", "refine_to_file", "sample", "settings_for", "time_text", "weights_of",
+    "encode_shots", "load_model", "refine_to_file", "sample", "settings_for", "time_text", "unread_note",
+    "weights_of",
 ]  # fmt: skip
 
 BUNDLED, FAST = "bundled", "bundled, 4 steps"
@@ -69,6 +70,17 @@ def encode_shots(clip: Any, board: Storyboard) -> Conditioning:
     for part in parts:
         doors.check_positive(part)
     return joined_shots(parts, board) if models.current().follows_schedules(clip) else masked_shots(parts, board)
+
+
+def unread_note(clip: Any, prompts: Iterable[str]) -> str:
+    """What is to be said of prompts that this CLIP does not read whole: words that mean nothing to it, and what is
+    beyond its length. Empty where there is nothing."""
+    from ..sora_core.world.expand import unknown_note
+
+    found, asked = models.current(), list(dict.fromkeys(prompts))
+    unknown = dict.fromkeys(word for prompt in asked for word in found.unknown_words(clip, prompt))
+    unread = dict.fromkeys(found.unread(clip, prompt) for prompt in asked)
+    return "; ".join(filter(None, (unknown_note(list(unknown)), *unread)))
 
 
 def empty_latent(vae: Any, size: VideoSize, *, draft: Latent | None = None, model: Any = None) -> tuple[Latent, str]:

@@ -94,6 +94,30 @@ def test_a_segment_that_there_is_not_cannot_be_made_anew() -> None:
         run(segments="1: a red ball\n1: a red ball", samples=given, remake=3)
 
 
+BAD = ("0: x", "1:", "-1: x", "nan: x", "inf: x", "3601: x", "x")
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_line_that_is_no_segment_is_quoted_before_the_run(line: str) -> None:
+    text = f"1: a red ball\n\n{line}"
+    for check, one in ((SoraLongVideo.validate_inputs, "segment"), (SoraStoryboard.validate_inputs, "shot")):
+        said = check(text)
+        assert said.startswith(f"{one}s: {one} 2 ") and said.endswith(f"not {line!r}")
+        assert check("\n").startswith(f"{one}s is empty; write one {one} a line")
+        assert check("1: a red ball\n2.5s: a red ball") is True
+
+
+def test_words_that_the_model_does_not_know_are_named(tmp_path: Any) -> None:
+    text = "1: a red ball\n1: a zebra juggles"
+    grid = SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, 1.0, FPS).result[0]
+    with torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
+        for notes in (
+            run(segments=text).result[1],
+            SoraStoryboard.execute(MODEL, MODEL, text, "cut", 0.0, grid).result[2],
+        ):
+            assert "does not know 'zebra', 'juggles'" in notes
+
+
 def test_a_refused_prompt_is_named_before_anything_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "sample", None)
     text = "1: a red ball\n1: a blue cube\n1: a gory massacre"
