@@ -15,7 +15,7 @@ from editing_toys import FPS, H, W, frames, tiny_model
 from sora_nodes.nodes import assembly, calls, clips, editing, host, models
 from sora_nodes.nodes.inputs import output_linked
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
-from sora_nodes.nodes.stock.sampling import KSampler
+from sora_nodes.nodes.stock.sampling import KSampler, VAEDecode
 from sora_nodes.nodes.video import SoraDecodeVideo
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
@@ -278,6 +278,28 @@ def test_a_latent_that_was_resized_or_lengthened_since_is_decoded_whole() -> Non
         assert read_video(shown.get_stream_source()).frames.shape == shape
     sized = run("SoraRestyleVideo", vae=MODEL, denoise=0.5, fit="crop", samples=enlarged(made))[0]
     assert stitched(sampled(sized)).shape[1:3] == (2 * H, 2 * W)
+
+
+def test_a_batch_is_sampled_as_its_clips_are() -> None:
+    one = grid()
+    words = models.current().encode(MODEL, "a red ball")
+    settings = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple"}
+
+    def of(count: int, negative: Any) -> Any:
+        given = {**one, "samples": one["samples"].repeat(count, 1, 1, 1, 1)}
+        made = KSampler.execute(latent_image=given, model=MODEL, positive=words, negative=negative, **settings)
+        return made.result[0]
+
+    for negative in (None, models.current().encode(MODEL, "")):
+        two = of(2, negative)
+        assert torch.allclose(two["samples"][:1], of(1, negative)["samples"], atol=1e-5)
+        images = VAEDecode.execute(samples=two, vae=MODEL).result[0]
+        assert torch.allclose(images[:16], calls.decode_image(MODEL, of(1, negative)), atol=1e-5) and len(images) == 32
+    board, latent, _ = run(
+        "SoraStoryboard", clip=MODEL, vae=MODEL, shots="1: a red ball\n1: a blue ball", transition="blend",
+        blend_seconds=0.5, latent=one,
+    )  # fmt: skip
+    assert len(sampled({"samples": latent["samples"].repeat(2, 1, 1, 1, 1)}, board)["samples"]) == 2
 
 
 def test_an_empty_positive_prompt_is_said() -> None:

@@ -8,6 +8,7 @@ from ...runtime import schema as io
 from ...sora_core.settings import StepRange
 from .. import calls
 from ..inputs import SAMPLERS, SCHEDULERS
+from ..layouts.latents import samples_of
 
 __all__ = ["NODES"]
 
@@ -97,7 +98,7 @@ class VAEEncode(io.ComfyNode):
 
 
 class VAEDecode(io.ComfyNode):
-    """A LATENT to frames in memory."""
+    """A LATENT to frames in memory, those of one clip of a batch after those of another."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -111,7 +112,10 @@ class VAEDecode(io.ComfyNode):
 
     @classmethod
     def execute(cls, samples: Any, vae: Any) -> io.NodeOutput:
-        return io.NodeOutput(calls.decode_image(vae, samples))
+        import torch
+
+        clips = samples_of(samples, "samples").split(1)
+        return io.NodeOutput(torch.cat([calls.decode_image(vae, {**samples, "samples": clip}) for clip in clips]))
 
 
 class ModelSamplingSD3(io.ComfyNode):
