@@ -356,12 +356,15 @@ def decode_image(vae: Any, latent: Latent) -> Tensor:
 
 
 def encode_image(vae: Any, pixels: Tensor) -> Latent:
-    """LATENT of an IMAGE, its frames as one video; raises InputError for a size or length that the VAE cannot have."""
+    """LATENT of an IMAGE, its frames as one video; raises InputError for none, and for a size or length that the VAE
+    cannot have."""
     import torch
 
     from ..sora_core.media.convert import image_to_video
     from ..sora_core.vae import encode_bounded
 
+    if not pixels.numel():
+        raise InputError(f"pixels is {list(pixels.shape)}, which holds nothing; link at least one frame")
     codec = models.current().codec_of(vae)
     videos = (image_to_video(pixels[at : at + CHUNK]) for at in range(0, len(pixels), CHUNK))
     with torch.no_grad():

@@ -324,6 +324,19 @@ BAD = {
     ),
     "an edit that was resized": (lambda: stitched(enlarged(extension()[0])), "an edit cannot be resized"),
     "an edit that is sampled resized": (lambda: sampled(enlarged(extension()[0])), "an edit cannot be resized"),
+    "a latent without frames": (
+        lambda: extension(samples={"samples": torch.zeros(1, 4, 0, 2, 4)}),
+        "which holds nothing",
+    ),
+    "a grid without frames": (lambda: sampled({"samples": torch.zeros(1, 4, 0, 2, 4)}), "which holds nothing"),
+    "a sound without a rate": (
+        lambda: extension(video=video(frames(9), audio={"waveform": torch.zeros(1, 2, 80), "sample_rate": 0})),
+        "at a rate of 0",
+    ),
+    "a sound of two axes": (
+        lambda: extension(video=video(frames(9), audio={"waveform": torch.zeros(2, 80), "sample_rate": 80})),
+        r"the sound of the video is \[2, 80\]",
+    ),
     "words for frames": (
         lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="the end"),
         "not 'the'",

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from sora_nodes.nodes.stock import StockExtension
+from sora_nodes.nodes.stock import StockExtension, sampling
 from sora_nodes.nodes.stock import pictures as stock
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.registry import Registry
 from sora_nodes.runtime.session import Session
+from sora_nodes.sora_core.errors import InputError, ResourceError
 from sora_nodes.sora_core.media import read_image
 
 
@@ -42,6 +43,21 @@ def test_scaling(method: str) -> None:
 def test_a_centred_crop_keeps_proportions() -> None:
     image = ramp(1, 4, 8)
     assert torch.equal(out(stock.ImageScale, image, "nearest-exact", 4, 4, "center"), image[:, :, 2:6])
+
+
+def test_no_pictures_and_no_room_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for call, said in (
+        (lambda: out(stock.ImageScale, ramp(0), "bilinear", 8, 0, "center"), "image is"),
+        (lambda: out(stock.ImageScaleBy, ramp(0), "lanczos", 2.0), "image is"),
+        (lambda: out(stock.ImageBatch, ramp(1), ramp(0, height=8)), "image2 is"),
+        (lambda: out(sampling.VAEEncode, ramp(0), None), "pixels is"),
+        (lambda: out(sampling.VAEDecode, {"samples": torch.zeros(1, 16, 0, 2, 2)}, None), "samples is"),
+    ):
+        with pytest.raises(InputError, match=rf"{said} \[.*\], which holds nothing"):
+            call()
+    monkeypatch.setattr("sora_nodes.sora_core.memory.free_memory", lambda *_: 1 << 20)
+    with pytest.raises(ResourceError, match="a latent of this size needs about"):
+        sampling.EmptyHunyuanLatentVideo.execute(16384, 16384, 16384, 4096)
 
 
 def test_parts_and_runs() -> None:

@@ -12,7 +12,7 @@ from ...sora_core.settings import DEFAULTS
 from .. import host, models
 from .latents import KEY, Latent, LatentInfo, decoded_size, info_of, samples_of
 from .pictures import EXACT, rgb
-from .sounds import Heard, Track, format_of, mixed, sound_in
+from .sounds import Heard, Track, check_sound, format_of, mixed, sound_in
 
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
@@ -45,6 +45,7 @@ def clip_of(
         held = parts.images.source if isinstance(parts.images, FileImages) else getattr(video, EXACT, None)
         frames = {"image": rgb(parts.images)} if held is None else {"source": held}
         clip, sound = Clip(**frames, fps=float(parts.frame_rate)), parts.audio
+        check_sound(sound)
     if audio_vae is None:
         return clip, Heard(audio=sound)
     if sound is None:

@@ -106,12 +106,14 @@ def decoded_size(latent: Latent, geometry: Geometry) -> VideoSize | None:
 
 def samples_of(latent: Latent, name: str = "latent") -> Tensor:
     """[B,C,T,H,W] of a LATENT, the picture's of one that holds sound too; raises InputError for the latents of image
-    models."""
+    models and for one without frames."""
     samples = picture_of(latent["samples"])
     if samples.ndim != 5:
         raise InputError(
             f"{name} is {list(samples.shape)}, as image models make them; a video's has five dimensions [B,C,T,H,W]"
         )
+    if not samples.numel():
+        raise InputError(f"{name} is {list(samples.shape)}, which holds nothing; link one of at least one frame")
     return samples.float()  # some models and nodes give half precision
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...runtime import schema as io
+from ...sora_core.memory import check_memory_for
 from ...sora_core.settings import StepRange
 from .. import calls
 from ..inputs import SAMPLERS, SCHEDULERS
@@ -163,9 +165,9 @@ class EmptyHunyuanLatentVideo(io.ComfyNode):
 
         wan = Geometry(channels=16)
         frames, factor = (length - 1) // wan.time_factor + 1, wan.space_factor
-        return io.NodeOutput(
-            {"samples": torch.zeros(batch_size, wan.channels, frames, height // factor, width // factor)}
-        )
+        shape = (batch_size, wan.channels, frames, height // factor, width // factor)
+        check_memory_for(4 * math.prod(shape), "a latent of this size", "make it smaller, shorter, or fewer of them")
+        return io.NodeOutput({"samples": torch.zeros(shape)})
 
 
 class KSamplerAdvanced(io.ComfyNode):
