@@ -15,7 +15,7 @@ from editing_toys import FPS, H, W, frames, tiny_model
 from sora_nodes.nodes import assembly, calls, clips, editing, host, models
 from sora_nodes.nodes.inputs import output_linked
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
-from sora_nodes.nodes.stock.sampling import KSampler, VAEDecode
+from sora_nodes.nodes.stock.sampling import KSampler, KSamplerAdvanced, ModelSamplingSD3, VAEDecode
 from sora_nodes.nodes.video import SoraDecodeVideo
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
@@ -238,6 +238,28 @@ def test_a_stock_sampler_keeps_what_is_kept() -> None:
     done = KSampler.execute(latent_image=latent, model=MODEL, positive=words, negative=words, **settings).result[0]
     assert torch.equal(done["samples"][:, :, :2], latent["samples"][:, :, :2])
     assert torch.equal(stitched(done)[:17], given)
+
+
+def test_stock_samplers_leave_a_latent_as_it_is_where_no_step_is_asked_for() -> None:
+    latent, words = sampled(grid()), models.current().encode(MODEL, "a red ball")
+    given = {"model": MODEL, "positive": words, "negative": words, "latent_image": latent, "steps": 4, "cfg": 2.0}
+    given |= {"sampler_name": "euler", "scheduler": "simple"}
+    made = KSampler.execute(**given, seed=1, denoise=0.0).result[0]
+    assert torch.equal(made["samples"], latent["samples"])
+    for first, last, same in ((2, 2, True), (3, 1, True), (4, 10000, True), (0, 0, True), (3, 10000, False)):
+        made = KSamplerAdvanced.execute(
+            **given, noise_seed=1, add_noise="enable", start_at_step=first, end_at_step=last,
+            return_with_leftover_noise="disable",
+        ).result[0]  # fmt: skip
+        assert torch.equal(made["samples"], latent["samples"]) == same
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.001, float("nan")])
+def test_a_shift_that_leaves_no_noise_levels_is_said_before_the_run(shift: float) -> None:
+    with pytest.raises(InputError, match=f"ModelSamplingSD3: shift is at least 0.01, not {shift:g}"):
+        ModelSamplingSD3.execute(MODEL, shift)
+    assert "at least 0.01" in ModelSamplingSD3.validate_inputs(shift)
+    assert ModelSamplingSD3.validate_inputs(3.0) is True
 
 
 def test_decode_video_gives_the_same_clip(tmp_path: Any) -> None:

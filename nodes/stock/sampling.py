@@ -6,13 +6,16 @@ import math
 from typing import Any
 
 from ...runtime import schema as io
+from ...sora_core.errors import InputError
 from ...sora_core.memory import check_memory_for
 from ...sora_core.settings import StepRange
 from .. import calls
-from ..inputs import SAMPLERS, SCHEDULERS
+from ..inputs import SAMPLERS, SCHEDULERS, checked
 from ..layouts.latents import samples_of
 
 __all__ = ["NODES"]
+
+LEAST_SHIFT = 0.01
 
 
 class CLIPTextEncode(io.ComfyNode):
@@ -59,7 +62,7 @@ def run_sampler(
 
 
 class KSampler(io.ComfyNode):
-    """Sampling, as ComfyUI's node asks for it."""
+    """Sampling, as ComfyUI's node asks for it; a denoise of 0 leaves the latent as it is."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -78,6 +81,8 @@ class KSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, **widgets: Any) -> io.NodeOutput:
+        if widgets.get("denoise") == 0:
+            return io.NodeOutput(widgets["latent_image"])
         return io.NodeOutput(run_sampler(**widgets))
 
 
@@ -134,8 +139,19 @@ class ModelSamplingSD3(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, shift: float | None = None) -> bool | str:
+        return checked(lambda: shift is None or check_shift(shift) is None)
+
+    @classmethod
     def execute(cls, model: Any, shift: float) -> io.NodeOutput:
+        check_shift(shift)
         return io.NodeOutput(model.with_settings(shift=shift))
+
+
+def check_shift(shift: float) -> None:
+    """Raises InputError for a shift that leaves nothing of the noise levels between 0 and 1."""
+    if not shift >= LEAST_SHIFT:
+        raise InputError(f"ModelSamplingSD3: shift is at least {LEAST_SHIFT:g}, not {shift:g}; 1 changes nothing")
 
 
 class EmptyHunyuanLatentVideo(io.ComfyNode):
@@ -171,7 +187,8 @@ class EmptyHunyuanLatentVideo(io.ComfyNode):
 
 
 class KSamplerAdvanced(io.ComfyNode):
-    """Some of the steps: two of these are how the two experts of Wan 2.2 A14B take turns."""
+    """Some of the steps: two of these are how the two experts of Wan 2.2 A14B take turns. None of them leaves the
+    latent as it is."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -201,6 +218,8 @@ class KSamplerAdvanced(io.ComfyNode):
         return_with_leftover_noise: str,
         **widgets: Any,
     ) -> io.NodeOutput:
+        if start_at_step >= min(end_at_step, widgets["steps"]):
+            return io.NodeOutput(widgets["latent_image"])
         steps = StepRange(
             first=start_at_step,
             last=end_at_step,
