@@ -363,7 +363,7 @@ def encode_image(vae: Any, pixels: Tensor) -> Latent:
     from ..sora_core.media.convert import image_to_video
     from ..sora_core.vae import encode_bounded
 
-    if not pixels.numel():
+    if not all(pixels.shape):
         raise InputError(f"pixels is {list(pixels.shape)}, which holds nothing; link at least one frame")
     codec = models.current().codec_of(vae)
     videos = (image_to_video(pixels[at : at + CHUNK]) for at in range(0, len(pixels), CHUNK))

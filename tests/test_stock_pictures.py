@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 import torch
+from editing_toys import tiny_model
 from sora_nodes.nodes.stock import StockExtension, sampling
 from sora_nodes.nodes.stock import pictures as stock
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
+from sora_nodes.runtime.images import FileImages
 from sora_nodes.runtime.registry import Registry
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.errors import InputError, ResourceError
-from sora_nodes.sora_core.media import read_image
+from sora_nodes.sora_core.media import FileSource, read_image, write_video
 
 
 def out(node: Any, *given: Any) -> torch.Tensor:
@@ -58,6 +60,17 @@ def test_no_pictures_and_no_room_are_said(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sora_nodes.sora_core.memory.free_memory", lambda *_: 1 << 20)
     with pytest.raises(ResourceError, match="a latent of this size needs about"):
         sampling.EmptyHunyuanLatentVideo.execute(16384, 16384, 16384, 4096)
+
+
+def test_frames_of_a_file_are_scaled_and_encoded_as_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "a.mp4", ramp(9, height=16, width=24), 8.0)
+    given: Any = FileImages(FileSource(tmp_path / "a.mp4"))
+    monkeypatch.setattr(FileImages, "tensor", None)
+    assert out(stock.ImageScale, given, "bilinear", 12, 0, "disabled").shape == (9, 8, 12, 3)
+    latent: Any = sampling.VAEEncode.execute(given, tiny_model())
+    assert latent.args[0]["samples"].shape[2:] == (3, 2, 3)
 
 
 def test_parts_and_runs() -> None:

@@ -226,7 +226,7 @@ class ImageInvert(io.ComfyNode):
 
 def check_pictures(image: Any, name: str = "image") -> None:
     """Raises InputError for IMAGE of no pictures or no pixels."""
-    if not image.numel():
+    if not all(image.shape):  # of a file, its shape is known without reading it
         raise InputError(f"{name} is {list(image.shape)}, which holds nothing; link at least one picture")
 
 
