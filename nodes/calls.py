@@ -355,9 +355,10 @@ def decode_image(vae: Any, latent: Latent) -> Tensor:
     return torch.cat([video_to_image(chunk).cpu() for chunk in decoded(vae, latent)])
 
 
-def encode_image(vae: Any, pixels: Tensor) -> Latent:
-    """LATENT of an IMAGE, its frames as one video; raises InputError for none, and for a size or length that the VAE
-    cannot have."""
+def encode_image(vae: Any, pixels: Tensor) -> tuple[Latent, str]:
+    """(LATENT, what is to be said of it) of an IMAGE, its frames as one video, at the largest size up to its own that
+    the VAE can divide: the rest is cropped on both sides, as ComfyUI does. Raises InputError for no frames, and for a
+    size or length that the VAE cannot have."""
     import torch
 
     from ..sora_core.media.convert import image_to_video
@@ -365,7 +366,15 @@ def encode_image(vae: Any, pixels: Tensor) -> Latent:
 
     if not all(pixels.shape):
         raise InputError(f"pixels is {list(pixels.shape)}, which holds nothing; link at least one frame")
-    codec = models.current().codec_of(vae)
-    videos = (image_to_video(pixels[at : at + CHUNK]) for at in range(0, len(pixels), CHUNK))
+    codec, (tall, wide) = models.current().codec_of(vae), pixels.shape[1:3]
+    factor = codec.geometry.space_factor
+    height, width = tall // factor * factor, wide // factor * factor
+    if not height or not width:
+        raise InputError(f"pixels is {wide}x{tall}, and this VAE needs at least {factor}x{factor}; scale it up first")
+    rows, columns = (slice(start := (of - size) // 2, start + size) for of, size in ((tall, height), (wide, width)))
+    videos = (image_to_video(pixels[at : at + CHUNK][:, rows, columns]) for at in range(0, len(pixels), CHUNK))
     with torch.no_grad():
-        return {"samples": torch.cat([latent.cpu() for latent in encode_bounded(codec, videos)], 2)}
+        samples = torch.cat([latent.cpu() for latent in encode_bounded(codec, videos)], 2)
+    cropped = (height, width) != (tall, wide)
+    note = f"{wide}x{tall} is cropped to {width}x{height}, which the VAE can divide" if cropped else ""
+    return {"samples": samples}, note

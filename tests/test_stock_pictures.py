@@ -73,6 +73,16 @@ def test_frames_of_a_file_are_scaled_and_encoded_as_they_are_read(
     assert latent.args[0]["samples"].shape[2:] == (3, 2, 3)
 
 
+def test_a_picture_that_the_vae_cannot_divide_is_cropped_evenly() -> None:
+    model, wide = tiny_model(), ramp(5, height=21, width=31)
+    made: Any = sampling.VAEEncode.execute(wide, model)
+    exact: Any = sampling.VAEEncode.execute(wide[:, 2:18, 3:27], model)
+    assert torch.equal(made.args[0]["samples"], exact.args[0]["samples"])
+    assert made.ui.value == "31x21 is cropped to 24x16, which the VAE can divide" and exact.ui is None
+    with pytest.raises(InputError, match="pixels is 6x4, and this VAE needs at least 8x8"):
+        sampling.VAEEncode.execute(ramp(), model)
+
+
 def test_parts_and_runs() -> None:
     image = ramp()
     assert torch.equal(out(stock.ImageCrop, image, 2, 2, 1, 1), image[:, 1:3, 1:3])

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ...runtime import schema as io
+from ...runtime import ui
 from ...sora_core.errors import InputError
 from ...sora_core.memory import check_memory_for
 from ...sora_core.settings import StepRange
@@ -87,7 +88,7 @@ class KSampler(io.ComfyNode):
 
 
 class VAEEncode(io.ComfyNode):
-    """Frames to a LATENT."""
+    """Frames to a LATENT; what of a side the VAE cannot divide is cropped."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -101,7 +102,8 @@ class VAEEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, pixels: Any, vae: Any) -> io.NodeOutput:
-        return io.NodeOutput(calls.encode_image(vae, pixels))
+        latent, note = calls.encode_image(vae, pixels)
+        return io.NodeOutput(latent, ui=ui.PreviewText(note) if note else None)
 
 
 class VAEDecode(io.ComfyNode):
