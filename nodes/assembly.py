@@ -63,7 +63,7 @@ class SoraStoryboard(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, shots: str | None = None) -> bool | str:
-        return checked(lambda: shots is None or doors.check_shots(shots_of(shots), "shots") is None)
+        return checked(lambda: shots is None or doors.check_shots(shots_of(shots), "shots"))
 
     @classmethod
     def execute(

@@ -63,8 +63,9 @@ def check_positive(positive: Any) -> None:
             raise PolicyError(said)
 
 
-def check_shots(shots: Sequence[Shot], name: str) -> None:
-    """Raise PolicyError that names the shot, where the policy refuses its prompt; name: the input they came by."""
+def check_shots(shots: Sequence[Shot], name: str) -> bool:
+    """True; raises PolicyError that names the shot, where the policy refuses its prompt. name: the input they came
+    by."""
     from ..sora_core.safety import PolicyError
 
     for number, shot in enumerate(shots, 1):
@@ -72,6 +73,7 @@ def check_shots(shots: Sequence[Shot], name: str) -> None:
             check_positive(reviewed(shot.prompt, [[None, {}]]))
         except PolicyError as error:
             raise PolicyError(f"{name}: {name.removesuffix('s')} {number}: {error}") from None
+    return True
 
 
 def frame_guards(path: Path, fps: float, *, watermark: bool, once: bool = False) -> Guards:

@@ -85,7 +85,7 @@ class SoraLongVideo(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, segments: str | None = None) -> bool | str:
         name = "segments"
-        return checked(lambda: segments is None or doors.check_shots(shots_of(segments, name), name) is None)
+        return checked(lambda: segments is None or doors.check_shots(shots_of(segments, name), name))
 
     @classmethod
     def execute(

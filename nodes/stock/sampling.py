@@ -142,7 +142,7 @@ class ModelSamplingSD3(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, shift: float | None = None) -> bool | str:
-        return checked(lambda: shift is None or check_shift(shift) is None)
+        return checked(lambda: shift is None or check_shift(shift))
 
     @classmethod
     def execute(cls, model: Any, shift: float) -> io.NodeOutput:
@@ -150,10 +150,11 @@ class ModelSamplingSD3(io.ComfyNode):
         return io.NodeOutput(model.with_settings(shift=shift))
 
 
-def check_shift(shift: float) -> None:
-    """Raises InputError for a shift that leaves nothing of the noise levels between 0 and 1."""
+def check_shift(shift: float) -> bool:
+    """True; raises InputError for a shift that leaves nothing of the noise levels between 0 and 1."""
     if not shift >= LEAST_SHIFT:
         raise InputError(f"ModelSamplingSD3: shift is at least {LEAST_SHIFT:g}, not {shift:g}; 1 changes nothing")
+    return True
 
 
 class EmptyHunyuanLatentVideo(io.ComfyNode):
