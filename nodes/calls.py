@@ -105,7 +105,7 @@ def empty_latent(vae: Any, size: VideoSize, *, draft: Latent | None = None, mode
         count = sound.count(grid.sampled.frames, size.fps)
         samples = found.joined(samples, torch.zeros(1, *sound.shape(count)))
         summary += f"; with sound ({count} latents)"
-    return {"samples": samples, KEY: LatentInfo(size=size, draft=smaller)}, summary
+    return {"samples": samples, KEY: LatentInfo(size=size, grid=grid.shape[1:], draft=smaller)}, summary
 
 
 def cost_text(vae: Any, model: Any, grid: LatentGrid) -> str:

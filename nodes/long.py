@@ -138,7 +138,7 @@ class SoraLongVideo(io.ComfyNode):
         prompts = [shot.prompt for shot in shots]
         unread = calls.unread_note(clip, prompts)
         notes += open_note(prompts) + (f" {unread}." if unread else "")
-        info = LatentInfo(size=replace(size, frames=frames))
+        info = LatentInfo(size=replace(size, frames=frames), grid=tuple(whole.shape[2:]))
         return io.NodeOutput({"samples": whole, KEY: info}, notes, ui=ui.PreviewText(notes))
 
 

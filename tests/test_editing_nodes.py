@@ -14,6 +14,7 @@ from device_toys import moved, second_device
 from editing_toys import FPS, H, W, frames, tiny_model
 from sora_nodes.nodes import assembly, calls, clips, editing, host, models
 from sora_nodes.nodes.inputs import output_linked
+from sora_nodes.nodes.layouts.latents import decoded_size
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock.sampling import KSampler, KSamplerAdvanced, ModelSamplingSD3, VAEDecode
 from sora_nodes.nodes.video import SoraDecodeVideo
@@ -21,6 +22,7 @@ from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.editing.restyle import DENOISE
 from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.grid import Geometry
 from sora_nodes.sora_core.media import read_video, write_video
 
 NODE = {node.GET_SCHEMA().node_id: node for node in [*editing.NODES, *assembly.NODES]}
@@ -298,6 +300,8 @@ def test_a_latent_that_was_resized_or_lengthened_since_is_decoded_whole() -> Non
         assert stitched(latent).shape == shape
         shown = SoraDecodeVideo.execute(samples=latent, vae=MODEL, fps=0.0).result[0]
         assert read_video(shown.get_stream_source()).frames.shape == shape
+    other = Geometry(channels=4, patch=1)  # as a VAE has it that knows nothing of the transformer
+    assert decoded_size(made, other) == made["sora"].size and decoded_size(longer, other).frames == 21
     sized = run("SoraRestyleVideo", vae=MODEL, denoise=0.5, fit="crop", samples=enlarged(made))[0]
     assert stitched(sampled(sized)).shape[1:3] == (2 * H, 2 * W)
 

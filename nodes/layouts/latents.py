@@ -34,6 +34,8 @@ class LatentInfo:
 
     size: VideoSize | None = None
     """what Sora Noise Grid was asked for"""
+    grid: tuple[int, ...] | None = None
+    """(T,H,W) that it became, of whatever VAE"""
     draft: tuple[int, ...] | None = None
     """(C,T,H,W) of the smaller draft whose noise this one enlarges"""
     edit: Edit | None = None
@@ -93,12 +95,12 @@ def size_of(latent: Latent) -> VideoSize:
 def decoded_size(latent: Latent, geometry: Geometry) -> VideoSize | None:
     """What a LATENT of no edit is decoded to: the size that Sora Noise Grid was asked for, or all of its own grid where
     that was enlarged, cut or lengthened since. None where it does not say its size."""
-    from ...sora_core.grid import VideoSize, plan, spans
+    from ...sora_core.grid import VideoSize, spans
 
-    size, grid = info_of(latent).size, tuple(samples_of(latent).shape[2:])
-    if size is None or grid == plan(size, geometry).shape[1:]:
+    info, (time, height, width) = info_of(latent), samples_of(latent).shape[2:]
+    size = info.size
+    if size is None or info.grid in (None, (time, height, width)):
         return size
-    time, height, width = grid
     factor = geometry.space_factor
     frames = int(spans(time, geometry).sum())
     return VideoSize(frames=frames, height=height * factor, width=width * factor, fps=size.fps)
