@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import calls, clips, host
+from . import calls, clips, doors, host
 from .edit_fields import CATEGORY, audio_vae_input, codec_of, latent_output, notes_output, shown, vae_input
 from .host import io
 from .inputs import checked, output_linked, shots_of
@@ -63,7 +63,7 @@ class SoraStoryboard(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, shots: str | None = None) -> bool | str:
-        return checked(lambda: shots is None or bool(shots_of(shots)))
+        return checked(lambda: shots is None or doors.check_shots(shots_of(shots), "shots"))
 
     @classmethod
     def execute(
@@ -72,11 +72,15 @@ class SoraStoryboard(io.ComfyNode):
         from ..sora_core.editing import storyboard
 
         fade = blend_seconds if transition == "blend" else 0.0
-        board = storyboard(shots_of(shots), codec_of(vae), size=size_of(latent), fade=fade)
+        asked = shots_of(shots)
+        doors.check_shots(asked, "shots")
+        board = storyboard(asked, codec_of(vae), size=size_of(latent), fade=fade)
         edit = board.edit
         if is_nested(latent["samples"]):
             said = "prompts over time do not reach a model's sound: the picture alone is made."
             edit = replace(edit, notes=(*edit.notes, said))
+        if unread := calls.unread_note(clip, board.prompts):
+            edit = replace(edit, notes=(*edit.notes, f"{unread}."))
         made, notes, preview = shown(vae, edit)
         return io.NodeOutput(calls.encode_shots(clip, board), made, notes, ui=preview)
 

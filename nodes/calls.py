@@ -16,7 +16,7 @@ from . import doors, host, models
 from .inputs import wanted_size
 from .layouts.conditioning import Conditioning, joined_shots, masked_shots
 from .layouts.edits import edit_latent
-from .layouts.latents import KEY, Latent, LatentInfo, check_edit, info_of, samples_of, single
+from .layouts.latents import KEY, Latent, LatentInfo, check_edit, decoded_size, info_of, samples_of, single
 from .saved_models import load_saved
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUNDLED", "FAST", "decode_image", "decode_to_file", "edit_cost", "empty_latent", "encode_image", "encode_prompt",
-    "encode_shots", "load_model", "refine_to_file", "sample", "settings_for", "time_text", "weights_of",
+    "encode_shots", "load_model", "refine_to_file", "sample", "settings_for", "time_text", "unread_note",
+    "weights_of",
 ]  # fmt: skip
 
 BUNDLED, FAST = "bundled", "bundled, 4 steps"
@@ -71,6 +72,17 @@ def encode_shots(clip: Any, board: Storyboard) -> Conditioning:
     return joined_shots(parts, board) if models.current().follows_schedules(clip) else masked_shots(parts, board)
 
 
+def unread_note(clip: Any, prompts: Iterable[str]) -> str:
+    """What is to be said of prompts that this CLIP does not read whole: words that mean nothing to it, and what is
+    beyond its length. Empty where there is nothing."""
+    from ..sora_core.world.expand import unknown_note
+
+    found, asked = models.current(), list(dict.fromkeys(prompts))
+    unknown = dict.fromkeys(word for prompt in asked for word in found.unknown_words(clip, prompt))
+    unread = dict.fromkeys(found.unread(clip, prompt) for prompt in asked)
+    return "; ".join(filter(None, (unknown_note(list(unknown)), *unread)))
+
+
 def empty_latent(vae: Any, size: VideoSize, *, draft: Latent | None = None, model: Any = None) -> tuple[Latent, str]:
     """(LATENT of zeros, summary) for a video of that size, on the grid that the VAE and the model can have.
 
@@ -93,7 +105,7 @@ def empty_latent(vae: Any, size: VideoSize, *, draft: Latent | None = None, mode
         count = sound.count(grid.sampled.frames, size.fps)
         samples = found.joined(samples, torch.zeros(1, *sound.shape(count)))
         summary += f"; with sound ({count} latents)"
-    return {"samples": samples, KEY: LatentInfo(size=size, draft=smaller)}, summary
+    return {"samples": samples, KEY: LatentInfo(size=size, grid=grid.shape[1:], draft=smaller)}, summary
 
 
 def cost_text(vae: Any, model: Any, grid: LatentGrid) -> str:
@@ -194,12 +206,14 @@ def decoded(vae: Any, latent: Latent) -> Iterator[Tensor]:
     """Chunks [1,3,F,H,W] in -1..1 of a LATENT, cut to the size that was asked for; of an edit, the finished clip."""
     from ..sora_core import pipeline
 
-    info, found = info_of(latent), models.current()
-    if info.edit is not None:
+    if info_of(latent).edit is not None:
         yield from videos_of(edited(vae, latent))
         return
-    chunks = pipeline.decode_stream(found.codec_of(vae), single(latent, found.geometry_of(vae).channels))
-    yield from chunks if info.size is None else trimmed(chunks, info.size)
+    found = models.current()
+    geometry = found.geometry_of(vae)
+    chunks = pipeline.decode_stream(found.codec_of(vae), single(latent, geometry.channels))
+    size = decoded_size(latent, geometry)
+    yield from chunks if size is None else trimmed(chunks, size)
 
 
 def edited(vae: Any, latent: Latent, *, colour_match: bool = True) -> FrameSource:
@@ -320,11 +334,14 @@ def segmented(vae: Any, latent: Latent, fps: float, *, watermark: bool, progress
     from ..sora_core.media import segment_frames
     from ..sora_core.pipeline import segmented
 
-    info, runs, found = info_of(latent), host.runs(), models.current()
-    size = info.size
-    if runs is None or info.edit is not None or size is None or size.frames <= segment_frames(size):
+    runs, found = host.runs(), models.current()
+    if runs is None or info_of(latent).edit is not None:
         return None
-    samples = single(latent, found.geometry_of(vae).channels)
+    geometry = found.geometry_of(vae)
+    size = decoded_size(latent, geometry)
+    if size is None or size.frames <= segment_frames(size):
+        return None
+    samples = single(latent, geometry.channels)
     clip = segmented(found.codec_of(vae), samples, replace(size, fps=fps), runs, watermark)
     return replace(clip, frames=lambda start: told(clip.frames(start), progress, size.frames, start))
 
@@ -338,14 +355,26 @@ def decode_image(vae: Any, latent: Latent) -> Tensor:
     return torch.cat([video_to_image(chunk).cpu() for chunk in decoded(vae, latent)])
 
 
-def encode_image(vae: Any, pixels: Tensor) -> Latent:
-    """LATENT of an IMAGE, its frames as one video; raises InputError for a size or length that the VAE cannot have."""
+def encode_image(vae: Any, pixels: Tensor) -> tuple[Latent, str]:
+    """(LATENT, what is to be said of it) of an IMAGE, its frames as one video, at the largest size up to its own that
+    the VAE can divide: the rest is cropped on both sides, as ComfyUI does. Raises InputError for no frames, and for a
+    size or length that the VAE cannot have."""
     import torch
 
     from ..sora_core.media.convert import image_to_video
     from ..sora_core.vae import encode_bounded
 
-    codec = models.current().codec_of(vae)
-    videos = (image_to_video(pixels[at : at + CHUNK]) for at in range(0, len(pixels), CHUNK))
+    if not all(pixels.shape):
+        raise InputError(f"pixels is {list(pixels.shape)}, which holds nothing; link at least one frame")
+    codec, (tall, wide) = models.current().codec_of(vae), pixels.shape[1:3]
+    factor = codec.geometry.space_factor
+    height, width = tall // factor * factor, wide // factor * factor
+    if not height or not width:
+        raise InputError(f"pixels is {wide}x{tall}, and this VAE needs at least {factor}x{factor}; scale it up first")
+    rows, columns = (slice(start := (of - size) // 2, start + size) for of, size in ((tall, height), (wide, width)))
+    videos = (image_to_video(pixels[at : at + CHUNK][:, rows, columns]) for at in range(0, len(pixels), CHUNK))
     with torch.no_grad():
-        return {"samples": torch.cat([latent.cpu() for latent in encode_bounded(codec, videos)], 2)}
+        samples = torch.cat([latent.cpu() for latent in encode_bounded(codec, videos)], 2)
+    cropped = (height, width) != (tall, wide)
+    note = f"{wide}x{tall} is cropped to {width}x{height}, which the VAE can divide" if cropped else ""
+    return {"samples": samples}, note

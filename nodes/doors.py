@@ -15,12 +15,14 @@ from ..sora_core.errors import InputError
 from . import host
 
 if TYPE_CHECKING:
+    from ..sora_core.editing import Shot
     from ..sora_core.media import FrameSource
     from ..sora_core.media.publish import Guards
     from ..sora_core.safety.provenance import Origin
 
 __all__ = [
     "check_positive",
+    "check_shots",
     "files_behind",
     "frame_guards",
     "marked",
@@ -59,6 +61,19 @@ def check_positive(positive: Any) -> None:
     for _, settings in positive or []:
         if said := settings.get(REFUSED):
             raise PolicyError(said)
+
+
+def check_shots(shots: Sequence[Shot], name: str) -> bool:
+    """True; raises PolicyError that names the shot, where the policy refuses its prompt. name: the input they came
+    by."""
+    from ..sora_core.safety import PolicyError
+
+    for number, shot in enumerate(shots, 1):
+        try:
+            check_positive(reviewed(shot.prompt, [[None, {}]]))
+        except PolicyError as error:
+            raise PolicyError(f"{name}: {name.removesuffix('s')} {number}: {error}") from None
+    return True
 
 
 def frame_guards(path: Path, fps: float, *, watermark: bool, once: bool = False) -> Guards:

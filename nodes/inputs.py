@@ -62,21 +62,27 @@ def output_linked(prompt: Any, node: str | None, slot: int) -> bool:
     return any(isinstance(link, list) and [str(part) for part in link] == wanted for link in links)
 
 
-def shots_of(text: str) -> list[Shot]:
-    """One shot a line, `seconds: prompt`; raises InputError that names the line."""
+def shots_of(text: str, name: str = "shots") -> list[Shot]:
+    """One shot a line, `seconds: prompt`; raises InputError that names the input and quotes the line."""
     from ..sora_core.editing import Shot
+    from ..sora_core.settings import MAX_SECONDS
 
+    one, such = name.removesuffix("s"), "'seconds: prompt', such as '2.5: a red ball rolls'"
     shots = []
     for number, line in enumerate(filter(None, map(str.strip, text.splitlines())), 1):
         seconds, _, prompt = line.partition(":")
         try:
-            shots.append(Shot(prompt=prompt.strip(), seconds=float(seconds.strip().removesuffix("s"))))
+            shot = Shot(prompt=prompt.strip(), seconds=float(seconds.strip().removesuffix("s")))
         except ValueError:
+            raise InputError(f"{name}: {one} {number} is written {such}, not {line!r}") from None
+        if not shot.prompt or not 0 < shot.seconds <= MAX_SECONDS:
             raise InputError(
-                f"shot {number} is written 'seconds: prompt', such as '2.5: a red ball rolls', not {line!r}"
-            ) from None
+                f"{name}: {one} {number} needs a prompt and more than 0 and at most {MAX_SECONDS:g} seconds, not"
+                f" {line!r}"
+            )
+        shots.append(shot)
     if not shots:
-        raise InputError("shots is empty; write one shot a line, 'seconds: prompt', such as '2.5: a red ball rolls'")
+        raise InputError(f"{name} is empty; write one {one} a line, {such}")
     return shots
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..sora_core.errors import InputError
-from . import calls, models
+from . import calls, doors, models
 from .host import io, ui
 from .inputs import checked, shots_of
 from .layouts.edits import edit_latent
@@ -84,7 +84,8 @@ class SoraLongVideo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, segments: str | None = None) -> bool | str:
-        return checked(lambda: segments is None or bool(shots_of(segments)))
+        name = "segments"
+        return checked(lambda: segments is None or doors.check_shots(shots_of(segments, name), name))
 
     @classmethod
     def execute(
@@ -110,7 +111,8 @@ class SoraLongVideo(io.ComfyNode):
                 " its videos with Sora Extend Video"
             )
         size, geometry = size_of(latent), codec.geometry
-        shots = shots_of(segments)
+        shots = shots_of(segments, "segments")
+        doors.check_shots(shots, "segments")
         counts = segment_counts(shots, size.fps, geometry)
         frames = long_frames(counts, geometry)
         check_room(replace(size, frames=frames))
@@ -133,8 +135,10 @@ class SoraLongVideo(io.ComfyNode):
             )
             whole = with_segment(whole, counts, index, made["samples"], geometry, overlap=overlap)
         notes = f"{len(counts)} segments, {frames} frames, {frames / size.fps:.3g} s at {size.fps:g} fps."
-        notes += open_note([shot.prompt for shot in shots])
-        info = LatentInfo(size=replace(size, frames=frames))
+        prompts = [shot.prompt for shot in shots]
+        unread = calls.unread_note(clip, prompts)
+        notes += open_note(prompts) + (f" {unread}." if unread else "")
+        info = LatentInfo(size=replace(size, frames=frames), grid=tuple(whole.shape[2:]))
         return io.NodeOutput({"samples": whole, KEY: info}, notes, ui=ui.PreviewText(notes))
 
 

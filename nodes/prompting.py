@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..sora_core.errors import InputError
 from ..sora_core.settings import DEFAULTS
-from . import calls, models
+from . import calls
 from .host import io, ui
 from .layouts.conditioning import marked_empty
 from .layouts.edits import clip_of
@@ -129,10 +129,7 @@ class SoraTextEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip: Any, text: str) -> io.NodeOutput:
-        from ..sora_core.world.expand import unknown_note
-
-        kind = models.current()
-        said = "; ".join(filter(None, (unknown_note(kind.unknown_words(clip, text)), kind.unread(clip, text))))
+        said = calls.unread_note(clip, [text])
         note = ui.PreviewText(said) if said else None
         encoded = calls.encode_prompt(clip, text)
         return io.NodeOutput(encoded if text.strip() else marked_empty(encoded), ui=note)

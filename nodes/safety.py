@@ -9,6 +9,7 @@ from typing import Any
 from ..runtime.naming import fill_prefix, prompt_values
 from . import host, safety_calls
 from .host import io, ui
+from .inputs import checked
 from .layouts.pictures import save_video
 
 __all__ = ["NODES"]
@@ -133,6 +134,11 @@ class SoraSignVideo(io.ComfyNode):
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
             is_output_node=True,
         )
+
+    @classmethod
+    def validate_inputs(cls, certificate: str | None = None) -> bool | str:
+        """Before anything is sampled; ComfyUI asks a check that names an input alone."""
+        return checked(safety_calls.signs)
 
     @classmethod
     def execute(cls, video: Any, filename_prefix: str, certificate: str, key: str, with_prompt: bool) -> io.NodeOutput:

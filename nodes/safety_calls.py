@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["MESSAGE", "credentials", "detected", "mark", "review", "review_frames", "verified"]
+__all__ = ["MESSAGE", "credentials", "detected", "mark", "review", "review_frames", "signs", "verified"]
 
 MESSAGE = int.from_bytes(b"SORA", "big")
 """as `safety.doors.MESSAGE`, without importing torch"""
@@ -73,6 +73,13 @@ def mark(image: Tensor, message: int, psnr: float) -> Tensor:
 
     marker = Marker(bundled_watermark(), message, psnr=psnr)
     return torch.cat([chunk.float() / 255 for chunk in marker(frames_of(image))])
+
+
+def signs() -> bool:
+    """Whether files can be signed here. Raises InputError where the extra is missing."""
+    from ..sora_core.safety.certificates import need_c2pa
+
+    return bool(need_c2pa())
 
 
 def credentials(certificate: str, key: str) -> Any:

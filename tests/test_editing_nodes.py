@@ -14,12 +14,15 @@ from device_toys import moved, second_device
 from editing_toys import FPS, H, W, frames, tiny_model
 from sora_nodes.nodes import assembly, calls, clips, editing, host, models
 from sora_nodes.nodes.inputs import output_linked
+from sora_nodes.nodes.layouts.latents import decoded_size
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
-from sora_nodes.nodes.stock.sampling import KSampler
+from sora_nodes.nodes.stock.sampling import KSampler, KSamplerAdvanced, ModelSamplingSD3, VAEDecode
+from sora_nodes.nodes.video import SoraDecodeVideo
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.editing.restyle import DENOISE
 from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.grid import Geometry
 from sora_nodes.sora_core.media import read_video, write_video
 
 NODE = {node.GET_SCHEMA().node_id: node for node in [*editing.NODES, *assembly.NODES]}
@@ -239,6 +242,28 @@ def test_a_stock_sampler_keeps_what_is_kept() -> None:
     assert torch.equal(stitched(done)[:17], given)
 
 
+def test_stock_samplers_leave_a_latent_as_it_is_where_no_step_is_asked_for() -> None:
+    latent, words = sampled(grid()), models.current().encode(MODEL, "a red ball")
+    given = {"model": MODEL, "positive": words, "negative": words, "latent_image": latent, "steps": 4, "cfg": 2.0}
+    given |= {"sampler_name": "euler", "scheduler": "simple"}
+    made = KSampler.execute(**given, seed=1, denoise=0.0).result[0]
+    assert torch.equal(made["samples"], latent["samples"])
+    for first, last, same in ((2, 2, True), (3, 1, True), (4, 10000, True), (0, 0, True), (3, 10000, False)):
+        made = KSamplerAdvanced.execute(
+            **given, noise_seed=1, add_noise="enable", start_at_step=first, end_at_step=last,
+            return_with_leftover_noise="disable",
+        ).result[0]  # fmt: skip
+        assert torch.equal(made["samples"], latent["samples"]) == same
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.001, float("nan")])
+def test_a_shift_that_leaves_no_noise_levels_is_said_before_the_run(shift: float) -> None:
+    with pytest.raises(InputError, match=f"ModelSamplingSD3: shift is at least 0.01, not {shift:g}"):
+        ModelSamplingSD3.execute(MODEL, shift)
+    assert "at least 0.01" in ModelSamplingSD3.validate_inputs(shift)
+    assert ModelSamplingSD3.validate_inputs(3.0) is True
+
+
 def test_decode_video_gives_the_same_clip(tmp_path: Any) -> None:
     latent = sampled(run("SoraLoopVideo", vae=MODEL, seconds=1.0, overlap=8, latent=grid())[0])
     assert torch.allclose(calls.decode_image(MODEL, latent), stitched(latent), atol=1e-5)
@@ -267,6 +292,42 @@ def test_a_latent_of_no_edit_is_stitched_by_decoding_it() -> None:
     assert torch.allclose(stitched(latent), calls.decode_image(MODEL, latent))
 
 
+def test_a_latent_that_was_resized_or_lengthened_since_is_decoded_whole() -> None:
+    made = sampled(SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W - 8, H, 0.875, FPS).result[0])
+    longer = {**made, "samples": torch.cat([made["samples"], made["samples"]], 2)}
+    for latent, shape in ((made, (7, H, W - 8, 3)), (enlarged(made), (9, 2 * H, 2 * W, 3)), (longer, (21, H, W, 3))):
+        assert calls.decode_image(MODEL, latent).shape == shape
+        assert stitched(latent).shape == shape
+        shown = SoraDecodeVideo.execute(samples=latent, vae=MODEL, fps=0.0).result[0]
+        assert read_video(shown.get_stream_source()).frames.shape == shape
+    other = Geometry(channels=4, patch=1)  # as a VAE has it that knows nothing of the transformer
+    assert decoded_size(made, other) == made["sora"].size and decoded_size(longer, other).frames == 21
+    sized = run("SoraRestyleVideo", vae=MODEL, denoise=0.5, fit="crop", samples=enlarged(made))[0]
+    assert stitched(sampled(sized)).shape[1:3] == (2 * H, 2 * W)
+
+
+def test_a_batch_is_sampled_as_its_clips_are() -> None:
+    one = grid()
+    words = models.current().encode(MODEL, "a red ball")
+    settings = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple"}
+
+    def of(count: int, negative: Any) -> Any:
+        given = {**one, "samples": one["samples"].repeat(count, 1, 1, 1, 1)}
+        made = KSampler.execute(latent_image=given, model=MODEL, positive=words, negative=negative, **settings)
+        return made.result[0]
+
+    for negative in (None, models.current().encode(MODEL, "")):
+        two = of(2, negative)
+        assert torch.allclose(two["samples"][:1], of(1, negative)["samples"], atol=1e-5)
+        images = VAEDecode.execute(samples=two, vae=MODEL).result[0]
+        assert torch.allclose(images[:16], calls.decode_image(MODEL, of(1, negative)), atol=1e-5) and len(images) == 32
+    board, latent, _ = run(
+        "SoraStoryboard", clip=MODEL, vae=MODEL, shots="1: a red ball\n1: a blue ball", transition="blend",
+        blend_seconds=0.5, latent=one,
+    )  # fmt: skip
+    assert len(sampled({"samples": latent["samples"].repeat(2, 1, 1, 1, 1)}, board)["samples"]) == 2
+
+
 def test_an_empty_positive_prompt_is_said() -> None:
     from sora_nodes.nodes.prompting import SoraTextEncode
     from sora_nodes.nodes.sampling import SoraSampler
@@ -289,6 +350,19 @@ BAD = {
     ),
     "an edit that was resized": (lambda: stitched(enlarged(extension()[0])), "an edit cannot be resized"),
     "an edit that is sampled resized": (lambda: sampled(enlarged(extension()[0])), "an edit cannot be resized"),
+    "a latent without frames": (
+        lambda: extension(samples={"samples": torch.zeros(1, 4, 0, 2, 4)}),
+        "which holds nothing",
+    ),
+    "a grid without frames": (lambda: sampled({"samples": torch.zeros(1, 4, 0, 2, 4)}), "which holds nothing"),
+    "a sound without a rate": (
+        lambda: extension(video=video(frames(9), audio={"waveform": torch.zeros(1, 2, 80), "sample_rate": 0})),
+        "at a rate of 0",
+    ),
+    "a sound of two axes": (
+        lambda: extension(video=video(frames(9), audio={"waveform": torch.zeros(2, 80), "sample_rate": 80})),
+        r"the sound of the video is \[2, 80\]",
+    ),
     "words for frames": (
         lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="the end"),
         "not 'the'",

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import torch
 from editing_toys import FPS, H, W, sampled, tiny_codec, tiny_model
+from sora_nodes.nodes import calls
+from sora_nodes.nodes.assembly import SoraStoryboard
 from sora_nodes.nodes.long import SoraLongVideo, open_note
 from sora_nodes.nodes.sampling import SoraNoiseGrid
 from sora_nodes.nodes.video import SoraDecodeVideo
@@ -12,6 +14,7 @@ from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.editing import Shot, long_frames, segment_counts, segment_edit, segment_strides, with_segment
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.media import probe
+from sora_nodes.sora_core.safety import PolicyError
 
 CODEC, MODEL = tiny_codec(), tiny_model()
 GEOMETRY = CODEC.geometry
@@ -73,16 +76,58 @@ def test_another_list_is_named() -> None:
 
 
 def run(**inputs: Any) -> Any:
+    inputs = {"segments": "1: a red ball\n2: a blue cube\n1: a red ball", **inputs}
     settings = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple", "overlap": 8}
     grid = SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, 1.0, FPS).result[0]
-    text = "1: a red ball\n2: a blue cube\n1: a red ball"
-    return SoraLongVideo.execute(model=MODEL, clip=MODEL, vae=MODEL, latent=grid, segments=text, **settings, **inputs)
+    return SoraLongVideo.execute(model=MODEL, clip=MODEL, vae=MODEL, latent=grid, **settings, **inputs)
 
 
 def test_what_the_prompts_leave_open_is_said() -> None:
     said, left = "a red ball bounces on grass at noon", "a red ball bounces on grass"
     assert open_note([said, said]) == ""
     assert "(segment 1, 3)" in open_note([left, said, "a red ball at noon"])
+
+
+def test_a_segment_that_there_is_not_cannot_be_made_anew() -> None:
+    given = {"samples": torch.zeros(1, GEOMETRY.channels, 5, 2, 4)}
+    with pytest.raises(InputError, match="segments 1 to 2, and none 3"):
+        run(segments="1: a red ball\n1: a red ball", samples=given, remake=3)
+
+
+BAD = ("0: x", "1:", "-1: x", "nan: x", "inf: x", "3601: x", "x")
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_line_that_is_no_segment_is_quoted_before_the_run(line: str) -> None:
+    text = f"1: a red ball\n\n{line}"
+    for check, one in ((SoraLongVideo.validate_inputs, "segment"), (SoraStoryboard.validate_inputs, "shot")):
+        said = check(text)
+        assert said.startswith(f"{one}s: {one} 2 ") and said.endswith(f"not {line!r}")
+        assert check("\n").startswith(f"{one}s is empty; write one {one} a line")
+        assert check("1: a red ball\n2.5s: a red ball") is True
+
+
+def test_words_that_the_model_does_not_know_are_named(tmp_path: Any) -> None:
+    text = "1: a red ball\n1: a zebra juggles"
+    grid = SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, 1.0, FPS).result[0]
+    with torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
+        for notes in (
+            run(segments=text).result[1],
+            SoraStoryboard.execute(MODEL, MODEL, text, "cut", 0.0, grid).result[2],
+        ):
+            assert "does not know 'zebra', 'juggles'" in notes
+
+
+def test_a_refused_prompt_is_named_before_anything_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "sample", None)
+    text = "1: a red ball\n1: a blue cube\n1: a gory massacre"
+    with pytest.raises(PolicyError, match=r"segments: segment 3: .*violence"):
+        run(segments=text)
+    assert "segments: segment 3: " in SoraLongVideo.validate_inputs(text)
+    assert "shots: shot 3: " in SoraStoryboard.validate_inputs(text)
+    with pytest.raises(PolicyError, match=r"shots: shot 3: .*violence"):
+        SoraStoryboard.execute(MODEL, MODEL, text, "cut", 0.0, {})
+    assert "segments: segment 1: " in SoraLongVideo.validate_inputs("1: child porn")
 
 
 def test_the_node_makes_all_and_then_one_anew(tmp_path: Any) -> None:

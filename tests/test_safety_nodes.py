@@ -1,13 +1,18 @@
 """The safety nodes, and the doors of the others: a refused prompt stops what would follow it, frames are marked."""
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from sora_nodes.commands.run import local_registry
 from sora_nodes.nodes import calls, doors, safety
 from sora_nodes.nodes.safety_calls import MESSAGE
+from sora_nodes.runtime.graph import Graph
+from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core.errors import InputError, MediaError
 from sora_nodes.sora_core.safety import PolicyError
 from sora_nodes.sora_core.safety import doors as core_doors
@@ -93,6 +98,18 @@ def test_frames_are_reviewed_by_what_is_installed(monkeypatch: pytest.MonkeyPatc
     assert not torch.equal(passed[0], given[0]) and torch.allclose(passed[1:], given[1:], atol=1 / 255)
     assert json.loads(report)[0]["end"] == 1 / 8
     assert FrameReview.__call__ and torch.equal(of(safety.SoraReviewFrames.execute(given, 8.0, "mark", ""))[0], given)
+
+
+def test_signing_without_its_library_is_said_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "c2pa", None)
+    assert "c2pa-python" in safety.SoraSignVideo.validate_inputs(certificate="")
+    signed = {"video": ["1", 0], "filename_prefix": "a", "certificate": "", "key": "", "with_prompt": False}
+    nodes = {"1": ("SoraLoadVideo", {"file": "a.mp4"}), "2": ("SoraSignVideo", signed)}
+    graph = Graph.from_api({name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in nodes.items()})
+    with pytest.raises(WorkflowError, match=r"node 2 \(SoraSignVideo\), input certificate: .*c2pa-python"):
+        plan(graph, local_registry())
+    monkeypatch.setitem(sys.modules, "c2pa", SimpleNamespace())
+    assert safety.SoraSignVideo.validate_inputs() is True
 
 
 def test_verify_says_what_is_missing(tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 import torch
-from sora_nodes.nodes.stock import StockExtension
+from editing_toys import tiny_model
+from sora_nodes.nodes.stock import StockExtension, sampling
 from sora_nodes.nodes.stock import pictures as stock
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
+from sora_nodes.runtime.images import FileImages
 from sora_nodes.runtime.registry import Registry
 from sora_nodes.runtime.session import Session
-from sora_nodes.sora_core.media import read_image
+from sora_nodes.sora_core.errors import InputError, ResourceError
+from sora_nodes.sora_core.media import FileSource, read_image, write_video
 
 
 def out(node: Any, *given: Any) -> torch.Tensor:
@@ -42,6 +45,42 @@ def test_scaling(method: str) -> None:
 def test_a_centred_crop_keeps_proportions() -> None:
     image = ramp(1, 4, 8)
     assert torch.equal(out(stock.ImageScale, image, "nearest-exact", 4, 4, "center"), image[:, :, 2:6])
+
+
+def test_no_pictures_and_no_room_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for call, said in (
+        (lambda: out(stock.ImageScale, ramp(0), "bilinear", 8, 0, "center"), "image is"),
+        (lambda: out(stock.ImageScaleBy, ramp(0), "lanczos", 2.0), "image is"),
+        (lambda: out(stock.ImageBatch, ramp(1), ramp(0, height=8)), "image2 is"),
+        (lambda: out(sampling.VAEEncode, ramp(0), None), "pixels is"),
+        (lambda: out(sampling.VAEDecode, {"samples": torch.zeros(1, 16, 0, 2, 2)}, None), "samples is"),
+    ):
+        with pytest.raises(InputError, match=rf"{said} \[.*\], which holds nothing"):
+            call()
+    monkeypatch.setattr("sora_nodes.sora_core.memory.free_memory", lambda *_: 1 << 20)
+    with pytest.raises(ResourceError, match="a latent of this size needs about"):
+        sampling.EmptyHunyuanLatentVideo.execute(16384, 16384, 16384, 4096)
+
+
+def test_frames_of_a_file_are_scaled_and_encoded_as_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "a.mp4", ramp(9, height=16, width=24), 8.0)
+    given: Any = FileImages(FileSource(tmp_path / "a.mp4"))
+    monkeypatch.setattr(FileImages, "tensor", None)
+    assert out(stock.ImageScale, given, "bilinear", 12, 0, "disabled").shape == (9, 8, 12, 3)
+    latent: Any = sampling.VAEEncode.execute(given, tiny_model())
+    assert latent.args[0]["samples"].shape[2:] == (3, 2, 3)
+
+
+def test_a_picture_that_the_vae_cannot_divide_is_cropped_evenly() -> None:
+    model, wide = tiny_model(), ramp(5, height=21, width=31)
+    made: Any = sampling.VAEEncode.execute(wide, model)
+    exact: Any = sampling.VAEEncode.execute(wide[:, 2:18, 3:27], model)
+    assert torch.equal(made.args[0]["samples"], exact.args[0]["samples"])
+    assert made.ui.value == "31x21 is cropped to 24x16, which the VAE can divide" and exact.ui is None
+    with pytest.raises(InputError, match="pixels is 6x4, and this VAE needs at least 8x8"):
+        sampling.VAEEncode.execute(ramp(), model)
 
 
 def test_parts_and_runs() -> None:

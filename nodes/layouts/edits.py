@@ -10,9 +10,9 @@ from ...runtime.images import FileImages
 from ...sora_core.errors import InputError, MediaError
 from ...sora_core.settings import DEFAULTS
 from .. import host, models
-from .latents import KEY, Latent, LatentInfo, info_of, samples_of
+from .latents import KEY, Latent, LatentInfo, decoded_size, info_of, samples_of
 from .pictures import EXACT, rgb
-from .sounds import Heard, Track, format_of, mixed, sound_in
+from .sounds import Heard, Track, check_sound, format_of, mixed, sound_in
 
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
@@ -45,6 +45,7 @@ def clip_of(
         held = parts.images.source if isinstance(parts.images, FileImages) else getattr(video, EXACT, None)
         frames = {"image": rgb(parts.images)} if held is None else {"source": held}
         clip, sound = Clip(**frames, fps=float(parts.frame_rate)), parts.audio
+        check_sound(sound)
     if audio_vae is None:
         return clip, Heard(audio=sound)
     if sound is None:
@@ -106,16 +107,14 @@ def latent_clip(vae: Any, samples: Latent) -> Clip:
         raise InputError(
             f"samples is a batch of {len(latent)} and an edit goes on from one clip; choose one with Latent From Batch"
         )
-    latent_spans, fps = spans(latent.shape[2], models.current().geometry_of(vae)), info.fps or DEFAULTS.fps
+    geometry = models.current().geometry_of(vae)
+    latent_spans, fps = spans(latent.shape[2], geometry), info.fps or DEFAULTS.fps
     if sound is not None and not info.fps:  # of a stock node: the sound says how long it is
         known = format_of(sound)
         fps = known.fps or round(float(latent_spans.sum()) * known.rate / sound.shape[known.axis], 1)
-    return Clip(
-        latent=latent,
-        spans=latent_spans,
-        fps=fps,
-        size=None if info.size is None else (info.size.height, info.size.width),
-    )
+    size = decoded_size(samples, geometry)
+    shown = None if size is None else (size.height, size.width)
+    return Clip(latent=latent, spans=latent_spans, fps=fps, size=shown)
 
 
 def edit_latent(edit: Edit, *sounds: tuple[Heard, float], like: Latent | None = None) -> tuple[Latent, str]:

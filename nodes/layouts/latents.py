@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from ...sora_core.types import LatentState
     from .sounds import Track
 
-__all__ = ["Latent", "LatentInfo", "check_edit", "info_of", "noise_for", "samples_of", "single", "size_of", "state_of"]
+__all__ = [
+    "Latent", "LatentInfo", "check_edit", "decoded_size", "info_of", "noise_for", "samples_of", "single", "size_of",
+    "state_of",
+]  # fmt: skip
 
 Latent = dict[str, Any]
 """ComfyUI's LATENT"""
@@ -31,6 +34,8 @@ class LatentInfo:
 
     size: VideoSize | None = None
     """what Sora Noise Grid was asked for"""
+    grid: tuple[int, ...] | None = None
+    """(T,H,W) that it became, of whatever VAE"""
     draft: tuple[int, ...] | None = None
     """(C,T,H,W) of the smaller draft whose noise this one enlarges"""
     edit: Edit | None = None
@@ -87,14 +92,30 @@ def size_of(latent: Latent) -> VideoSize:
     return size
 
 
+def decoded_size(latent: Latent, geometry: Geometry) -> VideoSize | None:
+    """What a LATENT of no edit is decoded to: the size that Sora Noise Grid was asked for, or all of its own grid where
+    that was enlarged, cut or lengthened since. None where it does not say its size."""
+    from ...sora_core.grid import VideoSize, spans
+
+    info, (time, height, width) = info_of(latent), samples_of(latent).shape[2:]
+    size = info.size
+    if size is None or info.grid in (None, (time, height, width)):
+        return size
+    factor = geometry.space_factor
+    frames = int(spans(time, geometry).sum())
+    return VideoSize(frames=frames, height=height * factor, width=width * factor, fps=size.fps)
+
+
 def samples_of(latent: Latent, name: str = "latent") -> Tensor:
     """[B,C,T,H,W] of a LATENT, the picture's of one that holds sound too; raises InputError for the latents of image
-    models."""
+    models and for one without frames."""
     samples = picture_of(latent["samples"])
     if samples.ndim != 5:
         raise InputError(
             f"{name} is {list(samples.shape)}, as image models make them; a video's has five dimensions [B,C,T,H,W]"
         )
+    if not samples.numel():
+        raise InputError(f"{name} is {list(samples.shape)}, which holds nothing; link one of at least one frame")
     return samples.float()  # some models and nodes give half precision
 
 

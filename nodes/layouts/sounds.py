@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from ...sora_core.editing import Edit
 
-__all__ = ["FORMATS", "Heard", "SoundFormat", "Track", "format_of", "is_nested", "mixed", "picture_of", "sound_in"]
+__all__ = [
+    "FORMATS", "Heard", "SoundFormat", "Track", "check_sound", "format_of", "is_nested", "mixed", "picture_of",
+    "sound_in",
+]  # fmt: skip
 
 FADE = 0.03
 """seconds in which a given waveform goes over into a made one, within the given part"""
@@ -72,6 +75,17 @@ class Heard:
     spans: tuple[tuple[float, float], ...] | None = None
     """where the AUDIO is not silent for want of sound, (start, end) in seconds; None: all of it"""
     latent: Tensor | None = None
+
+
+def check_sound(audio: dict[str, Any] | None) -> None:
+    """Raises InputError for AUDIO of no rate, or of another form than [B,C,S]."""
+    if audio is None:
+        return
+    shape, rate = list(audio["waveform"].shape), audio["sample_rate"]
+    if len(shape) != 3 or not rate > 0:
+        raise InputError(
+            f"the sound of the video is {shape} at a rate of {rate}; AUDIO is [B,C,S] at a rate above 0, such as 48000"
+        )
 
 
 def is_nested(samples: Any) -> bool:

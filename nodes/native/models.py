@@ -122,11 +122,13 @@ def sample(
     from ...sora_core import pipeline
 
     ours = _ours(model, "MODEL")
+    state = state_of(latent, ours.geometry, ring=ours.settings.ring)
+    count = len(state.latent)
     return pipeline.sample(
         ours,
-        state_of(latent, ours.geometry, ring=ours.settings.ring),
-        features_of(positive),
-        negative=None if negative is None else features_of(negative),
+        state,
+        _for_each(features_of(positive), count),
+        negative=None if negative is None else _for_each(features_of(negative), count),
         noise=noise_for(latent, seed),
         fps=info_of(latent).fps or DEFAULTS.fps,
         settings=settings,
@@ -135,6 +137,11 @@ def sample(
         runs=current().runs,
         preview=early_look(ours, info_of(latent).fps),
     ).cpu()
+
+
+def _for_each(features: Tensor, count: int) -> Tensor:
+    """The features of a prompt [1,...] for every clip of a batch."""
+    return features.expand(count, *features.shape[1:])
 
 
 def early_look(model: SoraModel, fps: float | None) -> EarlyLook | None:

@@ -73,6 +73,7 @@ class ImageScale(io.ComfyNode):
     def execute(cls, image: Any, upscale_method: str, width: int, height: int, crop: str) -> io.NodeOutput:
         if not width and not height:
             return io.NodeOutput(image)
+        check_pictures(image)
         _, tall, wide, _ = image.shape
         width = width or max(1, round(wide * height / tall))
         height = height or max(1, round(tall * width / wide))
@@ -100,6 +101,7 @@ class ImageScaleBy(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: Any, upscale_method: str, scale_by: float) -> io.NodeOutput:
+        check_pictures(image)
         _, tall, wide, _ = image.shape
         width, height = max(1, round(wide * scale_by)), max(1, round(tall * scale_by))
         return io.NodeOutput(scaled(image, width, height, upscale_method))
@@ -150,6 +152,8 @@ class ImageBatch(io.ComfyNode):
 
         _, height, width, channels = image1.shape
         if image2.shape[1:3] != image1.shape[1:3]:
+            check_pictures(image1, "image1")
+            check_pictures(image2, "image2")
             image2 = scaled(centred(image2, width, height), width, height, "bilinear")
         most = max(channels, image2.shape[3])
         frames = len(image1) + len(image2)
@@ -218,6 +222,12 @@ class ImageInvert(io.ComfyNode):
     @classmethod
     def execute(cls, image: Any) -> io.NodeOutput:
         return io.NodeOutput(1.0 - image)
+
+
+def check_pictures(image: Any, name: str = "image") -> None:
+    """Raises InputError for IMAGE of no pictures or no pixels."""
+    if not all(image.shape):  # of a file, its shape is known without reading it
+        raise InputError(f"{name} is {list(image.shape)}, which holds nothing; link at least one picture")
 
 
 def scaled(image: Any, width: int, height: int, method: str) -> Tensor:

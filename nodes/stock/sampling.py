@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...runtime import schema as io
+from ...runtime import ui
+from ...sora_core.errors import InputError
+from ...sora_core.memory import check_memory_for
 from ...sora_core.settings import StepRange
 from .. import calls
-from ..inputs import SAMPLERS, SCHEDULERS
+from ..inputs import SAMPLERS, SCHEDULERS, checked
+from ..layouts.latents import samples_of
 
 __all__ = ["NODES"]
+
+LEAST_SHIFT = 0.01
 
 
 class CLIPTextEncode(io.ComfyNode):
@@ -56,7 +63,7 @@ def run_sampler(
 
 
 class KSampler(io.ComfyNode):
-    """Sampling, as ComfyUI's node asks for it."""
+    """Sampling, as ComfyUI's node asks for it; a denoise of 0 leaves the latent as it is."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -75,11 +82,13 @@ class KSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, **widgets: Any) -> io.NodeOutput:
+        if widgets.get("denoise") == 0:
+            return io.NodeOutput(widgets["latent_image"])
         return io.NodeOutput(run_sampler(**widgets))
 
 
 class VAEEncode(io.ComfyNode):
-    """Frames to a LATENT."""
+    """Frames to a LATENT; what of a side the VAE cannot divide is cropped."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -93,11 +102,12 @@ class VAEEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, pixels: Any, vae: Any) -> io.NodeOutput:
-        return io.NodeOutput(calls.encode_image(vae, pixels))
+        latent, note = calls.encode_image(vae, pixels)
+        return io.NodeOutput(latent, ui=ui.PreviewText(note) if note else None)
 
 
 class VAEDecode(io.ComfyNode):
-    """A LATENT to frames in memory."""
+    """A LATENT to frames in memory, those of one clip of a batch after those of another."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -111,7 +121,10 @@ class VAEDecode(io.ComfyNode):
 
     @classmethod
     def execute(cls, samples: Any, vae: Any) -> io.NodeOutput:
-        return io.NodeOutput(calls.decode_image(vae, samples))
+        import torch
+
+        clips = samples_of(samples, "samples").split(1)
+        return io.NodeOutput(torch.cat([calls.decode_image(vae, {**samples, "samples": clip}) for clip in clips]))
 
 
 class ModelSamplingSD3(io.ComfyNode):
@@ -128,8 +141,20 @@ class ModelSamplingSD3(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, shift: float | None = None) -> bool | str:
+        return checked(lambda: shift is None or check_shift(shift))
+
+    @classmethod
     def execute(cls, model: Any, shift: float) -> io.NodeOutput:
+        check_shift(shift)
         return io.NodeOutput(model.with_settings(shift=shift))
+
+
+def check_shift(shift: float) -> bool:
+    """True; raises InputError for a shift that leaves nothing of the noise levels between 0 and 1."""
+    if not shift >= LEAST_SHIFT:
+        raise InputError(f"ModelSamplingSD3: shift is at least {LEAST_SHIFT:g}, not {shift:g}; 1 changes nothing")
+    return True
 
 
 class EmptyHunyuanLatentVideo(io.ComfyNode):
@@ -159,13 +184,14 @@ class EmptyHunyuanLatentVideo(io.ComfyNode):
 
         wan = Geometry(channels=16)
         frames, factor = (length - 1) // wan.time_factor + 1, wan.space_factor
-        return io.NodeOutput(
-            {"samples": torch.zeros(batch_size, wan.channels, frames, height // factor, width // factor)}
-        )
+        shape = (batch_size, wan.channels, frames, height // factor, width // factor)
+        check_memory_for(4 * math.prod(shape), "a latent of this size", "make it smaller, shorter, or fewer of them")
+        return io.NodeOutput({"samples": torch.zeros(shape)})
 
 
 class KSamplerAdvanced(io.ComfyNode):
-    """Some of the steps: two of these are how the two experts of Wan 2.2 A14B take turns."""
+    """Some of the steps: two of these are how the two experts of Wan 2.2 A14B take turns. None of them leaves the
+    latent as it is."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -195,6 +221,8 @@ class KSamplerAdvanced(io.ComfyNode):
         return_with_leftover_noise: str,
         **widgets: Any,
     ) -> io.NodeOutput:
+        if start_at_step >= min(end_at_step, widgets["steps"]):
+            return io.NodeOutput(widgets["latent_image"])
         steps = StepRange(
             first=start_at_step,
             last=end_at_step,

@@ -39,7 +39,8 @@ def long_frames(counts: Sequence[int], geometry: Geometry) -> int:
 def segment_strides(shots: Sequence[Shot], index: int, fps: float, geometry: Geometry) -> Strides | None:
     """How the bundled model makes a segment: in stretches where it says the same as the one before, all at once (None)
     where something else begins, which half a second behind a second and a half of what was is too little for: a ball
-    that bounced and is to stand still stays as two."""
+    that bounced and is to stand still stays as two. Raises InputError for a segment that there is not."""
+    check_index(len(shots), index)
     goes_on = index > 0 and shots[index].prompt == shots[index - 1].prompt
     return bundled_strides(fps, geometry) if goes_on else None
 
@@ -91,5 +92,9 @@ def check_segments(whole: Tensor, counts: Sequence[int], index: int) -> None:
             f"segments of {list(counts)} latent frames are {sum(counts)} together, and this latent is"
             f" {list(whole.shape)}; give the list that it was made with."
         )
-    if not 0 <= index < len(counts):
-        raise InputError(f"there are segments 1 to {len(counts)}, and none {index + 1}.")
+    check_index(len(counts), index)
+
+
+def check_index(count: int, index: int) -> None:
+    if not 0 <= index < count:
+        raise InputError(f"there are segments 1 to {count}, and none {index + 1}.")
