@@ -73,3 +73,9 @@ def test_bad_input_is_named() -> None:
     ):
         with pytest.raises(InputError, match="must be"):
             schedule("simple", **wrong)  # type: ignore[arg-type]
+
+
+def test_no_size_of_picture_begins_above_pure_noise() -> None:
+    """In float32 the quotient of the shift may round to a little more than 1."""
+    shifts = {shift_for_grid((1, height, width), (1, 2, 2)) for height in range(2, 60) for width in range(2, 60)}
+    assert max(float(schedule("simple", 2, shift=shift)[0]) for shift in shifts) == 1

@@ -25,8 +25,8 @@ Schedule = Callable[[int, float], Tensor]
 
 def shift_sigma(sigma: Tensor, shift: float) -> Tensor:
     """Levels moved towards noise: t' = a*t / (1 + (a-1)*t). A shift of 1 changes nothing; 0 and 1 stay where they
-    are."""
-    return shift * sigma / (1 + (shift - 1) * sigma)
+    are, whatever float32 makes of the quotient."""
+    return (shift * sigma / (1 + (shift - 1) * sigma)).clamp(max=1)
 
 
 def simple(steps: int, shift: float) -> Tensor:
