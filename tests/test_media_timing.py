@@ -11,6 +11,7 @@ import media_toys as toys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError
 from sora_nodes.sora_core.media.decode import square
@@ -74,6 +75,48 @@ def test_a_gap_of_years_is_closed(tmp_path: Path) -> None:
 def test_a_slide_show_is_no_gap(tmp_path: Path) -> None:
     video = media.read_video(film(tmp_path / "x.mkv", [0, 90_000, 180_000, 270_000]))
     assert len(video.frames) == 4 and video.fps == pytest.approx(1 / 90)
+
+
+@pytest.mark.parametrize(
+    ("delays", "rate", "expected"),
+    [
+        ([100, 500, 1000], 10, [0] + 5 * [1] + 10 * [2]),
+        ([40, 200, 40, 400], 25, [0] + 5 * [1] + [2] + 10 * [3]),
+        ([100, 100, 500], 10, [0, 1] + 5 * [2]),
+        ([200, 40], 25, 5 * [0] + [1]),
+        ([100, 100, 120], 10, [0, 1, 2]),
+        ([100, 100, 100], 10, [0, 1, 2]),
+    ],
+)
+@pytest.mark.parametrize("ending", ["gif", "png"])
+def test_the_last_picture_of_an_animation_is_shown_for_its_time(
+    tmp_path: Path, ending: str, delays: list[int], rate: float, expected: list[int]
+) -> None:
+    path, pictures = tmp_path / f"x.{ending}", [Image.fromarray(toys.numbered(i)) for i in range(len(delays))]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=delays)
+    video = media.read_video(path)
+    assert toys.numbers(video.frames) == expected and video.fps == rate
+
+
+def test_the_last_frame_of_a_varying_rate_is_shown_for_its_time_where_it_is_plausible(tmp_path: Path) -> None:
+    times = [0, 40, 80, 280, 320]
+    for last, length in ((40, 9), (200, 13), (0, 9), (10**6, 9)):
+        assert media.probe(held(tmp_path / "x.mp4", times, last)).frames == length
+    for last in (40, 400):
+        video = media.read_video(held(tmp_path / "x.mp4", [0, 40, 80, 120], last))
+        assert len(video.frames) == 4 and video.fps == 25
+
+
+def held(path: Path, times: list[int], last: int) -> Path:
+    """A film whose last packet is said to last `last` ms."""
+    film(path.with_suffix(".mkv"), times)
+    with av.open(str(path.with_suffix(".mkv"))) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        for packet, following in zip(packets, [*times[1:], times[-1] + last], strict=True):
+            packet.duration, packet.stream = following - packet.pts, stream
+            target.mux(packet)
+    return path
 
 
 def test_equal_stamps_give_the_stated_rate(tmp_path: Path) -> None:
