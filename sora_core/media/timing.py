@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from ..settings import MAX_FPS
 from .h264 import recovers_late, sequence_sets
 
-__all__ = ["Timeline", "timeline"]
+__all__ = ["Timeline", "stated_rate", "timeline"]
 
 MAX_RATE = MAX_FPS
 """frames per second beyond which a stated rate is no rate, such as the 90,000 of a stream that has only a clock"""
