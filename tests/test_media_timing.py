@@ -119,6 +119,43 @@ def held(path: Path, times: list[int], last: int) -> Path:
     return path
 
 
+def with_tone(path: Path, seconds: float, **options: str) -> Path:
+    """An mkv of three seconds of pictures and so many seconds of sound, interleaved."""
+    with av.open(str(path), "w", format="matroska", options=options) as container:
+        video, audio = container.add_stream("libx264", rate=25), container.add_stream("pcm_s16le", rate=8000)
+        video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
+        audio.codec_context.layout = "mono"
+        for i in range(max(75, round(seconds * 25))):
+            if i < 75:
+                frame = av.VideoFrame.from_ndarray(toys.numbered(i % 64), "rgb24")
+                frame.pts, frame.time_base = i, Fraction(1, 25)
+                container.mux(video.encode(frame))
+            if i < seconds * 25:
+                sound = av.AudioFrame.from_ndarray(np.zeros((1, 320), np.int16), format="s16", layout="mono")
+                sound.rate, sound.pts, sound.time_base = 8000, 320 * i, Fraction(1, 8000)
+                container.mux(audio.encode(sound))
+        container.mux(video.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+def test_a_matroska_that_is_cut_short_is_said(tmp_path: Path, seconds: float) -> None:
+    path = with_tone(tmp_path / "x.mkv", seconds)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    source = media.FileSource(path)
+    assert 20 < source.length < 60 and "is cut short: " in source.notes[0] and "of 3.0 s are there" in source.notes[0]
+    assert len(source.info.faults) == 1
+
+
+def test_a_matroska_that_is_whole_or_tells_no_end_is_not_called_cut_short(tmp_path: Path) -> None:
+    for seconds in (0.0, 1.0, 3.0, 6.0):
+        assert media.FileSource(with_tone(tmp_path / "x.mkv", seconds)).notes == ()
+    live = with_tone(tmp_path / "x.mkv", 3.0, live="1")
+    live.write_bytes(live.read_bytes()[: live.stat().st_size * 6 // 10])
+    assert not any("cut short" in note for note in media.FileSource(live).notes)
+    assert media.FileSource(film(tmp_path / "x.mkv", [0, 90_000, 180_000, 190_000])).info.faults == ()
+
+
 def test_equal_stamps_give_the_stated_rate(tmp_path: Path) -> None:
     """All frames of an mp4 at the same moment: its table of durations is set to nothing."""
     path = toys.film(tmp_path / "x.mp4", [toys.numbered(i) for i in range(16)], rate=8)

@@ -28,6 +28,8 @@ UNTOLD = {"avi", "h264", "hevc", "m4v"}
 """containers that know in which order frames are decoded, and not in which they are shown"""
 ANIMATIONS = {"gif", "apng"}
 """containers that say of each picture how long it is shown, the last one too"""
+CLEARLY_MISSING = 0.5
+"""seconds between the end that a header states and the last packet beyond which a file is cut short"""
 RESTART = 0.25
 """seconds; a decoding clock that falls back by more begins anew"""
 LONGEST_HOLD = 60.0
@@ -129,11 +131,16 @@ def packets(
     """The frames that a file stores, in the order they are decoded, as far as it can be read. anew: takes the first key
     frame with each set of parameters, of H.264."""
     found: list[Stored] = []
-    total, whole, begun = 0, 0, False
+    total, whole, begun, reached = 0, 0, False, 0.0
+    said = stated_end(container, stream)
     name, framed = stream.codec_context.name, bytes(stream.codec_context.extradata or b"")[:1] == b"\x01"
     hidden = name in ("vp8", "libvpx")
     try:
-        for p in container.demux(stream):
+        for p in container.demux() if said else container.demux(stream):
+            if said and p.size and p.pts is not None and not p.is_corrupt:
+                reached = max(reached, float((p.pts + (p.duration or 0)) * p.time_base))
+            if p.stream.index != stream.index:
+                continue
             total += bool(p.size)
             if p.size and not (hidden and unseen(p)):
                 late = p.is_keyframe and name == "h264" and recovers_late(bytes(memoryview(p)[:HEAD]), framed=framed)
@@ -149,7 +156,16 @@ def packets(
         notes.append("it breaks off in the middle")
     if total - len(found) + whole < stream.frames:
         notes.append(f"it is cut short: {whole} of {stream.frames} frames are there")
+    elif said - reached > max(CLEARLY_MISSING, 2 * reached / max(1, whole)):
+        notes.append(f"it is cut short: {reached:.1f} of {said:.1f} s are there")
     return found[:whole] or found
+
+
+def stated_end(container: InputContainer, stream: VideoStream) -> float:
+    """The second at which the last of all streams ends, where only the header's duration tells it: in Matroska, unless
+    it was recorded live; else 0. A stream has a duration there where both were guessed from the size of the file."""
+    told = container.format.name.startswith("matroska") and not stream.frames and stream.duration is None
+    return (container.duration or 0) / av.time_base if told else 0.0
 
 
 def unseen(packet: av.Packet) -> bool:
