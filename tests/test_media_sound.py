@@ -91,6 +91,31 @@ def test_sound_that_begins_later_is_on_the_time_of_the_frames(tmp_path: Path) ->
     assert begin / sound.rate == pytest.approx(0.5, abs=0.01)
 
 
+def test_sound_is_on_the_time_of_the_frames_where_the_first_ones_have_no_time_stamp(tmp_path: Path) -> None:
+    """What trimming without decoding leaves in an mkv: all before second 0 of its clock is without a stamp."""
+    frames, wave = torch.from_numpy(np.stack([toys.numbered(i) for i in range(48)])), tone(2, channels=1)
+    wave[:, :44100] = 0
+    media.write_video(tmp_path / "whole.mp4", frames, 24, sound=media.Sound(waveform=wave, rate=44100))
+    path, copy = tmp_path / "x.mkv", tmp_path / "copy.mp4"
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(tmp_path / "whole.mp4")) as source, av.open(str(path), "w", options=options) as target:
+        streams = [target.add_stream_from_template(given) for given in source.streams]
+        for packet in source.demux():
+            if packet.size:
+                early = round(Fraction(3, 5) / packet.time_base)
+                packet.pts, packet.dts = packet.pts - early, packet.dts - early
+                packet.stream = streams[packet.stream_index]
+                target.mux(packet)
+    with av.open(str(path)) as container:
+        assert next(container.demux(video=0)).pts is None
+    media.write_video(copy, media.read_video(path).frames, 24, sound=media.SoundFile.of(path, 0.0))
+    for each in (path, copy):
+        sound = media.read_sound(each)
+        assert sound is not None and sound.waveform.shape[1] / sound.rate == pytest.approx(2, abs=0.05)
+        begin = int((sound.waveform[0].abs() > 0.1).nonzero()[0])
+        assert begin / sound.rate == pytest.approx(1, abs=0.03)
+
+
 def test_no_sound_is_none_and_nonsense_is_named(tmp_path: Path) -> None:
     toys.film(tmp_path / "x.mp4", [toys.numbered(1)] * 2)
     assert media.read_sound(tmp_path / "x.mp4") is None

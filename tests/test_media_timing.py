@@ -11,6 +11,7 @@ import media_toys as toys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError
 from sora_nodes.sora_core.media.decode import square
@@ -74,6 +75,85 @@ def test_a_gap_of_years_is_closed(tmp_path: Path) -> None:
 def test_a_slide_show_is_no_gap(tmp_path: Path) -> None:
     video = media.read_video(film(tmp_path / "x.mkv", [0, 90_000, 180_000, 270_000]))
     assert len(video.frames) == 4 and video.fps == pytest.approx(1 / 90)
+
+
+@pytest.mark.parametrize(
+    ("delays", "rate", "expected"),
+    [
+        ([100, 500, 1000], 10, [0] + 5 * [1] + 10 * [2]),
+        ([40, 200, 40, 400], 25, [0] + 5 * [1] + [2] + 10 * [3]),
+        ([100, 100, 500], 10, [0, 1] + 5 * [2]),
+        ([200, 40], 25, 5 * [0] + [1]),
+        ([100, 100, 120], 10, [0, 1, 2]),
+        ([100, 100, 100], 10, [0, 1, 2]),
+    ],
+)
+@pytest.mark.parametrize("ending", ["gif", "png"])
+def test_the_last_picture_of_an_animation_is_shown_for_its_time(
+    tmp_path: Path, ending: str, delays: list[int], rate: float, expected: list[int]
+) -> None:
+    path, pictures = tmp_path / f"x.{ending}", [Image.fromarray(toys.numbered(i)) for i in range(len(delays))]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=delays)
+    video = media.read_video(path)
+    assert toys.numbers(video.frames) == expected and video.fps == rate
+
+
+def test_the_last_frame_of_a_varying_rate_is_shown_for_its_time_where_it_is_plausible(tmp_path: Path) -> None:
+    times = [0, 40, 80, 280, 320]
+    for last, length in ((40, 9), (200, 13), (0, 9), (10**6, 9)):
+        assert media.probe(held(tmp_path / "x.mp4", times, last)).frames == length
+    for last in (40, 400):
+        video = media.read_video(held(tmp_path / "x.mp4", [0, 40, 80, 120], last))
+        assert len(video.frames) == 4 and video.fps == 25
+
+
+def held(path: Path, times: list[int], last: int) -> Path:
+    """A film whose last packet is said to last `last` ms."""
+    film(path.with_suffix(".mkv"), times)
+    with av.open(str(path.with_suffix(".mkv"))) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        for packet, following in zip(packets, [*times[1:], times[-1] + last], strict=True):
+            packet.duration, packet.stream = following - packet.pts, stream
+            target.mux(packet)
+    return path
+
+
+def with_tone(path: Path, seconds: float, **options: str) -> Path:
+    """An mkv of three seconds of pictures and so many seconds of sound, interleaved."""
+    with av.open(str(path), "w", format="matroska", options=options) as container:
+        video, audio = container.add_stream("libx264", rate=25), container.add_stream("pcm_s16le", rate=8000)
+        video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
+        audio.codec_context.layout = "mono"
+        for i in range(max(75, round(seconds * 25))):
+            if i < 75:
+                frame = av.VideoFrame.from_ndarray(toys.numbered(i % 64), "rgb24")
+                frame.pts, frame.time_base = i, Fraction(1, 25)
+                container.mux(video.encode(frame))
+            if i < seconds * 25:
+                sound = av.AudioFrame.from_ndarray(np.zeros((1, 320), np.int16), format="s16", layout="mono")
+                sound.rate, sound.pts, sound.time_base = 8000, 320 * i, Fraction(1, 8000)
+                container.mux(audio.encode(sound))
+        container.mux(video.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+def test_a_matroska_that_is_cut_short_is_said(tmp_path: Path, seconds: float) -> None:
+    path = with_tone(tmp_path / "x.mkv", seconds)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    source = media.FileSource(path)
+    assert 20 < source.length < 60 and "is cut short: " in source.notes[0] and "of 3.0 s are there" in source.notes[0]
+    assert len(source.info.faults) == 1
+
+
+def test_a_matroska_that_is_whole_or_tells_no_end_is_not_called_cut_short(tmp_path: Path) -> None:
+    for seconds in (0.0, 1.0, 3.0, 6.0):
+        assert media.FileSource(with_tone(tmp_path / "x.mkv", seconds)).notes == ()
+    live = with_tone(tmp_path / "x.mkv", 3.0, live="1")
+    live.write_bytes(live.read_bytes()[: live.stat().st_size * 6 // 10])
+    assert not any("cut short" in note for note in media.FileSource(live).notes)
+    assert media.FileSource(film(tmp_path / "x.mkv", [0, 90_000, 180_000, 190_000])).info.faults == ()
 
 
 def test_equal_stamps_give_the_stated_rate(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from ..errors import MediaError
 from ..memory import check_memory_for
-from .decode import opened
+from .decode import decoded, opened
+from .timing import stated_rate
 
 __all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "resampled", "track_of"]
 
@@ -69,7 +70,7 @@ class SoundFile:
             context = container.streams.audio[0].codec_context if container.streams.audio else None
             if context is None or context.name not in HELD or not context.rate:
                 return None
-            shown = shown_seconds(video)
+            shown = shown_seconds(video, first_second(path))
             return SoundFile(
                 path=path, start=start, rate=context.rate, end=None if shown is None else start + float(shown)
             )
@@ -81,12 +82,29 @@ def has_sound(path: Path) -> bool:
         return bool(container.streams.audio)
 
 
-def shown_seconds(video: VideoStream) -> Fraction | None:
-    """How long the frames of a file are shown, where its header says so."""
+def first_second(path: str | Path) -> Fraction:
+    """The second of a file's clock at which its first frame is shown. Where the first frames have no time stamp, it is
+    counted back from the first one that has."""
+    with opened(path) as (container, video):
+        unit, rate = video.time_base or Fraction(0), stated_rate(video)
+        start = (video.start_time or 0) * unit
+        first = next((packet for packet in container.demux(video) if packet.size), None)
+        if first is None or first.pts is not None or first.dts is not None or video.start_time is None or not rate:
+            return start
+    with opened(path) as (container, video):
+        for count, frame in enumerate(decoded(container, video, keys=True, from_stamp=None)):
+            if frame.pts is not None:
+                return frame.pts * unit - count / Fraction(rate).limit_denominator(1001)
+    return start
+
+
+def shown_seconds(video: VideoStream, first: Fraction) -> Fraction | None:
+    """How long the frames of a file are shown, where its header says so; `first`: the second at which they begin."""
     if video.duration and video.time_base:
         return video.duration * video.time_base
     said = MATROSKA_TIME.fullmatch(video.metadata.get("DURATION", ""))
-    return said and (3600 * int(said[1]) + 60 * int(said[2]) + Fraction(said[3]) or None)
+    until = said and 3600 * int(said[1]) + 60 * int(said[2]) + Fraction(said[3])
+    return until - min(first, Fraction(0)) if until else None  # the tag counts from second 0 of the clock
 
 
 def read_sound(path: str | Path, *, whole: bool = False) -> Sound | None:
@@ -109,9 +127,10 @@ def read_sound(path: str | Path, *, whole: bool = False) -> Sound | None:
         if not parts:
             raise MediaError(f"{path} has sound that cannot be decoded.")
         wave = np.concatenate(parts, 1)
-        late = begin - float((video.start_time or 0) * (video.time_base or 0))
+        first = first_second(path)
+        late = begin - float(first)
         heard = torch.from_numpy(shifted(wave, round(late * rate)))
-        shown = None if whole else shown_seconds(video)
+        shown = None if whole else shown_seconds(video, first)
         return Sound(waveform=heard if shown is None else heard[:, : round(shown * rate)], rate=rate)
 
 
@@ -183,12 +202,12 @@ class CopiedTrack:
     def __init__(self, container: OutputContainer, sound: SoundFile) -> None:
         self.container, self.last = container, float("inf") if sound.end is None else sound.end
         self.open = ExitStack()
-        given, video = self.open.enter_context(opened(sound.path))
+        given, _ = self.open.enter_context(opened(sound.path))
         source = given.streams.audio[0]
         self.stream = container.add_stream_from_template(source)
         self.unit = source.time_base or Fraction(1, source.codec_context.rate)
-        begin = (video.start_time or 0) * (video.time_base or Fraction(0))
-        self.late = round((Fraction(sound.start).limit_denominator(1_000_000) - begin) / self.unit)
+        begin = Fraction(sound.start).limit_denominator(1_000_000) - first_second(sound.path)
+        self.late = round(begin / self.unit)
         self.packets = (packet for packet in given.demux(source) if packet.size and packet.dts is not None)
         self.waiting = next(self.packets, None)
 

@@ -1,7 +1,8 @@
 """When the frames of a file are shown, found from its packets: nothing is decoded.
 
 Frames come out at one constant rate. A file of variable rate is set on the raster of its shortest common step; each
-moment shows the latest frame that has begun, and every stored frame is shown at least once wherever there is room.
+moment shows the latest frame that has begun, the last one for as long as the file says, and every stored frame is shown
+at least once wherever there is room.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from av.video.stream import VideoStream
 from ..settings import MAX_FPS
 from .h264 import recovers_late, sequence_sets
 
-__all__ = ["Timeline", "timeline"]
+__all__ = ["Timeline", "stated_rate", "timeline"]
 
 MAX_RATE = MAX_FPS
 """frames per second beyond which a stated rate is no rate, such as the 90,000 of a stream that has only a clock"""
 UNTOLD = {"avi", "h264", "hevc", "m4v"}
 """containers that know in which order frames are decoded, and not in which they are shown"""
+ANIMATIONS = {"gif", "apng"}
+"""containers that say of each picture how long it is shown, the last one too"""
+CLEARLY_MISSING = 0.5
+"""seconds between the end that a header states and the last packet beyond which a file is cut short"""
 RESTART = 0.25
 """seconds; a decoding clock that falls back by more begins anew"""
 LONGEST_HOLD = 60.0
@@ -83,6 +88,8 @@ class Stored:
     pts: int | None
     dts: int | None
     key: bool
+    duration: int = 0
+    """ticks for which it is shown; 0: not known"""
     cut: bool = False
 
     @property
@@ -103,12 +110,17 @@ def timeline(container: InputContainer, stream: VideoStream) -> Timeline | None:
     order = sorted(range(len(kept)), key=times.__getitem__)
     clock = closed([times[i] for i in order], unit, notes)
     faults = tuple(notes)
-    slots, shown, fps, variable = raster(clock, unit, stated_rate(stream), notes)
+    hold = last_hold(clock, kept[order[-1]].duration, unit)
+    ends = [clock[-1] + hold] if container.format.name in ANIMATIONS and lasts_otherwise(clock, hold) else []
+    slots, shown, fps, variable = raster([*clock, *ends], unit, stated_rate(stream), notes)
+    if ends:
+        slots, shown = slots[:-1], shown[:-1]
+    length = max(slots[-1] + 1, round((clock[-1] - clock[0] + hold) * unit * fps) if variable else 0)
     place = {i: n for n, i in enumerate(order)}
     keys = [(place[i], p.dts if p.dts is not None else times[i]) for i, p in enumerate(kept) if p.key]
     return Timeline(
         stamps=[times[i] for i in order], counted=counted, slots=slots, shown=shown,
-        length=slots[-1] + 1, fps=fps, keys=[] if counted else sorted(keys), variable=variable,
+        length=length, fps=fps, keys=[] if counted else sorted(keys), variable=variable,
         faults=faults, notes=tuple(notes), anew=tuple(anew.values())[1:],
     )  # fmt: skip
 
@@ -119,17 +131,22 @@ def packets(
     """The frames that a file stores, in the order they are decoded, as far as it can be read. anew: takes the first key
     frame with each set of parameters, of H.264."""
     found: list[Stored] = []
-    total, whole, begun = 0, 0, False
+    total, whole, begun, reached = 0, 0, False, 0.0
+    said = stated_end(container, stream)
     name, framed = stream.codec_context.name, bytes(stream.codec_context.extradata or b"")[:1] == b"\x01"
     hidden = name in ("vp8", "libvpx")
     try:
-        for p in container.demux(stream):
+        for p in container.demux() if said else container.demux(stream):
+            if said and p.size and p.pts is not None and not p.is_corrupt:
+                reached = max(reached, float((p.pts + (p.duration or 0)) * p.time_base))
+            if p.stream.index != stream.index:
+                continue
             total += bool(p.size)
             if p.size and not (hidden and unseen(p)):
                 late = p.is_keyframe and name == "h264" and recovers_late(bytes(memoryview(p)[:HEAD]), framed=framed)
                 key = p.is_keyframe and not (late and begun)
                 begun |= key
-                found.append(Stored(pts=p.pts, dts=p.dts, key=key, cut=p.is_discard))
+                found.append(Stored(pts=p.pts, dts=p.dts, key=key, duration=p.duration or 0, cut=p.is_discard))
                 whole = whole if p.is_corrupt else len(found)
                 if p.is_keyframe and name == "h264" and len(anew) < MOST_SIZES:
                     sets = sequence_sets(bytes(memoryview(p)[:HEAD]), framed=framed)
@@ -139,7 +156,16 @@ def packets(
         notes.append("it breaks off in the middle")
     if total - len(found) + whole < stream.frames:
         notes.append(f"it is cut short: {whole} of {stream.frames} frames are there")
+    elif said - reached > max(CLEARLY_MISSING, 2 * reached / max(1, whole)):
+        notes.append(f"it is cut short: {reached:.1f} of {said:.1f} s are there")
     return found[:whole] or found
+
+
+def stated_end(container: InputContainer, stream: VideoStream) -> float:
+    """The second at which the last of all streams ends, where only the header's duration tells it: in Matroska, unless
+    it was recorded live; else 0. A stream has a duration there where both were guessed from the size of the file."""
+    told = container.format.name.startswith("matroska") and not stream.frames and stream.duration is None
+    return (container.duration or 0) / av.time_base if told else 0.0
 
 
 def unseen(packet: av.Packet) -> bool:
@@ -206,7 +232,7 @@ def closed(clock: list[int], unit: float, notes: list[str]) -> list[int]:
     if not steps:
         return clock
     usual = median(steps)
-    gap = max(LONGEST_HOLD / unit, 20 * usual)
+    gap = longest_gap(steps, unit)
     if max(steps) <= gap:
         return clock
     longest = max(steps) * unit
@@ -215,6 +241,28 @@ def closed(clock: list[int], unit: float, notes: list[str]) -> list[int]:
     for step in steps:
         out.append(out[-1] + (step if step <= gap else round(usual)))
     return out
+
+
+def longest_gap(steps: list[int], unit: float) -> float:
+    """Ticks beyond which a step is none that anybody can have meant."""
+    return max(LONGEST_HOLD / unit, 20 * median(steps))
+
+
+def last_hold(clock: list[int], duration: int, unit: float) -> int:
+    """Ticks for which the last frame is shown: the duration of its packet, 0 where it is not known or cannot be."""
+    steps = [b - a for a, b in pairwise(clock)]
+    return duration if steps and 0 < duration <= longest_gap(steps, unit) else 0
+
+
+def lasts_otherwise(clock: list[int], hold: int) -> bool:
+    """Whether the last frame is shown for a time that is known and is not about the usual step."""
+    return hold > 0 and (not even(clock) or round(hold * (len(clock) - 1) / (clock[-1] - clock[0])) != 1)
+
+
+def even(clock: list[int]) -> bool:
+    """Whether the times lie one step apart, but for what rounding moves them."""
+    mean = (clock[-1] - clock[0]) / (len(clock) - 1)
+    return all(abs(t - clock[0] - i * mean) <= max(mean / 3, 1) for i, t in enumerate(clock))
 
 
 def stated_rate(stream: VideoStream) -> float | None:
@@ -231,9 +279,8 @@ def raster(
     steps = [b - a for a, b in pairwise(clock)]
     if not steps:
         return every, every, stated or 1.0, False
-    mean = (clock[-1] - clock[0]) / len(steps)
-    if all(abs(t - clock[0] - i * mean) <= max(mean / 3, 1) for i, t in enumerate(clock)):
-        exact = 1 / (mean * unit)
+    if even(clock):
+        exact = len(steps) / ((clock[-1] - clock[0]) * unit)
         if exact > MAX_RATE and stated:
             return every, every, stated, False
         return every, every, nearest(exact, [stated] if stated else [], 0.01), False
