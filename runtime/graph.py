@@ -59,6 +59,7 @@ class Graph:
     notes:    what of the file could not be taken over, by node id
     absent:   which node a linked input gets nothing from, and why, by (node id, input)
     choices:  prompts with choices in them, such as `a {red|blue} ball`, by (node id, input)
+    given:    what stood where another value was set, None where nothing did, by (node id, input)
     """
 
     nodes: dict[str, Node]
@@ -67,6 +68,7 @@ class Graph:
     notes: dict[str, str] = field(default_factory=dict)
     absent: dict[tuple[str, str], str] = field(default_factory=dict)
     choices: dict[tuple[str, str], str] = field(default_factory=dict)
+    given: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @staticmethod
     def from_api(prompt: dict[str, Any], **extra: Any) -> Graph:
@@ -127,7 +129,8 @@ class Graph:
         changed = replace(node, inputs={**node.inputs, key: value})
         controls = {where: how for where, how in self.controls.items() if where != (node.id, key)}
         choices = {where: text for where, text in self.choices.items() if where != (node.id, key)}
-        return replace(self, nodes={**self.nodes, node.id: changed}, controls=controls, choices=choices)
+        given = {(node.id, key): node.inputs.get(key), **self.given}
+        return replace(self, nodes={**self.nodes, node.id: changed}, controls=controls, choices=choices, given=given)
 
     def advance(self, times: int) -> Graph:
         """This graph as it stands after `times` runs: controlled seeds have moved on, and prompts have chosen anew.

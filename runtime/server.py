@@ -22,6 +22,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
 from ..sora_core.files import beside
+from .given import typed
 from .graph import Graph, Link
 from .saved import Info
 from .session import Session
@@ -63,7 +64,7 @@ class RemoteClient:
     def __call__(self, graph: Graph, session: Session) -> list[str]:
         """Runs a graph. Returns the files it gave, now below the session's output folder."""
         with self.understood():
-            run = self._queue(self._uploaded(graph, session))
+            run = self._queue(self._uploaded(typed(graph, self.object_info()), session))
             try:
                 entry = self._finished(run, session)
             except (KeyboardInterrupt, Cancelled):

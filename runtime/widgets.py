@@ -14,7 +14,7 @@ from typing import Any
 from ..sora_core.errors import InputError
 from .graph import CONTROLS
 
-__all__ = ["ADDED", "agree", "left_out", "prompt_names", "widget_values", "wrapped"]
+__all__ = ["ADDED", "agree", "declared", "left_out", "prompt_names", "widget_values", "wrapped"]
 
 PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA", "LOAD_3D"}
@@ -129,6 +129,13 @@ def prompt_names(info: dict[str, Any]) -> list[str]:
     """Inputs that the interface makes its choices in, such as `{red|blue}`."""
     groups = [_inputs(info["input"], group) for group in ("required", "optional")]
     return [name for group in groups for name, _, spec in group if spec.get("dynamicPrompts")]
+
+
+def declared(info: Any, name: str) -> tuple[Any, dict[str, Any]]:
+    """(type, options) of an input of a node type; the type is None where the node does not declare it."""
+    groups = info.get("input") if isinstance(info, dict) else None
+    found = [each for group in ("required", "optional") for each in _inputs(groups, group) if each[0] == name]
+    return (found[0][1], found[0][2]) if found else (None, {})
 
 
 def left_out(node: dict[str, Any], info: dict[str, Any]) -> str:
