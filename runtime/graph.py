@@ -21,6 +21,7 @@ CONTROLS = ("fixed", "increment", "decrement", "randomize")
 """What `control_after_generate` may say of a seed."""
 
 MAX_NODES = 20_000
+_FROM_SAVED = ("pack", "alias", "label")
 
 
 class Link(NamedTuple):
@@ -32,13 +33,20 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A node of a workflow. `pack` is the pack that a saved file names for it."""
+    """A node of a workflow.
+
+    pack:  the pack that a saved file names for it
+    alias: what the interface calls it in the names of files, where that is not its type
+    label: what the interface shows of a node without a title
+    """
 
     id: str
     kind: str
     inputs: dict[str, Any]
     title: str = ""
     pack: str = ""
+    alias: str = ""
+    label: str = ""
 
     def links(self) -> Iterator[tuple[str, Link]]:
         for name, value in self.inputs.items():
@@ -96,13 +104,15 @@ class Graph:
         return hashlib.sha256(json.dumps(nodes, sort_keys=True).encode()).hexdigest()
 
     def find(self, name: str) -> Node:
-        """A node by id, by title, or by type where only one is of that type. The id of a node inside a subgraph is
-        `SUBGRAPH:NODE`; its last part will do where no other node ends so."""
+        """A node by id, by title, or by type where only one is of that type. A node without a title goes by what the
+        interface shows instead. The id of a node inside a subgraph is `SUBGRAPH:NODE`; its last part will do where no
+        other node ends so."""
         if name in self.nodes:
             return self.nodes[name]
         matches: tuple[Callable[[Node], bool], ...] = (
             lambda n: n.title == name,
             lambda n: n.kind == name,
+            lambda n: not n.title and n.label == name,
             lambda n: n.id.endswith(f":{name}"),
         )
         for match in matches:
@@ -177,7 +187,7 @@ def _node(node_id: str, value: Any) -> Node:
         kind=value["class_type"],
         inputs={str(name): _read(item) for name, item in inputs.items()},
         title=title if isinstance(title, str) else "",
-        pack=value["_pack"] if isinstance(value.get("_pack"), str) else "",
+        **{name: value[f"_{name}"] for name in _FROM_SAVED if isinstance(value.get(f"_{name}"), str)},
     )
 
 

@@ -126,6 +126,8 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
                     controlled.update({name: source.control} if source.control else {})
             prompt[api_id] = {"class_type": node["type"], "inputs": inputs, "_pack": _pack(node)}
             prompt[api_id]["_meta"] = {"title": node.get("title")}
+            prompt[api_id]["_alias"] = _property(node, "Node name for S&R")
+            prompt[api_id]["_label"] = known.get("display_name") if known else None
             controls.update({(api_id, name): how for name, how in controlled.items()})
             choices.update({(api_id, name): inputs[name] for name in open_texts})
     if not prompt and document["nodes"]:
