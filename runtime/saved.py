@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from ..sora_core.errors import InputError
 from .choices import has_choices
 from .graph import CONTROLS, MAX_NODES, Graph, types_fit
-from .naming import fill_prefix
 from .widgets import agree, left_out, prompt_names, widget_values, wrapped
 
 __all__ = ["from_saved"]
@@ -132,28 +131,9 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
             choices.update({(api_id, name): inputs[name] for name in open_texts})
     if not prompt and document["nodes"]:
         raise InputError("no node of the workflow would run: all are muted, bypassed or drawn for the eye alone")
-    _fill_names(prompt, document)
     return Graph.from_api(
         prompt, controls=controls, saved=document, notes=notes, choices=choices, absent=absent
     ).advance(0)
-
-
-def _fill_names(prompt: dict[str, Any], document: dict[str, Any]) -> None:
-    """Dates and widgets between percent signs in the names of files, as the interface fills them in."""
-    listed = {str(node.get("id")): node for node in _dicts(document.get("nodes"))}
-
-    def value_of(name: str, widget: str) -> Any:
-        named = [key for key, node in listed.items() if _property(node, "Node name for S&R") == name]
-        for key in named or [key for key, node in prompt.items() if node["_meta"]["title"] == name]:
-            value = prompt.get(key, {"inputs": {}})["inputs"].get(widget)
-            if value is not None and not isinstance(value, list):
-                return value
-        return None
-
-    for node in prompt.values():
-        prefix = node["inputs"].get("filename_prefix")
-        if isinstance(prefix, str):
-            node["inputs"]["filename_prefix"] = fill_prefix(prefix, value_of)
 
 
 def _scopes(document: dict[str, Any], info: Info) -> list[_Scope]:

@@ -24,6 +24,7 @@ from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
 from ..sora_core.files import beside
 from .given import typed
 from .graph import Graph, Link
+from .naming import filled
 from .saved import Info
 from .session import Session
 from .whole import check_whole
@@ -64,7 +65,8 @@ class RemoteClient:
     def __call__(self, graph: Graph, session: Session) -> list[str]:
         """Runs a graph. Returns the files it gave, now below the session's output folder."""
         with self.understood():
-            run = self._queue(self._uploaded(typed(graph, self.object_info()), session))
+            graph = filled(typed(graph, self.object_info()))
+            run = self._queue(self._uploaded(graph, session))
             try:
                 entry = self._finished(run, session)
             except (KeyboardInterrupt, Cancelled):

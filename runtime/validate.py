@@ -16,7 +16,7 @@ from typing import Any
 
 from ..sora_core.errors import InputError, SoraError
 from .graph import Graph, Link, Node, types_fit
-from .naming import fill_prefix
+from .naming import fill_prefix, filled
 from .registry import Registry, accepted
 from .session import NAME_INPUT, SPARE, current, inside
 
@@ -50,7 +50,8 @@ class WorkflowError(InputError):
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """A workflow that may run: its graph with every constant in its type, and the nodes in the order they run."""
+    """A workflow that may run: its graph with every constant in its type and names of files filled in, and the nodes in
+    the order they run."""
 
     graph: Graph
     order: list[str]
@@ -58,6 +59,7 @@ class RunPlan:
 
 def plan(graph: Graph, registry: Registry) -> RunPlan:
     """Checks a workflow. Raises WorkflowError with everything that is wrong."""
+    graph = filled(graph)
     problems = [_missing(node, graph, registry) for node in graph.nodes.values() if node.kind not in registry]
     outputs = [
         node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]

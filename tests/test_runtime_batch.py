@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.jobs import read_jobs
 from sora_nodes.runtime.results import write_table
+from sora_nodes.runtime.saved import from_saved
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.errors import InputError, ResourceError
 
@@ -153,6 +155,19 @@ def test_a_job_whose_file_is_gone_is_done_again(tmp_path: Path) -> None:
     runner = Counting()
     outcomes = run_jobs(jobs, runner, session(tmp_path))
     assert runner.ran == 1 and all((tmp_path / "output" / o.files[0]).is_file() for o in outcomes)
+
+
+def test_a_name_with_the_time_in_it_does_not_make_another_job(tmp_path: Path) -> None:
+    node = {"id": 4, "type": "ToyNumber", "inputs": [], "widgets_values": [2.5, 7, "increment", "plain", False, ""]}
+    saver = {"id": 5, "type": "ToySave", "inputs": [{"name": "number", "type": "FLOAT", "link": 1}]}
+    saver["widgets_values"] = ["%date:yyyy-MM-dd hh-mm-ss% %ToyNumber.value%"]
+    document = {"nodes": [node, saver], "links": [[1, 4, 0, 5, 0, "FLOAT"]]}
+    rows, runner = table(tmp_path, "4.value\n3\n"), Counting()
+    for wait in (0, 1.1):
+        time.sleep(wait)
+        jobs = read_jobs(rows, from_saved(document, registry().object_info()), session(tmp_path))
+        files = run_jobs(jobs, runner, session(tmp_path))[0].files
+    assert runner.ran == 1 and re.fullmatch(r"[-0-9]{10} [-0-9]{8} 3_00001_\.txt", files[0])
 
 
 def test_a_changed_input_file_makes_another_job(tmp_path: Path) -> None:

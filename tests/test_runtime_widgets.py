@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sora_nodes.runtime.choices import chosen
-from sora_nodes.runtime.naming import fill_prefix, fill_size, prompt_values
+from sora_nodes.runtime.naming import fill_prefix, fill_size, filled, prompt_values
 from sora_nodes.runtime.saved import from_saved
 from sora_nodes.sora_core.errors import InputError
 
@@ -195,5 +195,12 @@ def test_names_of_files_are_filled_in_as_comfyui_does() -> None:
         "20260304 15:06:07 64x48 %odd%"
     )
     saver = node(1, "Save", ["%date:yyyy%/%The seed.seed%"])
-    made = converted([saver, node(2, "Seeded", [9, "fixed"], title="The seed")])["1"]["filename_prefix"]
-    assert made == f"{datetime.now().year}/9"
+    seeds = [node(2, "Seeded", [9, "increment"], title="The seed"), node(3, "Seeded", [5, "fixed"])]
+    seeds[1]["properties"] = {"Node name for S&R": "Mine"}
+    info = INFO | {"Seeded": INFO["Seeded"] | {"display_name": "A Seed"}}
+    saved = from_saved({"nodes": [saver, *seeds], "links": []}, info)
+    graphs = (saved, saved.advance(1), saved.set("2.seed", 4))
+    names = [filled(graph).nodes["1"].inputs["filename_prefix"] for graph in graphs]
+    assert names == [f"{datetime.now().year}/{seed}" for seed in (9, 10, 4)], "what runs counts, not what the file has"
+    other = filled(saved.set("1.filename_prefix", "%Mine.seed% %A Seed.seed% %Seeded.seed%"))
+    assert other.nodes["1"].inputs["filename_prefix"] == "5 5 9"
