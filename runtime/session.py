@@ -23,7 +23,7 @@ from ..sora_core.files import check_name, make_folder
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
 
-__all__ = ["KINDS", "NAME_INPUT", "STAGED", "Report", "Session", "current", "inside", "make_folder"]
+__all__ = ["KINDS", "NAME_INPUT", "STAGED", "Report", "Session", "check_own", "current", "inside", "make_folder"]
 
 Report = Callable[[str, int, int], None]
 """Called as `report(title of the node, done, total)`; it may raise `Cancelled` to stop the work."""
@@ -42,6 +42,9 @@ NAME_INPUT = "filename_prefix"
 
 STAGED = ".sora-batch"
 """In an output folder: where a batch keeps the files of its jobs until they get their final names."""
+
+_OWN = ".sora-"
+"""how the names begin of folders that runs keep in an output folder"""
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*[. ]", re.IGNORECASE)
@@ -79,6 +82,13 @@ def inside(root: Path, name: str, *, what: str, there: bool = False, spare: int 
     if not real.is_relative_to(base):
         raise InputError(f"the {what} {name[:80]!r} is a link that leads out of {root}")
     return path
+
+
+def check_own(prefix: str) -> None:
+    """Raises InputError for the name of a result that leads into a folder that runs keep for themselves and clear."""
+    folder, *rest = prefix.replace("\\", "/").split("/")
+    if rest and folder.lower().startswith(_OWN):
+        raise InputError(f"{folder[:80]!r} is cleared after a run; give another folder, such as clips/mine")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +164,7 @@ class Session:
 
         No other run chooses that name until `release`, nor while the file waits for it in the folder of a batch.
         """
+        check_own(prefix)
         base = inside(self.output, prefix, what="output", spare=SPARE)
         folder = base.parent.relative_to(self.output)
         for root in filter(None, (self.output, self.staging)):

@@ -18,7 +18,7 @@ from ..sora_core.errors import InputError, SoraError
 from .graph import Graph, Link, Node, types_fit
 from .naming import fill_prefix, filled
 from .registry import Registry, accepted
-from .session import NAME_INPUT, SPARE, current, inside
+from .session import NAME_INPUT, SPARE, check_own, current, inside
 
 __all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "plan"]
 
@@ -299,6 +299,7 @@ def _check_name(name: str, value: Any) -> None:
     """What is to be saved must get a name that stays in the output folder: known before anything is made."""
     if name == NAME_INPUT and isinstance(value, str):
         try:
+            check_own(value)
             inside(current().output, fill_prefix(value, lambda *_: None), what="output", spare=SPARE)
         except InputError as error:
             raise _MisfitError(f"another name, since {error}") from error

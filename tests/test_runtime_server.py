@@ -164,6 +164,15 @@ def test_what_is_set_goes_up_in_the_type_of_its_input(
         server(graph.set("1.negate", "maybe"), session(tmp_path))
 
 
+def test_a_name_that_leads_into_a_folder_that_is_cleared_is_refused_before_the_run(
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path
+) -> None:
+    server, state = comfy
+    with pytest.raises(InputError, match=r"node 4 \(ToySave\), input filename_prefix: .* is cleared after a run"):
+        server(Graph.from_api(sum_workflow()).set("4.filename_prefix", ".sora-batch/x"), session(tmp_path))
+    assert "prompt" not in state
+
+
 def test_what_the_server_refuses_is_told_per_node(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:
     server, state = comfy
     mistake = {"message": "Value not in list", "details": "kind: 'x'", "extra_info": {"input_name": "kind"}}
