@@ -23,7 +23,10 @@ from .graph import Graph
 from .jobs import Job
 from .session import STAGED, Session, inside, make_folder
 
-__all__ = ["Journal", "Outcome", "Runner", "run_jobs"]
+__all__ = ["JOURNAL", "Journal", "Outcome", "Runner", "run_jobs"]
+
+JOURNAL = "journal.jsonl"
+"""the record's name in an output folder"""
 
 
 class Runner(Protocol):
@@ -123,7 +126,7 @@ def run_jobs(
     make_folder(session.output)
     home = session.output / STAGED
     session = replace(session, temp=home / "temp")
-    with Journal(session.output / "journal.jsonl").opened() as journal:
+    with Journal(session.output / JOURNAL).opened() as journal:
         _settle(journal, home, session.output)
         try:
             for job in jobs:

@@ -16,7 +16,7 @@ from .graph import Graph, Node
 from .jobs import read_jobs
 from .reading import is_saved_format, read_document
 from .registry import Registry
-from .results import write_contact_sheet, write_table
+from .results import SHEET, TABLE, check_reports, write_contact_sheet, write_table
 from .saved import from_saved
 from .server import RemoteClient
 from .session import Report, Session, make_folder
@@ -169,6 +169,7 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     """Runs a workflow once per row of `request.each`; the table and the contact sheet lie beside the files."""
     if request.each is None:
         raise InputError("a batch needs a table: --each JOBS.csv")
+    check_reports(request.output, request.each, request.workflow)
     session = request.session(request.output / ".temp", callbacks.progress)
     runner: Callable[[Graph, Session], list[str]]
     if request.server is not None:
@@ -193,8 +194,8 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     jobs = read_jobs(request.each, graph, session)
     _check_output(request.output)
     outcomes = run_jobs(jobs, runner, session, on_outcome=callbacks.outcome)
-    write_table(request.output / "results.csv", jobs, outcomes)
-    write_contact_sheet(request.output / "contact.png", request.output, outcomes)
+    write_table(request.output / TABLE, jobs, outcomes)
+    write_contact_sheet(request.output / SHEET, request.output, outcomes)
     return outcomes
 
 

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from runtime_toys import registry, session, sum_workflow
 from sora_nodes.runtime.batch import Journal, Outcome, run_jobs
+from sora_nodes.runtime.command import Callbacks, RunRequest, run_batch
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.jobs import read_jobs
@@ -126,6 +128,25 @@ def test_a_file_that_is_no_journal_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not of a batch"):
         run_jobs(read_jobs(table(tmp_path, "1.value\n1\n"), graph()), Counting(), where)
     assert (where.output / "journal.jsonl").read_text() == "my diary\n"
+
+
+@pytest.mark.parametrize("name", ["results.csv", "contact.png"])
+def test_a_report_replaces_no_file_that_is_not_of_a_batch(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "output"
+    out.mkdir()
+    (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
+    request = RunRequest(
+        workflow=tmp_path / "flow.json", output=out, each=table(tmp_path, "1.value\n1\n"), nodes=registry
+    )
+    (out / name).write_text("1.value\n7\n")
+    with pytest.raises(InputError, match=rf"{name}, which no batch made; move it away or name another --out"):
+        run_batch(request, Callbacks())
+    assert [path.name for path in out.iterdir()] == [name] and (out / name).read_text() == "1.value\n7\n"
+    (out / name).unlink()
+    for _ in range(2):
+        assert run_batch(request, Callbacks())[0].files == ["sum_00001_.txt"]
+    with pytest.raises(InputError, match=r"results\.csv, which it reads"):
+        run_batch(replace(request, each=out / "results.csv"), Callbacks())
 
 
 def test_a_line_that_could_not_be_written_whole_never_appears(tmp_path: Path) -> None:
