@@ -28,6 +28,8 @@ __all__ = ["Job", "read_jobs"]
 
 MAX_BYTES, MAX_ROWS = 256 * 2**20, 100_000
 ENDINGS = frozenset().union(*KINDS.values())
+_FOLDER = re.compile(r" \[(input|output|temp)\]\Z")
+"""how the name of a file says which folder it is in"""
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -84,7 +86,7 @@ def _files(graph: Graph, session: Session) -> dict[str, list[int]]:
     found = {}
     for node in graph.nodes.values():
         for value in node.inputs.values():
-            if isinstance(value, str) and Path(value.partition(" [")[0]).suffix.lower() in ENDINGS:
+            if isinstance(value, str) and Path(_FOLDER.sub("", value)).suffix.lower() in ENDINGS:
                 try:
                     about = session.input_path(value).stat()
                 except (InputError, OSError):

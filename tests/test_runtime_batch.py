@@ -191,14 +191,18 @@ def test_a_name_with_the_time_in_it_does_not_make_another_job(tmp_path: Path) ->
     assert runner.ran == 1 and re.fullmatch(r"[-0-9]{10} [-0-9]{8} 3_00001_\.txt", files[0])
 
 
-def test_a_changed_input_file_makes_another_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("a.png", "a.png"), ("a.png", "a.png [input]"), ("a [1].png", "a [1].png"), ("a [1].png", "a [1].png [input]")],
+)
+def test_a_changed_input_file_makes_another_job(tmp_path: Path, name: str, value: str) -> None:
     where = session(tmp_path)
     where.input.mkdir(exist_ok=True)
-    (where.input / "a.png").write_bytes(b"1")
-    names = graph().set("1.note", "a.png")
+    (where.input / name).write_bytes(b"1")
+    names = graph().set("1.note", value)
     rows = table(tmp_path, "1.value\n1\n")
     keys = [read_jobs(rows, names, where)[0].key for _ in range(2)]
-    (where.input / "a.png").write_bytes(b"22")
+    (where.input / name).write_bytes(b"22")
     assert keys[0] == keys[1] != read_jobs(rows, names, where)[0].key
     assert read_jobs(rows, graph(), where)[0].key == read_jobs(rows, graph())[0].key
 
