@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..sora_core.errors import InputError
 from .choices import chosen
 
-__all__ = ["CONTROLS", "Graph", "Link", "Node", "types_fit"]
+__all__ = ["CONTROLS", "Graph", "Link", "Node", "Range", "types_fit"]
 
 CONTROLS = ("fixed", "increment", "decrement", "randomize")
 """What `control_after_generate` may say of a seed."""
@@ -29,6 +29,14 @@ class Link(NamedTuple):
 
     node: str
     slot: int
+
+
+class Range(NamedTuple):
+    """The numbers from `low` to `high`, where there is an end, in steps."""
+
+    low: float = 0
+    high: float | None = None
+    step: float = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +71,7 @@ class Graph:
     """A workflow, ready to be validated and run.
 
     controls: what happens to a seed from one run to the next, by (node id, input)
+    ranges:   where a controlled input moves, by (node id, input); one that is not here stays at or above 0
     saved:    the file in the interface's format, kept so that outputs can carry it
     notes:    what of the file could not be taken over, by node id
     absent:   which node a linked input gets nothing from, and why, by (node id, input)
@@ -72,6 +81,7 @@ class Graph:
 
     nodes: dict[str, Node]
     controls: dict[tuple[str, str], str] = field(default_factory=dict)
+    ranges: dict[tuple[str, str], Range] = field(default_factory=dict)
     saved: dict[str, Any] | None = None
     notes: dict[str, str] = field(default_factory=dict)
     absent: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -150,9 +160,9 @@ class Graph:
             if node in self.nodes:
                 graph = replace(graph.set(f"{node}.{key}", chosen(text, times)), choices=self.choices)
         for (node, key), how in self.controls.items():
-            value = self.nodes[node].inputs.get(key) if node in self.nodes else None
-            if times and how != "fixed" and isinstance(value, int):
-                moved = _moved(value, how, times)
+            value = _number(self.nodes[node].inputs.get(key)) if node in self.nodes else None
+            if times and how != "fixed" and value is not None:
+                moved = _moved(value, how, times, self.ranges.get((node, key), Range()))
                 graph = replace(graph.set(f"{node}.{key}", moved), controls=self.controls)
         return graph
 
@@ -166,10 +176,26 @@ def types_fit(given: Any, wanted: Any) -> bool:
     return bool({t.strip() for t in str(given).split(",")} & {t.strip() for t in str(wanted).split(",")})
 
 
-def _moved(seed: int, how: str, times: int) -> int:
+def _number(value: Any) -> float | None:
+    """A value as the number that it is, whole where it can be, such as "64" and 64.0; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return int(value) if isinstance(value, str) or value == int(value) else value
+    except (ValueError, OverflowError):
+        return None
+
+
+def _moved(seed: float, how: str, times: int, span: Range) -> float:
+    """Past an end of its range a value stays there, as in the interface."""
     if how == "randomize":
-        return int.from_bytes(hashlib.sha256(f"{seed}:{times}".encode()).digest()[:6], "big")
-    return max(0, seed + (times if how == "increment" else -times))
+        drawn = int.from_bytes(hashlib.sha256(f"{seed}:{times}".encode()).digest()[:6], "big")
+        count = None if span.high is None else int(max(span.high - span.low, 0) // span.step) + 1
+        moved = span.low + (drawn if count is None else drawn % count) * span.step
+    else:
+        moved = max(span.low, seed + span.step * (times if how == "increment" else -times))
+        moved = moved if span.high is None else min(span.high, moved)
+    return round(moved, 10) if isinstance(moved, float) else moved
 
 
 def _node(node_id: str, value: Any) -> Node:

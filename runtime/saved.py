@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from ..sora_core.errors import InputError
 from .choices import has_choices
-from .graph import CONTROLS, MAX_NODES, Graph, types_fit
-from .widgets import agree, left_out, prompt_names, widget_values, wrapped
+from .graph import CONTROLS, MAX_NODES, Graph, Range, types_fit
+from .widgets import agree, left_out, moves_in, prompt_names, widget_values, wrapped
 
 __all__ = ["from_saved"]
 
@@ -99,6 +99,7 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
     """
     prompt: dict[str, Any] = {}
     controls: dict[tuple[str, str], str] = {}
+    ranges: dict[tuple[str, str], Range] = {}
     notes: dict[str, str] = {}
     choices: dict[tuple[str, str], str] = {}
     absent: dict[tuple[str, str], str] = {}
@@ -127,12 +128,14 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
             prompt[api_id]["_meta"] = {"title": node.get("title")}
             prompt[api_id]["_alias"] = _property(node, "Node name for S&R")
             prompt[api_id]["_label"] = known.get("display_name") if known else None
-            controls.update({(api_id, name): how for name, how in controlled.items()})
+            for name, how in controlled.items():
+                if span := moves_in(known, name):
+                    controls[api_id, name], ranges[api_id, name] = how, span
             choices.update({(api_id, name): inputs[name] for name in open_texts})
     if not prompt and document["nodes"]:
         raise InputError("no node of the workflow would run: all are muted, bypassed or drawn for the eye alone")
     return Graph.from_api(
-        prompt, controls=controls, saved=document, notes=notes, choices=choices, absent=absent
+        prompt, controls=controls, ranges=ranges, saved=document, notes=notes, choices=choices, absent=absent
     ).advance(0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -168,6 +169,24 @@ def test_what_becomes_of_a_primitive_after_a_run_becomes_of_what_it_feeds() -> N
     ]
     graph = from_saved({"nodes": nodes, "links": [[1, 1, 0, 2, 0, "INT"]]}, INFO)
     assert [graph.advance(times).nodes["2"].inputs["seed"] for times in range(3)] == [100, 101, 102]
+
+
+@pytest.mark.parametrize("held", [64, 64.0, "64"])
+def test_what_moves_from_run_to_run_stays_in_the_range_of_its_input(held: Any) -> None:
+    def wide(spec: list[Any]) -> dict[str, Any]:
+        return {"Wide": {"input": {"required": {"width": spec}}}}
+
+    whole, moved = ["INT", {"min": 16, "max": 96.0, "step": 16}], {}
+    for how in ("increment", "decrement", "randomize"):
+        nodes = [node(1, "PrimitiveNode", [held, how]), node(2, "Wide", [32], [socket("width", 1, widget=True)])]
+        graph = from_saved({"nodes": nodes, "links": [[1, 1, 0, 2, 0, "INT"]]}, wide(whole))
+        moved[how] = [graph.advance(times).nodes["2"].inputs["width"] for times in range(1, 5)]
+    assert moved["increment"] == [80, 96, 96, 96] and moved["decrement"] == [48, 32, 16, 16]
+    assert set(moved["randomize"]) <= {16, 32, 48, 64, 80, 96} and len(set(moved["randomize"])) > 1
+    for spec, value in ((["FLOAT", {"min": 0.0, "max": 64.2, "step": 0.1}], 64.2), ([["64", "128"], {}], held)):
+        graph = from_saved({"nodes": nodes, "links": [[1, 1, 0, 2, 0, "INT"]]}, wide(spec))
+        graph = replace(graph, controls=dict.fromkeys(graph.controls, "increment"))
+        assert graph.advance(5).nodes["2"].inputs["width"] == value
 
 
 def test_a_prompt_makes_its_choices_anew_for_every_run_and_the_same_ones_again() -> None:
