@@ -27,6 +27,8 @@ from .session import KINDS, NAME_INPUT, Session
 __all__ = ["Job", "read_jobs"]
 
 MAX_BYTES, MAX_ROWS = 256 * 2**20, 100_000
+NUMBER = "job"
+"""what the row's number is called in file names"""
 ENDINGS = frozenset().union(*KINDS.values())
 _FOLDER = re.compile(r" \[(input|output|temp)\]\Z")
 """how the name of a file says which folder it is in"""
@@ -99,7 +101,7 @@ def _applied(graph: Graph, row: dict[str, Any], number: int) -> Graph:
     for column, value in row.items():
         if "." in column:
             graph = graph.set(column, value)
-    words = {column: _file_word(value) for column, value in row.items()} | {"job": f"{number:04}"}
+    words = {column: _file_word(value) for column, value in row.items()} | {NUMBER: f"{number:04}"}
     for node in list(graph.nodes.values()):
         prefix = node.inputs.get(NAME_INPUT)
         if isinstance(prefix, str):
@@ -127,6 +129,8 @@ def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Gr
     prefixes = " ".join(str(node.inputs.get(NAME_INPUT, "")) for node in graph.nodes.values())
     asked = set(_PLACE.findall(prefixes))
     for column in columns:
+        if column == NUMBER:
+            raise InputError(f"{path}: {{{NUMBER}}} stands for a row's number; give the column {NUMBER!r} another name")
         if "." in column:
             node = graph.find(column.rpartition(".")[0])
             if column.rpartition(".")[2] not in node.inputs:
@@ -137,7 +141,7 @@ def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Gr
             raise InputError(
                 f"{path}: the column {column!r} is neither NODE.INPUT nor used as {{{column}}} in a {NAME_INPUT}"
             )
-    for column in asked - set(columns) - {"job"}:
+    for column in asked - set(columns) - {NUMBER}:
         raise InputError(f"a {NAME_INPUT} of the workflow asks for {{{column}}}, but {path} has no such column")
 
 

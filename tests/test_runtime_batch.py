@@ -232,6 +232,7 @@ def test_seeds_move_on_from_row_to_row_unless_the_row_gives_one(tmp_path: Path) 
         ("1.valu\n3\n", "no input 'valu'"),
         ("7.value\n3\n", "has no node '7'"),
         ("colour\nred\n", "neither NODE.INPUT nor used"),
+        ("1.value,job\n1,mine\n", "the column 'job' another name"),
         ("1.value,1.value\n1,2\n", "each column once"),
         ('1.value\n"1\n', "no CSV table"),
     ],
