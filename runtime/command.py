@@ -90,18 +90,16 @@ def load_graph(request: RunRequest, info: dict[str, Any] | None, registry: Regis
         target, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--set takes NODE.INPUT=VALUE, such as 6.text=hello, not {setting!r}")
-        node, _, name = target.rpartition(".")
-        found = graph.find(node) if node else None
-        if found is not None and name not in found.inputs and not _knows(name, found.kind, info, registry):
-            raise InputError(f"{found} has no input {name!r}; it has {', '.join(found.inputs)}")
+        graph.check_input(target, _known(info, registry))
         graph = graph.set(target, value)
     return graph
 
 
-def _knows(name: str, kind: str, info: dict[str, Any] | None, registry: Registry | None) -> bool:
-    entry = info.get(kind) if info is not None else registry.info(kind) if registry and kind in registry else None
-    groups = entry["input"] if entry else {}
-    return any(name in groups.get(group, {}) for group in ("required", "optional"))
+def _known(info: dict[str, Any] | None, registry: Registry | None) -> Callable[[str], Any]:
+    """What a node type's entry in `/object_info` is, or None where there is none."""
+    if info is not None:
+        return info.get
+    return lambda kind: registry.info(kind) if registry and kind in registry else None
 
 
 def validate(request: RunRequest) -> int:
@@ -121,7 +119,7 @@ def validate(request: RunRequest) -> int:
 def _check_rows(table: Path, graph: Graph, registry: Registry) -> None:
     """Raises InputError that names the rows of a table which would fail, and why."""
     wrong = []
-    for job in read_jobs(table, graph, None):
+    for job in read_jobs(table, graph, known=_known(None, registry)):
         try:
             if job.graph is None:
                 raise InputError(job.error)
@@ -174,11 +172,11 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     runner: Callable[[Graph, Session], list[str]]
     if request.server is not None:
         server = RemoteClient(request.server)
-        graph, runner = _graph_for(server, request), server
+        graph, runner, known = _graph_for(server, request), server, _known(server.object_info(), None)
     else:
         with session.active():
             registry = request.nodes()
-            graph = load_graph(request, None, registry)
+            graph, known = load_graph(request, None, registry), _known(None, registry)
         executor = Executor(registry)
         runs = run_store(request.output, callbacks.warn)
 
@@ -191,7 +189,8 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
             finally:
                 runs.close()
 
-    jobs = read_jobs(request.each, graph, session)
+    with session.active():  # nodes list files
+        jobs = read_jobs(request.each, graph, session, known)
     _check_output(request.output)
     outcomes = run_jobs(jobs, runner, session, on_outcome=callbacks.outcome)
     write_table(request.output / TABLE, jobs, outcomes)

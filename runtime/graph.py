@@ -135,15 +135,31 @@ class Graph:
         known = ", ".join(f"{n.id} ({n.title or n.kind})" for n in list(self.nodes.values())[:12])
         raise InputError(f"the workflow has no node {name!r}; it has {known}")
 
-    def set(self, target: str, value: Any) -> Graph:
-        """This graph with `NODE.INPUT` set to a constant; a seed set so is no longer controlled."""
+    def place(self, target: str) -> tuple[Node, str]:
+        """The node and the name of the input that `NODE.INPUT` stands for."""
         name, dot, key = target.rpartition(".")
         if not dot or not name or not key:
             raise InputError(f"{target[:80]!r} is not of the form NODE.INPUT, such as 6.text")
         first, _, rest = target.partition(".")
         if first in self.nodes and rest in self.nodes[first].inputs:  # an input that another one brings has a dot
             name, key = first, rest
-        node = self.find(name)
+        return self.find(name), key
+
+    def check_input(self, target: str, known: Callable[[str], Any]) -> None:
+        """Raises InputError where `NODE.INPUT` stands for an input that neither the workflow has nor the node type, by
+        its entry in `/object_info`; `known` gives that, or None."""
+        node, name = self.place(target)
+        if name in node.inputs:
+            return
+        entry = known(node.kind)
+        groups = entry.get("input") if isinstance(entry, dict) else None
+        declared = [groups.get(group) for group in ("required", "optional")] if isinstance(groups, dict) else []
+        if not any(name in names for names in declared if isinstance(names, dict)):
+            raise InputError(f"{node} has no input {name!r}; it has {', '.join(node.inputs)}")
+
+    def set(self, target: str, value: Any) -> Graph:
+        """This graph with `NODE.INPUT` set to a constant; a seed set so is no longer controlled."""
+        node, key = self.place(target)
         if isinstance(node.inputs.get(key), Link):
             raise InputError(f"{node}: {key} is linked to node {node.inputs[key].node}; set a value there")
         changed = replace(node, inputs={**node.inputs, key: value})

@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,16 +49,19 @@ class Job:
     error: str = ""
 
 
-def read_jobs(path: Path, graph: Graph, session: Session | None = None) -> list[Job]:
+def read_jobs(
+    path: Path, graph: Graph, session: Session | None = None, known: Callable[[str], Any] = lambda kind: None
+) -> list[Job]:
     """The jobs of a table. Raises InputError where the table itself is unusable; a bad row becomes a job with an
     error.
 
     session: where the files are that jobs read; one that has changed makes another job
+    known: what `/object_info` says of a node type, or None: a column may be an input that the workflow leaves out
     """
     rows = list(_rows(path))
     if not rows:
         raise InputError(f"{path} has no rows; give one row per video")
-    _check_columns(path, rows, graph)
+    _check_columns(path, rows, graph, known)
     seen: Counter[str] = Counter()
     return [_job(index, row, error, graph, seen, session) for index, (row, error) in enumerate(rows)]
 
@@ -123,7 +126,9 @@ def _file_word(value: Any) -> str:
     return re.sub(r"[^\w.-]+", "-", str(value)).strip("-.")[:60] or "empty"
 
 
-def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Graph) -> None:
+def _check_columns(
+    path: Path, rows: list[tuple[dict[str, Any], str]], graph: Graph, known: Callable[[str], Any]
+) -> None:
     """A misspelt column would be a thousand videos of the wrong thing: it is refused before anything runs."""
     columns = dict.fromkeys(column for row, _ in rows for column in row)
     prefixes = " ".join(str(node.inputs.get(NAME_INPUT, "")) for node in graph.nodes.values())
@@ -132,11 +137,10 @@ def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Gr
         if column == NUMBER:
             raise InputError(f"{path}: {{{NUMBER}}} stands for a row's number; give the column {NUMBER!r} another name")
         if "." in column:
-            node = graph.find(column.rpartition(".")[0])
-            if column.rpartition(".")[2] not in node.inputs:
-                raise InputError(
-                    f"{path}: {node} has no input {column.rpartition('.')[2]!r}; it has {', '.join(node.inputs)}"
-                )
+            try:
+                graph.check_input(column, known)
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from error
         elif column not in asked:
             raise InputError(
                 f"{path}: the column {column!r} is neither NODE.INPUT nor used as {{{column}}} in a {NAME_INPUT}"

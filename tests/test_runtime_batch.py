@@ -242,6 +242,15 @@ def test_a_table_that_cannot_be_meant_is_refused_before_anything_runs(tmp_path: 
         read_jobs(table(tmp_path, text), graph())
 
 
+def test_a_column_may_be_an_input_that_the_workflow_leaves_out(tmp_path: Path) -> None:
+    (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
+    flow, out = tmp_path / "flow.json", tmp_path / "output"
+    request = RunRequest(workflow=flow, output=out, each=table(tmp_path, "1.note\nfail\nx\n"), nodes=registry)
+    assert [outcome.status for outcome in run_batch(request, Callbacks())] == ["failed", "done"]
+    with pytest.raises(InputError, match=r"jobs\.csv: node 1 \(ToyNumber\) has no input 'nota'"):
+        run_batch(replace(request, each=table(tmp_path, "1.nota\nx\n")), Callbacks())
+
+
 def test_jsonl_rows_are_read_and_broken_lines_fail_alone(tmp_path: Path) -> None:
     jobs = read_jobs(
         table(tmp_path, '{"1.value": 3}\n\n{oops\n{"1.value": [1]}\n{"1.value": 4.5}\n', "jobs.jsonl"), graph()
