@@ -105,9 +105,10 @@ def test_a_second_call_goes_on_where_the_first_was_stopped(tmp_path: Path) -> No
 
 def test_rows_may_be_added_and_moved_without_doing_any_again(tmp_path: Path) -> None:
     run_jobs(read_jobs(table(tmp_path, "1.value\n1\n2\n2\n"), graph()), Counting(), session(tmp_path))
-    runner = Counting()
-    run_jobs(read_jobs(table(tmp_path, "1.value\n2\n9\n1\n2\n"), graph()), runner, session(tmp_path))
-    assert runner.ran == 1
+    runner, told = Counting(), []
+    jobs = read_jobs(table(tmp_path, "1.value\n2\n9\n1\n2\n"), graph())
+    outcomes = run_jobs(jobs, runner, session(tmp_path), on_outcome=lambda outcome, fresh: told.append(outcome.job))
+    assert runner.ran == 1 and told == [outcome.job for outcome in outcomes] == [1, 2, 3, 4]
 
 
 def test_a_half_written_line_of_the_journal_is_cut_off(tmp_path: Path) -> None:
