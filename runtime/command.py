@@ -13,7 +13,7 @@ from ..sora_core.files import check_folder, check_writable
 from .batch import Outcome, run_jobs
 from .executor import Executor
 from .graph import Graph, Node
-from .jobs import read_jobs
+from .jobs import columns_in_names, read_jobs
 from .reading import is_saved_format, read_document
 from .registry import Registry
 from .results import SHEET, TABLE, check_reports, write_contact_sheet, write_table
@@ -140,6 +140,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         try:
             graph = _graph_for(server, request)
             _say_notes(graph, callbacks)
+            _say_columns(graph, callbacks)
             files = server(graph, session)
         finally:
             session.release()
@@ -149,6 +150,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         graph = load_graph(request, None, registry)
         plan(graph, registry)  # a mistake is told before any folder is made
     _say_notes(graph, callbacks)
+    _say_columns(graph, callbacks)
     _check_output(request.output)
     runs = run_store(request.output, callbacks.warn)
     with working_folder(request.output) as temp:
@@ -202,6 +204,12 @@ def _say_notes(graph: Graph, callbacks: Callbacks) -> None:
     for key, said in graph.notes.items():
         if key in graph.nodes:
             callbacks.text(graph.nodes[key], said)
+
+
+def _say_columns(graph: Graph, callbacks: Callbacks) -> None:
+    if columns := columns_in_names(graph):
+        asked = ", ".join(f"{{{column[:40]}}}" for column in columns[:8])
+        callbacks.warn(f"names of files keep {asked} as it stands: only a table (--each) fills that in")
 
 
 def _graph_for(server: RemoteClient, request: RunRequest) -> Graph:

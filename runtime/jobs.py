@@ -24,7 +24,7 @@ from ..sora_core.errors import InputError
 from .graph import Graph
 from .session import KINDS, NAME_INPUT, Session
 
-__all__ = ["Job", "read_jobs"]
+__all__ = ["Job", "columns_in_names", "read_jobs"]
 
 MAX_BYTES, MAX_ROWS = 256 * 2**20, 100_000
 NUMBER = "job"
@@ -126,13 +126,18 @@ def _file_word(value: Any) -> str:
     return re.sub(r"[^\w.-]+", "-", str(value)).strip("-.")[:60] or "empty"
 
 
+def columns_in_names(graph: Graph) -> list[str]:
+    """The columns that the names of files ask for."""
+    prefixes = [str(node.inputs.get(NAME_INPUT, "")) for node in graph.nodes.values()]
+    return list(dict.fromkeys(column for prefix in prefixes for column in _PLACE.findall(prefix)))
+
+
 def _check_columns(
     path: Path, rows: list[tuple[dict[str, Any], str]], graph: Graph, known: Callable[[str], Any]
 ) -> None:
     """A misspelt column would be a thousand videos of the wrong thing: it is refused before anything runs."""
     columns = dict.fromkeys(column for row, _ in rows for column in row)
-    prefixes = " ".join(str(node.inputs.get(NAME_INPUT, "")) for node in graph.nodes.values())
-    asked = set(_PLACE.findall(prefixes))
+    asked = set(columns_in_names(graph))
     for column in columns:
         if column == NUMBER:
             raise InputError(f"{path}: {{{NUMBER}}} stands for a row's number; give the column {NUMBER!r} another name")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from runtime_toys import registry, session, sum_workflow
 from sora_nodes.runtime.batch import Journal, Outcome, run_jobs
-from sora_nodes.runtime.command import Callbacks, RunRequest, run_batch
+from sora_nodes.runtime.command import Callbacks, RunRequest, run, run_batch
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.jobs import read_jobs
@@ -250,6 +250,20 @@ def test_a_column_may_be_an_input_that_the_workflow_leaves_out(tmp_path: Path) -
     assert [outcome.status for outcome in run_batch(request, Callbacks())] == ["failed", "done"]
     with pytest.raises(InputError, match=r"jobs\.csv: node 1 \(ToyNumber\) has no input 'nota'"):
         run_batch(replace(request, each=table(tmp_path, "1.nota\nx\n")), Callbacks())
+
+
+def test_a_name_that_asks_for_a_column_is_told_where_there_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
+    said: list[str] = []
+    for name in ("sum", "{job}"):
+        request = RunRequest(
+            workflow=tmp_path / "flow.json",
+            settings=[f"4.filename_prefix={name}"],
+            output=tmp_path / "output",
+            nodes=registry,
+        )
+        run(request, Callbacks(warn=said.append))
+    assert said == ["names of files keep {job} as it stands: only a table (--each) fills that in"]
 
 
 def test_jsonl_rows_are_read_and_broken_lines_fail_alone(tmp_path: Path) -> None:
