@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..runtime.session import IN_FOLDER
 from ..sora_core.errors import InputError
 from . import host
 
@@ -161,7 +162,7 @@ def files_named(node: dict[str, Any]) -> Iterator[Path]:
     from ..sora_core.safety.provenance import FORMATS
 
     for value in node.get("inputs", {}).values():
-        name = value.partition(" [")[0] if isinstance(value, str) and len(value) < 1000 else ""
+        name = IN_FOLDER.sub("", value) if isinstance(value, str) and len(value) < 1000 else ""
         if Path(name).suffix.lower() in FORMATS:
             try:
                 yield host.input_path(value)

@@ -23,7 +23,10 @@ from .graph import Graph
 from .jobs import Job
 from .session import STAGED, Session, inside, make_folder
 
-__all__ = ["Journal", "Outcome", "Runner", "run_jobs"]
+__all__ = ["JOURNAL", "Journal", "Outcome", "Runner", "run_jobs"]
+
+JOURNAL = "journal.jsonl"
+"""the record's name in an output folder"""
 
 
 class Runner(Protocol):
@@ -113,7 +116,7 @@ def run_jobs(
     *,
     on_outcome: Callable[[Outcome, bool], None] = lambda outcome, fresh: None,
 ) -> list[Outcome]:
-    """Does what of `jobs` is not done yet, and returns what became of each, in their order.
+    """Does what of `jobs` is not done yet, and returns what became of each, in their order and by their numbers.
 
     Intermediate files lie with the jobs' folders, so that nothing of a stopped batch stays behind.
     on_outcome: called as `on_outcome(outcome, fresh)`, fresh False for what an earlier call had done
@@ -123,7 +126,7 @@ def run_jobs(
     make_folder(session.output)
     home = session.output / STAGED
     session = replace(session, temp=home / "temp")
-    with Journal(session.output / "journal.jsonl").opened() as journal:
+    with Journal(session.output / JOURNAL).opened() as journal:
         _settle(journal, home, session.output)
         try:
             for job in jobs:
@@ -136,10 +139,10 @@ def run_jobs(
                     finally:
                         session.release()
                     shutil.rmtree(home / _folder(job.key), ignore_errors=True)
-                on_outcome(journal.outcomes[job.key], fresh)
+                on_outcome(replace(journal.outcomes[job.key], job=job.number), fresh)
         finally:
             _settle(journal, home, session.output)
-        return [journal.outcomes[job.key] for job in jobs]
+        return [replace(journal.outcomes[job.key], job=job.number) for job in jobs]
 
 
 def _settle(journal: Journal, home: Path, output: Path) -> None:

@@ -13,10 +13,10 @@ from ..sora_core.files import check_folder, check_writable
 from .batch import Outcome, run_jobs
 from .executor import Executor
 from .graph import Graph, Node
-from .jobs import read_jobs
+from .jobs import columns_in_names, read_jobs
 from .reading import is_saved_format, read_document
 from .registry import Registry
-from .results import write_contact_sheet, write_table
+from .results import SHEET, TABLE, check_reports, write_contact_sheet, write_table
 from .saved import from_saved
 from .server import RemoteClient
 from .session import Report, Session, make_folder
@@ -90,18 +90,16 @@ def load_graph(request: RunRequest, info: dict[str, Any] | None, registry: Regis
         target, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--set takes NODE.INPUT=VALUE, such as 6.text=hello, not {setting!r}")
-        node, _, name = target.rpartition(".")
-        found = graph.find(node) if node else None
-        if found is not None and name not in found.inputs and not _knows(name, found.kind, info, registry):
-            raise InputError(f"{found} has no input {name!r}; it has {', '.join(found.inputs)}")
+        graph.check_input(target, _known(info, registry))
         graph = graph.set(target, value)
     return graph
 
 
-def _knows(name: str, kind: str, info: dict[str, Any] | None, registry: Registry | None) -> bool:
-    entry = info.get(kind) if info is not None else registry.info(kind) if registry and kind in registry else None
-    groups = entry["input"] if entry else {}
-    return any(name in groups.get(group, {}) for group in ("required", "optional"))
+def _known(info: dict[str, Any] | None, registry: Registry | None) -> Callable[[str], Any]:
+    """What a node type's entry in `/object_info` is, or None where there is none."""
+    if info is not None:
+        return info.get
+    return lambda kind: registry.info(kind) if registry and kind in registry else None
 
 
 def validate(request: RunRequest) -> int:
@@ -112,23 +110,24 @@ def validate(request: RunRequest) -> int:
     """
     with request.session(request.output / ".temp", lambda node, done, total: None).active():
         if request.server is not None:
-            graph = _graph_for(RemoteClient(request.server), request)
+            server = RemoteClient(request.server)
+            graph = _graph_for(server, request)
             if request.each is not None:
-                _check_rows(request.each, graph, None)
+                _check_rows(request.each, graph, None, _known(server.object_info(), None))
             return len(graph.nodes)
         registry = request.nodes()
         graph = load_graph(request, None, registry)
         count = len(plan(graph, registry).order)
         if request.each is not None:
-            _check_rows(request.each, graph, registry)
+            _check_rows(request.each, graph, registry, _known(None, registry))
         return count
 
 
-def _check_rows(table: Path, graph: Graph, registry: Registry | None) -> None:
+def _check_rows(table: Path, graph: Graph, registry: Registry | None, known: Callable[[str], Any]) -> None:
     """Raises InputError that names the rows of a table which would fail, and why; without a registry, as far as the
-    table itself shows it."""
+    table itself shows it. known: see `_known`."""
     wrong = []
-    for job in read_jobs(table, graph, None):
+    for job in read_jobs(table, graph, known=known):
         try:
             if job.graph is None:
                 raise InputError(job.error)
@@ -150,6 +149,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         try:
             graph = _graph_for(server, request)
             _say_notes(graph, callbacks)
+            _say_columns(graph, callbacks)
             files = server(graph, session)
         finally:
             session.release()
@@ -159,6 +159,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         graph = load_graph(request, None, registry)
         notes = plan(graph, registry).notes  # a mistake is told before any folder is made
     _say_notes(replace(graph, notes=notes), callbacks)
+    _say_columns(graph, callbacks)
     _check_output(request.output)
     runs = run_store(request.output, callbacks.warn)
     with working_folder(request.output) as temp:
@@ -177,15 +178,16 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     """Runs a workflow once per row of `request.each`; the table and the contact sheet lie beside the files."""
     if request.each is None:
         raise InputError("a batch needs a table: --each JOBS.csv")
+    check_reports(request.output, request.each, request.workflow)
     session = request.session(request.output / ".temp", callbacks.progress)
     runner: Callable[[Graph, Session], list[str]]
     if request.server is not None:
         server = RemoteClient(request.server)
-        graph, runner = _graph_for(server, request), server
+        graph, runner, known = _graph_for(server, request), server, _known(server.object_info(), None)
     else:
         with session.active():
             registry = request.nodes()
-            graph = load_graph(request, None, registry)
+            graph, known = load_graph(request, None, registry), _known(None, registry)
         executor = Executor(registry)
         runs = run_store(request.output, callbacks.warn)
 
@@ -198,11 +200,12 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
             finally:
                 runs.close()
 
-    jobs = read_jobs(request.each, graph, session)
+    with session.active():  # nodes list files
+        jobs = read_jobs(request.each, graph, session, known)
     _check_output(request.output)
     outcomes = run_jobs(jobs, runner, session, on_outcome=callbacks.outcome)
-    write_table(request.output / "results.csv", jobs, outcomes)
-    write_contact_sheet(request.output / "contact.png", request.output, outcomes)
+    write_table(request.output / TABLE, jobs, outcomes)
+    write_contact_sheet(request.output / SHEET, request.output, outcomes)
     return outcomes
 
 
@@ -210,6 +213,12 @@ def _say_notes(graph: Graph, callbacks: Callbacks) -> None:
     for key, said in graph.notes.items():
         if key in graph.nodes:
             callbacks.text(graph.nodes[key], said)
+
+
+def _say_columns(graph: Graph, callbacks: Callbacks) -> None:
+    if columns := columns_in_names(graph):
+        asked = ", ".join(f"{{{column[:40]}}}" for column in columns[:8])
+        callbacks.warn(f"names of files keep {asked} as it stands: only a table (--each) fills that in")
 
 
 def _graph_for(server: RemoteClient, request: RunRequest) -> Graph:

@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 from ..sora_core.errors import InputError
 from .choices import chosen
 
-__all__ = ["CONTROLS", "Graph", "Link", "Node", "types_fit"]
+__all__ = ["CONTROLS", "Graph", "Link", "Node", "Range", "types_fit"]
 
 CONTROLS = ("fixed", "increment", "decrement", "randomize")
 """What `control_after_generate` may say of a seed."""
 
 MAX_NODES = 20_000
+_FROM_SAVED = ("pack", "alias", "label")
 
 
 class Link(NamedTuple):
@@ -30,15 +31,30 @@ class Link(NamedTuple):
     slot: int
 
 
+class Range(NamedTuple):
+    """The numbers from `low` to `high`, where there is an end, in steps."""
+
+    low: float = 0
+    high: float | None = None
+    step: float = 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A node of a workflow. `pack` is the pack that a saved file names for it."""
+    """A node of a workflow.
+
+    pack:  the pack that a saved file names for it
+    alias: what the interface calls it in the names of files, where that is not its type
+    label: what the interface shows of a node without a title
+    """
 
     id: str
     kind: str
     inputs: dict[str, Any]
     title: str = ""
     pack: str = ""
+    alias: str = ""
+    label: str = ""
 
     def links(self) -> Iterator[tuple[str, Link]]:
         for name, value in self.inputs.items():
@@ -55,18 +71,22 @@ class Graph:
     """A workflow, ready to be validated and run.
 
     controls: what happens to a seed from one run to the next, by (node id, input)
+    ranges:   where a controlled input moves, by (node id, input); one that is not here stays at or above 0
     saved:    the file in the interface's format, kept so that outputs can carry it
     notes:    what of the file could not be taken over, by node id
     absent:   which node a linked input gets nothing from, and why, by (node id, input)
     choices:  prompts with choices in them, such as `a {red|blue} ball`, by (node id, input)
+    given:    what stood where another value was set, None where nothing did, by (node id, input)
     """
 
     nodes: dict[str, Node]
     controls: dict[tuple[str, str], str] = field(default_factory=dict)
+    ranges: dict[tuple[str, str], Range] = field(default_factory=dict)
     saved: dict[str, Any] | None = None
     notes: dict[str, str] = field(default_factory=dict)
     absent: dict[tuple[str, str], str] = field(default_factory=dict)
     choices: dict[tuple[str, str], str] = field(default_factory=dict)
+    given: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @staticmethod
     def from_api(prompt: dict[str, Any], **extra: Any) -> Graph:
@@ -94,13 +114,15 @@ class Graph:
         return hashlib.sha256(json.dumps(nodes, sort_keys=True).encode()).hexdigest()
 
     def find(self, name: str) -> Node:
-        """A node by id, by title, or by type where only one is of that type. The id of a node inside a subgraph is
-        `SUBGRAPH:NODE`; its last part will do where no other node ends so."""
+        """A node by id, by title, or by type where only one is of that type. A node without a title goes by what the
+        interface shows instead. The id of a node inside a subgraph is `SUBGRAPH:NODE`; its last part will do where no
+        other node ends so."""
         if name in self.nodes:
             return self.nodes[name]
         matches: tuple[Callable[[Node], bool], ...] = (
             lambda n: n.title == name,
             lambda n: n.kind == name,
+            lambda n: not n.title and n.label == name,
             lambda n: n.id.endswith(f":{name}"),
         )
         for match in matches:
@@ -113,21 +135,38 @@ class Graph:
         known = ", ".join(f"{n.id} ({n.title or n.kind})" for n in list(self.nodes.values())[:12])
         raise InputError(f"the workflow has no node {name!r}; it has {known}")
 
-    def set(self, target: str, value: Any) -> Graph:
-        """This graph with `NODE.INPUT` set to a constant; a seed set so is no longer controlled."""
+    def place(self, target: str) -> tuple[Node, str]:
+        """The node and the name of the input that `NODE.INPUT` stands for."""
         name, dot, key = target.rpartition(".")
         if not dot or not name or not key:
             raise InputError(f"{target[:80]!r} is not of the form NODE.INPUT, such as 6.text")
         first, _, rest = target.partition(".")
         if first in self.nodes and rest in self.nodes[first].inputs:  # an input that another one brings has a dot
             name, key = first, rest
-        node = self.find(name)
+        return self.find(name), key
+
+    def check_input(self, target: str, known: Callable[[str], Any]) -> None:
+        """Raises InputError where `NODE.INPUT` stands for an input that neither the workflow has nor the node type, by
+        its entry in `/object_info`; `known` gives that, or None."""
+        node, name = self.place(target)
+        if name in node.inputs:
+            return
+        entry = known(node.kind)
+        groups = entry.get("input") if isinstance(entry, dict) else None
+        declared = [groups.get(group) for group in ("required", "optional")] if isinstance(groups, dict) else []
+        if not any(name in names for names in declared if isinstance(names, dict)):
+            raise InputError(f"{node} has no input {name!r}; it has {', '.join(node.inputs)}")
+
+    def set(self, target: str, value: Any) -> Graph:
+        """This graph with `NODE.INPUT` set to a constant; a seed set so is no longer controlled."""
+        node, key = self.place(target)
         if isinstance(node.inputs.get(key), Link):
             raise InputError(f"{node}: {key} is linked to node {node.inputs[key].node}; set a value there")
         changed = replace(node, inputs={**node.inputs, key: value})
         controls = {where: how for where, how in self.controls.items() if where != (node.id, key)}
         choices = {where: text for where, text in self.choices.items() if where != (node.id, key)}
-        return replace(self, nodes={**self.nodes, node.id: changed}, controls=controls, choices=choices)
+        given = {(node.id, key): node.inputs.get(key), **self.given}
+        return replace(self, nodes={**self.nodes, node.id: changed}, controls=controls, choices=choices, given=given)
 
     def advance(self, times: int) -> Graph:
         """This graph as it stands after `times` runs: controlled seeds have moved on, and prompts have chosen anew.
@@ -137,9 +176,9 @@ class Graph:
             if node in self.nodes:
                 graph = replace(graph.set(f"{node}.{key}", chosen(text, times)), choices=self.choices)
         for (node, key), how in self.controls.items():
-            value = self.nodes[node].inputs.get(key) if node in self.nodes else None
-            if times and how != "fixed" and isinstance(value, int):
-                moved = _moved(value, how, times)
+            value = _number(self.nodes[node].inputs.get(key)) if node in self.nodes else None
+            if times and how != "fixed" and value is not None:
+                moved = _moved(value, how, times, self.ranges.get((node, key), Range()))
                 graph = replace(graph.set(f"{node}.{key}", moved), controls=self.controls)
         return graph
 
@@ -153,10 +192,26 @@ def types_fit(given: Any, wanted: Any) -> bool:
     return bool({t.strip() for t in str(given).split(",")} & {t.strip() for t in str(wanted).split(",")})
 
 
-def _moved(seed: int, how: str, times: int) -> int:
+def _number(value: Any) -> float | None:
+    """A value as the number that it is, whole where it can be, such as "64" and 64.0; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return int(value) if isinstance(value, str) or value == int(value) else value
+    except (ValueError, OverflowError):
+        return None
+
+
+def _moved(seed: float, how: str, times: int, span: Range) -> float:
+    """Past an end of its range a value stays there, as in the interface."""
     if how == "randomize":
-        return int.from_bytes(hashlib.sha256(f"{seed}:{times}".encode()).digest()[:6], "big")
-    return max(0, seed + (times if how == "increment" else -times))
+        drawn = int.from_bytes(hashlib.sha256(f"{seed}:{times}".encode()).digest()[:6], "big")
+        count = None if span.high is None else int(max(span.high - span.low, 0) // span.step) + 1
+        moved = span.low + (drawn if count is None else drawn % count) * span.step
+    else:
+        moved = max(span.low, seed + span.step * (times if how == "increment" else -times))
+        moved = moved if span.high is None else min(span.high, moved)
+    return round(moved, 10) if isinstance(moved, float) else moved
 
 
 def _node(node_id: str, value: Any) -> Node:
@@ -174,7 +229,7 @@ def _node(node_id: str, value: Any) -> Node:
         kind=value["class_type"],
         inputs={str(name): _read(item) for name, item in inputs.items()},
         title=title if isinstance(title, str) else "",
-        pack=value["_pack"] if isinstance(value.get("_pack"), str) else "",
+        **{name: value[f"_{name}"] for name in _FROM_SAVED if isinstance(value.get(f"_{name}"), str)},
     )
 
 

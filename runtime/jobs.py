@@ -15,18 +15,20 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..sora_core.errors import InputError
 from .graph import Graph
-from .session import KINDS, NAME_INPUT, Session
+from .session import IN_FOLDER, KINDS, NAME_INPUT, Session
 
-__all__ = ["Job", "read_jobs"]
+__all__ = ["Job", "columns_in_names", "read_jobs"]
 
 MAX_BYTES, MAX_ROWS = 256 * 2**20, 100_000
+NUMBER = "job"
+"""what the row's number is called in file names"""
 ENDINGS = frozenset().union(*KINDS.values())
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
@@ -45,16 +47,19 @@ class Job:
     error: str = ""
 
 
-def read_jobs(path: Path, graph: Graph, session: Session | None = None) -> list[Job]:
+def read_jobs(
+    path: Path, graph: Graph, session: Session | None = None, known: Callable[[str], Any] = lambda kind: None
+) -> list[Job]:
     """The jobs of a table. Raises InputError where the table itself is unusable; a bad row becomes a job with an
     error.
 
     session: where the files are that jobs read; one that has changed makes another job
+    known: what `/object_info` says of a node type, or None: a column may be an input that the workflow leaves out
     """
     rows = list(_rows(path))
     if not rows:
         raise InputError(f"{path} has no rows; give one row per video")
-    _check_columns(path, rows, graph)
+    _check_columns(path, rows, graph, known)
     seen: Counter[str] = Counter()
     return [_job(index, row, error, graph, seen, session) for index, (row, error) in enumerate(rows)]
 
@@ -84,7 +89,7 @@ def _files(graph: Graph, session: Session) -> dict[str, list[int]]:
     found = {}
     for node in graph.nodes.values():
         for value in node.inputs.values():
-            if isinstance(value, str) and Path(value.partition(" [")[0]).suffix.lower() in ENDINGS:
+            if isinstance(value, str) and Path(IN_FOLDER.sub("", value)).suffix.lower() in ENDINGS:
                 try:
                     about = session.input_path(value).stat()
                 except (InputError, OSError):
@@ -97,7 +102,7 @@ def _applied(graph: Graph, row: dict[str, Any], number: int) -> Graph:
     for column, value in row.items():
         if "." in column:
             graph = graph.set(column, value)
-    words = {column: _file_word(value) for column, value in row.items()} | {"job": f"{number:04}"}
+    words = {column: _file_word(value) for column, value in row.items()} | {NUMBER: f"{number:04}"}
     for node in list(graph.nodes.values()):
         prefix = node.inputs.get(NAME_INPUT)
         if isinstance(prefix, str):
@@ -119,23 +124,31 @@ def _file_word(value: Any) -> str:
     return re.sub(r"[^\w.-]+", "-", str(value)).strip("-.")[:60] or "empty"
 
 
-def _check_columns(path: Path, rows: list[tuple[dict[str, Any], str]], graph: Graph) -> None:
+def columns_in_names(graph: Graph) -> list[str]:
+    """The columns that the names of files ask for."""
+    prefixes = [str(node.inputs.get(NAME_INPUT, "")) for node in graph.nodes.values()]
+    return list(dict.fromkeys(column for prefix in prefixes for column in _PLACE.findall(prefix)))
+
+
+def _check_columns(
+    path: Path, rows: list[tuple[dict[str, Any], str]], graph: Graph, known: Callable[[str], Any]
+) -> None:
     """A misspelt column would be a thousand videos of the wrong thing: it is refused before anything runs."""
     columns = dict.fromkeys(column for row, _ in rows for column in row)
-    prefixes = " ".join(str(node.inputs.get(NAME_INPUT, "")) for node in graph.nodes.values())
-    asked = set(_PLACE.findall(prefixes))
+    asked = set(columns_in_names(graph))
     for column in columns:
+        if column == NUMBER:
+            raise InputError(f"{path}: {{{NUMBER}}} stands for a row's number; give the column {NUMBER!r} another name")
         if "." in column:
-            node = graph.find(column.rpartition(".")[0])
-            if column.rpartition(".")[2] not in node.inputs:
-                raise InputError(
-                    f"{path}: {node} has no input {column.rpartition('.')[2]!r}; it has {', '.join(node.inputs)}"
-                )
+            try:
+                graph.check_input(column, known)
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from error
         elif column not in asked:
             raise InputError(
                 f"{path}: the column {column!r} is neither NODE.INPUT nor used as {{{column}}} in a {NAME_INPUT}"
             )
-    for column in asked - set(columns) - {"job"}:
+    for column in asked - set(columns) - {NUMBER}:
         raise InputError(f"a {NAME_INPUT} of the workflow asks for {{{column}}}, but {path} has no such column")
 
 

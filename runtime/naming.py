@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-__all__ = ["fill_prefix", "fill_size", "prompt_values"]
+from .graph import Graph, Link
+from .session import NAME_INPUT
+
+__all__ = ["fill_prefix", "fill_size", "filled", "prompt_values"]
 
 PART = re.compile(r"%([^%\n]{1,200})%")
 TOKEN = re.compile(r"yyyy|yy|MM?|dd?|hh?|mm?|ss?")
@@ -32,6 +36,26 @@ def fill_prefix(prefix: str, value_of: Callable[[str, str], object | None], now:
         return found[0] if value is None else UNFIT.sub("_", str(value))
 
     return PART.sub(fill, prefix)
+
+
+def filled(graph: Graph) -> Graph:
+    """The graph as it is queued now, with the dates and widgets in the names of its files. The interface finds a node
+    by its alias, else by the title that it shows; where several fit, the first that has the widget counts."""
+    now, nodes = datetime.now(), graph.nodes.values()
+
+    def value_of(name: str, widget: str) -> object | None:
+        named = [node for node in nodes if name == (node.alias or node.kind)]
+        named = named or [node for node in nodes if name == (node.title or node.label)]
+        values = [node.inputs.get(widget) for node in named or [node for node in nodes if name == node.kind]]
+        return next((value for value in values if value is not None and not isinstance(value, (Link, list))), None)
+
+    names = {node.id: node.inputs.get(NAME_INPUT) for node in nodes}
+    changed = {
+        key: replace(graph.nodes[key], inputs={**graph.nodes[key].inputs, NAME_INPUT: fill_prefix(name, value_of, now)})
+        for key, name in names.items()
+        if isinstance(name, str) and "%" in name
+    }
+    return replace(graph, nodes={**graph.nodes, **changed})
 
 
 def prompt_values(prompt: Any) -> Callable[[str, str], object | None]:

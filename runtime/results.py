@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 
-from ..sora_core.errors import SoraError
+from ..sora_core.errors import InputError, SoraError
 from ..sora_core.files import write_text
-from .batch import Outcome
+from .batch import JOURNAL, Outcome
 from .jobs import Job
 from .session import KINDS
 
-__all__ = ["write_contact_sheet", "write_table"]
+__all__ = ["SHEET", "TABLE", "check_reports", "write_contact_sheet", "write_table"]
+
+TABLE, SHEET = "results.csv", "contact.png"
+"""the reports' names in an output folder"""
 
 _TILE = 192
 """pixels, the longer side of a picture on the sheet"""
 _MOST = 400
 """pictures on one sheet"""
+
+
+def check_reports(output: Path, *read: Path) -> None:
+    """Raises InputError where a report would replace one of the files that a batch reads, or one that no batch wrote:
+    those of a batch lie beside its journal."""
+    for path in filter(os.path.exists, (output / TABLE, output / SHEET)):
+        if any(os.path.exists(other) and os.path.samefile(path, other) for other in read):
+            raise InputError(f"the batch would write its report over {path}, which it reads; name another --out")
+        if not (output / JOURNAL).exists():
+            raise InputError(
+                f"the batch would write its report over {path}, which no batch made; move it away or name another --out"
+            )
 
 
 def write_table(path: Path, jobs: list[Job], outcomes: list[Outcome]) -> None:

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 
 from ..sora_core.errors import InputError
 from .choices import has_choices
-from .graph import CONTROLS, MAX_NODES, Graph, types_fit
-from .naming import fill_prefix
-from .widgets import agree, left_out, prompt_names, widget_values, wrapped
+from .graph import CONTROLS, MAX_NODES, Graph, Range, types_fit
+from .widgets import agree, left_out, moves_in, prompt_names, widget_values, wrapped
 
 __all__ = ["from_saved"]
 
@@ -100,6 +99,7 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
     """
     prompt: dict[str, Any] = {}
     controls: dict[tuple[str, str], str] = {}
+    ranges: dict[tuple[str, str], Range] = {}
     notes: dict[str, str] = {}
     choices: dict[tuple[str, str], str] = {}
     absent: dict[tuple[str, str], str] = {}
@@ -126,32 +126,17 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
                     controlled.update({name: source.control} if source.control else {})
             prompt[api_id] = {"class_type": node["type"], "inputs": inputs, "_pack": _pack(node)}
             prompt[api_id]["_meta"] = {"title": node.get("title")}
-            controls.update({(api_id, name): how for name, how in controlled.items()})
+            prompt[api_id]["_alias"] = _property(node, "Node name for S&R")
+            prompt[api_id]["_label"] = known.get("display_name") if known else None
+            for name, how in controlled.items():
+                if span := moves_in(known, name):
+                    controls[api_id, name], ranges[api_id, name] = how, span
             choices.update({(api_id, name): inputs[name] for name in open_texts})
     if not prompt and document["nodes"]:
         raise InputError("no node of the workflow would run: all are muted, bypassed or drawn for the eye alone")
-    _fill_names(prompt, document)
     return Graph.from_api(
-        prompt, controls=controls, saved=document, notes=notes, choices=choices, absent=absent
+        prompt, controls=controls, ranges=ranges, saved=document, notes=notes, choices=choices, absent=absent
     ).advance(0)
-
-
-def _fill_names(prompt: dict[str, Any], document: dict[str, Any]) -> None:
-    """Dates and widgets between percent signs in the names of files, as the interface fills them in."""
-    listed = {str(node.get("id")): node for node in _dicts(document.get("nodes"))}
-
-    def value_of(name: str, widget: str) -> Any:
-        named = [key for key, node in listed.items() if _property(node, "Node name for S&R") == name]
-        for key in named or [key for key, node in prompt.items() if node["_meta"]["title"] == name]:
-            value = prompt.get(key, {"inputs": {}})["inputs"].get(widget)
-            if value is not None and not isinstance(value, list):
-                return value
-        return None
-
-    for node in prompt.values():
-        prefix = node["inputs"].get("filename_prefix")
-        if isinstance(prefix, str):
-            node["inputs"]["filename_prefix"] = fill_prefix(prefix, value_of)
 
 
 def _scopes(document: dict[str, Any], info: Info) -> list[_Scope]:

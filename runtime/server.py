@@ -22,9 +22,11 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
 from ..sora_core.files import beside
+from .given import typed
 from .graph import Graph, Link
+from .naming import filled
 from .saved import Info
-from .session import Session
+from .session import NAME_INPUT, Session, check_own
 from .whole import check_whole
 
 __all__ = ["RemoteClient"]
@@ -63,6 +65,8 @@ class RemoteClient:
     def __call__(self, graph: Graph, session: Session) -> list[str]:
         """Runs a graph. Returns the files it gave, now below the session's output folder."""
         with self.understood():
+            graph = filled(typed(graph, self.object_info()))
+            _check_names(graph)
             run = self._queue(self._uploaded(graph, session))
             try:
                 entry = self._finished(run, session)
@@ -287,6 +291,16 @@ def _port_fits(url: str, parts: Any) -> bool:
         return parts.port is None or parts.port > 0
     except ValueError:
         return False
+
+
+def _check_names(graph: Graph) -> None:
+    """Raises InputError for a name of results that come back into a folder that is cleared here."""
+    for node in graph.nodes.values():
+        prefix = node.inputs.get(NAME_INPUT)
+        try:
+            check_own(prefix if isinstance(prefix, str) else "")
+        except InputError as error:
+            raise InputError(f"{node}, input {NAME_INPUT}: given {prefix!r}; {error}") from error
 
 
 def _local(name: str) -> str:

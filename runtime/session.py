@@ -23,7 +23,18 @@ from ..sora_core.files import check_name, make_folder
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
 
-__all__ = ["KINDS", "NAME_INPUT", "STAGED", "Report", "Session", "current", "inside", "make_folder"]
+__all__ = [
+    "IN_FOLDER",
+    "KINDS",
+    "NAME_INPUT",
+    "STAGED",
+    "Report",
+    "Session",
+    "check_own",
+    "current",
+    "inside",
+    "make_folder",
+]
 
 Report = Callable[[str, int, int], None]
 """Called as `report(title of the node, done, total)`; it may raise `Cancelled` to stop the work."""
@@ -43,10 +54,15 @@ NAME_INPUT = "filename_prefix"
 STAGED = ".sora-batch"
 """In an output folder: where a batch keeps the files of its jobs until they get their final names."""
 
+_OWN = ".sora-"
+"""how the names begin of folders that runs keep in an output folder"""
+
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*[. ]", re.IGNORECASE)
 """names that Windows keeps for devices, and ends that it drops"""
 _MAX_NAME = 200
+IN_FOLDER = re.compile(r" \[(input|output|temp)\]\Z")
+"""how the name of an input file says which folder it is in"""
 SPARE = 24
 """bytes that are added to the name of a result: its number, ending, and the folder it waits in"""
 _MAX_LISTED = 10_000
@@ -79,6 +95,13 @@ def inside(root: Path, name: str, *, what: str, there: bool = False, spare: int 
     if not real.is_relative_to(base):
         raise InputError(f"the {what} {name[:80]!r} is a link that leads out of {root}")
     return path
+
+
+def check_own(prefix: str) -> None:
+    """Raises InputError for the name of a result that leads into a folder that runs keep for themselves and clear."""
+    folder, *rest = prefix.replace("\\", "/").split("/")
+    if rest and folder.lower().startswith(_OWN):
+        raise InputError(f"{folder[:80]!r} is cleared after a run; give another folder, such as clips/mine")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +148,9 @@ class Session:
     def input_path(self, name: str) -> Path:
         """An input file that exists; `name [output]` and `name [input]` choose the folder, as in ComfyUI."""
         root = self.input
-        for label, folder in (("input", self.input), ("output", self.output), ("temp", self.temp)):
-            if name.endswith(f" [{label}]"):
-                name, root = name[: -len(label) - 3], folder
+        if found := IN_FOLDER.search(name):
+            folders = {"input": self.input, "output": self.output, "temp": self.temp}
+            name, root = name[: found.start()], folders[found[1]]
         path = inside(root, name, what="file", there=True)
         if not os.path.isfile(path):  # which is False, too, for what the system cannot name
             raise InputError(f"there is no file {name[:200]!r} in {root}")
@@ -154,6 +177,7 @@ class Session:
 
         No other run chooses that name until `release`, nor while the file waits for it in the folder of a batch.
         """
+        check_own(prefix)
         base = inside(self.output, prefix, what="output", spare=SPARE)
         folder = base.parent.relative_to(self.output)
         for root in filter(None, (self.output, self.staging)):

@@ -16,9 +16,9 @@ from typing import Any
 
 from ..sora_core.errors import InputError, SoraError
 from .graph import Graph, Link, Node, types_fit
-from .naming import fill_prefix
+from .naming import fill_prefix, filled
 from .registry import Registry, accepted
-from .session import NAME_INPUT, SPARE, current, inside
+from .session import NAME_INPUT, SPARE, check_own, current, inside
 from .widgets import BUTTONS
 
 __all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "plan"]
@@ -55,8 +55,8 @@ class WorkflowError(InputError):
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """A workflow that may run: its graph with every constant in its type and without inputs that its nodes do not
-    have, the nodes in the order they run, and what is to be said of the graph, by node id."""
+    """A workflow that may run: its graph with every constant in its type, names of files filled in and without inputs
+    that its nodes do not have, the nodes in the order they run, and what is to be said of the graph, by node id."""
 
     graph: Graph
     order: list[str]
@@ -65,7 +65,7 @@ class RunPlan:
 
 def plan(graph: Graph, registry: Registry) -> RunPlan:
     """Checks a workflow. Raises WorkflowError with everything that is wrong."""
-    graph, notes = _known(graph, registry)
+    graph, notes = _known(filled(graph), registry)
     problems = [_missing(node, graph, registry) for node in graph.nodes.values() if node.kind not in registry]
     outputs = [
         node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]
@@ -322,6 +322,7 @@ def _check_name(name: str, value: Any) -> None:
     """What is to be saved must get a name that stays in the output folder: known before anything is made."""
     if name == NAME_INPUT and isinstance(value, str):
         try:
+            check_own(value)
             inside(current().output, fill_prefix(value, lambda *_: None), what="output", spare=SPARE)
         except InputError as error:
             raise _MisfitError(f"another name, since {error}") from error

@@ -8,13 +8,14 @@ when it has a certain value (`COMFY_DYNAMICCOMBO_V3`) or a link (`COMFY_DYNAMICS
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from ..sora_core.errors import InputError
-from .graph import CONTROLS
+from .graph import CONTROLS, Range
 
-__all__ = ["ADDED", "agree", "left_out", "prompt_names", "widget_values", "wrapped"]
+__all__ = ["ADDED", "agree", "declared", "left_out", "moves_in", "prompt_names", "widget_values", "wrapped"]
 
 PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA", "LOAD_3D"}
@@ -134,6 +135,28 @@ def prompt_names(info: dict[str, Any]) -> list[str]:
     """Inputs that the interface makes its choices in, such as `{red|blue}`."""
     groups = [_inputs(info["input"], group) for group in ("required", "optional")]
     return [name for group in groups for name, _, spec in group if spec.get("dynamicPrompts")]
+
+
+def declared(info: Any, name: str) -> tuple[Any, dict[str, Any]]:
+    """(type, options) of an input of a node type; the type is None where the node does not declare it."""
+    groups = info.get("input") if isinstance(info, dict) else None
+    found = [each for group in ("required", "optional") for each in _inputs(groups, group) if each[0] == name]
+    return (found[0][1], found[0][2]) if found else (None, {})
+
+
+def moves_in(info: Any, name: str) -> Range | None:
+    """Where a controlled input of a node type moves; None where it is no number."""
+    kind, spec = declared(info, name)
+    if kind not in (None, "INT", "FLOAT"):
+        return None
+    bounds = (spec.get(name) for name in ("min", "max", "step"))
+    low, high, step = (
+        (int(value) if value == int(value) else value)
+        if isinstance(value, (int, float)) and math.isfinite(value)
+        else None
+        for value in bounds
+    )
+    return Range(low or 0, high, step if step and step > 0 else 0.5 if kind == "FLOAT" else 1)
 
 
 def left_out(node: dict[str, Any], info: dict[str, Any]) -> str:

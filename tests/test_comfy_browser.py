@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from browser_toys import CHROMIUM, SEEN, Interface
 from comfy_toys import PACK, Comfy, comfy, needs_comfy, official_templates
+from sora_nodes.runtime.naming import filled
 from sora_nodes.runtime.saved import from_saved
 from sora_nodes.runtime.widgets import ADDED
 from sora_nodes.sora_core.errors import InputError
@@ -267,7 +268,7 @@ def dynamic_templates(info: dict[str, Any], count: int) -> dict[str, dict[str, A
         dynamic = re.search(r'COMFY_(DYNAMICCOMBO|AUTOGROW|DYNAMICSLOT)_V3|"[A-Z]+,[A-Z,]+"', described)
         if kinds and kinds <= {*info} and dynamic and len(kinds) < 30:
             with suppress(InputError):
-                found[name] = {"document": document, "ours": from_saved(document, info).to_api()}
+                found[name] = {"document": document, "ours": filled(from_saved(document, info)).to_api()}
     return dict([*found.items()][:: max(1, len(found) // count)][:count])
 
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from runtime_toys import registry, session, sum_workflow
 from sora_nodes.runtime.batch import Journal, Outcome, run_jobs
+from sora_nodes.runtime.command import Callbacks, RunRequest, run, run_batch
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.jobs import read_jobs
 from sora_nodes.runtime.results import write_table
+from sora_nodes.runtime.saved import from_saved
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.errors import InputError, ResourceError
 
@@ -101,9 +105,10 @@ def test_a_second_call_goes_on_where_the_first_was_stopped(tmp_path: Path) -> No
 
 def test_rows_may_be_added_and_moved_without_doing_any_again(tmp_path: Path) -> None:
     run_jobs(read_jobs(table(tmp_path, "1.value\n1\n2\n2\n"), graph()), Counting(), session(tmp_path))
-    runner = Counting()
-    run_jobs(read_jobs(table(tmp_path, "1.value\n2\n9\n1\n2\n"), graph()), runner, session(tmp_path))
-    assert runner.ran == 1
+    runner, told = Counting(), []
+    jobs = read_jobs(table(tmp_path, "1.value\n2\n9\n1\n2\n"), graph())
+    outcomes = run_jobs(jobs, runner, session(tmp_path), on_outcome=lambda outcome, fresh: told.append(outcome.job))
+    assert runner.ran == 1 and told == [outcome.job for outcome in outcomes] == [1, 2, 3, 4]
 
 
 def test_a_half_written_line_of_the_journal_is_cut_off(tmp_path: Path) -> None:
@@ -124,6 +129,25 @@ def test_a_file_that_is_no_journal_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not of a batch"):
         run_jobs(read_jobs(table(tmp_path, "1.value\n1\n"), graph()), Counting(), where)
     assert (where.output / "journal.jsonl").read_text() == "my diary\n"
+
+
+@pytest.mark.parametrize("name", ["results.csv", "contact.png"])
+def test_a_report_replaces_no_file_that_is_not_of_a_batch(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "output"
+    out.mkdir()
+    (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
+    request = RunRequest(
+        workflow=tmp_path / "flow.json", output=out, each=table(tmp_path, "1.value\n1\n"), nodes=registry
+    )
+    (out / name).write_text("1.value\n7\n")
+    with pytest.raises(InputError, match=rf"{name}, which no batch made; move it away or name another --out"):
+        run_batch(request, Callbacks())
+    assert [path.name for path in out.iterdir()] == [name] and (out / name).read_text() == "1.value\n7\n"
+    (out / name).unlink()
+    for _ in range(2):
+        assert run_batch(request, Callbacks())[0].files == ["sum_00001_.txt"]
+    with pytest.raises(InputError, match=r"results\.csv, which it reads"):
+        run_batch(replace(request, each=out / "results.csv"), Callbacks())
 
 
 def test_a_line_that_could_not_be_written_whole_never_appears(tmp_path: Path) -> None:
@@ -155,14 +179,31 @@ def test_a_job_whose_file_is_gone_is_done_again(tmp_path: Path) -> None:
     assert runner.ran == 1 and all((tmp_path / "output" / o.files[0]).is_file() for o in outcomes)
 
 
-def test_a_changed_input_file_makes_another_job(tmp_path: Path) -> None:
+def test_a_name_with_the_time_in_it_does_not_make_another_job(tmp_path: Path) -> None:
+    node = {"id": 4, "type": "ToyNumber", "inputs": [], "widgets_values": [2.5, 7, "increment", "plain", False, ""]}
+    saver = {"id": 5, "type": "ToySave", "inputs": [{"name": "number", "type": "FLOAT", "link": 1}]}
+    saver["widgets_values"] = ["%date:yyyy-MM-dd hh-mm-ss% %ToyNumber.value%"]
+    document = {"nodes": [node, saver], "links": [[1, 4, 0, 5, 0, "FLOAT"]]}
+    rows, runner = table(tmp_path, "4.value\n3\n"), Counting()
+    for wait in (0, 1.1):
+        time.sleep(wait)
+        jobs = read_jobs(rows, from_saved(document, registry().object_info()), session(tmp_path))
+        files = run_jobs(jobs, runner, session(tmp_path))[0].files
+    assert runner.ran == 1 and re.fullmatch(r"[-0-9]{10} [-0-9]{8} 3_00001_\.txt", files[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("a.png", "a.png"), ("a.png", "a.png [input]"), ("a [1].png", "a [1].png"), ("a [1].png", "a [1].png [input]")],
+)
+def test_a_changed_input_file_makes_another_job(tmp_path: Path, name: str, value: str) -> None:
     where = session(tmp_path)
     where.input.mkdir(exist_ok=True)
-    (where.input / "a.png").write_bytes(b"1")
-    names = graph().set("1.note", "a.png")
+    (where.input / name).write_bytes(b"1")
+    names = graph().set("1.note", value)
     rows = table(tmp_path, "1.value\n1\n")
     keys = [read_jobs(rows, names, where)[0].key for _ in range(2)]
-    (where.input / "a.png").write_bytes(b"22")
+    (where.input / name).write_bytes(b"22")
     assert keys[0] == keys[1] != read_jobs(rows, names, where)[0].key
     assert read_jobs(rows, graph(), where)[0].key == read_jobs(rows, graph())[0].key
 
@@ -192,6 +233,7 @@ def test_seeds_move_on_from_row_to_row_unless_the_row_gives_one(tmp_path: Path) 
         ("1.valu\n3\n", "no input 'valu'"),
         ("7.value\n3\n", "has no node '7'"),
         ("colour\nred\n", "neither NODE.INPUT nor used"),
+        ("1.value,job\n1,mine\n", "the column 'job' another name"),
         ("1.value,1.value\n1,2\n", "each column once"),
         ('1.value\n"1\n', "no CSV table"),
     ],
@@ -199,6 +241,29 @@ def test_seeds_move_on_from_row_to_row_unless_the_row_gives_one(tmp_path: Path) 
 def test_a_table_that_cannot_be_meant_is_refused_before_anything_runs(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         read_jobs(table(tmp_path, text), graph())
+
+
+def test_a_column_may_be_an_input_that_the_workflow_leaves_out(tmp_path: Path) -> None:
+    (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
+    flow, out = tmp_path / "flow.json", tmp_path / "output"
+    request = RunRequest(workflow=flow, output=out, each=table(tmp_path, "1.note\nfail\nx\n"), nodes=registry)
+    assert [outcome.status for outcome in run_batch(request, Callbacks())] == ["failed", "done"]
+    with pytest.raises(InputError, match=r"jobs\.csv: node 1 \(ToyNumber\) has no input 'nota'"):
+        run_batch(replace(request, each=table(tmp_path, "1.nota\nx\n")), Callbacks())
+
+
+def test_a_name_that_asks_for_a_column_is_told_where_there_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
+    said: list[str] = []
+    for name in ("sum", "{job}"):
+        request = RunRequest(
+            workflow=tmp_path / "flow.json",
+            settings=[f"4.filename_prefix={name}"],
+            output=tmp_path / "output",
+            nodes=registry,
+        )
+        run(request, Callbacks(warn=said.append))
+    assert said == ["names of files keep {job} as it stands: only a table (--each) fills that in"]
 
 
 def test_jsonl_rows_are_read_and_broken_lines_fail_alone(tmp_path: Path) -> None:

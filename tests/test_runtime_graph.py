@@ -173,6 +173,13 @@ def test_no_file_is_written_outside_the_output_folder(tmp_path: Path, prefix: st
     assert CALLS == [] and [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize("prefix", [".sora-batch/x", ".Sora-Runs\\x", ".sora-temp-1/deep/x"])
+def test_no_file_is_written_into_a_folder_that_is_cleared(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(InputError, match=r"node 4 \(ToySave\), input filename_prefix.* is cleared after a run"):
+        plan(Graph.from_api(sum_workflow()).set("4.filename_prefix", prefix), registry())
+    assert plan(Graph.from_api(sum_workflow()).set("4.filename_prefix", "x/.sora-batch"), registry()).order
+
+
 NOT_A_WORKFLOW = {
     "not UTF-8": b'{"1": "\xff\xfe"}',
     "not JSON": b'{"1": ',

@@ -53,6 +53,12 @@ def test_widget_values_are_read_by_position_and_the_seed_control_is_kept() -> No
     assert graph.nodes["2"].inputs == {"filename_prefix": "x", "number": Link("1", 0)}
 
 
+def test_a_node_without_a_title_is_found_by_what_the_interface_shows() -> None:
+    graph = convert(workflow([drawn(1, "ToyNumber", NUMBER), drawn(2, "ToyNumber", NUMBER, title="mine")], []))
+    assert graph.set("Toy Number.seed", 3).nodes["1"].inputs["seed"] == 3
+    assert graph.find("mine").id == "2"
+
+
 def test_a_file_from_before_an_input_was_added_takes_its_default() -> None:
     graph = convert(workflow([drawn(1, "ToyNumber", [2.5, 7, "fixed"])], []))
     assert graph.nodes["1"].inputs == {"value": 2.5, "seed": 7, "kind": "plain", "negate": False, "note": ""}

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from runtime_toys import registry, session, sum_workflow
+from runtime_toys import number, registry, session, sum_workflow
 from sora_nodes.runtime import server as server_module
 from sora_nodes.runtime.command import Callbacks, RunRequest, run
 from sora_nodes.runtime.graph import Graph
@@ -141,6 +141,36 @@ def test_input_files_that_are_here_go_up_first(comfy: tuple[RemoteClient, dict[s
     assert (
         sent["a.png"]["inputs"]["image"] == "sora/a (1).png" and sent["theirs.png"]["inputs"]["image"] == "theirs.png"
     )
+
+
+def test_what_is_set_goes_up_in_the_type_of_its_input(
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path
+) -> None:
+    server, state = comfy
+    prompt = {**sum_workflow(), "1": number(1.0, theirs=True, rate=2, words="x")}
+    graph = Graph.from_api(prompt).set("1.note", "3").set("1.words", "true").set("4.filename_prefix", "7")
+    for name, text in {"value": "3", "seed": "5", "negate": "False", "theirs": "false", "rate": "2.5"}.items():
+        graph = graph.set(f"1.{name}", text)
+    server(graph, session(tmp_path))
+    sent = state["prompt"]["prompt"]
+    assert sent["1"]["inputs"] == {
+        "value": 3.0, "seed": 5, "kind": "plain", "negate": False, "theirs": False, "rate": 2.5, "words": "true",
+        "note": "3",
+    }  # fmt: skip
+    assert sent["4"]["inputs"]["filename_prefix"] == "7"
+    with pytest.raises(
+        WorkflowError, match=r"node 1 \(ToyNumber\), input negate: given 'maybe'; expected true or false"
+    ):
+        server(graph.set("1.negate", "maybe"), session(tmp_path))
+
+
+def test_a_name_that_leads_into_a_folder_that_is_cleared_is_refused_before_the_run(
+    comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path
+) -> None:
+    server, state = comfy
+    with pytest.raises(InputError, match=r"node 4 \(ToySave\), input filename_prefix: .* is cleared after a run"):
+        server(Graph.from_api(sum_workflow()).set("4.filename_prefix", ".sora-batch/x"), session(tmp_path))
+    assert "prompt" not in state
 
 
 def test_what_the_server_refuses_is_told_per_node(comfy: tuple[RemoteClient, dict[str, Any]], tmp_path: Path) -> None:

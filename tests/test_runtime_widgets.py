@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 from sora_nodes.runtime.choices import chosen
-from sora_nodes.runtime.naming import fill_prefix, fill_size, prompt_values
+from sora_nodes.runtime.naming import fill_prefix, fill_size, filled, prompt_values
 from sora_nodes.runtime.saved import from_saved
 from sora_nodes.sora_core.errors import InputError
 
@@ -170,6 +171,24 @@ def test_what_becomes_of_a_primitive_after_a_run_becomes_of_what_it_feeds() -> N
     assert [graph.advance(times).nodes["2"].inputs["seed"] for times in range(3)] == [100, 101, 102]
 
 
+@pytest.mark.parametrize("held", [64, 64.0, "64"])
+def test_what_moves_from_run_to_run_stays_in_the_range_of_its_input(held: Any) -> None:
+    def wide(spec: list[Any]) -> dict[str, Any]:
+        return {"Wide": {"input": {"required": {"width": spec}}}}
+
+    whole, moved = ["INT", {"min": 16, "max": 96.0, "step": 16}], {}
+    for how in ("increment", "decrement", "randomize"):
+        nodes = [node(1, "PrimitiveNode", [held, how]), node(2, "Wide", [32], [socket("width", 1, widget=True)])]
+        graph = from_saved({"nodes": nodes, "links": [[1, 1, 0, 2, 0, "INT"]]}, wide(whole))
+        moved[how] = [graph.advance(times).nodes["2"].inputs["width"] for times in range(1, 5)]
+    assert moved["increment"] == [80, 96, 96, 96] and moved["decrement"] == [48, 32, 16, 16]
+    assert set(moved["randomize"]) <= {16, 32, 48, 64, 80, 96} and len(set(moved["randomize"])) > 1
+    for spec, value in ((["FLOAT", {"min": 0.0, "max": 64.2, "step": 0.1}], 64.2), ([["64", "128"], {}], held)):
+        graph = from_saved({"nodes": nodes, "links": [[1, 1, 0, 2, 0, "INT"]]}, wide(spec))
+        graph = replace(graph, controls=dict.fromkeys(graph.controls, "increment"))
+        assert graph.advance(5).nodes["2"].inputs["width"] == value
+
+
 def test_a_prompt_makes_its_choices_anew_for_every_run_and_the_same_ones_again() -> None:
     text = r"a {red|{dark|light} blue} ball \{so\} // a note"
     info = {"Say": {"input": {"required": {"text": ["STRING", {"dynamicPrompts": True}], "raw": ["STRING", {}]}}}}
@@ -195,8 +214,15 @@ def test_names_of_files_are_filled_in_as_comfyui_does() -> None:
         "20260304 15:06:07 64x48 %odd%"
     )
     saver = node(1, "Save", ["%date:yyyy%/%The seed.seed%"])
-    made = converted([saver, node(2, "Seeded", [9, "fixed"], title="The seed")])["1"]["filename_prefix"]
-    assert made == f"{datetime.now().year}/9"
+    seeds = [node(2, "Seeded", [9, "increment"], title="The seed"), node(3, "Seeded", [5, "fixed"])]
+    seeds[1]["properties"] = {"Node name for S&R": "Mine"}
+    info = INFO | {"Seeded": INFO["Seeded"] | {"display_name": "A Seed"}}
+    saved = from_saved({"nodes": [saver, *seeds], "links": []}, info)
+    graphs = (saved, saved.advance(1), saved.set("2.seed", 4))
+    names = [filled(graph).nodes["1"].inputs["filename_prefix"] for graph in graphs]
+    assert names == [f"{datetime.now().year}/{seed}" for seed in (9, 10, 4)], "what runs counts, not what the file has"
+    other = filled(saved.set("1.filename_prefix", "%Mine.seed% %A Seed.seed% %Seeded.seed%"))
+    assert other.nodes["1"].inputs["filename_prefix"] == "5 5 9"
 
 
 @pytest.mark.parametrize("values", ["512", 512])
