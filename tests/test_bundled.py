@@ -64,3 +64,8 @@ def test_colour_follows_the_prompt_and_the_seed_the_frames(model: pipeline.SoraM
     assert (blue[2] - blue[0]).amax() > (red[2] - red[0]).amax() + 0.2, "and the blue one the bluest"
     again = pipeline.sample_video(model, prompts, size, seed=3, settings=model.settings.with_(steps=8))[0]
     assert torch.equal(again, red)
+
+
+def test_every_file_of_weights_says_its_licence() -> None:
+    for path in sorted(FOLDER.glob("*.safetensors")):
+        assert checkpoints.read_header(path).metadata.get("licence") == checkpoints.LICENCE, path.name
