@@ -6,19 +6,16 @@ The exit code is 1 where one was made here, and 2 where one could not be read.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..sora_core.errors import SoraError
-from .terminal import note, say
+from .judging import UNREAD, judge_each
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-GENERATED, FAILED = 1, 2
+GENERATED = 1
 STILLS = {".png", ".webp", ".jpg", ".jpeg"}
 
 
@@ -30,17 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from ..sora_core.safety.detect import detect
 
-    generated = failed = False
-    for path in args.file:
-        try:
-            one = detect(frames_of(path))
-        except SoraError as error:
-            note(str(error))
-            failed = True
-            continue
-        say(json.dumps({"file": str(path), **asdict(one)}) if args.json else f"{path}: {one.sentence()}")
-        generated |= one.generated
-    return FAILED if failed else GENERATED if generated else 0
+    found, unread = judge_each(args.file, lambda path: detect(frames_of(path)), as_json=args.json)
+    return UNREAD if unread else GENERATED if any(one.generated for one in found) else 0
 
 
 def frames_of(path: Path) -> Iterator[Tensor]:

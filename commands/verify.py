@@ -6,13 +6,11 @@ The exit code is 1 for a changed file, and 2 where one could not be read.
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict
 from pathlib import Path
 
-from .terminal import note, say
+from .judging import UNREAD, judge_each
 
-CHANGED, FAILED = 1, 2
+CHANGED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,21 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from ..sora_core.errors import InputError, SoraError
+    from ..sora_core.errors import InputError
     from ..sora_core.safety.provenance import verify
 
     try:
         anchors = [path.read_text() for path in args.anchor]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read a root certificate: {error}") from error
-    changed = failed = False
-    for path in args.file:
-        try:
-            verdict = verify(path, anchors)
-        except SoraError as error:
-            note(str(error))
-            failed = True
-            continue
-        say(json.dumps({"file": str(path), **asdict(verdict)}) if args.json else f"{path}: {verdict.sentence()}")
-        changed |= verdict.status == "changed"
-    return FAILED if failed else CHANGED if changed else 0
+    verdicts, unread = judge_each(args.file, lambda path: verify(path, anchors), as_json=args.json)
+    return UNREAD if unread else CHANGED if any(verdict.status == "changed" for verdict in verdicts) else 0

@@ -96,5 +96,6 @@ def check_segments(whole: Tensor, counts: Sequence[int], index: int) -> None:
 
 
 def check_index(count: int, index: int) -> None:
+    """Raises InputError for a segment that there is not, of `count`; index: from 0."""
     if not 0 <= index < count:
         raise InputError(f"there are segments 1 to {count}, and none {index + 1}.")
