@@ -113,7 +113,8 @@ def test_a_picture_is_animated_at_its_own_size(
     picture[::2] = 150
     Image.fromarray(picture).save("p.png")
     assert cli.main(["animate", "p.png", "a red ball", *hold, "--seconds", "1", *QUICK, "out.mp4"]) == 0
-    assert "made at 192x112 and brought to 230x131" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "made at 192x112 and brought to 230x131" in said and "saved as 230x132: H.264 has even sides" in said
     frames = read_video("out.mp4").frames.float()
     assert frames.shape == (8, 131, 230, 3)
     assert (frames[0] - torch.from_numpy(picture)).abs().mean() < 6, "the first frame is the picture"

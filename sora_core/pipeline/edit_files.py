@@ -23,6 +23,7 @@ from ..media import (
     Sound,
     SoundFile,
     Splice,
+    evened,
     has_sound,
     publish,
     read_sound,
@@ -115,6 +116,9 @@ def edit_file(
     guards = guards_for(Protection(), fps=edit.fps, origin=origin, warn=warn)
     if splice.note:
         tell(REVIEWED if splice.sets and guards.review else splice.note)
+    source = splice.pieces[0].source
+    if splice.sets is None and (padded := evened(source.height, source.width)):
+        tell(padded)
     foretell(model, edit, asked, tell, refined=refined)
     sweep(out.absolute().parent)
     runs = RunStore(out.absolute().parent / FOLDER, warn=warn)
