@@ -6,10 +6,12 @@ import pytest
 import torch
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.safety import codeword
+from sora_nodes.sora_core.safety.marking import MESSAGE, Marker, bundled_watermark, read_mark
 from sora_nodes.sora_core.safety.watermark import PILOT, Watermark, WatermarkConfig, load_watermark
 from sora_nodes.sora_core.training.attacks import Attacks, attack, coded, cropped, x264
 from sora_nodes.sora_core.training.pictures import clips, leaves
 from sora_nodes.sora_core.training.watermark import WatermarkTraining, read_training, train
+from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parent.parent
@@ -115,3 +117,15 @@ def test_a_flat_picture_carries_a_fainter_mark_and_a_small_one_a_stronger() -> N
     flat = torch.full_like(busy, 0.5)
     asked = [model.strength(model.contrast(p)[1], *p.shape[2:]) for p in (flat, busy, busy[..., :64, :64])]
     assert asked[0] > asked[1] == model.config.psnr > asked[2]
+
+
+@pytest.mark.parametrize(("size", "least"), [((112, 112), 41.0), ((112, 192), 43.0)])
+def test_the_mark_of_a_flat_clip_is_hard_to_see_and_outlasts_strong_compression(
+    size: tuple[int, int], least: float
+) -> None:
+    frames = render([sample_scene(6_000_000)], ClipShape(frames=8, height=size[0], width=size[1], fps=8.0))[0]
+    marked = next(iter(Marker(bundled_watermark(), MESSAGE)([frames])))
+    error = (marked.float() - frames.float()).square().mean()
+    assert float(10 * torch.log10(255**2 / error)) > least
+    seen = x264(marked.permute(0, 3, 1, 2).float() / 255, 28)
+    assert read_mark([(seen * 255).byte().permute(0, 2, 3, 1)], search=False).message == MESSAGE

@@ -40,9 +40,9 @@ PILOT = CHANNEL_BITS
 """the group of the coefficients that carry the pilot"""
 ROOMY, STRONGER = 160, 2.6
 """pixels of a side below which the mark is stronger, and by how many decibels for every halving"""
-FLAT, FAINTER = (0.02, 0.01), 2.5
-"""mean local contrast from which, down to which, a mark in a roomy frame grows fainter, by how many decibels: on flat
-grounds it is seen sooner, and outlasts compression better"""
+FLAT, FAINTER = (0.02, 0.01), 7.0
+"""mean local contrast from which, down to which, a mark grows fainter, by how many decibels where there is room: on
+flat grounds it is seen sooner, and outlasts compression better"""
 LEAST_SIDE = 16
 """pixels: a smaller frame has no room for the pattern"""
 
@@ -171,12 +171,10 @@ class Watermark(nn.Module):
     def strength(self, busy: Tensor, height: int, width: int) -> float:
         """Decibels of a marked frame of a size and of that local contrast: a small one has little room and takes a
         stronger mark, a flat one with room a fainter one."""
-        smaller = math.log2(ROOMY / math.sqrt(height * width))
-        if smaller > 0:
-            return self.config.psnr - STRONGER * min(2.0, smaller)
+        smaller = max(0.0, min(2.0, math.log2(ROOMY / math.sqrt(height * width))))
         most, least = FLAT
-        flat = (most - float(busy.mean())) / (most - least)
-        return self.config.psnr + FAINTER * max(0.0, min(1.0, flat))
+        flat = max(0.0, min(1.0, (most - float(busy.mean())) / (most - least)))
+        return self.config.psnr - STRONGER * smaller + FAINTER * flat * (1 - smaller / 2)
 
     def mark(self, frames: Tensor, bits: Tensor, psnr: float | None = None) -> Tensor:
         """Marked frames [F,3,H,W] in 0..1 of channel bits [F or 1,64]."""
