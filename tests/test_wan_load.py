@@ -264,6 +264,21 @@ def test_a_missing_and_a_truncated_shard_are_named(tmp_path: Path) -> None:
             load_transformer(named)
 
 
+@pytest.mark.parametrize(
+    "text", ["null", "{}", '{"weight_map": [1]}', '{"weight_map": {"a": 1, "b": "c"}}', "[" * 200_000]
+)
+def test_an_index_of_another_form_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "m.safetensors.index.json").write_text(text)
+    with pytest.raises(CheckpointError, match="is not an index of shards"):
+        load_transformer(tmp_path)
+
+
+def test_the_kind_is_told_before_what_the_kind_lacks(tmp_path: Path) -> None:
+    tensors = numbers(UMT5(UMT5Config(vocabulary=20, width=16, depth=1, heads=2, head_dim=8, mlp_width=16)))
+    with pytest.raises(CheckpointError, match="is a umT5 text encoder, and a transformer is wanted here"):
+        load_transformer(write(tmp_path / "text.safetensors", tensors))
+
+
 def test_memory_is_asked_for_all_files_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = write(tmp_path / "high.safetensors", transformer()), write(tmp_path / "low.safetensors", transformer())
     monkeypatch.setattr(files, "free_memory", lambda device: int(1.5 * one.stat().st_size))
