@@ -234,6 +234,20 @@ def bad_inputs() -> dict[str, tuple[Tensors, str]]:
             "is no Wan transformer, codec or text encoder",
         ),
         "part of a transformer": ({"patch_embedding.weight": torch.zeros(2)}, "the nearest is a Wan transformer"),
+        "several models in one": (
+            {
+                **{f"model.diffusion_model.{n}": v for n, v in good.items()},
+                "first_stage_model.conv1.weight": torch.zeros(2),
+            },
+            "is a checkpoint of several models in one: take transformer, codec",
+        ),
+        "four bits": (
+            {
+                **{n: v.to(torch.uint8) for n, v in good.items()},
+                "blocks.0.ffn.0.weight_scale_2": torch.zeros(()),
+            },
+            "is quantised to integers or to four bits",
+        ),
         "integers": ({n: v.to(torch.int8) for n, v in good.items()}, "weights of type I8"),
         "nothing": ({}, "is no Wan transformer"),
     }
