@@ -140,7 +140,40 @@ REFUSED = {
     "damaged": (
         {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64, 3)}, "do not multiply",
     ),
+    "a half without a side": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64)}, "do not multiply",
+    ),
+    "a half that is one number": (
+        {f"{Q}.lora_A.weight": torch.tensor(1.0), f"{Q}.lora_B.weight": torch.zeros(64, 4)}, "do not multiply",
+    ),
+    "nothing but alpha": ({f"{Q}.alpha": torch.tensor(4.0)}, "lacks one half of blocks.1.self_attn.q"),
+    "alpha of two": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64, 4),
+         f"{Q}.alpha": torch.ones(2)},
+        "is damaged at blocks.1.self_attn.q: its alpha is no number",
+    ),
+    "alpha that is no number": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64, 4),
+         f"{Q}.alpha": torch.tensor(float("nan"))},
+        "is damaged at blocks.1.self_attn.q: its alpha is no number",
+    ),
+    "what is no number": (
+        {f"{Q}.lora_A.weight": torch.full((4, 64), float("nan")), f"{Q}.lora_B.weight": torch.zeros(64, 4)},
+        "is damaged at blocks.1.self_attn.q: it holds what is no number",
+    ),
+    "a difference that is no number": (
+        {f"{Q}.diff_b": torch.full((64,), float("inf"))}, "is damaged at blocks.1.self_attn.q: it holds what is no",
+    ),
     "another form": ({f"{Q}.hada_w1_a": torch.zeros(4, 64)}, r"in a form that is not read here \(hada_\)"),
+    "DoRA": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_magnitude_vector": torch.zeros(64)},
+        r"in a form that is not read here \(lora_magnitude_vector\)",
+    ),
+    "a part more": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64, 4),
+         f"{Q}.lora_B.bias": torch.zeros(64)},
+        "is a LoRA in a form that is not read here: it has blocks.1.self_attn.q.lora_B.bias",
+    ),
     "no LoRA": ({f"{Q}.weight": torch.zeros(64, 64)}, "is no LoRA: it has blocks.1.self_attn.q.weight"),
 }  # fmt: skip
 
