@@ -126,6 +126,29 @@ def test_eight_bits_stay_and_the_change_is_computed_beside(
     assert not torch.equal(*out)
 
 
+LAYERS = {
+    "lora_unet_condition_embedder_time_embedder_linear_1": "time_embedding.0",
+    "lora_unet_condition_embedder_text_embedder_linear_2": "text_embedding.2",
+    "lora_unet_condition_embedder_time_proj": "time_projection.1",
+    "lora_unet_proj_out": "head.head",
+    "lora_unet_patch_embedding": "patch_embedding",
+    "lora_unet_head_head": "head.head",
+    f"pipe.dit.{Q}": Q,
+    f"dit.{Q}": Q,
+}
+"""of a file -> ours"""
+
+
+@pytest.mark.parametrize("theirs", LAYERS)
+def test_the_layers_around_the_blocks_are_found(dit: DiT, tmp_path: Path, theirs: str) -> None:
+    name = f"{LAYERS[theirs]}.weight"
+    old = dit.state_dict()[name]
+    up, down = torch.randn(len(old), 2), torch.randn(2, old[0].numel())
+    save_file({f"{theirs}.lora_up.weight": up, f"{theirs}.lora_down.weight": down}, tmp_path / "a.safetensors")
+    made, _ = with_loras(dit, [LoraUse(path=tmp_path / "a.safetensors")])
+    torch.testing.assert_close(made.state_dict()[name], old + (up @ down).view_as(old))
+
+
 REFUSED = {
     "another family": (
         {"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight": torch.zeros(4, 64),

@@ -19,7 +19,7 @@ PREFIXES = (
 """what repackaged files put before every name"""
 LORA_PREFIXES = (
     *("base_model.model.", "lora_unet__", "lora_unet_", "lora_transformer_", "model.", "diffusion_model."),
-    *("transformer.", "unet.", "dit."),
+    *("transformer.", "unet.", "pipe.", "dit."),
 )
 """what LoRA files put before every name, in this order"""
 SPARE = re.compile(

@@ -200,6 +200,12 @@ DIFFUSERS = (
     (r"\.(attn[12])\.o\.", r".\1.to_out.0."),
     (r"\.ffn\.0\.", ".ffn.net.0.proj."),
     (r"\.ffn\.2\.", ".ffn.net.2."),
+    *(
+        (rf"^{kind}_embedding\.{at}\.", f"condition_embedder.{kind}_embedder.linear_{number}.")
+        for kind in ("time", "text")
+        for at, number in ((0, 1), (2, 2))
+    ),
+    (r"^time_projection\.1\.", "condition_embedder.time_proj."),
 )
 """our names -> diffusers', for files that join the parts of a name by underscores"""
 
