@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,19 @@ def test_the_examples_of_published_weights_run(path: Path, tmp_path: Path) -> No
     with session.active():
         result = Executor(local_registry()).run(graph, session)
     assert [name for name in result.files() if name.endswith(".mp4")]
+
+
+def test_a_run_without_guidance_needs_no_negative_prompt(tmp_path: Path) -> None:
+    path = next(path for path in EXAMPLES if path.stem == "wan2.1_four_steps")
+    session = session_with(tmp_path, files_of(path))
+    graph = small(read(path, session))
+    sampler = next(node for node in graph.nodes.values() if node.kind == "SoraSampler")
+    alone = replace(sampler, inputs={name: value for name, value in sampler.inputs.items() if name != "negative"})
+    graph = replace(graph, nodes={**graph.nodes, sampler.id: alone})
+    with session.active():
+        assert Executor(local_registry()).run(graph, session).files()
+        with pytest.raises(InputError, match="needs a negative prompt"):
+            Executor(local_registry()).run(graph.set(f"{sampler.id}.cfg", 2.0), session)
 
 
 def test_there_is_an_example_for_each_family() -> None:
