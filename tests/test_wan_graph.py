@@ -19,7 +19,7 @@ from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core import pipeline
-from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.errors import CheckpointError, InputError
 from sora_nodes.sora_core.open_weights import load_transformer
 from sora_nodes.sora_core.settings import StepRange
 from sora_nodes.sora_core.text.pieces import TokenTable
@@ -206,3 +206,21 @@ def test_links_among_the_weights_are_followed(tmp_path: Path) -> None:
     assert session.model_files("diffusion_models") == ["linked.safetensors", "more/wan.safetensors"]
     for name in session.model_files("diffusion_models"):
         load_transformer(session.model_path("diffusion_models", name))
+
+
+@pytest.mark.parametrize(
+    ("part", "loader", "name", "says"),
+    [
+        ("codec", "VAELoader", "2.2", r"codec is of another model than .*dit: 48 channels, where that has 16 channels"),
+        ("low", "UNETLoader", "5B", "low is of another model than .*dit: width 128, 1 blocks and 48 channels, where"),
+    ],
+)
+def test_parts_of_different_models_are_named(tmp_path: Path, part: str, loader: str, name: str, says: str) -> None:
+    kinds = {"dit": "UNETLoader", "codec": "VAELoader", "text": "CLIPLoader"}
+    for file, kind in kinds.items():
+        write(tmp_path / file, tiny(kind, ""))
+    paths = {"transformer": tmp_path / "dit", "codec": tmp_path / "codec", "text": tmp_path / "text"}
+    assert pipeline.load_open(**paths).settings.steps == 50
+    write(tmp_path / part, tiny(loader, name))
+    with pytest.raises(CheckpointError, match=says):
+        pipeline.load_open(**{**paths, part: tmp_path / part})
