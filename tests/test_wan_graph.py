@@ -21,6 +21,7 @@ from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.errors import CheckpointError, InputError
 from sora_nodes.sora_core.open_weights import load_transformer
+from sora_nodes.sora_core.pipeline.stored import RunStore
 from sora_nodes.sora_core.settings import StepRange
 from sora_nodes.sora_core.text.pieces import TokenTable
 from wan_toys import FOLDERS, tiny, write
@@ -89,6 +90,20 @@ def test_a_run_without_guidance_needs_no_negative_prompt(tmp_path: Path) -> None
         assert Executor(local_registry()).run(graph, session).files()
         with pytest.raises(InputError, match="needs a negative prompt"):
             Executor(local_registry()).run(graph.set(f"{sampler.id}.cfg", 2.0), session)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["wan2.1_text_to_video", "wan2.1_four_steps"])
+def test_weights_of_half_the_size_run(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    """As they are published, and kept in case the run is stopped."""
+    path = next(path for path in EXAMPLES if path.stem == name)
+    session = session_with(tmp_path, {})
+    for file, loader in files_of(path).items():
+        write(session.models / FOLDERS[loader] / file, tiny(loader, file), dtype)
+    session = replace(session, runs=RunStore(tmp_path / "runs"))
+    graph = small(read(path, session))
+    with session.active():
+        assert Executor(local_registry()).run(graph, session).files()
 
 
 def test_there_is_an_example_for_each_family() -> None:

@@ -20,13 +20,11 @@ FOLDERS = {
 }
 
 
-def write(path: Path, module: nn.Module) -> None:
+def write(path: Path, module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(0)
-    save_file(
-        {name: torch.randn(value.shape, generator=generator) * 0.05 for name, value in module.state_dict().items()},
-        path,
-    )
+    shapes = {name: value.shape for name, value in module.state_dict().items()}
+    save_file({n: (torch.randn(s, generator=generator) * 0.05).to(dtype) for n, s in shapes.items()}, path)
 
 
 def nest(path: str, module: nn.Module) -> nn.Module:

@@ -68,9 +68,13 @@ class Change:
         return tuple(self.up.shape) if self.down is None else (len(self.up), self.down[0].numel())
 
     @property
+    def parts(self) -> tuple[Tensor, ...]:
+        return (self.up,) if self.down is None else (self.up, self.down)
+
+    @property
     def finite(self) -> bool:
         """Whether all its numbers are numbers."""
-        return all(bool(part.float().isfinite().all()) for part in (self.up, self.down) if part is not None)
+        return all(bool(part.float().isfinite().all()) for part in self.parts)
 
     def of(self, like: Tensor) -> Tensor:
         """The difference in float32, shaped and placed as the weight."""
