@@ -88,7 +88,7 @@ def test_a_run_without_guidance_needs_no_negative_prompt(tmp_path: Path) -> None
     graph = replace(graph, nodes={**graph.nodes, sampler.id: alone})
     with session.active():
         assert Executor(local_registry()).run(graph, session).files()
-        with pytest.raises(InputError, match="needs a negative prompt"):
+        with pytest.raises(InputError, match="need a negative prompt here: link one"):
             Executor(local_registry()).run(graph.set(f"{sampler.id}.cfg", 2.0), session)
 
 
@@ -133,6 +133,18 @@ def test_what_a_loader_did_not_bring_is_named() -> None:
 def test_a_cached_model_is_a_copy() -> None:
     model = part_of()
     assert feature_cache(model, 0.1).settings.cache == 0.1 and model.settings.cache == 0
+
+
+def test_a_sampler_that_takes_no_step_says_so(tmp_path: Path) -> None:
+    path = next(path for path in EXAMPLES if path.stem == "wan2.2_14b_text_to_video")
+    session, said = session_with(tmp_path, files_of(path)), []
+    graph = small(read(path, session))
+    last = next(n for n in graph.nodes.values() if n.kind == "KSamplerAdvanced" and n.inputs["start_at_step"])
+    with session.active():
+        Executor(local_registry()).run(
+            graph.set(f"{last.id}.start_at_step", 9), session, on_text=lambda node, text: said.append((node.id, text))
+        )
+    assert (last.id, "steps 9 to 10000 are none of its 4, so the latent goes on as it came.") in said
 
 
 def test_two_step_ranges_are_the_whole_schedule() -> None:

@@ -120,8 +120,11 @@ def sample(
     progress: Progress | None,
 ) -> Tensor:
     from ...sora_core import pipeline
+    from .parts import is_loaded
 
     ours = _ours(model, "MODEL")
+    if negative is None and settings.leads_away and not is_loaded(ours.text):
+        raise InputError("published weights need a negative prompt here: link one, encoded by Load CLIP's CLIP")
     state = state_of(latent, ours.geometry, ring=ours.settings.ring)
     count = len(state.latent)
     return pipeline.sample(

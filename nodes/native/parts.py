@@ -27,8 +27,7 @@ class NotLoaded:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        hint = "; a sampler of published weights needs a negative prompt too" if self.part == "text" else ""
-        raise InputError(f"this needs what {LOADED_BY[self.part]} gives: link it{hint}")
+        raise InputError(f"this needs what {LOADED_BY[self.part]} gives: link it")
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         return self.called

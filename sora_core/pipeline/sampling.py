@@ -154,7 +154,7 @@ def sample(
 def empty_prompt(model: SoraModel, cond: Tensor, settings: SamplingSettings) -> Tensor:
     """What guidance leads away from where no negative prompt is given; of a run without guidance zeros, since nothing
     reads it and the text encoder may not be there."""
-    if settings.cfg == 1 and not settings.flow_edit:
+    if not settings.leads_away:
         return cond.new_zeros(len(cond), *cond.shape[-2:])
     return encode_text(model, [""] * len(cond)).to(cond)
 
