@@ -126,6 +126,20 @@ def test_eight_bits_stay_and_the_change_is_computed_beside(
     assert not torch.equal(*out)
 
 
+@pytest.mark.parametrize(("alpha", "strength", "count"), [(0.0, 1.0, 0), (4.0, 0.0, 0), (4.0, 1.0, 2)])
+def test_a_lora_that_changes_nothing_says_so(
+    dit: DiT,
+    halves: dict[str, tuple[torch.Tensor, torch.Tensor]],
+    tmp_path: Path,
+    alpha: float,
+    strength: float,
+    count: int,
+) -> None:
+    path = written(tmp_path / "a.safetensors", "kohya", halves, alpha)
+    _, notes = with_loras(dit, [LoraUse(path=path, strength=strength)])
+    assert notes == [f"a.safetensors at {strength:g}: {count} weights changed"]
+
+
 LAYERS = {
     "lora_unet_condition_embedder_time_embedder_linear_1": "time_embedding.0",
     "lora_unet_condition_embedder_text_embedder_linear_2": "text_embedding.2",

@@ -105,7 +105,8 @@ def with_loras(dit: DiT, uses: Sequence[LoraUse]) -> tuple[DiT, list[str]]:
         made = read_lora(use, dit)
         for name, change in made.items():
             changes.setdefault(name, []).extend(change)
-        notes.append(f"{use.path.name} at {use.strength:g}: {len(made)} weights changed")
+        count = sum(any(change.scale for change in several) for several in made.values())
+        notes.append(f"{use.path.name} at {use.strength:g}: {count} weight{'s' * (count != 1)} changed")
     return rebuilt(dit, changes), notes
 
 
