@@ -220,6 +220,13 @@ def test_weights_have_any_name(tmp_path: Path, name: str) -> None:
     assert session.model_path("diffusion_models", name).is_file()
 
 
+def test_a_folder_may_be_written_as_windows_does(tmp_path: Path) -> None:
+    session = session_with(tmp_path, {**files_of(EXAMPLE), "sub/wan.safetensors": "UNETLoader"})
+    with session.active():
+        checked = plan(read(EXAMPLE, session, "1.unet_name=sub\\wan.safetensors"), local_registry())
+    assert checked.graph.nodes["1"].inputs["unet_name"] == "sub/wan.safetensors"
+
+
 def test_links_among_the_weights_are_followed(tmp_path: Path) -> None:
     """Large files lie on other disks, or in the store of a downloader under names without an ending."""
     session, store = session_with(tmp_path, {}), tmp_path / "store"
