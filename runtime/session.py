@@ -123,6 +123,8 @@ class Session:
     device: str = "cpu"
     """where weights are loaded to, as torch names it: cpu, cuda, cuda:1"""
     report: Report = lambda node, done, total: None
+    warn: Callable[[str], None] = lambda text: None
+    """told of what no node says"""
     node: str = ""
     """the title of the node that runs now"""
     runs: RunStore | None = None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from sora_nodes.commands.run import local_registry
-from sora_nodes.nodes.native.models import feature_cache
+from sora_nodes.nodes.native.models import early_look, feature_cache
 from sora_nodes.nodes.native.parts import part_of
 from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
@@ -20,6 +20,7 @@ from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.errors import CheckpointError, InputError
+from sora_nodes.sora_core.grid import Geometry
 from sora_nodes.sora_core.open_weights import load_transformer
 from sora_nodes.sora_core.pipeline.stored import RunStore
 from sora_nodes.sora_core.settings import StepRange
@@ -27,6 +28,7 @@ from sora_nodes.sora_core.text.pieces import TokenTable
 from wan_toys import FOLDERS, tiny, write
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("wan*.json"))
+EXAMPLE = next(path for path in EXAMPLES if path.stem == "wan2.1_text_to_video")
 
 
 def read(path: Path, session: Session, *settings: str) -> Graph:
@@ -106,6 +108,22 @@ def test_weights_of_half_the_size_run(tmp_path: Path, name: str, dtype: torch.dt
         assert Executor(local_registry()).run(graph, session).files()
 
 
+def test_an_early_look_has_the_colours_of_the_vae_that_is_loaded(tmp_path: Path) -> None:
+    session = replace(session_with(tmp_path, files_of(EXAMPLE)), preview=tmp_path / "look.mp4")
+    graph = small(read(EXAMPLE, session))
+    with session.active():
+        Executor(local_registry()).run(graph, session)
+    assert (tmp_path / "look.mp4").is_file()
+
+
+def test_an_early_look_that_cannot_be_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    session = replace(session_with(tmp_path, {}), preview=tmp_path / "look.mp4", warn=said.append)
+    with session.active():
+        assert early_look(part_of(Geometry(channels=99)), None) is None
+    assert said == ["no early look is written: it needs the colours of the model's VAE, so load that too"]
+
+
 def test_there_is_an_example_for_each_family() -> None:
     assert {"wan2.1_text_to_video", "wan2.1_four_steps", "wan2.2_5b_text_to_video", "wan2.2_14b_text_to_video"} <= {
         path.stem for path in EXAMPLES
@@ -154,9 +172,6 @@ def test_two_step_ranges_are_the_whole_schedule() -> None:
     assert StepRange(last=2).of(sigmas)[-1] == 0
     with pytest.raises(InputError, match="none of the 5 steps"):
         StepRange(first=5).of(sigmas)
-
-
-EXAMPLE = next(path for path in EXAMPLES if path.stem == "wan2.1_text_to_video")
 
 
 def refusal(root: Path, *settings: str) -> str:
