@@ -92,10 +92,10 @@ def inside(root: Path, name: str, *, what: str, there: bool = False, links: bool
         except ResourceError as error:
             raise InputError(str(error)) from error
     try:
-        real, base = path.resolve(), root.resolve()
+        real, base = (path, root) if links else (path.resolve(), root.resolve())
     except (OSError, RuntimeError) as error:
         raise InputError(f"the {what} name {name[:80]!r} cannot be looked up: {error}") from error
-    if not links and not real.is_relative_to(base):
+    if not real.is_relative_to(base):
         raise InputError(f"the {what} {name[:80]!r} is a link that leads out of {root}")
     return path
 
