@@ -61,7 +61,7 @@ def load_saved(path: Path) -> SoraModel:
         raise CheckpointError(f"{path} has a damaged config; fetch or save it again.") from error
 
     def filled(module: nn.Module, prefix: str) -> Any:
-        checkpoints.load_into(module, tensors, prefix=prefix)
+        checkpoints.load_into(module, tensors, prefix=prefix, what=f"the weights in {path}")
         return module.float().eval().requires_grad_(False)
 
     return SoraModel(

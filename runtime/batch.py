@@ -83,7 +83,7 @@ class Journal:
         for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
             try:
                 outcome = Outcome(**json.loads(line))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 raise InputError(
                     f"line {number} of {self.path} is not of a batch; move that file away or name another --out"
                 ) from error

@@ -50,7 +50,7 @@ class RunRequest:
     nodes: Callable[[], Registry]
     """the nodes that are here; asked once the folders are known, since they list files"""
 
-    def session(self, temp: Path, report: Report) -> Session:
+    def session(self, temp: Path, callbacks: Callbacks) -> Session:
         """Raises InputError for a device or a preview that cannot be."""
         if self.preview is not None:
             if self.preview.suffix.lower() != ".mp4" or self.server is not None:
@@ -62,7 +62,7 @@ class RunRequest:
             check_device(self.device)
         return Session(
             input=self.input, output=self.output, models=self.models, device=self.device, preview=self.preview,
-            temp=temp, report=report,
+            temp=temp, report=callbacks.progress, warn=callbacks.warn,
         )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def validate(request: RunRequest) -> int:
 
     Raises WorkflowError with all that is wrong with the workflow, InputError with the rows that would fail.
     """
-    with request.session(request.output / ".temp", lambda node, done, total: None).active():
+    with request.session(request.output / ".temp", Callbacks()).active():
         if request.server is not None:
             server = RemoteClient(request.server)
             graph = _graph_for(server, request)
@@ -142,7 +142,7 @@ def _check_rows(table: Path, graph: Graph, registry: Registry | None, known: Cal
 
 def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
     """Runs a workflow once. Returns {"files", "seconds", "shown", "ran"}; files are paths."""
-    session = request.session(request.output / ".temp", callbacks.progress)
+    session = request.session(request.output / ".temp", callbacks)
     if request.server is not None:
         server = RemoteClient(request.server)
         _check_output(request.output)  # before the work there begins
@@ -179,7 +179,7 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     if request.each is None:
         raise InputError("a batch needs a table: --each JOBS.csv")
     check_reports(request.output, request.each, request.workflow)
-    session = request.session(request.output / ".temp", callbacks.progress)
+    session = request.session(request.output / ".temp", callbacks)
     runner: Callable[[Graph, Session], list[str]]
     if request.server is not None:
         server = RemoteClient(request.server)

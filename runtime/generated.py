@@ -19,7 +19,7 @@ def graph_of(settings: str, where: str) -> dict[str, Any]:
         seconds, fps, steps, cfg, seed = (made[name] for name in ("seconds", "fps", "steps", "cfg", "seed"))
         solver, scheduler = str(made.get("solver", "dpmpp_2m")), str(made.get("scheduler", "simple"))
         caption, negative = str(made.get("caption", made["prompt"])), str(made.get("negative", ""))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{where} carries settings that cannot be read: {error}") from error
 
     def node(kind: str, **inputs: Any) -> dict[str, Any]:

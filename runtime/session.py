@@ -66,12 +66,15 @@ IN_FOLDER = re.compile(r" \[(input|output|temp)\]\Z")
 SPARE = 24
 """bytes that are added to the name of a result: its number, ending, and the folder it waits in"""
 _MAX_LISTED = 10_000
+_WEIGHTS = frozenset({".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin", ".pkl"})
+"""endings of weights; what cannot be read is said by who reads it"""
 
 
-def inside(root: Path, name: str, *, what: str, there: bool = False, spare: int = 0) -> Path:
+def inside(root: Path, name: str, *, what: str, there: bool = False, links: bool = False, spare: int = 0) -> Path:
     """The path of `name` under `root`. Raises InputError for anything that leads elsewhere.
 
     there: the file exists, so that its name may have what a new one may not, such as `?`, `:` and a line break
+    links: links on the disk may lead out of `root`, as those do that a person makes for large files
     spare: bytes that will still be added to the name
     """
     odd = "\0" in name if there else _FORBIDDEN.search(name) or name.strip() != name
@@ -89,7 +92,7 @@ def inside(root: Path, name: str, *, what: str, there: bool = False, spare: int 
         except ResourceError as error:
             raise InputError(str(error)) from error
     try:
-        real, base = path.resolve(), root.resolve()
+        real, base = (path, root) if links else (path.resolve(), root.resolve())
     except (OSError, RuntimeError) as error:
         raise InputError(f"the {what} name {name[:80]!r} cannot be looked up: {error}") from error
     if not real.is_relative_to(base):
@@ -120,6 +123,8 @@ class Session:
     device: str = "cpu"
     """where weights are loaded to, as torch names it: cpu, cuda, cuda:1"""
     report: Report = lambda node, done, total: None
+    warn: Callable[[str], None] = lambda text: None
+    """told of what no node says"""
     node: str = ""
     """the title of the node that runs now"""
     runs: RunStore | None = None
@@ -157,17 +162,20 @@ class Session:
         return path
 
     def model_files(self, kind: str) -> list[str]:
-        """Names of the weights in a folder of `models`, subfolders included, sorted."""
-        folder = self.models / kind
-        return (
-            sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors"))
-            if os.path.isdir(folder)
-            else []
-        )
+        """Names of the weights in a folder of `models`, subfolders and links included, sorted."""
+        folder, found, seen = self.models / kind, [], set()
+        for place, folders, names in os.walk(folder, followlinks=True):
+            if (real := os.path.realpath(place)) in seen:  # a link that leads back
+                folders.clear()
+                continue
+            seen.add(real)
+            paths = [Path(place, name) for name in names]
+            found += [path.relative_to(folder).as_posix() for path in paths if path.suffix.lower() in _WEIGHTS]
+        return sorted(found)
 
     def model_path(self, kind: str, name: str) -> Path:
         """A weights file that exists."""
-        path = inside(self.models / kind, name, what="weights")
+        path = inside(self.models / kind, name, what="weights", there=True, links=True)
         if not os.path.isfile(path):
             raise InputError(f"there is no file {name!r} in {self.models / kind}")
         return path

@@ -303,13 +303,15 @@ def _parsed(value: float | str, kind: str) -> int | float:
 
 
 def _choice(value: Any, choices: list[Any] | None, options: dict[str, Any]) -> Any:
-    """One of a list. Lists of files are left to the node, which looks into subfolders too."""
+    """One of a list, in which a file's folder may be written as Windows does. Lists of files that can be uploaded are
+    left to the node, which looks into subfolders too."""
     if any(str(flag).endswith("_upload") for flag in options):
         if isinstance(value, str):
             return _text(value)
         raise _MisfitError("a file name")
     for choice in choices or []:
-        if (value == choice and type(value) is type(choice)) or (isinstance(value, str) and value == str(choice)):
+        text = value.replace("\\", "/") if isinstance(value, str) else None
+        if (value == choice and type(value) is type(choice)) or str(choice) in (value, text):
             return choice
     listed = [str(choice) for choice in choices or []]
     near = difflib.get_close_matches(str(value)[:80], listed, n=1)

@@ -176,9 +176,11 @@ def load(path: str | Path, *, device: str = "cpu") -> Checkpoint:
     return Checkpoint(tensors=tensors, config=header.config, metadata=header.metadata)
 
 
-def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str = "") -> None:
+def load_into(
+    module: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str = "", what: str = "these weights"
+) -> None:
     """Fill a module with the tensors under `prefix`, one at a time; a module on the meta device takes them over as
-    they are.
+    they are. `what` is said in errors.
 
     Raises CheckpointError that names what is missing, foreign or of another shape; the module is untouched then.
     """
@@ -188,13 +190,13 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str =
     foreign = [name for name in given if name not in wanted]
     if missing or foreign:
         parts = [listed("missing", missing), listed("foreign", foreign)]
-        raise CheckpointError(f"these weights do not fit {type(module).__name__}: {'; '.join(p for p in parts if p)}.")
+        raise CheckpointError(f"{what} do not fit {type(module).__name__}: {'; '.join(p for p in parts if p)}.")
     values = {name: tensors[given[name]] for name in wanted}
     wrong = [
         f"{n} {list(v.shape)} for {list(wanted[n].shape)}" for n, v in values.items() if v.shape != wanted[n].shape
     ]
     if wrong:
-        raise CheckpointError(f"these weights do not fit {type(module).__name__}: {listed('of another shape', wrong)}.")
+        raise CheckpointError(f"{what} do not fit {type(module).__name__}: {listed('of another shape', wrong)}.")
     module.load_state_dict(values, strict=True, assign=any(t.is_meta for t in wanted.values()))
 
 

@@ -20,6 +20,7 @@ __all__ = ["CONFIG_KEY", "Header", "check_config", "read_header", "with_tuples"]
 CONFIG_KEY = "config"
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".pkl", ".pt", ".pth"}
 PICKLE_MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+GGUF_MAGIC = b"GGUF"
 MAX_HEADER = 24_000_000
 """bytes; the headers of the largest published models take a tenth of it"""
 MAX_TENSORS = 200_000
@@ -97,9 +98,13 @@ def parse_header(path: Path) -> tuple[dict[str, Any], int]:
         raise CheckpointError(f"there is no weights file {path}.") from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    if start.startswith(GGUF_MAGIC):
+        raise CheckpointError(f"{path} is a GGUF file, which is not read here; take one that ends in .safetensors.")
+    if not start:
+        raise CheckpointError(f"{path} is empty; fetch it again.")
     if len(start) < 8 or not text.startswith(b"{"):
         raise CheckpointError(
-            f"{path} is not a safetensors file, or is truncated; name a file that ends in .safetensors."
+            f"{path} is not a safetensors file, or is truncated; fetch it again, or name one that ends in .safetensors."
         )
     if length > MAX_HEADER:
         raise damaged(path, f"a header of {length:,} bytes, where at most {MAX_HEADER:,} are read")

@@ -78,6 +78,11 @@ class SamplingSettings:
         if not 0 <= self.cfg <= MAX_CFG:
             raise InputError(f"cfg must be between 0 and {MAX_CFG:g}, not {self.cfg:g}")
 
+    @property
+    def leads_away(self) -> bool:
+        """Whether a negative prompt has a say."""
+        return self.cfg != 1 or self.flow_edit
+
     def with_(self, **changes: Any) -> SamplingSettings:
         """A copy with some settings changed."""
         return replace(self, **changes)

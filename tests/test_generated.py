@@ -37,7 +37,9 @@ def test_what_cannot_end_well_is_said_first(
     assert not list(tmp_path.rglob("*.*"))
 
 
-@pytest.mark.parametrize("settings", ["", "[]", "{}", '{"size": 3}', '{"size": [1, 2, 3], "prompt": "x"}'])
+@pytest.mark.parametrize(
+    "settings", ["", "[]", "{}", '{"size": 3}', '{"size": [1, 2, 3], "prompt": "x"}', "[" * 200_000]
+)
 def test_settings_of_another_form_are_one_sentence(settings: str) -> None:
     with pytest.raises(InputError, match=r"x\.mp4 carries settings"):
         graph_of(settings, "x.mp4")

@@ -126,6 +126,43 @@ def test_eight_bits_stay_and_the_change_is_computed_beside(
     assert not torch.equal(*out)
 
 
+@pytest.mark.parametrize(("alpha", "strength", "count"), [(0.0, 1.0, 0), (4.0, 0.0, 0), (4.0, 1.0, 2)])
+def test_a_lora_that_changes_nothing_says_so(
+    dit: DiT,
+    halves: dict[str, tuple[torch.Tensor, torch.Tensor]],
+    tmp_path: Path,
+    alpha: float,
+    strength: float,
+    count: int,
+) -> None:
+    path = written(tmp_path / "a.safetensors", "kohya", halves, alpha)
+    _, notes = with_loras(dit, [LoraUse(path=path, strength=strength)])
+    assert notes == [f"a.safetensors at {strength:g}: {count} weights changed"]
+
+
+LAYERS = {
+    "lora_unet_condition_embedder_time_embedder_linear_1": "time_embedding.0",
+    "lora_unet_condition_embedder_text_embedder_linear_2": "text_embedding.2",
+    "lora_unet_condition_embedder_time_proj": "time_projection.1",
+    "lora_unet_proj_out": "head.head",
+    "lora_unet_patch_embedding": "patch_embedding",
+    "lora_unet_head_head": "head.head",
+    f"pipe.dit.{Q}": Q,
+    f"dit.{Q}": Q,
+}
+"""of a file -> ours"""
+
+
+@pytest.mark.parametrize("theirs", LAYERS)
+def test_the_layers_around_the_blocks_are_found(dit: DiT, tmp_path: Path, theirs: str) -> None:
+    name = f"{LAYERS[theirs]}.weight"
+    old = dit.state_dict()[name]
+    up, down = torch.randn(len(old), 2), torch.randn(2, old[0].numel())
+    save_file({f"{theirs}.lora_up.weight": up, f"{theirs}.lora_down.weight": down}, tmp_path / "a.safetensors")
+    made, _ = with_loras(dit, [LoraUse(path=tmp_path / "a.safetensors")])
+    torch.testing.assert_close(made.state_dict()[name], old + (up @ down).view_as(old))
+
+
 REFUSED = {
     "another family": (
         {"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight": torch.zeros(4, 64),
@@ -140,7 +177,40 @@ REFUSED = {
     "damaged": (
         {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64, 3)}, "do not multiply",
     ),
+    "a half without a side": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64)}, "do not multiply",
+    ),
+    "a half that is one number": (
+        {f"{Q}.lora_A.weight": torch.tensor(1.0), f"{Q}.lora_B.weight": torch.zeros(64, 4)}, "do not multiply",
+    ),
+    "nothing but alpha": ({f"{Q}.alpha": torch.tensor(4.0)}, "lacks one half of blocks.1.self_attn.q"),
+    "alpha of two": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64, 4),
+         f"{Q}.alpha": torch.ones(2)},
+        "is damaged at blocks.1.self_attn.q: its alpha is no number",
+    ),
+    "alpha that is no number": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64, 4),
+         f"{Q}.alpha": torch.tensor(float("nan"))},
+        "is damaged at blocks.1.self_attn.q: its alpha is no number",
+    ),
+    "what is no number": (
+        {f"{Q}.lora_A.weight": torch.full((4, 64), float("nan")), f"{Q}.lora_B.weight": torch.zeros(64, 4)},
+        "is damaged at blocks.1.self_attn.q: it holds what is no number",
+    ),
+    "a difference that is no number": (
+        {f"{Q}.diff_b": torch.full((64,), float("inf"))}, "is damaged at blocks.1.self_attn.q: it holds what is no",
+    ),
     "another form": ({f"{Q}.hada_w1_a": torch.zeros(4, 64)}, r"in a form that is not read here \(hada_\)"),
+    "DoRA": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_magnitude_vector": torch.zeros(64)},
+        r"in a form that is not read here \(lora_magnitude_vector\)",
+    ),
+    "a part more": (
+        {f"{Q}.lora_A.weight": torch.zeros(4, 64), f"{Q}.lora_B.weight": torch.zeros(64, 4),
+         f"{Q}.lora_B.bias": torch.zeros(64)},
+        "is a LoRA in a form that is not read here: it has blocks.1.self_attn.q.lora_B.bias",
+    ),
     "no LoRA": ({f"{Q}.weight": torch.zeros(64, 64)}, "is no LoRA: it has blocks.1.self_attn.q.weight"),
 }  # fmt: skip
 

@@ -14,12 +14,11 @@ from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import plan
+from wan_toys import FOLDERS, tiny, write
 
 TITLE = 30
 """pixels that the title of a node or group takes"""
 EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("*.json"))
-FOLDERS = {"UNETLoader": "diffusion_models", "CLIPLoader": "text_encoders", "VAELoader": "vae", "SoraLoadLora": "loras"}
-"""where loaders of published weights look"""
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
@@ -28,12 +27,11 @@ def example(request: pytest.FixtureRequest) -> Path:
 
 
 def session(path: Path, root: Path) -> Session:
-    """A session in which the weights that a workflow names lie in their folders, as far as their names go."""
+    """A session in which the weights that a workflow names lie in their folders, with a few numbers."""
     for node in json.loads(path.read_text())["nodes"]:
         if node["type"] in FOLDERS:
-            file = root / FOLDERS[node["type"]] / node["widgets_values"][0]
-            file.parent.mkdir(exist_ok=True)
-            file.touch()
+            kind, name = node["type"], node["widgets_values"][0]
+            write(root / FOLDERS[kind] / name, tiny(kind, name))
     return Session(input=root, output=root, temp=root, models=root)
 
 

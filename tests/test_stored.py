@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 from editing_toys import tiny_model
+from safetensors.torch import save_file
 from sora_nodes.sora_core.diffusion import draw_noise
+from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import Cancelled
 from sora_nodes.sora_core.grid import VideoSize, plan
+from sora_nodes.sora_core.layers.eight_bit import EightBitOps
+from sora_nodes.sora_core.layers.kernels import cpu
+from sora_nodes.sora_core.open_weights import LoraUse, with_loras
 from sora_nodes.sora_core.pipeline import empty_state, encode_text, sample
-from sora_nodes.sora_core.pipeline.stored import FOLDER, RunStore, stored_runs
+from sora_nodes.sora_core.pipeline.stored import FOLDER, RunStore, key_of, stored_runs
 
 MODEL = tiny_model()
 GRID = plan(VideoSize(frames=9, height=16, width=32, fps=8), MODEL.geometry)
@@ -131,6 +136,28 @@ def test_a_state_of_other_weights_is_another_run(tmp_path: Path) -> None:
     others = [replace(MODEL, dit=changed), replace(MODEL, low_from=0.3)]
     keys = {run_key(model, begins, SETTINGS) for model in (MODEL, *others)}
     assert len(keys) == 3 and run_key(MODEL, begins, SETTINGS) in keys
+
+
+@pytest.mark.parametrize("kind", ["eight bits", "prepacked"])
+def test_another_strength_of_a_lora_is_another_run(tmp_path: Path, kind: str) -> None:
+    """Where a LoRA is computed beside a weight, and where the weight lies as the processor's products read it."""
+    if kind == "prepacked" and not cpu.onednn():
+        pytest.skip("this processor has no products of bfloat16")
+    config = DiTConfig(width=64, depth=1, heads=2, mlp_width=96, text_width=16, text_tokens=8, channels=4)
+    dit = DiT(config, ops=EightBitOps if kind == "eight bits" else torch.nn).requires_grad_(False).bfloat16()
+    for layer in dit.modules():
+        if isinstance(layer, EightBitOps.Linear):
+            layer.weight.data = layer.weight.data.to(torch.float8_e4m3fn)
+    layer = "blocks.0.self_attn.q"
+    save_file(
+        {f"{layer}.lora_A.weight": torch.ones(4, 64), f"{layer}.lora_B.weight": torch.ones(64, 4)},
+        tmp_path / "x.safetensors",
+    )
+    keys = []
+    for strength in (0.5, 1.0, 1.0):
+        changed, _ = with_loras(dit, [LoraUse(path=tmp_path / "x.safetensors", strength=strength)])
+        keys += [key_of([changed], (), None), key_of([changed.prepacked()], (), None)]
+    assert keys[0] == keys[1] != keys[2] == keys[3] == keys[4] == keys[5]
 
 
 def test_what_a_process_that_was_killed_left_beside_goes_with_the_file(tmp_path: Path) -> None:

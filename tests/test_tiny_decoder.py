@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from sora_nodes.nodes.preview import moving_preview
 from sora_nodes.sora_core.errors import CheckpointError, InputError
 from sora_nodes.sora_core.vae.tiny import TinyDecoder, load_tiny
@@ -40,6 +40,21 @@ def test_another_file_is_named(tmp_path: Path) -> None:
     save_file({"decoder.1.weight": torch.zeros(4, 4)}, tmp_path / "x.safetensors")
     with pytest.raises(CheckpointError, match=r"no tiny decoder: it lacks decoder\.1\.weight"):
         load_tiny(tmp_path / "x.safetensors")
+
+
+DAMAGED = {
+    "lacks decoder.7.conv.weight": {"decoder.7.conv.weight": torch.zeros(0, 0, 1, 1)},
+    "weights of other types": {"decoder.1.bias": torch.zeros(24, dtype=torch.int8)},
+    "do not fit TinyDecoder: 1 foreign": {"decoder.99.weight": torch.zeros(1)},
+}
+
+
+@pytest.mark.parametrize("says", DAMAGED)
+def test_a_damaged_file_is_named(tmp_path: Path, says: str) -> None:
+    path = written(tmp_path / "tiny.safetensors", 16, 1)
+    save_file({**load_file(path), **DAMAGED[says]}, path)
+    with pytest.raises(CheckpointError, match=f"tiny.safetensors.*{says}"):
+        load_tiny(path)
 
 
 def test_a_preview_shows_its_pictures(tmp_path: Path) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from sora_nodes.commands.run import local_registry
-from sora_nodes.nodes.native.models import feature_cache
+from sora_nodes.nodes.native.models import early_look, feature_cache
 from sora_nodes.nodes.native.parts import part_of
 from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
@@ -18,62 +19,16 @@ from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core import pipeline
-from sora_nodes.sora_core.dit import DiT, DiTConfig
-from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.errors import CheckpointError, InputError
+from sora_nodes.sora_core.grid import Geometry
+from sora_nodes.sora_core.open_weights import load_transformer
+from sora_nodes.sora_core.pipeline.stored import RunStore
 from sora_nodes.sora_core.settings import StepRange
 from sora_nodes.sora_core.text.pieces import TokenTable
-from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
-from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
-from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
-from torch import nn
+from wan_toys import FOLDERS, tiny, write
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("wan*.json"))
-FOLDERS = {
-    "UNETLoader": "diffusion_models",
-    "SoraLoadLora": "loras",
-    "CLIPLoader": "text_encoders",
-    "VAELoader": "vae",
-}
-
-
-def write(path: Path, module: nn.Module) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    generator = torch.Generator().manual_seed(0)
-    save_file(
-        {name: torch.randn(value.shape, generator=generator) * 0.05 for name, value in module.state_dict().items()},
-        path,
-    )
-
-
-def nest(path: str, module: nn.Module) -> nn.Module:
-    """A module whose parameters have this path before their names."""
-    for name in reversed(path.split(".")):
-        module = nn.ModuleDict({name: module})
-    return module
-
-
-def tiny(loader: str, name: str) -> nn.Module:
-    """A network of the kind that a file of this name holds."""
-    if loader == "SoraLoadLora":
-        layer = nn.Module()
-        layer.lora_A, layer.lora_B = nn.Linear(128, 2, bias=False), nn.Linear(2, 128, bias=False)
-        return nest("diffusion_model.blocks.0.self_attn.q", layer)
-    if loader == "UNETLoader":
-        channels = 48 if "5B" in name else 16
-        return DiT(
-            DiTConfig(
-                width=128,
-                depth=1,
-                heads=1,
-                mlp_width=64,
-                channels=channels,
-                text_width=16,
-                per_position_time=channels == 48,
-            )
-        )
-    if loader == "CLIPLoader":
-        return UMT5(UMT5Config(vocabulary=200, width=16, depth=1, heads=2, head_dim=8, mlp_width=16))
-    return Wan22Codec(Wan22Config(width=8, decoder_width=8)) if "2.2" in name else Wan21Codec(Wan21Config(width=8))
+EXAMPLE = next(path for path in EXAMPLES if path.stem == "wan2.1_text_to_video")
 
 
 def read(path: Path, session: Session, *settings: str) -> Graph:
@@ -126,6 +81,49 @@ def test_the_examples_of_published_weights_run(path: Path, tmp_path: Path) -> No
     assert [name for name in result.files() if name.endswith(".mp4")]
 
 
+def test_a_run_without_guidance_needs_no_negative_prompt(tmp_path: Path) -> None:
+    path = next(path for path in EXAMPLES if path.stem == "wan2.1_four_steps")
+    session = session_with(tmp_path, files_of(path))
+    graph = small(read(path, session))
+    sampler = next(node for node in graph.nodes.values() if node.kind == "SoraSampler")
+    alone = replace(sampler, inputs={name: value for name, value in sampler.inputs.items() if name != "negative"})
+    graph = replace(graph, nodes={**graph.nodes, sampler.id: alone})
+    with session.active():
+        assert Executor(local_registry()).run(graph, session).files()
+        with pytest.raises(InputError, match="need a negative prompt here: link one"):
+            Executor(local_registry()).run(graph.set(f"{sampler.id}.cfg", 2.0), session)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["wan2.1_text_to_video", "wan2.1_four_steps"])
+def test_weights_of_half_the_size_run(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    """As they are published, and kept in case the run is stopped."""
+    path = next(path for path in EXAMPLES if path.stem == name)
+    session = session_with(tmp_path, {})
+    for file, loader in files_of(path).items():
+        write(session.models / FOLDERS[loader] / file, tiny(loader, file), dtype)
+    session = replace(session, runs=RunStore(tmp_path / "runs"))
+    graph = small(read(path, session))
+    with session.active():
+        assert Executor(local_registry()).run(graph, session).files()
+
+
+def test_an_early_look_has_the_colours_of_the_vae_that_is_loaded(tmp_path: Path) -> None:
+    session = replace(session_with(tmp_path, files_of(EXAMPLE)), preview=tmp_path / "look.mp4")
+    graph = small(read(EXAMPLE, session))
+    with session.active():
+        Executor(local_registry()).run(graph, session)
+    assert (tmp_path / "look.mp4").is_file()
+
+
+def test_an_early_look_that_cannot_be_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    session = replace(session_with(tmp_path, {}), preview=tmp_path / "look.mp4", warn=said.append)
+    with session.active():
+        assert early_look(part_of(Geometry(channels=99)), None) is None
+    assert said == ["no early look is written: it needs the colours of the model's VAE, so load that too"]
+
+
 def test_there_is_an_example_for_each_family() -> None:
     assert {"wan2.1_text_to_video", "wan2.1_four_steps", "wan2.2_5b_text_to_video", "wan2.2_14b_text_to_video"} <= {
         path.stem for path in EXAMPLES
@@ -155,6 +153,18 @@ def test_a_cached_model_is_a_copy() -> None:
     assert feature_cache(model, 0.1).settings.cache == 0.1 and model.settings.cache == 0
 
 
+def test_a_sampler_that_takes_no_step_says_so(tmp_path: Path) -> None:
+    path = next(path for path in EXAMPLES if path.stem == "wan2.2_14b_text_to_video")
+    session, said = session_with(tmp_path, files_of(path)), []
+    graph = small(read(path, session))
+    last = next(n for n in graph.nodes.values() if n.kind == "KSamplerAdvanced" and n.inputs["start_at_step"])
+    with session.active():
+        Executor(local_registry()).run(
+            graph.set(f"{last.id}.start_at_step", 9), session, on_text=lambda node, text: said.append((node.id, text))
+        )
+    assert (last.id, "steps 9 to 10000 are none of its 4, so the latent goes on as it came.") in said
+
+
 def test_two_step_ranges_are_the_whole_schedule() -> None:
     sigmas = torch.linspace(1, 0, 6)
     high, low = StepRange(last=2, leave_noise=True).of(sigmas), StepRange(first=2, noised=True).of(sigmas)
@@ -162,3 +172,104 @@ def test_two_step_ranges_are_the_whole_schedule() -> None:
     assert StepRange(last=2).of(sigmas)[-1] == 0
     with pytest.raises(InputError, match="none of the 5 steps"):
         StepRange(first=5).of(sigmas)
+
+
+def refusal(root: Path, *settings: str) -> str:
+    """What is said of an example with these settings before anything runs."""
+    session = session_with(root, files_of(EXAMPLE))
+    with session.active(), pytest.raises(WorkflowError) as caught:
+        plan(read(EXAMPLE, session, *settings), local_registry())
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("loader", "name", "says"),
+    [
+        ("VAELoader", "1.unet_name", "is a Wan 2.1 codec, and a transformer is wanted here"),
+        ("UNETLoader", "3.clip_name", "is a Wan transformer, and a text encoder is wanted here"),
+        ("CLIPLoader", "4.vae_name", r"is a umT5 text encoder, and a codec \(VAE\) is wanted here"),
+        ("SoraLoadLora", "1.unet_name", "is a LoRA, not a model"),
+    ],
+)
+def test_another_kind_of_file_is_named_before_the_run(tmp_path: Path, loader: str, name: str, says: str) -> None:
+    folder = {"1": "diffusion_models", "3": "text_encoders", "4": "vae"}[name[0]]
+    write(tmp_path / "models" / folder / "other.safetensors", tiny(loader, "other"))
+    said = refusal(tmp_path, f"{name}=other.safetensors")
+    assert re.search(rf"node {name[0]} .*input {name[2:]}.*{says}", said) and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("cut.safetensors", b"\x08", "is not a safetensors file, or is truncated; fetch it again"),
+        ("empty.safetensors", b"", "is empty; fetch it again"),
+        ("wan.gguf", b"GGUF\x03\0\0\0", r"is a GGUF file.*take one that ends in \.safetensors"),
+        ("wan.safetensors", b"GGUF\x03\0\0\0", "is a GGUF file"),
+        ("wan.pth", b"PK\x03\x04", r"is a pickle checkpoint.*convert it to \.safetensors"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_before_the_run(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+    path = tmp_path / "models" / "diffusion_models" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    assert re.search(says, refusal(tmp_path, f"1.unet_name={name}"))
+
+
+def test_a_type_that_weights_cannot_be_given_is_named_before_the_run(tmp_path: Path) -> None:
+    assert "set weight_dtype to default" in refusal(tmp_path, "1.weight_dtype=fp8_e4m3fn")
+
+
+def test_a_file_is_checked_anew_when_it_has_changed(tmp_path: Path) -> None:
+    session = session_with(tmp_path, files_of(EXAMPLE))
+    with session.active():
+        plan(read(EXAMPLE, session), local_registry())
+        write(session.models / "vae" / "wan_2.1_vae.safetensors", tiny("UNETLoader", ""))
+        with pytest.raises(WorkflowError, match="is a Wan transformer"):
+            plan(read(EXAMPLE, session), local_registry())
+
+
+@pytest.mark.parametrize("name", ["sub/wan.safetensors", "wan: [fp8] why?.safetensors", "Ein Modell é.SAFETENSORS"])
+def test_weights_have_any_name(tmp_path: Path, name: str) -> None:
+    session = session_with(tmp_path, {name: "UNETLoader"})
+    assert session.model_files("diffusion_models") == [name]
+    assert session.model_path("diffusion_models", name).is_file()
+
+
+def test_a_folder_may_be_written_as_windows_does(tmp_path: Path) -> None:
+    session = session_with(tmp_path, {**files_of(EXAMPLE), "sub/wan.safetensors": "UNETLoader"})
+    with session.active():
+        checked = plan(read(EXAMPLE, session, "1.unet_name=sub\\wan.safetensors"), local_registry())
+    assert checked.graph.nodes["1"].inputs["unet_name"] == "sub/wan.safetensors"
+
+
+def test_links_among_the_weights_are_followed(tmp_path: Path) -> None:
+    """Large files lie on other disks, or in the store of a downloader under names without an ending."""
+    session, store = session_with(tmp_path, {}), tmp_path / "store"
+    write(store / "0a1b2c", tiny("UNETLoader", ""))
+    write(store / "more" / "wan.safetensors", tiny("UNETLoader", ""))
+    folder = session.models / "diffusion_models"
+    folder.mkdir(parents=True)
+    (folder / "linked.safetensors").symlink_to(store / "0a1b2c")
+    (folder / "more").symlink_to(store / "more")
+    (store / "more" / "back").symlink_to(folder)
+    assert session.model_files("diffusion_models") == ["linked.safetensors", "more/wan.safetensors"]
+    for name in session.model_files("diffusion_models"):
+        load_transformer(session.model_path("diffusion_models", name))
+
+
+@pytest.mark.parametrize(
+    ("part", "loader", "name", "says"),
+    [
+        ("codec", "VAELoader", "2.2", r"codec is of another model than .*dit: 48 channels, where that has 16 channels"),
+        ("low", "UNETLoader", "5B", "low is of another model than .*dit: width 128, 1 blocks and 48 channels, where"),
+    ],
+)
+def test_parts_of_different_models_are_named(tmp_path: Path, part: str, loader: str, name: str, says: str) -> None:
+    kinds = {"dit": "UNETLoader", "codec": "VAELoader", "text": "CLIPLoader"}
+    for file, kind in kinds.items():
+        write(tmp_path / file, tiny(kind, ""))
+    paths = {"transformer": tmp_path / "dit", "codec": tmp_path / "codec", "text": tmp_path / "text"}
+    assert pipeline.load_open(**paths).settings.steps == 50
+    write(tmp_path / part, tiny(loader, name))
+    with pytest.raises(CheckpointError, match=says):
+        pipeline.load_open(**{**paths, part: tmp_path / part})

@@ -234,6 +234,20 @@ def bad_inputs() -> dict[str, tuple[Tensors, str]]:
             "is no Wan transformer, codec or text encoder",
         ),
         "part of a transformer": ({"patch_embedding.weight": torch.zeros(2)}, "the nearest is a Wan transformer"),
+        "several models in one": (
+            {
+                **{f"model.diffusion_model.{n}": v for n, v in good.items()},
+                "first_stage_model.conv1.weight": torch.zeros(2),
+            },
+            "is a checkpoint of several models in one: take transformer, codec",
+        ),
+        "four bits": (
+            {
+                **{n: v.to(torch.uint8) for n, v in good.items()},
+                "blocks.0.ffn.0.weight_scale_2": torch.zeros(()),
+            },
+            "is quantised to integers or to four bits",
+        ),
         "integers": ({n: v.to(torch.int8) for n, v in good.items()}, "weights of type I8"),
         "nothing": ({}, "is no Wan transformer"),
     }
@@ -262,6 +276,21 @@ def test_a_missing_and_a_truncated_shard_are_named(tmp_path: Path) -> None:
     for named in (index, tmp_path, tmp_path / "m-00001-of-00002.safetensors"):
         with pytest.raises(CheckpointError, match=r"1 of 2 shards are missing .*m-00002-of-00002"):
             load_transformer(named)
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "{}", '{"weight_map": [1]}', '{"weight_map": {"a": 1, "b": "c"}}', "[" * 200_000]
+)
+def test_an_index_of_another_form_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "m.safetensors.index.json").write_text(text)
+    with pytest.raises(CheckpointError, match="is not an index of shards"):
+        load_transformer(tmp_path)
+
+
+def test_the_kind_is_told_before_what_the_kind_lacks(tmp_path: Path) -> None:
+    tensors = numbers(UMT5(UMT5Config(vocabulary=20, width=16, depth=1, heads=2, head_dim=8, mlp_width=16)))
+    with pytest.raises(CheckpointError, match="is a umT5 text encoder, and a transformer is wanted here"):
+        load_transformer(write(tmp_path / "text.safetensors", tensors))
 
 
 def test_memory_is_asked_for_all_files_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 from sora_nodes.sora_core.errors import CheckpointError, InputError, ResourceError
+from sora_nodes.sora_core.open_weights import OpenText, OpenTokens
 from sora_nodes.sora_core.text.pieces import END, TokenTable
 from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config, relative_kinds
 
@@ -51,3 +52,9 @@ def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_missing_tokenizer_is_one_sentence(tmp_path: object) -> None:
     with pytest.raises(CheckpointError, match="there is no tokenizer in or beside"):
         TokenTable.near(str(tmp_path))
+
+
+def test_a_tokenizer_of_another_encoder_is_named(encoder: UMT5) -> None:
+    tokens = OpenTokens(TokenTable(lambda text: [7, 50]))
+    with pytest.raises(InputError, match=r"tokenizer is of another text encoder: it gives token 50 .* knows 50"):
+        OpenText(encoder)(tokens(["a church"]))

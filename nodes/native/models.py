@@ -120,8 +120,11 @@ def sample(
     progress: Progress | None,
 ) -> Tensor:
     from ...sora_core import pipeline
+    from .parts import is_loaded
 
     ours = _ours(model, "MODEL")
+    if negative is None and settings.leads_away and not is_loaded(ours.text):
+        raise InputError("published weights need a negative prompt here: link one, encoded by Load CLIP's CLIP")
     state = state_of(latent, ours.geometry, ring=ours.settings.ring)
     count = len(state.latent)
     return pipeline.sample(
@@ -145,14 +148,16 @@ def _for_each(features: Tensor, count: int) -> Tensor:
 
 
 def early_look(model: SoraModel, fps: float | None) -> EarlyLook | None:
-    """What writes the run's preview, where one is asked for and the codec is at hand."""
+    """What writes the run's preview, where one is asked for; its colours are those of the model's codec, or of the
+    one that another loader brought."""
     from ...sora_core.pipeline.preview import EarlyLook
-    from ...sora_core.vae import CausalCodec
+    from .parts import CODECS, is_loaded
 
-    path = current().preview
-    if path is None or not isinstance(model.codec, CausalCodec):
-        return None
-    return EarlyLook(path, model.codec, fps or DEFAULTS.fps)
+    path, warn = current().preview, current().warn
+    codec = model.codec if is_loaded(model.codec) else CODECS.get(model.geometry.channels)
+    if path is not None and codec is None:
+        warn("no early look is written: it needs the colours of the model's VAE, so load that too")
+    return EarlyLook(path, codec, fps or DEFAULTS.fps, warn=warn) if path is not None and codec is not None else None
 
 
 def ring_time(model: Any) -> SoraModel:

@@ -4,16 +4,20 @@ another part is told which loader brings it."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from ...sora_core.errors import InputError
 
 if TYPE_CHECKING:
     from ...sora_core.grid import Geometry
     from ...sora_core.pipeline import SoraModel
+    from ...sora_core.vae import CausalCodec
 
-__all__ = ["NotLoaded", "is_loaded", "part_of"]
+__all__ = ["CODECS", "NotLoaded", "is_loaded", "part_of"]
 
 LOADED_BY = {"dit": "Load Diffusion Model", "text": "Load CLIP", "codec": "Load VAE"}
+CODECS: WeakValueDictionary[int, CausalCodec] = WeakValueDictionary()
+"""those that loaders brought and that are still there, by the channels of their latents"""
 
 
 class NotLoaded:
@@ -27,8 +31,7 @@ class NotLoaded:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        hint = "; a sampler of published weights needs a negative prompt too" if self.part == "text" else ""
-        raise InputError(f"this needs what {LOADED_BY[self.part]} gives: link it{hint}")
+        raise InputError(f"this needs what {LOADED_BY[self.part]} gives: link it")
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         return self.called
@@ -43,6 +46,8 @@ def part_of(geometry: Geometry | None = None, **parts: Any) -> SoraModel:
     """A `SoraModel` with these parts alone; geometry: of the codec that they belong to, where they are known by it."""
     from ...sora_core.pipeline import SoraModel
 
+    if codec := parts.get("codec"):
+        CODECS[codec.geometry.channels] = codec
     missing: Any = NotLoaded("text")
     others: dict[str, Any] = {"dit": NotLoaded("dit"), "codec": NotLoaded("codec", geometry)}
     return SoraModel(**{"text": missing, "tokenizer": missing, **others, **parts})

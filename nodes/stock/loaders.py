@@ -8,6 +8,7 @@ from ...runtime import schema as io
 from ...runtime import ui
 from ...runtime.session import current
 from ...sora_core.errors import InputError
+from ..inputs import checked
 from ..native.parts import part_of
 
 if TYPE_CHECKING:
@@ -15,11 +16,27 @@ if TYPE_CHECKING:
 
 __all__ = ["NODES"]
 
+KEPT = "default"
+"""the weight_dtype that is the file's own"""
+
 
 def files_input(name: str, kind: str) -> Any:
     return io.Combo.Input(
         name, options=current().model_files(kind), tooltip=f"a .safetensors file in {current().models / kind}"
     )
+
+
+def fits(kind: str, name: str | None, component: str) -> bool | str:
+    """Whether a file holds what its loader brings, else what is wrong; a name that is linked is not known yet."""
+
+    def check() -> bool:
+        from ...sora_core.open_weights import check_part
+
+        if name is not None:
+            check_part(current().model_path(kind, name), component)
+        return True
+
+    return checked(check)
 
 
 def note_of(loaded: OpenModel) -> ui.PreviewText | None:
@@ -44,14 +61,17 @@ class UNETLoader(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, unet_name: str | None = None, weight_dtype: str | None = None) -> bool | str:
+        if weight_dtype not in (None, KEPT):
+            return f"weights keep the type of their file: set weight_dtype to {KEPT}, or take an fp8 file"
+        return fits("diffusion_models", unet_name, "transformer")
+
+    @classmethod
     def execute(cls, unet_name: str, weight_dtype: str) -> io.NodeOutput:
         from ...sora_core.open_weights import geometry_of, load_part, published
 
-        if weight_dtype != "default":
-            raise InputError(
-                f"weights keep the type of their file: set weight_dtype to default, not {weight_dtype}, or take an fp8"
-                " file"
-            )
+        if weight_dtype != KEPT:
+            raise InputError(f"weights keep the type of their file: set weight_dtype to {KEPT}, not {weight_dtype}")
         loaded = load_part(current().model_path("diffusion_models", unet_name), "transformer", device=current().device)
         config: Any = loaded.module.config
         part = part_of(geometry_of(config), dit=loaded.module, settings=published(config).settings)
@@ -76,6 +96,10 @@ class CLIPLoader(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, clip_name: str | None = None) -> bool | str:
+        return fits("text_encoders", clip_name, "text")
+
+    @classmethod
     def execute(cls, clip_name: str, type: str, device: str = "default") -> io.NodeOutput:
         from ...sora_core.open_weights import OpenText, OpenTokens, load_part
 
@@ -98,6 +122,10 @@ class VAELoader(io.ComfyNode):
             inputs=[files_input("vae_name", "vae")],
             outputs=[io.Vae.Output()],
         )
+
+    @classmethod
+    def validate_inputs(cls, vae_name: str | None = None) -> bool | str:
+        return fits("vae", vae_name, "codec")
 
     @classmethod
     def execute(cls, vae_name: str) -> io.NodeOutput:

@@ -63,6 +63,11 @@ def run_sampler(
     )  # fmt: skip
 
 
+def unchanged(latent: Any, why: str) -> io.NodeOutput:
+    """The latent that a sampler was given, and that it took no step."""
+    return io.NodeOutput(latent, ui=ui.PreviewText(f"{why}, so the latent goes on as it came."))
+
+
 class KSampler(io.ComfyNode):
     """Sampling, as ComfyUI's node asks for it; a denoise of 0 leaves the latent as it is."""
 
@@ -84,7 +89,7 @@ class KSampler(io.ComfyNode):
     @classmethod
     def execute(cls, **widgets: Any) -> io.NodeOutput:
         if widgets.get("denoise") == 0:
-            return io.NodeOutput(widgets["latent_image"])
+            return unchanged(widgets["latent_image"], "denoise is 0")
         return io.NodeOutput(run_sampler(**widgets))
 
 
@@ -223,7 +228,10 @@ class KSamplerAdvanced(io.ComfyNode):
         **widgets: Any,
     ) -> io.NodeOutput:
         if start_at_step >= min(end_at_step, widgets["steps"]):
-            return io.NodeOutput(widgets["latent_image"])
+            return unchanged(
+                widgets["latent_image"],
+                f"steps {start_at_step} to {end_at_step} are none of its {widgets['steps']}",
+            )
         steps = StepRange(
             first=start_at_step,
             last=end_at_step,

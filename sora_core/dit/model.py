@@ -293,7 +293,7 @@ class DiT(nn.Module):
         if d != self.config.text_width or s > self.config.text_tokens:
             raise InputError(
                 f"text features must be [B, at most {self.config.text_tokens}, {self.config.text_width}], not"
-                f" {list(context_BSD.shape)}"
+                f" {list(context_BSD.shape)}; encode the prompt with the text encoder of the same model"
             )
         fast, tokens = kernels.of(context_BSD), self.config.text_tokens
         if fast.pads_by_weight or not fast.keeps_text:

@@ -5,7 +5,16 @@ encoder, tokens = load_text_encoder("umt5_xxl_fp8_e4m3fn_scaled.safetensors")
 codec = load_codec("wan_2.1_vae.safetensors")
 """
 
-from .load import OpenModel, check_fits, load_codec, load_open, load_part, load_text_encoder, load_transformer
+from .load import (
+    OpenModel,
+    check_fits,
+    check_part,
+    load_codec,
+    load_open,
+    load_part,
+    load_text_encoder,
+    load_transformer,
+)
 from .lora import LoraUse, with_loras
 from .settings import PUBLISHED, Published, geometry_of, published
 from .text import OpenText, OpenTokens
@@ -18,6 +27,7 @@ __all__ = [
     "OpenTokens",
     "Published",
     "check_fits",
+    "check_part",
     "geometry_of",
     "load_codec",
     "load_open",

@@ -96,7 +96,7 @@ def of_index(index: Path) -> list[Path]:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except OSError as error:
         raise CheckpointError(f"{index} cannot be read: {error.strerror}.") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{index} is not an index of shards: fetch it again.") from error
     return present(index.parent, [str(name) for name in names])
 

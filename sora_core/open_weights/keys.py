@@ -19,7 +19,7 @@ PREFIXES = (
 """what repackaged files put before every name"""
 LORA_PREFIXES = (
     *("base_model.model.", "lora_unet__", "lora_unet_", "lora_transformer_", "model.", "diffusion_model."),
-    *("transformer.", "unet.", "dit."),
+    *("transformer.", "unet.", "pipe.", "dit."),
 )
 """what LoRA files put before every name, in this order"""
 SPARE = re.compile(
@@ -133,8 +133,12 @@ REFUSED = (
         "an image-to-video model (i2v): animate an image with T2V or TI2V-5B weights instead",
     ),
     (
-        r"\.(absmax|quant_map|qweight|qzeros)$",
-        "quantised to integers: use a float32, bfloat16, float16 or fp8 e4m3 file",
+        r"\.(absmax|quant_map|qweight|qzeros|weight_scale_2)$",
+        "quantised to integers or to four bits: use a float32, bfloat16, float16 or fp8 e4m3 file",
+    ),
+    (
+        r"^(model\.diffusion_model|first_stage_model|text_encoders|cond_stage_model|conditioner)\.",
+        "a checkpoint of several models in one: take transformer, codec (VAE) and text encoder as files of their own",
     ),
 )
 """what a name betrays, and what to do"""

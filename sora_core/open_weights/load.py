@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,23 @@ from .files import BYTES, Entry, Source, check_memory, open_source
 from .keys import SCALES, SPARE, renamed
 from .kinds import Kind, detect
 
-__all__ = ["OpenModel", "check_fits", "load_codec", "load_open", "load_part", "load_text_encoder", "load_transformer"]
+__all__ = [
+    "OpenModel",
+    "check_fits",
+    "check_part",
+    "load_codec",
+    "load_open",
+    "load_part",
+    "load_text_encoder",
+    "load_transformer",
+]
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 EIGHT = "F8_E4M3"
 BFLOAT16_FROM = (8, 0)
 """compute capability of a card that multiplies bfloat16"""
 TOKENIZER = "spiece_model"
+WANTED = {"transformer": "a transformer", "codec": "a codec (VAE)", "text": "a text encoder"}
 EXACT = ("modulation",)
 """endings of what the network reads in float32 whatever its own type"""
 
@@ -49,6 +60,20 @@ class OpenModel:
     """of a text encoder"""
     note: str = ""
     """what the user should know of the type"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognised:
+    """What a file is, by its header alone."""
+
+    source: Source
+    names: dict[str, str]
+    """of its tensors -> ours"""
+    kind: Kind
+    module: nn.Module
+    """empty, of the file's sizes"""
+    own: torch.dtype
+    """of the computation, by the file"""
 
 
 class Prepared(Mapping[str, Tensor]):
@@ -106,13 +131,8 @@ def fit_scales(module: nn.Module, source: Source, names: dict[str, str]) -> None
             )
 
 
-def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> OpenModel:
-    """Whatever published model lies at `path`: a file, a folder, an index of shards or one of the shards.
-
-    dtype: of the computation; None is the file's own (bfloat16 for fp8 files and for a float16 text encoder, which
-    would overflow), or the next best where a processor has no products of that (`computed_in`). Raises CheckpointError
-    or ResourceError in one sentence; then nothing has been allocated.
-    """
+def recognised(path: str | Path, component: str | None = None) -> Recognised:
+    """What lies at `path`. Raises CheckpointError for what cannot be read, and for another component than that."""
     source = open_source(path)
     names = renamed([name for name in source if not SPARE.search(name)])
     shapes = {
@@ -122,21 +142,57 @@ def load_open(path: str | Path, *, dtype: torch.dtype | None = None, device: tor
     }
     eight = any(source.entries[name].dtype == EIGHT for name in names)
     kind, module = detect(shapes, str(path), ops(eight))
+    if component not in (None, kind.component):
+        raise CheckpointError(f"{path} is a {kind.name}, and {WANTED[component]} is wanted here.")
+    own = own_dtype(source, names, kind)
+    fit_scales(module, source, names)
+    return Recognised(source=source, names=names, kind=kind, module=module, own=own)
+
+
+def load_open(
+    path: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+    component: str | None = None,
+) -> OpenModel:
+    """Whatever published model lies at `path`: a file, a folder, an index of shards or one of the shards.
+
+    dtype: of the computation; None is the file's own (bfloat16 for fp8 files and for a float16 text encoder, which
+    would overflow), or the next best where a processor has no products of that (`computed_in`). component: transformer,
+    codec or text, where it must be one. Raises CheckpointError or ResourceError in one sentence; then nothing has been
+    allocated.
+    """
+    found = recognised(path, component)
+    source, kind, module, own = found.source, found.kind, found.module, found.own
     note = ""
     if dtype is None:
-        own = own_dtype(source, names, kind)
         dtype = computed_in(own, device, kind)
         if dtype != own:
             note = (
                 f"{named(own)} weights are computed in {named(dtype)}: this processor has no products of {named(own)}"
             )
-    fit_scales(module, source, names)
-    tensors = Prepared(source, names, module, dtype)
+    tensors = Prepared(source, found.names, module, dtype)
     check_memory(f"{path} as a {kind.name}", sum(held(entry, dtype) for entry in source.entries.values()), device)
     load_into(module, tensors)
     module.requires_grad_(False).eval()
     tokens = tokenizer(source) if kind.component == "text" else None
     return OpenModel(kind=kind, module=module.to(device), dtype=dtype, tokens=tokens, note=note)
+
+
+def check_part(path: Path, component: str) -> None:
+    """Raise CheckpointError where a file is no model of this component, by its header alone."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    check_state(path, component, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache
+def check_state(path: Path, component: str, changed: int, size: int) -> None:
+    """`check_part` once for each state of a file: a batch asks for every job."""
+    recognised(path, component)
 
 
 def check_fits(paths: Sequence[str | Path], device: torch.device | str = "cpu") -> None:
@@ -221,10 +277,7 @@ def load_part(
 ) -> OpenModel:
     """`load_open` for a model of one component ("transformer", "codec", "text"), ready for use; raises CheckpointError
     for another."""
-    model = load_open(path, dtype=dtype, device=device)
-    if model.kind.component != component:
-        wanted = {"transformer": "a transformer", "codec": "a codec (VAE)", "text": "a text encoder"}[component]
-        raise CheckpointError(f"{path} is a {model.kind.name}, and {wanted} is wanted here.")
+    model = load_open(path, dtype=dtype, device=device, component=component)
     if component == "text" and model.tokens is None:
         raise InputError(f"{path} has no tokenizer.")
     if isinstance(model.module, Wan21Codec):

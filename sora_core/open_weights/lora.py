@@ -37,7 +37,7 @@ ENDINGS = {
     **{".lora.up.weight": "up", ".alpha": "alpha", ".diff": "diff", ".diff_b": "diff_b", ".diff_m": "diff_m"},
 }
 """of a name in the file: what the tensor is"""
-OTHER_WAYS = re.compile(r"lokr_|hada_|lora_mid|\.oft_|dora_scale|\.glora|\.boft")
+OTHER_WAYS = re.compile(r"lokr_|hada_|lora_mid|\.oft_|dora_scale|lora_magnitude_vector|\.glora|\.boft")
 STRONGEST = 100.0
 SHOWN = 3
 """names given in an error"""
@@ -66,6 +66,15 @@ class Change:
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.up.shape) if self.down is None else (len(self.up), self.down[0].numel())
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        return (self.up,) if self.down is None else (self.up, self.down)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all its numbers are numbers."""
+        return all(bool(part.float().isfinite().all()) for part in self.parts)
 
     def of(self, like: Tensor) -> Tensor:
         """The difference in float32, shaped and placed as the weight."""
@@ -96,7 +105,8 @@ def with_loras(dit: DiT, uses: Sequence[LoraUse]) -> tuple[DiT, list[str]]:
         made = read_lora(use, dit)
         for name, change in made.items():
             changes.setdefault(name, []).extend(change)
-        notes.append(f"{use.path.name} at {use.strength:g}: {len(made)} weights changed")
+        count = sum(any(change.scale for change in several) for several in made.values())
+        notes.append(f"{use.path.name} at {use.strength:g}: {count} weight{'s' * (count != 1)} changed")
     return rebuilt(dit, changes), notes
 
 
@@ -135,7 +145,8 @@ def grouped(source: Source) -> dict[str, dict[str, str]]:
             out.setdefault(name.removesuffix(ending), {})[ENDINGS[ending]] = name
     if strange or not out:
         form = OTHER_WAYS.search(" ".join(strange))
-        what = f"a LoRA in a form that is not read here ({form[0]})" if form else "no LoRA"
+        what = "a LoRA in a form that is not read here" if form or out else "no LoRA"
+        what += f" ({form[0]})" if form else ""
         raise CheckpointError(
             f"{source.path} is {what}: it has {', '.join(strange[:SHOWN]) or 'no tensors'}; names that end in"
             " .lora_down.weight, .lora_A.weight or .diff are read."
@@ -149,16 +160,20 @@ def changes_of(tensors: Mapping[str, str], use: LoraUse, module: str, source: So
     for kind, parameter in (("diff", "weight"), ("diff_b", "bias"), ("diff_m", "modulation")):
         if kind in tensors:
             out.append((parameter, Change(scale=use.strength, up=source[tensors[kind]])))
-    if ("down" in tensors) != ("up" in tensors):
+    if ("down" in tensors) != ("up" in tensors) or tensors.keys() == {"alpha"}:
         raise CheckpointError(f"{use.path} lacks one half of {module}: fetch it again.")
     if "down" in tensors:
         down, up = source[tensors["down"]], source[tensors["up"]]
-        if up.flatten(1).shape[1] != len(down) or not len(down):
+        if min(down.ndim, up.ndim) < 2 or not 0 < len(down) == up.shape[1:].numel():
             raise CheckpointError(
                 f"{use.path} is damaged at {module}: {list(up.shape)} and {list(down.shape)} do not multiply."
             )
-        alpha = float(source[tensors["alpha"]]) if "alpha" in tensors else float(len(down))
-        out.append(("weight", Change(scale=use.strength * alpha / len(down), down=down, up=up)))
+        alpha = source[tensors["alpha"]] if "alpha" in tensors else torch.tensor(len(down))
+        if alpha.numel() != 1 or not alpha.isfinite().all():
+            raise CheckpointError(f"{use.path} is damaged at {module}: its alpha is no number; fetch it again.")
+        out.append(("weight", Change(scale=use.strength * float(alpha) / len(down), down=down, up=up)))
+    if not all(change.finite for _, change in out):
+        raise CheckpointError(f"{use.path} is damaged at {module}: it holds what is no number; fetch it again.")
     return out
 
 
@@ -190,6 +205,12 @@ DIFFUSERS = (
     (r"\.(attn[12])\.o\.", r".\1.to_out.0."),
     (r"\.ffn\.0\.", ".ffn.net.0.proj."),
     (r"\.ffn\.2\.", ".ffn.net.2."),
+    *(
+        (rf"^{kind}_embedding\.{at}\.", f"condition_embedder.{kind}_embedder.linear_{number}.")
+        for kind in ("time", "text")
+        for at, number in ((0, 1), (2, 2))
+    ),
+    (r"^time_projection\.1\.", "condition_embedder.time_proj."),
 )
 """our names -> diffusers', for files that join the parts of a name by underscores"""
 

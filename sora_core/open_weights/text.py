@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..emphasis import weighted
+from ..errors import InputError
 from ..text.pieces import END, TokenTable
 from ..text.umt5 import UMT5
 
@@ -47,6 +48,12 @@ class OpenText(nn.Module):
         self.encoder, self.tokens = encoder, tokens
 
     def forward(self, tokens_BS: Tensor) -> Tensor:
+        known, last = self.encoder.shared.num_embeddings, int(tokens_BS.max())
+        if last >= known:
+            raise InputError(
+                f"the tokenizer is of another text encoder: it gives token {last} and this one knows {known}; put"
+                " spiece.model or tokenizer.json of this encoder beside it"
+            )
         rows = [row[: row.index(END) + 1] for row in tokens_BS.tolist()]
         features = self.encoder.encode(rows)
         return F.pad(features, (0, 0, 0, self.tokens - features.shape[1]))

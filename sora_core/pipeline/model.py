@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .. import checkpoints, open_weights
 from ..dit import DiT, DiTConfig
 from ..emphasis import plain
+from ..errors import CheckpointError
 from ..grid import Geometry
 from ..layers.team import Team
 from ..refine import Refiner, load_refiner
@@ -133,16 +134,30 @@ def load_open(
     open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device)
     dit = open_weights.load_transformer(transformer, dtype=dtype, device=device)
     published = open_weights.published(dit.config, two_experts=low is not None)
+    expert = open_weights.load_transformer(low, dtype=dtype, device=device) if low else None
+    vae = open_weights.load_codec(codec, dtype=dtype, device=device)
     encoder, table = open_weights.load_text_encoder(text, dtype=dtype, device=device)
+    for path, has, wanted in (
+        (codec, f"{vae.geometry.channels} channels", f"{dit.config.channels} channels"),
+        (text, f"{encoder.shared.embedding_dim} features", f"{dit.config.text_width} features"),
+        (low, sizes(expert or dit), sizes(dit)),
+    ):
+        if has != wanted:
+            raise CheckpointError(f"{path} is of another model than {transformer}: {has}, where that has {wanted}.")
     return SoraModel(
-        codec=open_weights.load_codec(codec, dtype=dtype, device=device),
+        codec=vae,
         text=open_weights.OpenText(encoder),
         tokenizer=open_weights.OpenTokens(table),
         dit=dit,
-        low=open_weights.load_transformer(low, dtype=dtype, device=device) if low else None,
+        low=expert,
         low_from=published.boundary or 0.0,
         settings=published.settings,
     )
+
+
+def sizes(dit: DiT) -> str:
+    """What tells transformers apart, for a person."""
+    return f"width {dit.config.width}, {dit.config.depth} blocks and {dit.config.channels} channels"
 
 
 def load_codec(path: Path, *, device: torch.device | str = "cpu") -> BundledCodec:

@@ -121,7 +121,7 @@ def sample(
     sigmas = sigmas_of(model, state, settings)
     if settings.step_range is not None and settings.step_range.noised:
         resume = SamplerState(step=0, x=state.latent.float(), sigmas=sigmas, solver=settings.solver)
-    uncond = encode_text(model, [""] * len(cond)).to(cond) if negative is None else negative
+    uncond = empty_prompt(model, cond, settings) if negative is None else negative
     if prompt_schedule is not None and prompt_schedule.rows is not None:
         uncond = uncond[:, None].expand(-1, cond.shape[1], -1, -1)
     if runs is not None:
@@ -149,6 +149,14 @@ def sample(
         progress=progress, preview=preview,
     )  # fmt: skip
     return with_second_try(run, resume, checkpoint, cells=state.mask.numel() // math.prod(model.dit.config.patch))
+
+
+def empty_prompt(model: SoraModel, cond: Tensor, settings: SamplingSettings) -> Tensor:
+    """What guidance leads away from where no negative prompt is given; of a run without guidance zeros, since nothing
+    reads it and the text encoder may not be there."""
+    if not settings.leads_away:
+        return cond.new_zeros(len(cond), *cond.shape[-2:])
+    return encode_text(model, [""] * len(cond)).to(cond)
 
 
 def with_second_try(

@@ -28,6 +28,7 @@ from .. import checkpoints
 from ..claims import Claim, part_of, sweep
 from ..diffusion import SamplerState
 from ..errors import CheckpointError, InputError, ResourceError
+from ..layers.kernels.cpu import probe
 from .model import SoraModel
 
 __all__ = ["FOLDER", "RunStore", "StoredRun", "key_of", "run_key", "stored_runs"]
@@ -40,8 +41,6 @@ EVERY = 20.0
 """seconds of sampling that may be lost"""
 KEY = 24
 """letters of a run's key"""
-PROBES = 64
-"""numbers of each weight that tell one model from another"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,15 +169,20 @@ def run_key(model: SoraModel, tensors: Iterable[Tensor | None], said: Any) -> st
     return key_of(filter(None, (model.dit, model.low)), tensors, (said, model.low_from))
 
 
+def numbers(few: Tensor) -> bytes:
+    return few.float().cpu().numpy().tobytes()
+
+
 def key_of(networks: Iterable[torch.nn.Module], tensors: Iterable[Tensor | None], said: Any) -> str:
     """The same for what any networks make."""
     digest = hashlib.sha256(repr(said).encode())
     for network in networks:
         for name, weight in network.state_dict().items():
-            flat = weight.detach().flatten()
             digest.update(f"{name} {list(weight.shape)} {weight.dtype}".encode())
-            probe = flat[:: max(1, len(flat) // PROBES)] if not weight.is_mkldnn else flat[:0]
-            digest.update(probe.float().cpu().numpy().tobytes())
+            owner: Any = network.get_submodule(name.rpartition(".")[0]) if weight.is_mkldnn else None
+            digest.update(numbers(owner.probe if owner else probe(weight)))
+        for change in (change for layer in network.modules() for change in getattr(layer, "beside", ())):
+            digest.update(repr(change.scale).encode() + b"".join(numbers(probe(part)) for part in change.parts))
     for tensor in tensors:
         if tensor is not None:
             digest.update(f"{list(tensor.shape)} {tensor.dtype}".encode())

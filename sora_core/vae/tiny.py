@@ -27,6 +27,7 @@ PREFIX = "decoder."
 GROWTHS = (7, 13, 19)
 """places of the layers that double the frame rate, or do not, behind a doubling of the picture"""
 CLAMP = 3.0
+TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 class Block(nn.Module):
@@ -93,17 +94,19 @@ def load_tiny(path: str | Path, *, device: torch.device | str = "cpu") -> TinyDe
     """The decoder of a TAEHV file. Raises CheckpointError for a file of another kind."""
     opened = checkpoints.load(path)
     tensors = {n: opened.tensors[n] for n in opened.tensors if n.startswith(PREFIX)}
+    if any(value.dtype not in TYPES for value in tensors.values()):
+        raise CheckpointError(f"{path} holds weights of other types: take a float32, bfloat16 or float16 file.")
     shapes = {name.removeprefix(PREFIX): tuple(value.shape) for name, value in tensors.items()}
     with torch.device("meta"):
         made = of_shapes(shapes, path)
-    checkpoints.load_into(made, tensors)
+    checkpoints.load_into(made, tensors, what=f"the weights in {path}")
     return made.to(device).requires_grad_(False).eval()
 
 
 def of_shapes(shapes: Mapping[str, tuple[int, ...]], path: str | Path) -> TinyDecoder:
     """An empty decoder of the sizes in a file."""
     wanted = ["1.weight", "22.weight", *(f"{place}.conv.weight" for place in GROWTHS)]
-    missing = [PREFIX + name for name in wanted if len(shapes.get(name, ())) != 4]
+    missing = [PREFIX + name for name in wanted if len(shapes.get(name, ())) != 4 or 0 in shapes[name]]
     if missing:
         raise CheckpointError(f"{path} is no tiny decoder: it lacks {', '.join(missing[:3])}; take a taew2_1 file.")
     growths = [shapes[f"{place}.conv.weight"] for place in GROWTHS]

@@ -20,7 +20,7 @@ from ..packing import Layout
 from ..rotary import Rotation
 from .plain import Kernels
 
-__all__ = ["CpuKernels", "PrepackedLinear", "onednn", "prepack", "products"]
+__all__ = ["CpuKernels", "PrepackedLinear", "onednn", "prepack", "probe", "products"]
 
 Segments = Sequence[tuple[int, int, int]]
 """(first token, end, row) of each stretch of tokens that share a row of modulation"""
@@ -30,6 +30,7 @@ SAMPLED = 16
 """of so many keys one tells how large a query's scores are"""
 LONG = 128
 """queries from which on `attention` is the faster"""
+PROBES = 64
 QUERIES = 256
 """of attention at a time, for each thread; half as many where keys are more than MANY, so that their scores take less
 memory"""
@@ -191,16 +192,24 @@ def linear_gelu(linear: nn.Module, x_LD: Tensor) -> Tensor:
 class PrepackedLinear(nn.Module):
     """A linear layer of bfloat16 whose weight lies in memory as oneDNN's product reads it, for inference on a CPU.
 
-    The same numbers as `linear`, without a reordering at every call; `weight.to_dense()` gives the weight back.
+    The same numbers as `linear`, without a reordering at every call; `weight.to_dense()` gives the weight back, and
+    `probe` a few of its numbers without the work.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
+        self.probe = probe(linear.weight)
         self.weight = nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach()), requires_grad=False)
         self.bias = linear.bias
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+def probe(weight: Tensor) -> Tensor:
+    """A few numbers of a weight, which tell one model from another."""
+    flat = weight.detach().flatten()
+    return flat[:: max(1, len(flat) // PROBES)].clone()
 
 
 def prepack(module: nn.Module) -> bool:
