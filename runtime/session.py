@@ -66,6 +66,8 @@ IN_FOLDER = re.compile(r" \[(input|output|temp)\]\Z")
 SPARE = 24
 """bytes that are added to the name of a result: its number, ending, and the folder it waits in"""
 _MAX_LISTED = 10_000
+_OLDER = {"diffusion_models": ("unet",), "text_encoders": ("clip",)}
+"""folders of weights by the names that ComfyUI gave them first, and still reads"""
 _WEIGHTS = frozenset({".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 """endings of weights; what cannot be read is said by who reads it"""
 
@@ -161,24 +163,30 @@ class Session:
             raise InputError(f"there is no file {name[:200]!r} in {root}")
         return path
 
+    def model_folders(self, kind: str) -> list[Path]:
+        """The folders of `models` in which weights of a kind lie."""
+        return [self.models / name for name in (kind, *_OLDER.get(kind, ()))]
+
     def model_files(self, kind: str) -> list[str]:
-        """Names of the weights in a folder of `models`, subfolders and links included, sorted."""
-        folder, found, seen = self.models / kind, [], set()
-        for place, folders, names in os.walk(folder, followlinks=True):
-            if (real := os.path.realpath(place)) in seen:  # a link that leads back
-                folders.clear()
-                continue
-            seen.add(real)
-            paths = [Path(place, name) for name in names]
-            found += [path.relative_to(folder).as_posix() for path in paths if path.suffix.lower() in _WEIGHTS]
+        """Names of the weights of a kind, subfolders and links included, sorted."""
+        found, seen = set(), set()
+        for folder in self.model_folders(kind):
+            for place, folders, names in os.walk(folder, followlinks=True):
+                if (real := os.path.realpath(place)) in seen:  # a link that leads back
+                    folders.clear()
+                    continue
+                seen.add(real)
+                paths = [Path(place, name) for name in names]
+                found |= {path.relative_to(folder).as_posix() for path in paths if path.suffix.lower() in _WEIGHTS}
         return sorted(found)
 
     def model_path(self, kind: str, name: str) -> Path:
         """A weights file that exists."""
-        path = inside(self.models / kind, name, what="weights", there=True, links=True)
-        if not os.path.isfile(path):
-            raise InputError(f"there is no file {name!r} in {self.models / kind}")
-        return path
+        for folder in self.model_folders(kind):
+            path = inside(folder, name, what="weights", there=True, links=True)
+            if os.path.isfile(path):
+                return path
+        raise InputError(f"there is no file {name!r} in {self.models / kind}")
 
     def output_path(self, prefix: str, suffix: str) -> tuple[Path, str]:
         """The next free `prefix_00001_.suffix`: where to write it now, and its final name below the output folder.

@@ -60,7 +60,7 @@ def test_text_to_video_makes_a_file_that_carries_its_workflow_and_makes_itself_a
     assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *QUICK]) == 0
     first = tmp_path / "output" / "video" / "sora_00001_.mp4"
     info = probe(first)
-    assert (info.width, info.height, info.frames, info.fps) == (200, 112, 16, 8.0)
+    assert (info.width, info.height, info.frames, info.fps) == (400, 224, 16, 8.0)
     carried = read_metadata(first)
     assert json.loads(carried["workflow"])["nodes"] and json.loads(carried["prompt"])
     assert cli.main(["run", str(first)]) == 0
@@ -106,11 +106,16 @@ def test_a_device_that_is_not_here_is_named(capsys: pytest.CaptureFixture[str]) 
 
 def test_an_image_is_a_grid_of_one_frame(tmp_path: Path) -> None:
     assert cli.main(["run", str(EXAMPLES / "text_to_image.json"), *QUICK]) == 0
-    assert read_image(tmp_path / "output" / "image" / "sora_00001_.png").shape == (1, 112, 112, 3)
+    assert read_image(tmp_path / "output" / "image" / "sora_00001_.png").shape == (1, 288, 288, 3)
 
 
 def test_the_same_prompt_and_seed_give_what_the_command_gives(tmp_path: Path, tiny: pipeline.SoraModel) -> None:
-    settings = ["SoraExpandPrompt.prompt=x", "SoraSampler.seed=3", "SoraNoiseGrid.seconds=1"]
+    settings = [
+        "SoraExpandPrompt.prompt=x",
+        "SoraSampler.seed=3",
+        "SoraNoiseGrid.seconds=1",
+        "SoraDecodeVideo.height=0",
+    ]
     assert (
         cli.main(
             ["run", str(EXAMPLES / "text_to_video.json"), *QUICK, *(part for s in settings for part in ("--set", s))]
@@ -141,7 +146,7 @@ def test_a_draft_and_its_full_size_come_from_one_seed(tmp_path: Path) -> None:
     settings = ["--set", "Draft.steps=2", "--set", "Full size.steps=2"]
     assert cli.main(["run", str(EXAMPLES / "draft_then_full.json"), *settings]) == 0
     sizes = {path.name: (probe(path).width, probe(path).height) for path in (tmp_path / "output" / "video").iterdir()}
-    assert sizes == {"draft_00001_.mp4": (114, 64), "full_00001_.mp4": (200, 112)}
+    assert sizes == {"draft_00001_.mp4": (114, 64), "full_00001_.mp4": (400, 224)}
 
 
 def test_a_batch_leaves_a_table_and_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.errors import CheckpointError, InputError
 from sora_nodes.sora_core.grid import Geometry
+from sora_nodes.sora_core.media import read_video
 from sora_nodes.sora_core.open_weights import load_transformer
 from sora_nodes.sora_core.pipeline.stored import RunStore
 from sora_nodes.sora_core.settings import StepRange
@@ -106,6 +107,28 @@ def test_weights_of_half_the_size_run(tmp_path: Path, name: str, dtype: torch.dt
     graph = small(read(path, session))
     with session.active():
         assert Executor(local_registry()).run(graph, session).files()
+
+
+def test_the_lora_loader_of_comfyui_gives_what_ours_gives(tmp_path: Path) -> None:
+    path = next(path for path in EXAMPLES if path.stem == "wan2.1_four_steps")
+    session, seen = session_with(tmp_path, files_of(path)), []
+    graph = small(read(path, session))
+    ours = next(node for node in graph.nodes.values() if node.kind == "SoraLoadLora")
+    values = {"strength_model" if name == "strength" else name: value for name, value in ours.inputs.items()}
+    theirs = replace(ours, kind="LoraLoaderModelOnly", inputs=values)
+    for node in (ours, theirs):
+        with session.active():
+            made = Executor(local_registry()).run(replace(graph, nodes={**graph.nodes, node.id: node}), session)
+        seen.append(read_video(tmp_path / "output" / made.files()[0]).frames)
+    assert torch.equal(*seen)
+
+
+def test_weights_in_the_folders_of_earlier_comfyui_are_found(tmp_path: Path) -> None:
+    session = session_with(tmp_path, files_of(EXAMPLE))
+    for now, before in (("diffusion_models", "unet"), ("text_encoders", "clip")):
+        (session.models / now).rename(session.models / before)
+    with session.active():
+        assert plan(read(EXAMPLE, session), local_registry()).order
 
 
 def test_an_early_look_has_the_colours_of_the_vae_that_is_loaded(tmp_path: Path) -> None:

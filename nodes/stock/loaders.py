@@ -9,6 +9,7 @@ from ...runtime import ui
 from ...runtime.session import current
 from ...sora_core.errors import InputError
 from ..inputs import checked
+from ..lora import SoraLoadLora
 from ..native.parts import part_of
 
 if TYPE_CHECKING:
@@ -135,4 +136,26 @@ class VAELoader(io.ComfyNode):
         return io.NodeOutput(part_of(codec=loaded.module), ui=note_of(loaded))
 
 
-NODES = [UNETLoader, CLIPLoader, VAELoader]
+class LoraLoaderModelOnly(io.ComfyNode):
+    """A LoRA on a published transformer."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LoraLoaderModelOnly",
+            display_name="LoraLoaderModelOnly",
+            category="loaders",
+            inputs=[
+                io.Model.Input("model"),
+                files_input("lora_name", "loras"),
+                io.Float.Input("strength_model", default=1.0, min=-100.0, max=100.0, step=0.01),
+            ],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, model: Any, lora_name: str, strength_model: float) -> io.NodeOutput:
+        return SoraLoadLora.execute(model, lora_name, strength_model)
+
+
+NODES = [UNETLoader, CLIPLoader, VAELoader, LoraLoaderModelOnly]
