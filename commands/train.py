@@ -65,7 +65,7 @@ def has_key(config: Path, key: str) -> bool:
     """Whether a readable configuration has a key; what is wrong with others is said by who reads them."""
     try:
         given = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(given, dict) and key in given
 

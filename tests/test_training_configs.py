@@ -10,7 +10,7 @@ import torch
 from sora_nodes import cli
 from sora_nodes.sora_core import checkpoints, training
 from sora_nodes.sora_core.errors import InputError, ResourceError, SoraError
-from sora_nodes.sora_core.training import checks
+from sora_nodes.sora_core.training import checks, refiner
 from sora_nodes.sora_core.training.watermark import read_training
 
 CONFIG = Path(__file__).parent / "data" / "tiny_training.json"
@@ -190,6 +190,25 @@ WATERMARK: list[tuple[str, Any, str]] = [
 def test_a_mistake_in_the_watermark_is_named(where: str, value: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"not a .*configuration.*: .*{problem}"):
         read_training(changed(tmp_path / "mine.json", where, value, CONFIGS / "watermark.json"))
+
+
+REFINER: list[tuple[str, Any, str]] = [
+    ("refiner", 3, "must be an object"), ("refiner.minutes", "two", "minutes must be"),
+    ("refiner.pairs.clips", 0, "clips must be"), ("refiner.pairs.frames", 8, "4n\\+1 frames"),
+    ("refiner.model.rain", 1, "no field 'rain'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("where", "value", "problem"), REFINER)
+def test_a_mistake_in_the_refiner_is_named(where: str, value: Any, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"not a configuration of refiner training: .*{problem}"):
+        refiner.read_training(changed(tmp_path / "mine.json", where, value, CONFIGS / "refiner.json"))
+
+
+def test_a_configuration_nested_too_deeply_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert cli.main(["train", str(tmp_path / "deep.json"), "--out", str(tmp_path / "out")]) == 2
+    assert "is not a training configuration" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

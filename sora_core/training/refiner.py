@@ -11,12 +11,10 @@ Legend: B crops, N frames of a neighbourhood, S pixels of a crop's side.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,12 +24,12 @@ from torch import Tensor
 from .. import checkpoints
 from ..data.draws import Draws
 from ..errors import InputError
-from ..headers import with_tuples
 from ..pipeline import load_bundled
 from ..refine import Refiner, RefinerConfig, load_refiner
 from ..world import load_cutouts
 from .codec import charbonnier
 from .export import trained_by
+from .fields import made, object_in
 from .refiner_pairs import PairPlan, make_pairs
 
 __all__ = ["Crop", "RefinerTraining", "crop_of", "error_share", "one_step", "read_training", "refiner_loss", "train"]
@@ -72,16 +70,8 @@ class RefinerTraining:
 def read_training(path: Path) -> RefinerTraining:
     """A run from the key `refiner` of a JSON file. Raises InputError that says what is wrong with it."""
     try:
-        given: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["refiner"]
-        pairs = {f.name: given[f.name] for f in fields(RefinerTraining) if f.name in given}
-        if unknown := given.keys() - pairs.keys():
-            raise TypeError(f"unknown settings {', '.join(sorted(unknown))}")
-        pairs["model"] = RefinerConfig(**with_tuples(given.get("model", {})))
-        pairs["pairs"] = PairPlan(**with_tuples(given.get("pairs", {})))
-        return RefinerTraining(**pairs)
-    except OSError as error:
-        raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (KeyError, ValueError, TypeError) as error:
+        return made(RefinerTraining, object_in(path, "refiner"), "refiner")
+    except InputError as error:
         raise InputError(f"{path} is not a configuration of refiner training: {error}") from error
 
 
