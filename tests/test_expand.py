@@ -112,6 +112,24 @@ def test_letters_of_full_width_are_read_and_emoji_are_named() -> None:
     assert unknown_words("a 🔴 ball on ❄️") == ["🔴", "❄"]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("a red ball on the left and a blue cube on the right", "a red ball on the left and a blue cube on the right"),
+        ("a blue cube on the right and a red ball on the left", "a red ball on the left and a blue cube on the right"),
+        ("the cube on the right is blue, the ball on the left is red", "a red ball on the left and a blue cube on the"),
+        ("on the right a blue cube, on the left a red ball", "a red ball on the left and a blue cube on the right"),
+        ("left: red ball, right: blue cube", "a red ball on the left and a blue cube on the right"),
+        ("a red ball, to its right a blue cube", "a red ball on the left and a blue cube on the right"),
+        ("a blue cube and on its left a red ball", "a red ball on the left and a blue cube on the right"),
+        ("a red ball on the right", "a red ball"),
+    ],
+)
+def test_a_place_is_no_motion_and_each_thing_stands_on_its_side(prompt: str, told: str) -> None:
+    caption = expand(prompt)
+    assert told in caption and {thing.motion for thing in understand(caption).things} == {"still"}, caption
+
+
 def test_unknown_words() -> None:
     assert unknown_words("a red toaster rolls left in Tokyo") == ["toaster", "tokyo"]
     assert unknown_words("Two crimson balls bouncing in the snow, camera zooms in") == []

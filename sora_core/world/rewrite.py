@@ -67,6 +67,22 @@ _SIDE_FIRST = re.compile(
     r"^(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? of (?P<two>[^,]+?)(?:,| there)?"
     r" (?:is|are|stands?|sits?) (?P<one>.+)$"
 )
+_THERE = r"(?:(?:on|at|to) the )?{side}(?: side)?"
+_SAID_BY_SIDE: tuple[re.Pattern[str], ...] = (
+    re.compile(
+        rf"^{_THERE.format(side='left')}: ?(?P<left>.+?)[,;]? (?:and )?{_THERE.format(side='right')}: ?(?P<right>.+)$"
+    ),
+    re.compile(
+        rf"^{_THERE.format(side='right')}[:,]? ?(?P<right>.+?)[,;]? (?:and )?{_THERE.format(side='left')}[:,]? ?"
+        r"(?P<left>.+)$"
+    ),
+    re.compile(
+        r"^(?P<right>.+?) (?:on|at) the right(?: side)?\b(?P<more>.*?)(?:[,;]| and)+ (?P<left>.+?) (?:on|at) the left"
+        r"(?: side)?\b(?P<rest>.*)$"
+    ),
+)
+"""two things, each with its side, in another order than captions tell them"""
+_ITS_SIDE = re.compile(r"^(?P<one>.+?),? (?:and )?(?:to|on|at) its (?P<side>left|right)(?: side)?,? (?P<two>.+)$")
 _STACKED: tuple[tuple[str, str], ...] = (
     (r"\b(?:right )?(?:on top of|atop|upon)\b", "above"),
     (
@@ -227,7 +243,14 @@ def _one(noun: str) -> str:
 
 
 def _placed(text: str) -> str:
-    """`A to the left of B` as `on the left A, on the right B`."""
+    """`A to the left of B` and `B on the right, A on the left` as `on the left A, on the right B`."""
+    for said in _SAID_BY_SIDE:
+        found = said.match(text)
+        if found and all(re.search(rf"\b(?:{_NAME})\b", found[side]) for side in ("left", "right")):
+            parts = found.groupdict("")
+            left, right = parts["left"] + parts.get("rest", ""), parts["right"] + parts.get("more", "")
+            return f"on the left {_with_article(left)}, on the right {_with_article(right)}"
+    text = _ITS_SIDE.sub(r"\g<two> to the \g<side> of \g<one>", text)
     text = _SIDE_FIRST.sub(r"\g<one> to the \g<side> of \g<two>", text)
     found = _SIDE.search(text)
     if found is None or not text[: found.start()].strip():

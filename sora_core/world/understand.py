@@ -166,8 +166,8 @@ GROUNDS: tuple[tuple[str, str], ...] = (
     ("water", r"calm lake|lake|sea|water"),
 )
 PLACE = (
-    r"\b(?:on|at|to|in) the (?:left|right|middle|center|centre)(?: side)? (?=(?:an? |the |one |two |three |four |and"
-    r" |\w+ing\b|\w+s\b|,))"
+    r"\b(?:(?:on|at|in) (?:the )?(?:far )?(?:left|right|middle|center|centre)(?:[ -]?hand)?(?: side)?"
+    r"|to the (?:left|right)(?: side)? (?=(?:an? |the |one |two |three |four |and |\w+ing\b|\w+s\b|,)))\b"
 )
 RELATIONS: tuple[tuple[str, str], ...] = (
     ("chase", rf"{_verb('chase', 'hunt', 'pursue')}|{_verb('run')} after"),
