@@ -130,6 +130,68 @@ def test_a_place_is_no_motion_and_each_thing_stands_on_its_side(prompt: str, tol
     assert told in caption and {thing.motion for thing in understand(caption).things} == {"still"}, caption
 
 
+@pytest.mark.parametrize(
+    ("prompt", "motions"),
+    [
+        ("a ball rolls toward the wall", {"left", "right"}),
+        ("a ball rolls into the water", {"left", "right"}),
+        ("a ball rolls down a hill", {"left", "right"}),
+        ("a ball zooms past", {"left", "right"}),
+        ("the camera pans right while a ball rolls", {"left", "right"}),
+        ("a ball dashes left", {"left"}),
+        ("a ball speeds to the right", {"right"}),
+        ("a ball flies toward the screen", {"closer"}),
+        ("a ball came closer", {"closer"}),
+        ("a ball recedes", {"away"}),
+        ("a ball moves down", {"fall"}),
+        ("a ball plummets", {"fall"}),
+        ("a ball drops down from above", {"fall"}),
+        ("a ball ascends", {"rise"}),
+        ("a ball leaps", {"bounce"}),
+        ("a ball whirling", {"spin"}),
+        ("a ball spun", {"spin"}),
+        ("a ball lying on the sand", {"still"}),
+        ("the camera rises over a ball", {"still"}),
+        ("the camera flies over a ball", {"still"}),
+        ("the camera moves left over a ball", {"still"}),
+    ],
+)
+def test_what_is_said_to_move_moves_and_what_is_not_does_not(prompt: str, motions: set[str]) -> None:
+    made = [expanded(prompt, seed) for seed in range(12)]
+    assert {understand(one.caption).things[0].motion for one in made} == motions
+    assert not set(unknown_words(prompt)) - {"hill", "zooms"}
+
+
+def test_each_of_two_things_goes_where_it_was_said_to() -> None:
+    things = [understand(expand("a red ball rolls and a blue cube slides right", seed)).things for seed in range(4)]
+    assert {one.motion for one, _ in things} == {"left", "right"} and {two.motion for _, two in things} == {"right"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "camera"),
+    [
+        ("the camera moves left, a ball", "pan left"),
+        ("camera pan from left to right, a ball", "pan right"),
+        ("camera pans across a beach, a ball", "pan right"),
+        ("camera pans up, a ball", "tilt up"),
+        ("the view turns left, a ball", "pan left"),
+        ("the camera moves around a ball", "orbit"),
+        ("pull back from a ball", "dolly out"),
+    ],
+)
+def test_the_camera_moves_as_it_was_said_to(prompt: str, camera: str) -> None:
+    made = understand(expand(prompt))
+    assert made.camera == camera and made.things[0].motion == "still" and unknown_words(prompt) == []
+
+
+@pytest.mark.parametrize(
+    "view", ["from above", "aerial view of", "drone shot of", "overhead shot of", "top-down view of"]
+)
+def test_a_view_from_above(view: str) -> None:
+    prompt = f"a ball {view}" if view == "from above" else f"{view} a ball"
+    assert understand(expand(prompt)).shot == "above" and unknown_words(prompt) == []
+
+
 def test_unknown_words() -> None:
     assert unknown_words("a red toaster rolls left in Tokyo") == ["toaster", "tokyo"]
     assert unknown_words("Two crimson balls bouncing in the snow, camera zooms in") == []

@@ -24,7 +24,23 @@ _VERB = rf"(?:{'|'.join(words.MOTION_STEMS)})\w*"
 _BEGINS = r"(?:starts?|begins?|continues?|keeps?|goes on|go on|carries on|carry on)(?: on)?"
 _NOT_CAMERA = r"(?<!camera )(?<!camera slowly )(?<!camera then )"
 _NEVER = r"\b(?:never|cannot|(?:ca|wo|does|do)n['’]?t|(?:does|do|can|will) not)(?: ever)? (?:stops?|pauses?|halts?)\b"
+_VERBS = {
+    "jump": "leap skip", "spin": "whirl pirouette revolve", "fall": "descend plunge plummet", "rise": "ascend",
+    "run": "dash rush scoot scurry cruise sprint jog stroll trot skid slither speed tumble",
+}  # fmt: skip
+"""verbs that captions do not use, beside one that says it"""
 _PLAIN: tuple[tuple[str, str], ...] = (
+    *(
+        (rf"\b{verb.removesuffix('e')}{verb[-1]}?e?(s|ing|ed|d)\b(?! up\b)", rf"{plain}\1")
+        for plain, verbs in _VERBS.items()
+        for verb in verbs.split()
+    ),
+    (r"\bcam\b", "camera"),
+    (r"\b(?:view|viewpoint|shot) (?=(?:pans|turns|moves|tilts|zooms|looks|orbits|circles|follows)\b)", "camera "),
+    (r"\bpass(?:es|ing)? (?:by|past|through(?! the wall)|across|the (?:camera|viewer))\b", "moves"),
+    (r"\brecedes?\b", "moves away"),
+    (r"\breceding\b", "moving away"),
+    (r"\b(?:zoom|whizz?|shoot)(?:s|ing|es)?(?= (?:past|by|off|across|away|along|left|right|to the)\b)", "moves"),
     (rf"(?:\b(?:that|which) )?{_NEVER} (?=\w+ing\b)(?!moving)", ""),
     (rf"{_NEVER}(?: moving)?", "keeps moving"),
     (r",? without (?:ever )?(?:stopping|pausing|(?:an? )?(?:stop|pause|end|rest))\b", ""),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from . import words
 from .captions import vocabulary as captions_words
-from .understand import COLOUR_OF, COUNT_OF, GO, PLURAL_WORDS, SHAPE_OF, SIZE_OF
+from .goes_on import plainly
+from .understand import COLOUR_OF, COUNT_OF, GO, MOTIONS, PLURAL_WORDS, SHAPE_OF, SIZE_OF, TOWARD
 
 __all__ = ["Rewritten", "rewrite", "unknown_words"]
 
@@ -98,7 +99,7 @@ _ORBIT = re.compile(
 )
 _DIRECTED = re.compile(
     r"\b(?:left|right|leftwards?|rightwards?|closer|nearer|near|towards?|away|forwards?|backwards?|back|into|behind"
-    r"|around (?:each|one)|(?:not|n't) mov\w+|up|down|follow\w*|chas\w+|in place|camera|distance|out"
+    r"|around (?:each|one)|(?:not|n't) mov\w+|(?:up|down)(?:wards?)?|follow\w*|chas\w+|in place|camera|distance|out"
     r"|through the wall)\b"
 )
 _COUNTS = {"five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12, "hundred": 100}
@@ -183,8 +184,12 @@ def content_words() -> list[str]:
 
 
 def _is_motion(word: str, vocabulary: frozenset[str]) -> bool:
-    """Whether a word is a form of a verb of motion of which the vocabulary has some form."""
-    return any(
+    """Whether a word is a form of a verb of motion, of which or of another verb for it the vocabulary has a form."""
+    plain = plainly(word)
+    key = next((key for key, pattern in (*TOWARD, *MOTIONS, ("left", GO)) if re.fullmatch(pattern, plain)), None)
+    phrases = words.MOTION_PHRASES[key] if key else ()
+    verbs = {verb.removesuffix("e") for phrase in phrases for verb in re.findall(r"\{(\w+)\}", phrase)}
+    return any(other.startswith(verb) for verb in verbs for other in vocabulary) or any(
         re.fullmatch(rf"{stem}\w?(?:e?s|ing|ed|e|y|ies|ying|en)?", word)
         and any(other.startswith(stem) for other in vocabulary)
         for stem in words.MOTION_STEMS
@@ -267,7 +272,7 @@ def _with_article(clause: str) -> str:
 
 def _directed(text: str, seed: int, way: str) -> str:
     """Something goes, and the text does not say where to: that way, or left or right."""
-    found = re.search(GO, text)
+    found = re.search(rf"(?<!camera )(?:{GO})", text)
     if found is None or _DIRECTED.search(text) or re.match(r"hop|jump", found[0]):
         return text
     side = random.Random(f"side/{seed}").choice(("left", "right"))  # noqa: S311

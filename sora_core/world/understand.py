@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from . import words
-from .captions import ThingFacts
+from .captions import GOING_ON, ThingFacts
 from .nouns import NOUNS, plural
 
 
@@ -57,19 +57,22 @@ GO = (
     )
     + "(?: off| along)?"
 )
-GO = rf"(?:\b(?:flies|swimming|running|ran|flew|drove|swam)\b|{GO})"
+GO = rf"(?:\b(?:flies|swimming|running|ran|flew|drove|swam|went|slid)\b|{GO})"
+_ANY_VERB = rf"(?:{'|'.join(words.MOTION_STEMS)}|flie)\w*"
 NOWHERE = r"(?! (?:from \w+ )?(?:to )?(?:the )?(?:left|right))"
+
+_EYE = r"(?:camera|viewer|audience|screen|lens|us|me|you)\b"
 
 # (key, pattern): motions that name the camera come first, so that the camera's own patterns do not take them.
 TOWARD: tuple[tuple[str, str], ...] = (
     (
         "closer",
         (
-            rf"(?:{GO}|{_verb('come')})? ?(?:toward|towards|to) (?:the"
-            rf" )?(?:camera|viewer|us|me)\b|{_verb('approach')}(?: the camera)?"
+            rf"(?:{GO}|{_verb('come')})? ?(?:toward|towards|to) (?:the )?{_EYE}|(?:{GO}|{_verb('come')})"
+            rf" (?:straight |right )?(?:at|into) (?:the )?{_EYE}|{_verb('approach')}(?: the camera)?"
         ),
     ),
-    ("closer", rf"(?:{GO}|{_verb('come')}) (?:closer|nearer|forward|near)\b(?: to the camera)?"),
+    ("closer", rf"(?:{GO}|{_verb('come')}|came) (?:closer|nearer|forward|near)\b(?: to the camera)?"),
     (
         "away",
         (
@@ -78,11 +81,13 @@ TOWARD: tuple[tuple[str, str], ...] = (
         ),
     ),
 )
+_PAN = rf"(?:{_verb('pan')}|(?<=camera )(?:{_verb('turn', 'move', 'slide', 'swing', 'track')}|goes|going))"
 CAMERAS: tuple[tuple[str, str], ...] = (
-    ("pan left", rf"(?:{_verb('pan')}|(?<=camera ){_verb('turn')})(?: to)?(?: the)? left"),
-    ("pan right", rf"(?:{_verb('pan')}|(?<=camera ){_verb('turn')})(?: to)?(?: the)? right"),
-    ("tilt up", rf"(?:{_verb('tilt', 'look')}) up(?: slowly)?"),
-    ("tilt down", rf"(?:{_verb('tilt', 'look')}) down(?: slowly)?"),
+    ("pan left", rf"{_PAN}(?: from (?:the )?right)?(?: to)?(?: the)? left|{_PAN} right to left"),
+    ("pan right", rf"{_PAN}(?: from (?:the )?left)?(?: to)?(?: the)? right|{_PAN} left to right"),
+    ("tilt up", rf"(?:{_verb('tilt', 'look', 'pan')}) up(?: slowly)?"),
+    ("tilt down", rf"(?:{_verb('tilt', 'look', 'pan')}) down(?: slowly)?"),
+    ("pan right", rf"(?<=camera ){_verb('pan')}"),
     ("dolly out", rf"{_verb('zoom')} (?:out|back)"),
     ("zoom in", rf"{_verb('zoom')}(?: in)?"),
     (
@@ -106,8 +111,8 @@ CAMERAS: tuple[tuple[str, str], ...] = (
     (
         "orbit",
         (
-            r"(?<=camera )(?:orbits?|orbiting|circles?|circling|rotates?|goes|moves)(?: around)?(?: the scene|"
-            r" it)?|orbiting(?= camera| shot)"
+            r"(?<=camera )(?:(?:orbits?|orbiting|circles?|circling|rotates?)(?: around)?|(?:goes|moves) around)"
+            r"(?: the scene| it)?|orbiting(?= camera| shot)"
         ),
     ),
     (
@@ -118,10 +123,17 @@ CAMERAS: tuple[tuple[str, str], ...] = (
         ),
     ),
 )
+_NOT_FALLING = "".join(
+    rf"(?<!{word} )" for word in ("falls", "falling", "drops", "dropping", "comes", "coming", "down")
+)
 SHOTS: tuple[tuple[str, str], ...] = (
     ("close", r"close ?-?up|close view|seen from close by|view from close by"),
-    ("above", r"(?:seen|view|viewed|shot) from above|top view|bird'?s eye view|top down"),
-    ("far", r"(?:seen|view|viewed|shot) from (?:far away|afar)|wide (?:view|shot)"),
+    (
+        "above",
+        rf"(?:seen|view|viewed|shot) from above|{_NOT_FALLING}from (?:above|overhead)|top view|bird'?s eye view"
+        r"|top down(?: view)?|(?:aerial|overhead|drone) (?:view|shot)",
+    ),
+    ("far", r"(?:seen|view|viewed|shot) from (?:far away|afar)|(?:wide|long) (?:view|shot)"),
 )
 STYLES: tuple[tuple[str, str], ...] = (
     (
@@ -199,18 +211,27 @@ MOTIONS: tuple[tuple[str, str], ...] = (
     (
         "rise",
         (
-            rf"(?:{_verb('rise')}|takes? off|taking off|(?:{GO}) up(?! and down))(?: into the (?:sky|air)| up)?|"
+            rf"(?:{_verb('rise')}|takes? off|taking off|(?:{GO}) up(?:wards?)?"
+            rf"(?! and down| (?:an?|the)\b))(?: into the (?:sky|air)| up)?|"
             r"up into the (?:sky|air)"
         ),
     ),
     ("bounce", rf"(?:{_verb('bounce', 'jump', 'hop')})(?: up and down)?{NOWHERE}|up and down"),
-    ("spin", rf"(?:{_verb('spin', 'rotate', 'twirl', 'turn')})(?: in place| around)?"),
-    ("fall", rf"(?:{_verb('fall', 'drop')})(?: from (?:above|the sky)| down)?|fell\b"),
+    ("spin", rf"(?:{_verb('spin', 'rotate', 'twirl', 'turn')}|spun)(?: in place| around)?"),
+    (
+        "fall",
+        (
+            rf"(?:{_verb('fall', 'drop')})(?: from (?:above|the sky)| down)?|fell\b"
+            rf"|(?:{_verb('move', 'go', 'come', 'float', 'drift', 'fly', 'glide', 'sail')}|flies) down(?:wards?)?"
+            r"(?! (?:an?|the)\b)"
+        ),
+    ),
     (
         "still",
         (
             rf"(?:{_verb('stand', 'stay', 'rest', 'lie', 'sit')})(?: still| in place| motionless|"
             r" there)?|motionless|(?:does not|doesn't) move|(?:is not|isn't|not) moving"
+            r"|stood|sat|lying"
         ),
     ),
     ("right", rf"(?:{GO})? ?from (?:the )?left to (?:the )?right"),
@@ -267,7 +288,9 @@ def understand(prompt: str) -> Understood:
     marked = _keep_motion(text, TOWARD)
     camera = text.take(CAMERAS)
     ground = text.take(GROUNDS, words.ALSO_GROUNDS)
-    text.text = re.sub(r"\b(?:the )?(?:camera|shot)\b(?: while)?", " ", text.text)
+    text.text = re.sub(
+        rf"\b(?:the )?(?:camera|shot)\b(?: (?:slowly |then )?(?:{_ANY_VERB}))?(?: while)?", " ", text.text
+    )
     if not re.search(r"\b(?:leav|exit|wall\b|paint)", text.text):
         text.text = _without_places(re.sub(r" on the (?:left|right) and ", " and ", text.text))
     relation = ""
@@ -361,7 +384,7 @@ def _thing(adjectives: str, noun: str, tail: str, marks: dict[str, str]) -> tupl
     motion = next((key for mark, key in marks.items() if mark in text.text), None)
     for mark in marks:
         text.text = text.text.replace(mark, " ")
-    motion = motion or text.take(MOTIONS)
+    motion = motion or text.take(MOTIONS) or (GOING_ON if re.search(GO, tail) else None)
     side, paint = "left", ""
     if motion in ("return", "behind", "paint"):
         side = "right" if re.search(r"\bright\b", tail) else "left"

@@ -190,7 +190,8 @@ grass sandy beach desert sand snowy snow wooden floor planks wood lake charcoal 
 realistic real
 drawing sketch front behind beside next golden day wall after over front storm space outer ocean bottom
 forest rain jungle mountain
-mountains moon
+mountains moon upward upwards downward downwards tracking closeup cam long overhead aerial drone push pull pulls pulling
+pan pans panning camera's
 """
 KNOWN_ALSO: frozenset[str] = frozenset(_KNOWN_ALSO.split())
 """Words the patterns of understand.py know beyond the vocabulary of the captions."""
