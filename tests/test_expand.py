@@ -192,6 +192,44 @@ def test_a_view_from_above(view: str) -> None:
     assert understand(expand(prompt)).shot == "above" and unknown_words(prompt) == []
 
 
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("two shiny red balls", "two red balls"),
+        ("two very large glass balls", "two large white balls"),
+        ("two rolling red balls", "two red balls roll"),
+        ("a pair of wet cubes", "two white cubes"),
+        ("two identical green cones", "two green cones"),
+        ("a small, red, round ball", "small red ball"),
+        ("a blue cube and a red shiny ball", "a red ball on the right"),
+        ("a ball, red, a blue cube", "a red ball on the left and a blue cube"),
+        ("shot 1: a red ball. shot 2: a blue cube.", "a red ball on the left and a blue cube"),
+        ("a group of red balls", "three red balls"),
+        ("half a dozen cubes", "four white cubes"),
+        ("lots of cubes", "four white cubes"),
+        ("twenty cubes", "four white cubes"),
+        ("rgb(255,0,0) ball", "a white ball"),
+        ("[0.5] red ball", "a red ball"),
+        ("a #123 ball", "a white ball"),
+        ("a swimming pool with a ball", "a white ball stands still"),
+    ],
+)
+def test_what_describes_a_thing_stays_with_it(prompt: str, told: str) -> None:
+    assert told in expand(prompt, 1)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "noted"),
+    [
+        ("half a dozen cubes", True), ("twenty red balls", True), ("dozens of cats", True), ("100 shiny balls", True),
+        ("an 8-bit ball", False), ("a 360 spin around a cube", False), ("0:05 a red ball", False),
+        ("a red ball, 24 fps", False), ("(red:1.5) balls", False), ("four balls", False),
+    ],
+)  # fmt: skip
+def test_only_what_counts_things_is_too_many_of_them(prompt: str, noted: bool) -> None:
+    assert any("at most 4" in note for note in expanded(prompt).notes) == noted
+
+
 def test_unknown_words() -> None:
     assert unknown_words("a red toaster rolls left in Tokyo") == ["toaster", "tokyo"]
     assert unknown_words("Two crimson balls bouncing in the snow, camera zooms in") == []

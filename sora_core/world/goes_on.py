@@ -38,6 +38,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"\bcam\b", "camera"),
     (r"\b(?:view|viewpoint|shot) (?=(?:pans|turns|moves|tilts|zooms|looks|orbits|circles|follows)\b)", "camera "),
     (r"\bpass(?:es|ing)? (?:by|past|through(?! the wall)|across|the (?:camera|viewer))\b", "moves"),
+    (r"\b(?:swimming|rolling|running|flying|floating|walking) (?=(?:pool|hills?|track|carpet|islands?|clouds?)\b)", ""),
     (r"\brecedes?\b", "moves away"),
     (r"\breceding\b", "moving away"),
     (r"\b(?:zoom|whizz?|shoot)(?:s|ing|es)?(?= (?:past|by|off|across|away|along|left|right|to the)\b)", "moves"),

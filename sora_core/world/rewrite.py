@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from . import words
 from .captions import vocabulary as captions_words
 from .goes_on import plainly
-from .understand import COLOUR_OF, COUNT_OF, GO, MOTIONS, PLURAL_WORDS, SHAPE_OF, SIZE_OF, TOWARD
+from .understand import COLOUR_OF, COUNT_OF, GO, MOST, MOTIONS, PLURAL_WORDS, SHAPE_OF, SIZE_OF, TOWARD
 
 __all__ = ["Rewritten", "rewrite", "unknown_words"]
-
-MOST = 4
-"""things of one kind that the world shows at most"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +28,7 @@ class Rewritten:
 
 
 _AFFIRMED: tuple[tuple[str, str], ...] = (
+    (r"\bhalf a dozen\b", "six"),
     (r"\bnothing (?P<where>(?:on|in|at|under) [a-z ]{1,30}?) (?:but|except(?: for)?) ", r"\g<where> "),
     (r"\b(?:nothing|none|no one)(?: else)? (?:but|except(?: for)?|other than|besides) ", ""),
     (r",? (?:(?:and|with) )?nothing else\b(?! (?:happens|moves|changes))", ""),
@@ -47,7 +45,7 @@ _NEGATED: tuple[tuple[str, str], ...] = (
     (r"\bnon[- ](COLOUR) (NAME)\b", r"\2 not \1"),
     (r"\b(?:anything|everything|all) (?:but|except)(?: for)? ", "no "),
     (r"\bneither (?:an? |the )?([a-z' -]+?) nor ", r"no \1, no "),
-    (r"\b(?:zero|0)(?= [a-z])", "no"),
+    (r"(?<![\w.,:])(?:zero|0)(?= [a-z])", "no"),
 )
 """other ways to say that something must not be there, and what they come to"""
 _REFUSED = re.compile(
@@ -102,7 +100,11 @@ _DIRECTED = re.compile(
     r"|around (?:each|one)|(?:not|n't) mov\w+|(?:up|down)(?:wards?)?|follow\w*|chas\w+|in place|camera|distance|out"
     r"|through the wall)\b"
 )
-_COUNTS = {"five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12, "hundred": 100}
+_COUNTED = re.compile(
+    rf"(?<![\w.:])(?P<count>\d+|{'|'.join(words.NUMBERS)})(?= (?:(?!an? |the |in |on |at |around )[\w-]+ ){{0,4}}?"
+    rf"(?:{'|'.join(map(re.escape, PLURAL_WORDS))})\b)"
+)
+"""a number of things"""
 _SHADES = {
     "grey": "white", "gray": "white", "silver": "white", "brown": "orange", "bronze": "orange", "copper": "orange",
     "turquoise": "blue", "teal": "blue", "beige": "yellow", "pink": "purple", "magenta": "purple", "lilac": "purple",
@@ -160,7 +162,7 @@ def unknown_words(prompt: str, vocabulary: Collection[str] | None = None) -> lis
 def _known(vocabulary: frozenset[str]) -> frozenset[str]:
     """Every word that has a meaning to an encoder of that vocabulary, or none in any sentence."""
     told = vocabulary | words.FILLERS
-    known = set(told | words.KNOWN_ALSO | COUNT_OF.keys() | _COUNTS.keys())
+    known = set(told | words.KNOWN_ALSO | COUNT_OF.keys())
     for table in (COLOUR_OF, SIZE_OF, _SHADES):
         known |= {word for word, key in table.items() if key in vocabulary}
     known |= {part for name, key in SHAPE_OF.items() if set(key.split()) <= vocabulary for part in name.split()}
@@ -275,12 +277,17 @@ def _directed(text: str, seed: int, way: str) -> str:
     found = re.search(rf"(?<!camera )(?:{GO})", text)
     if found is None or _DIRECTED.search(text) or re.match(r"hop|jump", found[0]):
         return text
+    following = re.match(r" ([\w-]+)", text[found.end() :])
+    if (
+        found[0].endswith("ing") and following and following[1] not in words.FILLERS
+    ):  # "a rolling ball", "rolling hills"
+        return text
     side = random.Random(f"side/{seed}").choice(("left", "right"))  # noqa: S311
     return f"{text[: found.end()]} {way or f'to the {side}'}{text[found.end() :]}"
 
 
 def _count_notes(text: str, notes: list[str]) -> None:
-    for word in re.findall(r"\b(?:[a-z]+|\d+)\b(?! ?(?:pm|am|k|seconds?|fps)\b)", text):
-        count = int(word[:9]) if word.isdigit() else _COUNTS.get(word, 0)
-        if count > MOST:
+    for found in _COUNTED.finditer(text):
+        word = found["count"]
+        if (int(word[:9]) if word.isdigit() else words.NUMBERS[word]) > MOST:
             notes.append(f"{word!r}: the bundled model shows at most {MOST} things of a kind.")

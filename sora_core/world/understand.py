@@ -33,6 +33,8 @@ def _verb(*verbs: str) -> str:
     return rf"\b(?:{'|'.join(forms)})\b"
 
 
+MOST = 4
+"""things of one kind that the world shows at most"""
 GO = (
     _verb(
         "roll",
@@ -123,9 +125,8 @@ CAMERAS: tuple[tuple[str, str], ...] = (
         ),
     ),
 )
-_NOT_FALLING = "".join(
-    rf"(?<!{word} )" for word in ("falls", "falling", "drops", "dropping", "comes", "coming", "down")
-)
+_FALLING = ("fall", "falls", "falling", "drop", "drops", "dropping", "comes", "coming", "down")
+_NOT_FALLING = "".join(rf"(?<!{word} )" for word in _FALLING)
 SHOTS: tuple[tuple[str, str], ...] = (
     ("close", r"close ?-?up|close view|seen from close by|view from close by"),
     (
@@ -256,12 +257,19 @@ PLURAL_WORDS = {words.PLURALS.get(word, word + "s") for word in _SINGULAR} | {
 }
 _NOUN = re.compile(rf"(?<![\w'-])(?:{'|'.join(sorted(map(re.escape, SHAPE_OF), key=len, reverse=True))})(?![\w'-])")
 COUNT_OF = {word: count for count, word in words.COUNT_WORDS.items()} | words.ALSO_COUNTS
+COUNT_OF |= dict.fromkeys(words.NUMBERS, MOST)
+
+
+_DESCRIBING = COLOUR_OF.keys() | SIZE_OF.keys() | COUNT_OF.keys() | {"a", "an", "the", "of"}
+_ENDS = words.FILLERS - _DESCRIBING - words.QUALITIES
+"""words that no description of a thing holds"""
 
 
 class _Text:
     """The prompt while patterns are taken out of it."""
 
     def __init__(self, text: str):
+        text = re.sub(r"\b\d+[.:]\d+\b|#\w+", " ", text)  # a share, a time or a number of a colour counts nothing
         self.text = " " + re.sub(r"[^\w' ,.-]", " ", text.lower().replace(".", " , ").replace(",", " , ")) + " "
         self.text = re.sub(r"\s+", " ", self.text)
 
@@ -359,15 +367,16 @@ def _things(
 
 
 def _adjectives_begin(before: str) -> int:
-    """Where the words that describe the coming noun begin."""
+    """Where the words that describe the coming noun begin: behind a verb or a preposition, or with an article. Words
+    of no meaning here may stand among them, "two shiny red"."""
     end = len(before.rstrip())
-    known = COLOUR_OF.keys() | SIZE_OF.keys() | COUNT_OF.keys() | {"a", "an", "the", "of", "and"}
     for word in reversed(list(re.finditer(r"[\w'-]+|,", before))):
-        if word[0] not in known and not word[0].isdigit():
+        if word[0] in _DESCRIBING or word[0].isdigit():
+            end = word.start()
+        elif word[0] in _ENDS or re.fullmatch(rf"{_ANY_VERB}(?<!ing)", word[0]):
             break
-        if word[0] == "and":
+        if word[0] in ("a", "an", "the"):
             break
-        end = word.start()
     return end
 
 
@@ -377,14 +386,14 @@ def _thing(adjectives: str, noun: str, tail: str, marks: dict[str, str]) -> tupl
     for word in re.findall(r"[\w'-]+", adjectives):
         colour = COLOUR_OF.get(word, colour)
         size = SIZE_OF.get(word, size)
-        count = COUNT_OF.get(word, count)
+        count = 1 if word in ("a", "an") and noun not in PLURAL_WORDS else COUNT_OF.get(word, count)
         if word.isdigit():
-            count = max(1, min(4, int(word)))
-    text = _Text(tail)
+            count = max(1, min(MOST, int(word[:9])))
+    text = _Text(" ".join([tail, *re.findall(r"\w+ing\b", adjectives)]))
     motion = next((key for mark, key in marks.items() if mark in text.text), None)
     for mark in marks:
         text.text = text.text.replace(mark, " ")
-    motion = motion or text.take(MOTIONS) or (GOING_ON if re.search(GO, tail) else None)
+    motion = motion or text.take(MOTIONS) or (GOING_ON if re.search(GO, text.text) else None)
     side, paint = "left", ""
     if motion in ("return", "behind", "paint"):
         side = "right" if re.search(r"\bright\b", tail) else "left"

@@ -136,15 +136,22 @@ ALSO_SIZES: dict[str, str] = {
     "tiny": "small", "mini": "small", "miniature": "small", "giant": "large", "enormous": "large", "massive": "large",
 }  # fmt: skip
 ALSO_COUNTS: dict[str, int] = {
-    "1": 1, "2": 2, "3": 3, "4": 4, "couple": 2, "pair": 2, "several": 3,
-    "five": 4, "six": 4, "seven": 4, "eight": 4, "nine": 4, "ten": 4, "dozen": 4, "few": 3, "some": 3, "many": 4,
+    "1": 1, "2": 2, "3": 3, "4": 4, "single": 1, "lone": 1, "both": 2, "twin": 2, "couple": 2, "pair": 2, "trio": 3,
+    "several": 3, "few": 3, "some": 3, "quartet": 4, "many": 4, "lot": 4, "lots": 4, "plenty": 4, "numerous": 4,
+    "countless": 4,
 }  # fmt: skip
+NUMBERS: dict[str, int] = {
+    "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12,
+    "dozens": 24, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100, "hundreds": 200,
+    "thousand": 1000, "thousands": 2000, "million": 1_000_000,
+}  # fmt: skip
+"""Numbers that are more than the world shows of a kind."""
 ALSO_GROUNDS: dict[str, str] = {
     "grassy": "grass", "field": "grass", "garden": "grass", "park": "grass", "dunes": "sand", "dune": "sand",
     "winter": "snow",
     "ice": "snow", "snowfield": "snow", "table": "wood", "tabletop": "wood", "desk": "wood", "ocean": "water",
-    "pond": "water", "river": "water", "street": "road", "highway": "road", "asphalt": "road", "forest": "jungle",
-    "rainforest": "jungle", "woods": "jungle", "reef": "seabed", "lunar": "moon",
+    "pond": "water", "pool": "water", "river": "water", "street": "road", "highway": "road", "asphalt": "road",
+    "forest": "jungle", "rainforest": "jungle", "woods": "jungle", "reef": "seabed", "lunar": "moon",
 }  # fmt: skip
 ALSO_LIGHTS: dict[str, str] = {
     "day": "noon", "daytime": "noon", "sunny": "noon", "midday": "noon", "sunshine": "noon", "sunlight": "noon",
@@ -164,7 +171,7 @@ ALSO_STYLES: dict[str, str] = {
 _FILLERS = """
 a an the of with and or in on at to from by for its it it's there's is are be as that this there while then into onto
 over across
-through up down out off very some one scene video clip movie animation picture image shot view camera showing shows
+through past up down out off very some one scene video clip movie animation picture image shot view camera showing shows
 show showed please
 slowly quickly fast slow gently steadily background foreground nice beautiful pretty looking object objects thing
 things shape shapes
@@ -177,6 +184,10 @@ now start starts begin begins continue continues keep keeps suddenly finally eve
 get gets getting came where but instead let should would could
 nothing never else merely rather than also without besides except matter doubt more less fewer stop stops stopping
 """
+QUALITIES = frozenset(
+    {"very", "nice", "beautiful", "pretty", "looking", "slightly", "bright", "warm", "thick", "dense", "calm", "some"}
+)
+"""fillers that describe a thing"""
 FILLERS: frozenset[str] = frozenset(_FILLERS.split())
 """Words of any sentence, which say nothing about the picture by themselves."""
 _KNOWN_ALSO = """
