@@ -230,6 +230,88 @@ def test_only_what_counts_things_is_too_many_of_them(prompt: str, noted: bool) -
     assert any("at most 4" in note for note in expanded(prompt).notes) == noted
 
 
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("a red, a blue and a green ball", ["red", "blue", "green"]),
+        ("red, blue and green balls", ["red", "blue", "green"]),
+        ("red and blue balls", ["red", "blue"]),
+        ("two balls, one red and one blue", ["red", "blue"]),
+        ("two balls, one red, one blue", ["red", "blue"]),
+        ("two balls: red, blue", ["red", "blue"]),
+        ("three balls in red, green and blue", ["red", "green", "blue"]),
+        ("a red ball and a blue one", ["red", "blue"]),
+        ("a red ball and two blue ones", ["red", "blue", "blue"]),
+        ("a cube and a ball, both red", ["red", "red"]),
+        ("two balls, both blue", ["blue"]),
+        ("a ball, red and a blue cube", ["red", "blue"]),
+        ("a red and white ball", ["red"]),
+    ],
+)
+def test_each_thing_has_its_colour(prompt: str, told: list[str]) -> None:
+    made = expanded(prompt)
+    assert [thing.colour for thing in understand(made.caption).things] == told
+    assert ("one colour" in str(made.notes)) == (prompt == "a red and white ball")
+
+
+def test_one_of_several_is_another_colour() -> None:
+    assert expand("three cubes, one of which is yellow").count("yellow cube") == 1
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative"),
+    [
+        ("a ball that doesn't bounce", "bounce"),
+        ("balls don't roll", "roll"),
+        ("a ball, don't show any cubes", "cubes"),
+        ("a ball that won't fall", "fall"),
+        ("avoid snow, a ball", "snow"),
+        ("a ball excluding snow", "snow"),
+        ("a ball except at night", "night"),
+        ("a ball w/o a cube", "cube"),
+        ("remove the cube, a ball", "cube"),
+        ("a ball that cannot move", ""),
+        ("a ball without moving", ""),
+        ("no motion, a ball", ""),
+        ("a ball that has stopped", ""),
+    ],
+)
+def test_what_must_not_be_is_not_shown(prompt: str, negative: str) -> None:
+    made, read = expanded(prompt), understand(expand(prompt))
+    assert made.negative == negative and unknown_words(prompt) == []
+    assert [thing.motion for thing in read.things] == ["still"] and (read.ground, read.light) not in {("snow", "night")}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("can you make a video of a red ball?", "a red ball"),
+        ("i'd like to see a red ball that's still", "a red ball"),
+        ("draw me a red ball", "a red ball"),
+        ("paint a red ball", "a red ball"),
+        ("an image of a painted red ball", "a red ball"),
+        ("what if there was a red ball", "a red ball"),
+    ],
+)
+def test_a_request_is_not_part_of_the_picture(prompt: str, told: str) -> None:
+    (thing,) = understand(expand(prompt)).things
+    assert told in expand(prompt) and thing.motion == "still" and not set(unknown_words(prompt)) - {"painted"}
+
+
+@pytest.mark.parametrize("change", [", then ", ", cut to ", " morphs into ", " transforms into ", " becomes "])
+def test_another_thing_after_a_change_is_told_with_its_place(change: str) -> None:
+    assert ", then a blue cube at night" in expand(f"a red ball on grass{change}a blue cube at night")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "light"),
+    [("a ball in the dark", "night"), ("a ball in darkness", "night"), ("a misty morning, a ball", "fog")],
+)
+def test_a_light_is_no_colour(prompt: str, light: str) -> None:
+    read = understand(expand(prompt, 1))
+    assert read.light == light and read.things[0].colour == "white"
+
+
 def test_unknown_words() -> None:
     assert unknown_words("a red toaster rolls left in Tokyo") == ["toaster", "tokyo"]
     assert unknown_words("Two crimson balls bouncing in the snow, camera zooms in") == []

@@ -36,6 +36,7 @@ LONGEST = 2000
 _CHANGES = re.compile(
     r"[,.;]?\s*(?:\band\s+)?\b(?:then|turns? into|turning into|becomes?|followed by"
     r"|changes? (?:(?:its |their )?colou?rs? )?(?:in)?to"
+    r"|(?:morphs|transforms|transitions|fades) (?:in)?to|(?:a )?cut to"
     rf"|turn(?:s|ing)?(?= (?:{'|'.join(COLOUR_OF)})\b))\b[,:]?\s*"
 )
 _ABOUT_IT = re.compile(r"\b(?:it|them)\b")
@@ -266,5 +267,6 @@ def _after(text: str, before: Understood) -> tuple[str, tuple[str, ...]]:
         words.LIGHT_PHRASES[after.light][0] if after.light and after.light != before.light else "",
         f"in {words.STYLE_PHRASES[after.style][0]}" if after.style and after.style != before.style else "",
     ]
-    told = " ".join(filter(None, parts))
+    others = {(t.colour, t.shape) for t in after.things} - {(t.colour, t.shape) for t in before.things}
+    told = "" if others else " ".join(filter(None, parts))
     return (f", then the place changes and it is {told}" if told else f", then {plain.text.strip(' ,.')}"), plain.notes

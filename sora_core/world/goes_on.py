@@ -35,6 +35,16 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         for plain, verbs in _VERBS.items()
         for verb in verbs.split()
     ),
+    (
+        r"^(?:please )?(?:draw|paint|sketch|render|animate|film|imagine)(?: me| us)? "
+        r"(?=(?:an?|the|one|two|three|four)\b)",
+        "",
+    ),
+    (r"\bcan (?=(?:you|we|i|u|it|they|there|be|also)\b)", ""),
+    *((rf"\b({who}) can\b(?!['’])", r"\1") for who in ("you", "we", "i", "it", "they", "that", "which")),
+    (r"\b(?:without (?:any )?|no )(?:moving|movement|motion)\b", "standing still"),
+    (r"\bin (?:the |total |complete )?dark(?:ness)?(?=\s*(?:$|[,.;]| and\b| with\b| on\b))", "at night"),
+    (r"\b(?:at |in )?(?:the )?blue hour\b", "at dusk"),
     (r"\bcam\b", "camera"),
     (r"\b(?:view|viewpoint|shot) (?=(?:pans|turns|moves|tilts|zooms|looks|orbits|circles|follows)\b)", "camera "),
     (r"\bpass(?:es|ing)? (?:by|past|through(?! the wall)|across|the (?:camera|viewer))\b", "moves"),
@@ -53,7 +63,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"\b(?:the )?(?:morning (?:comes|breaks)|(?:day|dawn) breaks)\b", "at sunset"),
     (r"\b(?:the |some |thick )?(?:fog|mist) (?:rolls in|comes in|comes up|rises|settles|gathers)\b", "in fog"),
     (
-        rf"{_NOT_CAMERA}\b(?:stops?|stopped|halts?"
+        rf"{_NOT_CAMERA}\b(?:(?:has |have |had )?stopped|stops?\b|halts?\b"
         r"|comes? to (?:a |an )?(?:full |complete )?(?:stop|halt|standstill|rest))"
         r"(?: (?:moving|going|there)\b| \w+ing\b)?",
         "stands still",

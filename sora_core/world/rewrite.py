@@ -41,7 +41,18 @@ _AFFIRMED: tuple[tuple[str, str], ...] = (
 """negations that affirm what follows them, and what they come to"""
 _NEGATED: tuple[tuple[str, str], ...] = (
     (r",? \b(?:rather than|instead of|as opposed to)\b", " not"),
-    (r"\b(?:(?:that|which) )?(?:is|are)n'?t\b(?! mov)", " not "),
+    (
+        r"\b(?:(?:that|which) )?(?:is|are|was|were|do|does|did|wo|would|ca|could|should|will|can)(?:n'?t| not)\b"
+        r"(?! mov| stop)"
+        r"(?: (?:be|show|include|add|use|put|draw|make|have|want|need|contain)\b)?",
+        " not ",
+    ),
+    (
+        r"\b(?:avoid(?:ing)?|exclud(?:e|ing)|except(?: for)?|minus|lacking|devoid of|free of|hide|omit(?:ting)?|remove"
+        r"|delete|erase|get rid of|w/o(?:ut)?)\b",
+        "without",
+    ),
+    (r"\bw/(?= )", "with"),
     (r"\bnon[- ](COLOUR) (NAME)\b", r"\2 not \1"),
     (r"\b(?:anything|everything|all) (?:but|except)(?: for)? ", "no "),
     (r"\bneither (?:an? |the )?([a-z' -]+?) nor ", r"no \1, no "),
@@ -55,10 +66,27 @@ _REFUSED = re.compile(
 )
 _COLOUR = "|".join(sorted(COLOUR_OF, key=len, reverse=True))
 _NAME = "|".join(sorted(map(re.escape, SHAPE_OF), key=len, reverse=True))
+_ONE = rf"(?:(?:one|an?|the other)(?: is)? )?(?:{_COLOUR})(?: one)?"
 _ONES = re.compile(
-    rf"\b(?:\w+ )?(?P<noun>{_NAME})\s*[,:]\s*(?P<ones>(?:one|an?)?\s*(?:{_COLOUR})\s+(?:one\b.*|and\s.*))"
+    rf"\b(?:(?P<count>two|three|2|3|both|all) )?(?P<noun>{_NAME})(?:\s*[,:]|\s+in\b)\s*"
+    rf"(?P<ones>{_ONE}(?:(?:, and |, | and ){_ONE})+)\b(?! (?:{_NAME})\b)"
 )
-_SHARED = re.compile(rf"\b(?:an? |the )?(?P<one>{_COLOUR}) and (?:an? |the )?(?P<two>{_COLOUR}) (?P<noun>{_NAME})\b")
+"""one colour for each of several things: "two balls, a red one and a blue one\""""
+_ONE_OF = re.compile(
+    rf"\b(?P<count>two|three|2|3) (?P<noun>{_NAME}),? one (?:of (?:which|them) )?(?:is )?(?P<colour>{_COLOUR})$"
+)
+_LIST = re.compile(
+    rf"\b(?P<colours>(?:(?:an? |the )?(?:{_COLOUR}), )*(?:an? |the )?(?:{_COLOUR}),? and (?P<again>an? |the )?"
+    rf"(?:{_COLOUR}))"
+    rf"(?: (?:striped|spotted|checkered|dotted))? (?P<noun>{_NAME})\b"
+)
+"""several colours before a noun: "red, green and blue balls\""""
+_ANOTHER = re.compile(
+    rf"\b(?P<noun>{_NAME})\b(?P<between>.*?\b(?:an?|another|two|three|four) (?:[a-z]+ )?(?:{_COLOUR})) ones?\b"
+)
+_ALL_OF = re.compile(
+    rf"^(?P<things>.*\b(?:{_NAME})\b.*?),? (?:both|all|each)(?: of them)?(?: (?:are|in))? (?P<colour>{_COLOUR})\b"
+)
 _SIDE = re.compile(
     r"\s*(?:\b(?:is|are|stands?|sits?)\s+)?\b(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? (?:of|from)\s+"
 )
@@ -127,9 +155,10 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "") -> Rewritten:
     notes: list[str] = []
     text = _mended(text, notes)
     text = _shaded(text, notes)
+    if re.search(r"\b(?:a|an|the|oil) paintings?\b", text):
+        notes.append("'painting' is not among the styles of the bundled model.")
     text = re.sub(r"\s*(?:\+|&|\bplus\b)\s*", " and ", text)
-    text = _ONES.sub(lambda m: re.sub(rf"\b({_COLOUR}) one\b", rf"\1 {_one(m['noun'])}", m["ones"]), text)
-    text = _SHARED.sub(lambda m: f"a {m['one']} {_one(m['noun'])} and a {m['two']} {_one(m['noun'])}", text)
+    text = _told_apart(text, notes)
     text = _ORBIT.sub("and ", text) + " circle around each other" if _ORBIT.search(text) else text
     for said, plain in _STACKED:
         text = re.sub(said.replace("NAME", _NAME), plain, text)
@@ -238,6 +267,41 @@ def _shaded(text: str, notes: list[str]) -> str:
             text = re.sub(pattern, near, text)
             notes.append(f"{shade!r} is not among the colours of the bundled model; {near} is nearest.")
     return text
+
+
+def _told_apart(text: str, notes: list[str]) -> str:
+    """The text with a noun for each colour of "red and blue balls", and a note where one thing is to have several."""
+
+    def listed(found: re.Match[str]) -> str:
+        colours = re.findall(rf"\b(?:{_COLOUR})\b", found["colours"])
+        begins = re.match(r"(?:an?|the) ", found["colours"])
+        if found["again"] and not begins:  # "a ball, red and a blue cube"
+            return found[0]
+        if found["noun"] not in PLURAL_WORDS and begins and not found["again"]:
+            notes.append(f"{' and '.join(colours)!r}: the bundled model gives a thing one colour.")
+            return f"a {colours[0]} {found['noun']}"
+        return _each(colours, found["noun"])
+
+    def ones(found: re.Match[str]) -> str:
+        colours = re.findall(rf"\b(?:{_COLOUR})\b", found["ones"])
+        return _each(colours, found["noun"]) if found["noun"] in PLURAL_WORDS else found[0]
+
+    def one_of(found: re.Match[str]) -> str:
+        one = _one(found["noun"])
+        rest = f"a {one}" if found["count"] in ("two", "2") else f"two {found['noun']}"
+        return f"a {found['colour']} {one} and {rest}"
+
+    def all_of(found: re.Match[str]) -> str:
+        return re.sub(rf"\b(?={_NAME}\b)", f"{found['colour']} ", found["things"])
+
+    text = _ONE_OF.sub(one_of, _ONES.sub(ones, text))
+    text = _ANOTHER.sub(lambda m: f"{m['noun']}{m['between']} {m['noun']}", text)
+    return _ALL_OF.sub(all_of, _LIST.sub(listed, text))
+
+
+def _each(colours: list[str], noun: str) -> str:
+    """A thing of each colour."""
+    return " and ".join(f"a {colour} {_one(noun)}" for colour in colours)
 
 
 def _one(noun: str) -> str:

@@ -207,7 +207,7 @@ MOTIONS: tuple[tuple[str, str], ...] = (
         ),
     ),
     ("return", rf"(?:{_verb('leave')}|goes out of|exits?)[\w ]*?(?:picture|frame|view|screen|image)"),
-    ("paint", rf"{_verb('paint', 'draw')}"),
+    ("paint", rf"(?<!a )(?<!oil )(?<!the )(?:{_verb('paint', 'draw')})(?! of| style)"),
     ("bite", r"(?:an? )?bites?(?: is)?(?: taken)?(?: out)?(?: of it)?|bitten"),
     (
         "rise",
@@ -231,7 +231,7 @@ MOTIONS: tuple[tuple[str, str], ...] = (
         "still",
         (
             rf"(?:{_verb('stand', 'stay', 'rest', 'lie', 'sit')})(?: still| in place| motionless|"
-            r" there)?|motionless|(?:does not|doesn't) move|(?:is not|isn't|not) moving"
+            r" there)?|motionless|(?:do(?:es)? not|do(?:es)?n't|cannot|can't|won't) move|(?:is not|isn't|not) moving"
             r"|stood|sat|lying"
         ),
     ),
@@ -403,7 +403,7 @@ def _thing(adjectives: str, noun: str, tail: str, marks: dict[str, str]) -> tupl
         paint = named[0] if named else ("yellow" if colour != "yellow" else "blue")
     colour_said = colour is not None
     if colour is None and motion != "paint":
-        loose = [COLOUR_OF[w] for w in re.findall(r"\w+", text.text) if w in COLOUR_OF]
+        loose = [COLOUR_OF[w] for w in re.findall(r"\w+", text.text) if w in COLOUR_OF and w not in ("dark", "pale")]
         colour, colour_said = (loose[0], True) if loose else (None, False)
     shape = SHAPE_OF[noun]
     gait = ""

@@ -124,7 +124,7 @@ SHOT_PHRASES: dict[str, tuple[str, ...]] = {
 ALSO_COLOURS: dict[str, str] = {
     "gold": "yellow", "lemon": "yellow", "pink": "purple", "magenta": "purple", "lilac": "purple", "lime": "green",
     "navy": "blue",
-    "cyan": "blue", "ruby": "red", "pale": "white", "ivory": "white", "dark": "black", "jet": "black",
+    "cyan": "blue", "ruby": "red", "pale": "white", "ivory": "white", "dark": "black",
 }  # fmt: skip
 ALSO_SHAPES: dict[str, str] = {
     "marble": "ball", "globe": "ball", "dice": "cube", "brick": "cube", "crate": "cube", "tube": "cylinder",
@@ -156,11 +156,13 @@ ALSO_GROUNDS: dict[str, str] = {
 ALSO_LIGHTS: dict[str, str] = {
     "day": "noon", "daytime": "noon", "sunny": "noon", "midday": "noon", "sunshine": "noon", "sunlight": "noon",
     "sunrise": "sunset",
-    "dawn": "sunset", "sundown": "sunset", "midnight": "night", "moonlit": "night",
+    "dawn": "sunset", "sundown": "sunset", "twilight": "sunset",
+    "nightfall": "night", "darkness": "night", "midnight": "night", "moonlit": "night",
     "stars": "night", "misty": "fog",
     "haze": "fog", "hazy": "fog", "underwater": "underwater", "submerged": "underwater",
     "blizzard": "storm", "snowfall": "storm",
     "snowing": "storm", "galaxy": "space", "cosmos": "space",
+    "afternoon": "noon", "morning": "sunset",
 }  # fmt: skip
 ALSO_STYLES: dict[str, str] = {
     "pencil": "charcoal", "monochrome": "charcoal", "grayscale": "charcoal", "pixelated": "pixel", "8-bit": "pixel",
@@ -182,6 +184,9 @@ not doesn't don't isn't
 no gray grey wall slightly i we you want make create generate just only
 now start starts begin begins continue continues keep keeps suddenly finally eventually soon
 get gets getting came where but instead let should would could
+was were been being has have had will can may might must if what why how here here's that's let's what's i'd i'll
+i'm about see like both all every any such first second third itself themselves exactly really quite w
+ones avoid avoiding exclude excluding except minus remove o cannot can't won't motion movement
 nothing never else merely rather than also without besides except matter doubt more less fewer stop stops stopping
 """
 QUALITIES = frozenset(
