@@ -312,6 +312,60 @@ def test_a_light_is_no_colour(prompt: str, light: str) -> None:
     assert read.light == light and read.things[0].colour == "white"
 
 
+@pytest.mark.parametrize(
+    ("prompt", "colour"),
+    [
+        ("a fuchsia cone", "purple"), ("a lavender sphere", "purple"), ("a salmon marble", "orange"),
+        ("a tan box", "orange"), ("a bluish ball", "blue"), ("a reddish cube", "red"), ("a rose-coloured cone", "red"),
+        ("a mint cube", "green"), ("a darkblue ball", "blue"), ("a lightgreen cone", "green"),
+        ("a hotpink ring", "purple"),
+        ("a cornflowerblue ball", "blue"), ("the cube is teal", "blue"), ("a cube, teal", "blue"),
+    ],
+)  # fmt: skip
+def test_a_colour_the_world_lacks_is_the_nearest(prompt: str, colour: str) -> None:
+    made = expanded(prompt)
+    assert understand(made.caption).things[0].colour == colour and unknown_words(prompt) == []
+
+
+@pytest.mark.parametrize(
+    "prompt", ["an olive on a plate", "a lime rolls", "a tomato", "a wheat field", "a salmon swims"]
+)
+def test_what_is_named_like_its_colour_stays(prompt: str) -> None:
+    assert prompt.split()[1] in expand(prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "ground", "light"),
+    [
+        ("a snow white ball on grass", "grass", "noon"),
+        ("a sea green ball on grass", "grass", "noon"),
+        ("a forest green ball on grass", "grass", "noon"),
+        ("a midnight blue ball on grass at noon", "grass", "noon"),
+        ("a beach ball on a wooden floor at noon", "wood", "noon"),
+        ("a wooden ball on the beach at noon", "sand", "noon"),
+        ("a ball made of snow on grass at noon", "grass", "noon"),
+    ],
+)
+def test_what_a_thing_is_likened_to_or_made_of_is_no_place(prompt: str, ground: str, light: str) -> None:
+    read = understand(expand(f"{prompt} at noon"))
+    assert (read.ground, read.light) == (ground, light)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "noted"),
+    [
+        ("a ball on a white background", "white background"), ("a ball on red sand", "red sand"),
+        ("the sky is red, a ball", "red sky"), ("a ball in front of a red wall", "red wall"),
+        ("a ball on a green floor", "green floor"), ("a ball on blue water", ""), ("yellow sand, a ball", ""),
+        ("the sky is blue, a ball", ""), ("green grass, a ball", ""), ("a dark night, a ball", ""),
+    ],
+)  # fmt: skip
+def test_the_colour_of_a_place_is_not_that_of_a_thing(prompt: str, noted: str) -> None:
+    made = expanded(prompt, 1)
+    assert "white ball" in made.caption, "the seed's colour"
+    assert [note.split("'")[1] for note in made.notes] == [noted] * bool(noted)
+
+
 def test_unknown_words() -> None:
     assert unknown_words("a red toaster rolls left in Tokyo") == ["toaster", "tokyo"]
     assert unknown_words("Two crimson balls bouncing in the snow, camera zooms in") == []

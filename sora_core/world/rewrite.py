@@ -94,6 +94,7 @@ _SIDE_FIRST = re.compile(
     r"^(?:to the|on the|at the)?\s*(?P<side>left|right)(?: side)? of (?P<two>[^,]+?)(?:,| there)?"
     r" (?:is|are|stands?|sits?) (?P<one>.+)$"
 )
+_SOLID = "|".join(name for name, shape in SHAPE_OF.items() if shape in words.SHAPE_WORDS)
 _THERE = r"(?:(?:on|at|to) the )?{side}(?: side)?"
 _SAID_BY_SIDE: tuple[re.Pattern[str], ...] = (
     re.compile(
@@ -133,12 +134,62 @@ _COUNTED = re.compile(
     rf"(?:{'|'.join(map(re.escape, PLURAL_WORDS))})\b)"
 )
 """a number of things"""
-_SHADES = {
-    "grey": "white", "gray": "white", "silver": "white", "brown": "orange", "bronze": "orange", "copper": "orange",
-    "turquoise": "blue", "teal": "blue", "beige": "yellow", "pink": "purple", "magenta": "purple", "lilac": "purple",
-    "maroon": "red", "cyan": "blue", "lime": "green", "navy": "blue", "olive": "green",
+_NEAREST = {
+    "white": "grey gray silver whitish", "orange": "brown bronze copper orangish", "yellow": "beige khaki yellowish",
+    "red": "maroon burgundy vermilion reddish", "black": "blackish", "green": "lime olive chartreuse greenish",
+    "purple": "pink magenta lilac fuchsia lavender mauve indigo pinkish purplish",
+    "blue": "turquoise teal cyan navy aqua aquamarine cerulean ultramarine bluish",
 }  # fmt: skip
+_NEAREST_OF_THINGS = {
+    "white": "pearl bone linen vanilla chrome platinum", "orange": "peach coral salmon rust amber chocolate tan",
+    "yellow": "cream mustard wheat sandy lemon honey", "red": "cherry tomato brick rose wine ruby blood",
+    "purple": "plum orchid amethyst thistle", "blue": "sapphire cobalt denim", "green": "mint jade moss sage",
+    "black": "ebony onyx coal",
+}  # fmt: skip
+"""colours named like things: they are meant before a solid alone, "a salmon cube\""""
+_LIKENED = {shade: near for near, shades in _NEAREST_OF_THINGS.items() for shade in shades.split()}
+_SHADES = {shade: near for near, shades in _NEAREST.items() for shade in shades.split()} | _LIKENED
 """Colours that the world lacks, and the nearest that it has."""
+_TINTS = {
+    "white": "snow ice moon", "blue": "sky sea ocean water ice night midnight royal baby", "yellow": "sand sun",
+    "green": "sea forest jungle grass moss", "red": "blood brick fire ruby", "orange": "sunset", "pink": "hot rose",
+    "black": "night midnight jet pitch coal ink",
+}  # fmt: skip
+_TINTED = re.compile(
+    "|".join(
+        rf"\b(?:{'|'.join(things.split())})[ -](?={colour}\b(?! sk(?:y|ies)\b))" for colour, things in _TINTS.items()
+    )
+)
+"""what a colour is likened to: neither a place nor a light, "midnight blue\""""
+_JOINED = re.compile(
+    r"\b(?:dark|light|medium|pale|deep|sky|sea|steel|royal|navy|dodger|cornflower|powder|cadet|slate|alice|midnight|forest"
+    r"|lawn|spring|lime|yellow|blue|orange|indian|hot|ghost|floral|antique|navajo|rebecca|pale|snow|blood)"
+    rf"(?=(?:{_COLOUR}|{'|'.join(_SHADES)})\b)"
+)
+"""the first half of a colour of one word, "darkblue\""""
+_PLACE = (
+    r"(?:(?:sandy|snowy|wooden|calm) )?(?:sky|background|backdrop|walls?|floor|ground|lights?|lighting|sand|beach|snow"
+    r"|grass|lawn|meadow|field|water|sea|ocean|lake|road|street|table|ice|desert)"
+)
+_COLOURED_PLACE = re.compile(
+    rf"\b(?P<colour>{_COLOUR})(?P<place> {_PLACE})\b(?! (?:{_NAME})\b)|\b(?P<late>the {_PLACE})"
+    rf" (?:is|are|was) (?P<of>{_COLOUR})\b"
+)
+_OWN_COLOURS = {
+    "blue": r"sky|water|sea|ocean|lake", "green": "grass|lawn|meadow|field", "white": "snow|ice|sand|beach",
+    "yellow": "sand|beach|desert", "black": "night", "pale": "", "dark": "",
+}  # fmt: skip
+"""what has that colour in any case"""
+_COLOURED = rf"(?:{_COLOUR}|{'|'.join(_SHADES)}|colou?red)\b"
+_NO_NOUN = re.compile(
+    rf" ?(?:$|[.;]|(?:,|and|or) (?!{_COLOURED})|(?!{_COLOURED}|(?:and|or)\b)"
+    rf"(?:{'|'.join(words.FILLERS - words.QUALITIES)}|(?:{'|'.join(words.MOTION_STEMS)})\w*)\b)"
+)
+_MATERIAL = re.compile(
+    rf"\b(?:(?P<of>wood|wooden|snow|snowy|sand|sandy|ice|water|grass|grassy) (?=(?:{_SOLID})\b)"
+    rf"|(?<=\b)(?P<wooden>wooden) (?=(?:(?:{_COLOUR}|{'|'.join(SIZE_OF)}) )+(?:{_SOLID})\b)"
+    rf"|(?P<noun>{_SOLID}) (?:made )?(?:out )?of (?P<made>wood|snow|ice|sand|water|grass)\b)"
+)
 
 
 def rewrite(prompt: str, seed: int = 0, way: str | None = "") -> Rewritten:
@@ -158,14 +209,14 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "") -> Rewritten:
     if re.search(r"\b(?:a|an|the|oil) paintings?\b", text):
         notes.append("'painting' is not among the styles of the bundled model.")
     text = re.sub(r"\s*(?:\+|&|\bplus\b)\s*", " and ", text)
-    text = _told_apart(text, notes)
+    text = _told_apart(_placed_colours(text, notes), notes)
     text = _ORBIT.sub("and ", text) + " circle around each other" if _ORBIT.search(text) else text
     for said, plain in _STACKED:
         text = re.sub(said.replace("NAME", _NAME), plain, text)
     text = _placed(text)
     _count_notes(text, notes)
     text = text if way is None else _directed(text, seed, way)
-    return Rewritten(text=text, negative=", ".join(refused), notes=tuple(notes))
+    return Rewritten(text=text, negative=", ".join(refused), notes=tuple(dict.fromkeys(notes)))
 
 
 def _without_refusals(text: str) -> tuple[str, list[str]]:
@@ -179,8 +230,8 @@ def unknown_words(prompt: str, vocabulary: Collection[str] | None = None) -> lis
     that this grammar does not know. A synonym is known where the word that stands for it in captions is."""
     every = frozenset(vocabulary) if vocabulary is not None else captions_words()
     known = _known(every)
-    prompt = unicodedata.normalize("NFKC", prompt)
-    found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt.lower())
+    prompt = _JOINED.sub("", _TINTED.sub("", unicodedata.normalize("NFKC", prompt).lower()))
+    found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt)
     found += [sign for sign in prompt if unicodedata.category(sign) == "So"]  # emoji
     parts = (part for word in found for part in ([word] if word in known else word.split("-")))
     return list(
@@ -260,13 +311,41 @@ def _slip(typed: str, meant: str) -> bool:
 
 
 def _shaded(text: str, notes: list[str]) -> str:
-    """Colours that the world lacks become the nearest that it has, with a note; the grey wall stays."""
-    for shade, near in _SHADES.items():
-        pattern = rf"\b{shade}\b(?! wall)(?! ground of the moon)"
-        if re.search(pattern, text):
-            text = re.sub(pattern, near, text)
-            notes.append(f"{shade!r} is not among the colours of the bundled model; {near} is nearest.")
-    return text
+    """Colours that the world lacks become the nearest that it has, with a note; the grey wall stays, and so does what
+    is named like its colour, "a lime rolls"."""
+
+    def nearest(found: re.Match[str]) -> str:
+        shade, rest = found[0], found.string[found.end() :]
+        solid = re.match(rf"(?: [a-z]+){{0,2}}? (?:{_SOLID}|colou?red)\b", rest)
+        thing = found.string[: found.start()].endswith(("a ", "an ", "the ")) and _NO_NOUN.match(rest)
+        if (shade in _LIKENED and not solid) or thing:
+            return shade
+        notes.append(f"{shade!r} is not among the colours of the bundled model; {_SHADES[shade]} is nearest.")
+        return _SHADES[shade]
+
+    text = _JOINED.sub("", _TINTED.sub("", text))
+    return re.sub(rf"\b(?:{'|'.join(_SHADES)})\b(?! wall)(?! ground of the moon)", nearest, text)
+
+
+def _placed_colours(text: str, notes: list[str]) -> str:
+    """The text without colours of places and without what things are made of, with a note for what is lost."""
+
+    def bare(found: re.Match[str]) -> str:
+        colour, place = found["colour"] or found["of"], (found["place"] or found["late"]).strip()
+        last = place.rsplit(" ", 1)[-1]
+        if colour == "blue" and last == "sky":
+            return found[0] if found["colour"] else "blue sky"
+        if last not in _OWN_COLOURS.get(COLOUR_OF[colour], "").split("|") and colour not in ("dark", "pale"):
+            notes.append(f"'{colour} {last}': the bundled model colours things, not places.")
+        return place
+
+    def plain(found: re.Match[str]) -> str:
+        made_of = found["of"] or found["wooden"] or found["made"]
+        notes.append(f"{made_of!r}: the bundled model does not know what things are made of.")
+        return found["noun"] or ""
+
+    text = re.sub(r"\bbeach (?=balls?\b)", "", text)
+    return _MATERIAL.sub(plain, _COLOURED_PLACE.sub(bare, text))
 
 
 def _told_apart(text: str, notes: list[str]) -> str:
