@@ -91,6 +91,8 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
     if about:
         prompt = as_before(prompt, seen.things[0].motion if seen is not None else "")
     first, *later = _CHANGES.split(prompt, maxsplit=1)
+    if later and not first and not about:  # "cut to a blue cube"
+        first, later = later[0], []
     way = None if about and seen is None else way_of(seen)
     plain = rewrite(first if seen is None else named(first, seen), seed, way)
     rng = random.Random(f"expand/{seed}")  # noqa: S311

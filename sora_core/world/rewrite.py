@@ -205,7 +205,7 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "") -> Rewritten:
     text, refused = _without_refusals(re.sub(r"\s+", " ", text).strip(" ,"))
     notes: list[str] = []
     text = _mended(text, notes)
-    text = _shaded(text, notes)
+    text = _shaded(re.sub(r"\b(?:beach (?=balls?\b)|ice cream (?=cones?\b))", "", text), notes)
     if re.search(r"\b(?:a|an|the|oil) paintings?\b", text):
         notes.append("'painting' is not among the styles of the bundled model.")
     text = re.sub(r"\s*(?:\+|&|\bplus\b)\s*", " and ", text)
@@ -344,7 +344,6 @@ def _placed_colours(text: str, notes: list[str]) -> str:
         notes.append(f"{made_of!r}: the bundled model does not know what things are made of.")
         return found["noun"] or ""
 
-    text = re.sub(r"\bbeach (?=balls?\b)", "", text)
     return _MATERIAL.sub(plain, _COLOURED_PLACE.sub(bare, text))
 
 

@@ -125,7 +125,20 @@ CAMERAS: tuple[tuple[str, str], ...] = (
         ),
     ),
 )
-_FALLING = ("fall", "falls", "falling", "drop", "drops", "dropping", "comes", "coming", "down")
+_FALLING = (
+    "fall",
+    "falls",
+    "falling",
+    "drop",
+    "drops",
+    "dropping",
+    "comes",
+    "coming",
+    "down",
+    "slowly",
+    "gently",
+    "quickly",
+)
 _NOT_FALLING = "".join(rf"(?<!{word} )" for word in _FALLING)
 SHOTS: tuple[tuple[str, str], ...] = (
     ("close", r"close ?-?up|close view|seen from close by|view from close by"),
@@ -174,7 +187,7 @@ GROUNDS: tuple[tuple[str, str], ...] = (
     ("rainbow", r"road of rainbow colou?rs|rainbow(?: (?:road|path|street|track))?"),
     ("grass", r"green (?:lawn|grass|meadow|field)|lawn|meadow|grass"),
     ("sand", r"sandy beach|beach|desert|sandy?"),
-    ("snow", r"snowy? ?(?:field|ground)?"),
+    ("snow", r"snowy? ?(?:field|ground)?|ice(?! cream)"),
     ("wood", r"wooden (?:floor|planks|table)|wooden|wood|floor|planks"),
     ("water", r"calm lake|lake|sea|water"),
 )
@@ -360,7 +373,12 @@ def _things(
         stated = [(colour, True) for colour, _ in stated[:2]]
     elif relation in words.RELATION_PHRASES:
         things, stated = things[:2], stated[:2]
-    elif len(things) > 1 and stated[-1][1] and not any(motion for _, motion in stated[:-1]):
+    elif (
+        len(things) > 1
+        and stated[-1][1]
+        and not any(motion for _, motion in stated[:-1])
+        and not re.search(rf"\b{_ANY_VERB}(?<=ing)\b", spans[-1][1])  # "a ball and a bouncing cube"
+    ):
         things = [replace(thing, motion=things[-1].motion) for thing in things]
         stated = [(colour, True) for colour, _ in stated]
     return tuple(things), tuple(stated)
@@ -373,7 +391,7 @@ def _adjectives_begin(before: str) -> int:
     for word in reversed(list(re.finditer(r"[\w'-]+|,", before))):
         if word[0] in _DESCRIBING or word[0].isdigit():
             end = word.start()
-        elif word[0] in _ENDS or re.fullmatch(rf"{_ANY_VERB}(?<!ing)", word[0]):
+        elif word[0] in _ENDS or re.fullmatch(rf"(?:{'|'.join(words.MOTION_STEMS)})\w?(?:e?s|ed|e)?", word[0]):
             break
         if word[0] in ("a", "an", "the"):
             break

@@ -149,7 +149,7 @@ NUMBERS: dict[str, int] = {
 ALSO_GROUNDS: dict[str, str] = {
     "grassy": "grass", "field": "grass", "garden": "grass", "park": "grass", "dunes": "sand", "dune": "sand",
     "winter": "snow",
-    "ice": "snow", "snowfield": "snow", "table": "wood", "tabletop": "wood", "desk": "wood", "ocean": "water",
+    "snowfield": "snow", "table": "wood", "tabletop": "wood", "desk": "wood", "ocean": "water",
     "pond": "water", "pool": "water", "river": "water", "street": "road", "highway": "road", "asphalt": "road",
     "forest": "jungle", "rainforest": "jungle", "woods": "jungle", "reef": "seabed", "lunar": "moon",
 }  # fmt: skip
@@ -207,7 +207,7 @@ realistic real
 drawing sketch front behind beside next golden day wall after over front storm space outer ocean bottom
 forest rain jungle mountain
 mountains moon upward upwards downward downwards tracking closeup cam long overhead aerial drone push pull pulls pulling
-pan pans panning camera's
+pan pans panning camera's ice
 """
 KNOWN_ALSO: frozenset[str] = frozenset(_KNOWN_ALSO.split())
 """Words the patterns of understand.py know beyond the vocabulary of the captions."""
