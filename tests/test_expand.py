@@ -300,6 +300,8 @@ def test_what_must_not_be_is_not_shown(prompt: str, negative: str) -> None:
         ("paint a red ball", "a red ball"),
         ("an image of a painted red ball", "a red ball"),
         ("what if there was a red ball", "a red ball"),
+        ("red_ball", "a red ball"),
+        ("the red ball's colour", "a red ball"),
     ],
 )
 def test_a_request_is_not_part_of_the_picture(prompt: str, told: str) -> None:

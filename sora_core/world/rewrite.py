@@ -196,10 +196,11 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "") -> Rewritten:
     """The prompt in plain words. Where something goes and no direction is said it goes that `way` ("to the left"), one
     that the seed chooses where that is empty, or, with None, it is not said where to."""
     prompt = unicodedata.normalize("NFKC", prompt).lower().replace("’", "'")
-    text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]]", " ", prompt)).strip(" ,.;!")
+    text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]_]", " ", prompt)).strip(" ,.;!")
     text = re.sub(
         r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known(captions_words()) else m[0].replace("-", " "), text
     )
+    text = re.sub(rf"\b({_NAME})(?:'s|')(?! eye\b)(?=\s|$)", r"\1", text)
     for said, plain in (*_AFFIRMED, *_NEGATED):
         text = re.sub(said.replace("COLOUR", _COLOUR).replace("NAME", _NAME), plain, text)
     text, refused = _without_refusals(re.sub(r"\s+", " ", text).strip(" ,"))
@@ -233,6 +234,7 @@ def unknown_words(prompt: str, vocabulary: Collection[str] | None = None) -> lis
     prompt = _JOINED.sub("", _TINTED.sub("", unicodedata.normalize("NFKC", prompt).lower()))
     found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt)
     found += [sign for sign in prompt if unicodedata.category(sign) == "So"]  # emoji
+    found = [word if word in known else word.removesuffix("'s") for word in found]
     parts = (part for word in found for part in ([word] if word in known else word.split("-")))
     return list(
         dict.fromkeys(w for w in parts if w and w not in known and not w.isdigit() and not _is_motion(w, every))
