@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from . import words
-from .captions import Facts, ThingFacts
+from .captions import GOING_ON, Facts, ThingFacts
 from .goes_on import WAYS
 from .nouns import NOUNS
 from .rewrite import unknown_words
@@ -79,8 +79,9 @@ def _like(thing: ThingFacts, stated: Sequence[bool], shown: ThingFacts) -> tuple
     colour, motion = stated
     if thing.shape != shown.shape or (colour and thing.shape not in NOUNS and thing.colour != shown.colour):
         return thing, (colour, motion)
+    as_shown = not motion or (thing.motion == GOING_ON and shown.motion in WAYS)
     return replace(
-        thing, colour=shown.colour or thing.colour, motion=thing.motion if motion else shown.motion
+        thing, colour=shown.colour or thing.colour, motion=shown.motion if as_shown else thing.motion
     ), (True, True)  # fmt: skip
 
 

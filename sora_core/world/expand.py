@@ -17,7 +17,7 @@ from .complete import completed, named, way_of
 from .goes_on import as_before, plainly
 from .nouns import GAIT_VERBS, NOUNS, plural
 from .rewrite import Rewritten, content_words, rewrite, unknown_words
-from .understand import COLOUR_OF, GO, Understood, understand
+from .understand import COLOUR_OF, Understood, understand
 
 __all__ = ["Expansion", "expand", "expanded", "expanded_about", "unknown_note", "unknown_words"]
 
@@ -36,6 +36,7 @@ LONGEST = 2000
 _CHANGES = re.compile(
     r"[,.;]?\s*(?:\band\s+)?\b(?:then|turns? into|turning into|becomes?|followed by"
     r"|changes? (?:(?:its |their )?colou?rs? )?(?:in)?to"
+    r"|(?:morphs|transforms|transitions|fades) (?:in)?to|(?:a )?cut to"
     rf"|turn(?:s|ing)?(?= (?:{'|'.join(COLOUR_OF)})\b))\b[,:]?\s*"
 )
 _ABOUT_IT = re.compile(r"\b(?:it|them)\b")
@@ -90,6 +91,8 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
     if about:
         prompt = as_before(prompt, seen.things[0].motion if seen is not None else "")
     first, *later = _CHANGES.split(prompt, maxsplit=1)
+    if later and not first and not about:  # "cut to a blue cube"
+        first, later = later[0], []
     way = None if about and seen is None else way_of(seen)
     plain = rewrite(first if seen is None else named(first, seen), seed, way)
     rng = random.Random(f"expand/{seed}")  # noqa: S311
@@ -104,7 +107,7 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
     left_out = about and seen is None
     in_own_words = _somewhere_unknown(plain.text, unknown) or (left_out and _ABOUT_IT.search(plain.text))
     if understood.things and _tellable(understood) and not in_own_words:
-        facts = _stated(understood, plain.text) if left_out else _facts(understood, rng)
+        facts = _stated(understood) if left_out else _facts(understood, rng)
         if _unseen(understood):
             text = _set_apart(facts)
         else:
@@ -204,6 +207,7 @@ def _facts(understood: Understood, rng: random.Random) -> Facts:
         thing if colour or thing.shape in NOUNS else replace(thing, colour=rng.choice(list(words.COLOURS)))
         for thing, (colour, _) in zip(understood.things, understood.stated, strict=True)
     ]
+    things = [replace(t, motion=rng.choice(("left", "right"))) if t.motion == GOING_ON else t for t in things]
     ground, light = _place(things[0], understood, rng)
     return Facts(
         things=tuple(things), relation=understood.relation, ground=ground, light=light,
@@ -211,11 +215,10 @@ def _facts(understood: Understood, rng: random.Random) -> Facts:
     )  # fmt: skip
 
 
-def _stated(understood: Understood, text: str) -> Facts:
+def _stated(understood: Understood) -> Facts:
     """The stated facts alone."""
-    going = GOING_ON if re.search(GO, text) else ""
     things = [
-        replace(thing, colour=thing.colour if colour else "", motion=thing.motion if motion else going)
+        replace(thing, colour=thing.colour if colour else "", motion=thing.motion if motion else "")
         for thing, (colour, motion) in zip(understood.things, understood.stated, strict=True)
     ]
     return Facts(
@@ -266,5 +269,6 @@ def _after(text: str, before: Understood) -> tuple[str, tuple[str, ...]]:
         words.LIGHT_PHRASES[after.light][0] if after.light and after.light != before.light else "",
         f"in {words.STYLE_PHRASES[after.style][0]}" if after.style and after.style != before.style else "",
     ]
-    told = " ".join(filter(None, parts))
+    others = {(t.colour, t.shape) for t in after.things} - {(t.colour, t.shape) for t in before.things}
+    told = "" if others else " ".join(filter(None, parts))
     return (f", then the place changes and it is {told}" if told else f", then {plain.text.strip(' ,.')}"), plain.notes

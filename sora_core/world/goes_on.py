@@ -24,7 +24,34 @@ _VERB = rf"(?:{'|'.join(words.MOTION_STEMS)})\w*"
 _BEGINS = r"(?:starts?|begins?|continues?|keeps?|goes on|go on|carries on|carry on)(?: on)?"
 _NOT_CAMERA = r"(?<!camera )(?<!camera slowly )(?<!camera then )"
 _NEVER = r"\b(?:never|cannot|(?:ca|wo|does|do)n['’]?t|(?:does|do|can|will) not)(?: ever)? (?:stops?|pauses?|halts?)\b"
+_VERBS = {
+    "jump": "leap skip", "spin": "whirl pirouette revolve", "fall": "descend plunge plummet", "rise": "ascend",
+    "run": "dash rush scoot scurry cruise sprint jog stroll trot skid slither speed tumble",
+}  # fmt: skip
+"""verbs that captions do not use, beside one that says it"""
 _PLAIN: tuple[tuple[str, str], ...] = (
+    *(
+        (rf"\b{verb.removesuffix('e')}{verb[-1]}?e?(s|ing|ed|d)\b(?! up\b)", rf"{plain}\1")
+        for plain, verbs in _VERBS.items()
+        for verb in verbs.split()
+    ),
+    (
+        r"^(?:please )?(?:draw|paint|sketch|render|animate|film|imagine)(?: me| us)? "
+        r"(?=(?:an?|the|one|two|three|four)\b)",
+        "",
+    ),
+    (r"\bcan (?=(?:you|we|i|u|it|they|there|be|also)\b)", ""),
+    *((rf"\b({who}) can\b(?!['’])", r"\1") for who in ("you", "we", "i", "it", "they", "that", "which")),
+    (r"\b(?:without (?:any )?|no )(?:moving|movement|motion)\b", "standing still"),
+    (r"\bin (?:the |total |complete )?dark(?:ness)?(?=\s*(?:$|[,.;]| and\b| with\b| on\b))", "at night"),
+    (r"\b(?:at |in )?(?:the )?blue hour\b", "at dusk"),
+    (r"\bcam\b", "camera"),
+    (r"\b(?:view|viewpoint|shot) (?=(?:pans|turns|moves|tilts|zooms|looks|orbits|circles|follows)\b)", "camera "),
+    (r"\bpass(?:es|ing)? (?:by|past|through(?! the wall)|across|the (?:camera|viewer))\b", "moves"),
+    (r"\b(?:swimming|rolling|running|flying|floating|walking) (?=(?:pool|hills?|track|carpet|islands?|clouds?)\b)", ""),
+    (r"\brecedes?\b", "moves away"),
+    (r"\breceding\b", "moving away"),
+    (r"\b(?:zoom|whizz?|shoot)(?:s|ing|es)?(?= (?:past|by|off|across|away|along|left|right|to the)\b)", "moves"),
     (rf"(?:\b(?:that|which) )?{_NEVER} (?=\w+ing\b)(?!moving)", ""),
     (rf"{_NEVER}(?: moving)?", "keeps moving"),
     (r",? without (?:ever )?(?:stopping|pausing|(?:an? )?(?:stop|pause|end|rest))\b", ""),
@@ -36,7 +63,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"\b(?:the )?(?:morning (?:comes|breaks)|(?:day|dawn) breaks)\b", "at sunset"),
     (r"\b(?:the |some |thick )?(?:fog|mist) (?:rolls in|comes in|comes up|rises|settles|gathers)\b", "in fog"),
     (
-        rf"{_NOT_CAMERA}\b(?:stops?|stopped|halts?"
+        rf"{_NOT_CAMERA}\b(?:(?:has |have |had )?stopped|stops?\b|halts?\b"
         r"|comes? to (?:a |an )?(?:full |complete )?(?:stop|halt|standstill|rest))"
         r"(?: (?:moving|going|there)\b| \w+ing\b)?",
         "stands still",

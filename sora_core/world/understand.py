@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from . import words
-from .captions import ThingFacts
+from .captions import GOING_ON, ThingFacts
 from .nouns import NOUNS, plural
 
 
@@ -33,6 +33,8 @@ def _verb(*verbs: str) -> str:
     return rf"\b(?:{'|'.join(forms)})\b"
 
 
+MOST = 4
+"""things of one kind that the world shows at most"""
 GO = (
     _verb(
         "roll",
@@ -57,19 +59,22 @@ GO = (
     )
     + "(?: off| along)?"
 )
-GO = rf"(?:\b(?:flies|swimming|running|ran|flew|drove|swam)\b|{GO})"
+GO = rf"(?:\b(?:flies|swimming|running|ran|flew|drove|swam|went|slid)\b|{GO})"
+_ANY_VERB = rf"(?:{'|'.join(words.MOTION_STEMS)}|flie)\w*"
 NOWHERE = r"(?! (?:from \w+ )?(?:to )?(?:the )?(?:left|right))"
+
+_EYE = r"(?:camera|viewer|audience|screen|lens|us|me|you)\b"
 
 # (key, pattern): motions that name the camera come first, so that the camera's own patterns do not take them.
 TOWARD: tuple[tuple[str, str], ...] = (
     (
         "closer",
         (
-            rf"(?:{GO}|{_verb('come')})? ?(?:toward|towards|to) (?:the"
-            rf" )?(?:camera|viewer|us|me)\b|{_verb('approach')}(?: the camera)?"
+            rf"(?:{GO}|{_verb('come')})? ?(?:toward|towards|to) (?:the )?{_EYE}|(?:{GO}|{_verb('come')})"
+            rf" (?:straight |right )?(?:at|into) (?:the )?{_EYE}|{_verb('approach')}(?: the camera)?"
         ),
     ),
-    ("closer", rf"(?:{GO}|{_verb('come')}) (?:closer|nearer|forward|near)\b(?: to the camera)?"),
+    ("closer", rf"(?:{GO}|{_verb('come')}|came) (?:closer|nearer|forward|near)\b(?: to the camera)?"),
     (
         "away",
         (
@@ -78,11 +83,13 @@ TOWARD: tuple[tuple[str, str], ...] = (
         ),
     ),
 )
+_PAN = rf"(?:{_verb('pan')}|(?<=camera )(?:{_verb('turn', 'move', 'slide', 'swing', 'track')}|goes|going))"
 CAMERAS: tuple[tuple[str, str], ...] = (
-    ("pan left", rf"(?:{_verb('pan')}|(?<=camera ){_verb('turn')})(?: to)?(?: the)? left"),
-    ("pan right", rf"(?:{_verb('pan')}|(?<=camera ){_verb('turn')})(?: to)?(?: the)? right"),
-    ("tilt up", rf"(?:{_verb('tilt', 'look')}) up(?: slowly)?"),
-    ("tilt down", rf"(?:{_verb('tilt', 'look')}) down(?: slowly)?"),
+    ("pan left", rf"{_PAN}(?: from (?:the )?right)?(?: to)?(?: the)? left|{_PAN} right to left"),
+    ("pan right", rf"{_PAN}(?: from (?:the )?left)?(?: to)?(?: the)? right|{_PAN} left to right"),
+    ("tilt up", rf"(?:{_verb('tilt', 'look', 'pan')}) up(?: slowly)?"),
+    ("tilt down", rf"(?:{_verb('tilt', 'look', 'pan')}) down(?: slowly)?"),
+    ("pan right", rf"(?<=camera ){_verb('pan')}"),
     ("dolly out", rf"{_verb('zoom')} (?:out|back)"),
     ("zoom in", rf"{_verb('zoom')}(?: in)?"),
     (
@@ -106,8 +113,8 @@ CAMERAS: tuple[tuple[str, str], ...] = (
     (
         "orbit",
         (
-            r"(?<=camera )(?:orbits?|orbiting|circles?|circling|rotates?|goes|moves)(?: around)?(?: the scene|"
-            r" it)?|orbiting(?= camera| shot)"
+            r"(?<=camera )(?:(?:orbits?|orbiting|circles?|circling|rotates?)(?: around)?|(?:goes|moves) around)"
+            r"(?: the scene| it)?|orbiting(?= camera| shot)"
         ),
     ),
     (
@@ -118,10 +125,29 @@ CAMERAS: tuple[tuple[str, str], ...] = (
         ),
     ),
 )
+_FALLING = (
+    "fall",
+    "falls",
+    "falling",
+    "drop",
+    "drops",
+    "dropping",
+    "comes",
+    "coming",
+    "down",
+    "slowly",
+    "gently",
+    "quickly",
+)
+_NOT_FALLING = "".join(rf"(?<!{word} )" for word in _FALLING)
 SHOTS: tuple[tuple[str, str], ...] = (
     ("close", r"close ?-?up|close view|seen from close by|view from close by"),
-    ("above", r"(?:seen|view|viewed|shot) from above|top view|bird'?s eye view|top down"),
-    ("far", r"(?:seen|view|viewed|shot) from (?:far away|afar)|wide (?:view|shot)"),
+    (
+        "above",
+        rf"(?:seen|view|viewed|shot) from above|{_NOT_FALLING}from (?:above|overhead)|top view|bird'?s eye view"
+        r"|top down(?: view)?|(?:aerial|overhead|drone) (?:view|shot)",
+    ),
+    ("far", r"(?:seen|view|viewed|shot) from (?:far away|afar)|(?:wide|long) (?:view|shot)"),
 )
 STYLES: tuple[tuple[str, str], ...] = (
     (
@@ -161,13 +187,13 @@ GROUNDS: tuple[tuple[str, str], ...] = (
     ("rainbow", r"road of rainbow colou?rs|rainbow(?: (?:road|path|street|track))?"),
     ("grass", r"green (?:lawn|grass|meadow|field)|lawn|meadow|grass"),
     ("sand", r"sandy beach|beach|desert|sandy?"),
-    ("snow", r"snowy? ?(?:field|ground)?"),
+    ("snow", r"snowy? ?(?:field|ground)?|ice(?! cream)"),
     ("wood", r"wooden (?:floor|planks|table)|wooden|wood|floor|planks"),
     ("water", r"calm lake|lake|sea|water"),
 )
 PLACE = (
-    r"\b(?:on|at|to|in) the (?:left|right|middle|center|centre)(?: side)? (?=(?:an? |the |one |two |three |four |and"
-    r" |\w+ing\b|\w+s\b|,))"
+    r"\b(?:(?:on|at|in) (?:the )?(?:far )?(?:left|right|middle|center|centre)(?:[ -]?hand)?(?: side)?"
+    r"|to the (?:left|right)(?: side)? (?=(?:an? |the |one |two |three |four |and |\w+ing\b|\w+s\b|,)))\b"
 )
 RELATIONS: tuple[tuple[str, str], ...] = (
     ("chase", rf"{_verb('chase', 'hunt', 'pursue')}|{_verb('run')} after"),
@@ -194,23 +220,32 @@ MOTIONS: tuple[tuple[str, str], ...] = (
         ),
     ),
     ("return", rf"(?:{_verb('leave')}|goes out of|exits?)[\w ]*?(?:picture|frame|view|screen|image)"),
-    ("paint", rf"{_verb('paint', 'draw')}"),
+    ("paint", rf"(?<!a )(?<!oil )(?<!the )(?:{_verb('paint', 'draw')})(?! of| style)"),
     ("bite", r"(?:an? )?bites?(?: is)?(?: taken)?(?: out)?(?: of it)?|bitten"),
     (
         "rise",
         (
-            rf"(?:{_verb('rise')}|takes? off|taking off|(?:{GO}) up(?! and down))(?: into the (?:sky|air)| up)?|"
+            rf"(?:{_verb('rise')}|takes? off|taking off|(?:{GO}) up(?:wards?)?"
+            rf"(?! and down| (?:an?|the)\b))(?: into the (?:sky|air)| up)?|"
             r"up into the (?:sky|air)"
         ),
     ),
     ("bounce", rf"(?:{_verb('bounce', 'jump', 'hop')})(?: up and down)?{NOWHERE}|up and down"),
-    ("spin", rf"(?:{_verb('spin', 'rotate', 'twirl', 'turn')})(?: in place| around)?"),
-    ("fall", rf"(?:{_verb('fall', 'drop')})(?: from (?:above|the sky)| down)?|fell\b"),
+    ("spin", rf"(?:{_verb('spin', 'rotate', 'twirl', 'turn')}|spun)(?: in place| around)?"),
+    (
+        "fall",
+        (
+            rf"(?:{_verb('fall', 'drop')})(?: from (?:above|the sky)| down)?|fell\b"
+            rf"|(?:{_verb('move', 'go', 'come', 'float', 'drift', 'fly', 'glide', 'sail')}|flies) down(?:wards?)?"
+            r"(?! (?:an?|the)\b)"
+        ),
+    ),
     (
         "still",
         (
             rf"(?:{_verb('stand', 'stay', 'rest', 'lie', 'sit')})(?: still| in place| motionless|"
-            r" there)?|motionless|(?:does not|doesn't) move|(?:is not|isn't|not) moving"
+            r" there)?|motionless|(?:do(?:es)? not|do(?:es)?n't|cannot|can't|won't) move|(?:is not|isn't|not) moving"
+            r"|stood|sat|lying"
         ),
     ),
     ("right", rf"(?:{GO})? ?from (?:the )?left to (?:the )?right"),
@@ -235,12 +270,19 @@ PLURAL_WORDS = {words.PLURALS.get(word, word + "s") for word in _SINGULAR} | {
 }
 _NOUN = re.compile(rf"(?<![\w'-])(?:{'|'.join(sorted(map(re.escape, SHAPE_OF), key=len, reverse=True))})(?![\w'-])")
 COUNT_OF = {word: count for count, word in words.COUNT_WORDS.items()} | words.ALSO_COUNTS
+COUNT_OF |= dict.fromkeys(words.NUMBERS, MOST)
+
+
+_DESCRIBING = COLOUR_OF.keys() | SIZE_OF.keys() | COUNT_OF.keys() | {"a", "an", "the", "of"}
+_ENDS = words.FILLERS - _DESCRIBING - words.QUALITIES
+"""words that no description of a thing holds"""
 
 
 class _Text:
     """The prompt while patterns are taken out of it."""
 
     def __init__(self, text: str):
+        text = re.sub(r"\b\d+[.:]\d+\b|#\w+", " ", text)  # a share, a time or a number of a colour counts nothing
         self.text = " " + re.sub(r"[^\w' ,.-]", " ", text.lower().replace(".", " , ").replace(",", " , ")) + " "
         self.text = re.sub(r"\s+", " ", self.text)
 
@@ -267,7 +309,9 @@ def understand(prompt: str) -> Understood:
     marked = _keep_motion(text, TOWARD)
     camera = text.take(CAMERAS)
     ground = text.take(GROUNDS, words.ALSO_GROUNDS)
-    text.text = re.sub(r"\b(?:the )?(?:camera|shot)\b(?: while)?", " ", text.text)
+    text.text = re.sub(
+        rf"\b(?:the )?(?:camera|shot)\b(?: (?:slowly |then )?(?:{_ANY_VERB}))?(?: while)?", " ", text.text
+    )
     if not re.search(r"\b(?:leav|exit|wall\b|paint)", text.text):
         text.text = _without_places(re.sub(r" on the (?:left|right) and ", " and ", text.text))
     relation = ""
@@ -329,22 +373,28 @@ def _things(
         stated = [(colour, True) for colour, _ in stated[:2]]
     elif relation in words.RELATION_PHRASES:
         things, stated = things[:2], stated[:2]
-    elif len(things) > 1 and stated[-1][1] and not any(motion for _, motion in stated[:-1]):
+    elif (
+        len(things) > 1
+        and stated[-1][1]
+        and not any(motion for _, motion in stated[:-1])
+        and not re.search(rf"\b{_ANY_VERB}(?<=ing)\b", spans[-1][1])  # "a ball and a bouncing cube"
+    ):
         things = [replace(thing, motion=things[-1].motion) for thing in things]
         stated = [(colour, True) for colour, _ in stated]
     return tuple(things), tuple(stated)
 
 
 def _adjectives_begin(before: str) -> int:
-    """Where the words that describe the coming noun begin."""
+    """Where the words that describe the coming noun begin: behind a verb or a preposition, or with an article. Words
+    of no meaning here may stand among them, "two shiny red"."""
     end = len(before.rstrip())
-    known = COLOUR_OF.keys() | SIZE_OF.keys() | COUNT_OF.keys() | {"a", "an", "the", "of", "and"}
     for word in reversed(list(re.finditer(r"[\w'-]+|,", before))):
-        if word[0] not in known and not word[0].isdigit():
+        if word[0] in _DESCRIBING or word[0].isdigit():
+            end = word.start()
+        elif word[0] in _ENDS or re.fullmatch(rf"(?:{'|'.join(words.MOTION_STEMS)})\w?(?:e?s|ed|e)?", word[0]):
             break
-        if word[0] == "and":
+        if word[0] in ("a", "an", "the"):
             break
-        end = word.start()
     return end
 
 
@@ -354,14 +404,14 @@ def _thing(adjectives: str, noun: str, tail: str, marks: dict[str, str]) -> tupl
     for word in re.findall(r"[\w'-]+", adjectives):
         colour = COLOUR_OF.get(word, colour)
         size = SIZE_OF.get(word, size)
-        count = COUNT_OF.get(word, count)
+        count = 1 if word in ("a", "an") and noun not in PLURAL_WORDS else COUNT_OF.get(word, count)
         if word.isdigit():
-            count = max(1, min(4, int(word)))
-    text = _Text(tail)
+            count = max(1, min(MOST, int(word[:9])))
+    text = _Text(" ".join([tail, *re.findall(r"\w+ing\b", adjectives)]))
     motion = next((key for mark, key in marks.items() if mark in text.text), None)
     for mark in marks:
         text.text = text.text.replace(mark, " ")
-    motion = motion or text.take(MOTIONS)
+    motion = motion or text.take(MOTIONS) or (GOING_ON if re.search(GO, text.text) else None)
     side, paint = "left", ""
     if motion in ("return", "behind", "paint"):
         side = "right" if re.search(r"\bright\b", tail) else "left"
@@ -371,7 +421,7 @@ def _thing(adjectives: str, noun: str, tail: str, marks: dict[str, str]) -> tupl
         paint = named[0] if named else ("yellow" if colour != "yellow" else "blue")
     colour_said = colour is not None
     if colour is None and motion != "paint":
-        loose = [COLOUR_OF[w] for w in re.findall(r"\w+", text.text) if w in COLOUR_OF]
+        loose = [COLOUR_OF[w] for w in re.findall(r"\w+", text.text) if w in COLOUR_OF and w not in ("dark", "pale")]
         colour, colour_said = (loose[0], True) if loose else (None, False)
     shape = SHAPE_OF[noun]
     gait = ""

@@ -124,7 +124,7 @@ SHOT_PHRASES: dict[str, tuple[str, ...]] = {
 ALSO_COLOURS: dict[str, str] = {
     "gold": "yellow", "lemon": "yellow", "pink": "purple", "magenta": "purple", "lilac": "purple", "lime": "green",
     "navy": "blue",
-    "cyan": "blue", "ruby": "red", "pale": "white", "ivory": "white", "dark": "black", "jet": "black",
+    "cyan": "blue", "ruby": "red", "pale": "white", "ivory": "white", "dark": "black",
 }  # fmt: skip
 ALSO_SHAPES: dict[str, str] = {
     "marble": "ball", "globe": "ball", "dice": "cube", "brick": "cube", "crate": "cube", "tube": "cylinder",
@@ -136,24 +136,33 @@ ALSO_SIZES: dict[str, str] = {
     "tiny": "small", "mini": "small", "miniature": "small", "giant": "large", "enormous": "large", "massive": "large",
 }  # fmt: skip
 ALSO_COUNTS: dict[str, int] = {
-    "1": 1, "2": 2, "3": 3, "4": 4, "couple": 2, "pair": 2, "several": 3,
-    "five": 4, "six": 4, "seven": 4, "eight": 4, "nine": 4, "ten": 4, "dozen": 4, "few": 3, "some": 3, "many": 4,
+    "1": 1, "2": 2, "3": 3, "4": 4, "single": 1, "lone": 1, "both": 2, "twin": 2, "couple": 2, "pair": 2, "trio": 3,
+    "several": 3, "few": 3, "some": 3, "quartet": 4, "many": 4, "lot": 4, "lots": 4, "plenty": 4, "numerous": 4,
+    "countless": 4,
 }  # fmt: skip
+NUMBERS: dict[str, int] = {
+    "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12,
+    "dozens": 24, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100, "hundreds": 200,
+    "thousand": 1000, "thousands": 2000, "million": 1_000_000,
+}  # fmt: skip
+"""Numbers that are more than the world shows of a kind."""
 ALSO_GROUNDS: dict[str, str] = {
     "grassy": "grass", "field": "grass", "garden": "grass", "park": "grass", "dunes": "sand", "dune": "sand",
     "winter": "snow",
-    "ice": "snow", "snowfield": "snow", "table": "wood", "tabletop": "wood", "desk": "wood", "ocean": "water",
-    "pond": "water", "river": "water", "street": "road", "highway": "road", "asphalt": "road", "forest": "jungle",
-    "rainforest": "jungle", "woods": "jungle", "reef": "seabed", "lunar": "moon",
+    "snowfield": "snow", "table": "wood", "tabletop": "wood", "desk": "wood", "ocean": "water",
+    "pond": "water", "pool": "water", "river": "water", "street": "road", "highway": "road", "asphalt": "road",
+    "forest": "jungle", "rainforest": "jungle", "woods": "jungle", "reef": "seabed", "lunar": "moon",
 }  # fmt: skip
 ALSO_LIGHTS: dict[str, str] = {
     "day": "noon", "daytime": "noon", "sunny": "noon", "midday": "noon", "sunshine": "noon", "sunlight": "noon",
     "sunrise": "sunset",
-    "dawn": "sunset", "sundown": "sunset", "midnight": "night", "moonlit": "night",
+    "dawn": "sunset", "sundown": "sunset", "twilight": "sunset",
+    "nightfall": "night", "darkness": "night", "midnight": "night", "moonlit": "night",
     "stars": "night", "misty": "fog",
     "haze": "fog", "hazy": "fog", "underwater": "underwater", "submerged": "underwater",
     "blizzard": "storm", "snowfall": "storm",
     "snowing": "storm", "galaxy": "space", "cosmos": "space",
+    "afternoon": "noon", "morning": "sunset",
 }  # fmt: skip
 ALSO_STYLES: dict[str, str] = {
     "pencil": "charcoal", "monochrome": "charcoal", "grayscale": "charcoal", "pixelated": "pixel", "8-bit": "pixel",
@@ -164,7 +173,7 @@ ALSO_STYLES: dict[str, str] = {
 _FILLERS = """
 a an the of with and or in on at to from by for its it it's there's is are be as that this there while then into onto
 over across
-through up down out off very some one scene video clip movie animation picture image shot view camera showing shows
+through past up down out off very some one scene video clip movie animation picture image shot view camera showing shows
 show showed please
 slowly quickly fast slow gently steadily background foreground nice beautiful pretty looking object objects thing
 things shape shapes
@@ -175,8 +184,15 @@ not doesn't don't isn't
 no gray grey wall slightly i we you want make create generate just only
 now start starts begin begins continue continues keep keeps suddenly finally eventually soon
 get gets getting came where but instead let should would could
+was were been being has have had will can may might must if what why how here here's that's let's what's i'd i'll
+i'm about see like both all every any such first second third itself themselves exactly really quite w
+ones avoid avoiding exclude excluding except minus remove o cannot can't won't motion movement
 nothing never else merely rather than also without besides except matter doubt more less fewer stop stops stopping
 """
+QUALITIES = frozenset(
+    {"very", "nice", "beautiful", "pretty", "looking", "slightly", "bright", "warm", "thick", "dense", "calm", "some"}
+)
+"""fillers that describe a thing"""
 FILLERS: frozenset[str] = frozenset(_FILLERS.split())
 """Words of any sentence, which say nothing about the picture by themselves."""
 _KNOWN_ALSO = """
@@ -190,7 +206,8 @@ grass sandy beach desert sand snowy snow wooden floor planks wood lake charcoal 
 realistic real
 drawing sketch front behind beside next golden day wall after over front storm space outer ocean bottom
 forest rain jungle mountain
-mountains moon
+mountains moon upward upwards downward downwards tracking closeup cam long overhead aerial drone push pull pulls pulling
+pan pans panning camera's ice
 """
 KNOWN_ALSO: frozenset[str] = frozenset(_KNOWN_ALSO.split())
 """Words the patterns of understand.py know beyond the vocabulary of the captions."""
