@@ -125,20 +125,7 @@ CAMERAS: tuple[tuple[str, str], ...] = (
         ),
     ),
 )
-_FALLING = (
-    "fall",
-    "falls",
-    "falling",
-    "drop",
-    "drops",
-    "dropping",
-    "comes",
-    "coming",
-    "down",
-    "slowly",
-    "gently",
-    "quickly",
-)
+_FALLING = "fall falls falling drop drops dropping comes coming down slowly gently quickly".split()
 _NOT_FALLING = "".join(rf"(?<!{word} )" for word in _FALLING)
 SHOTS: tuple[tuple[str, str], ...] = (
     ("close", r"close ?-?up|close view|seen from close by|view from close by"),
