@@ -125,8 +125,8 @@ CAMERAS: tuple[tuple[str, str], ...] = (
         ),
     ),
 )
-_FALLING = "fall falls falling drop drops dropping comes coming down slowly gently quickly".split()
-_NOT_FALLING = "".join(rf"(?<!{word} )" for word in _FALLING)
+_FALLING = "fall falls falling drop drops dropping comes coming down slowly gently quickly"
+_NOT_FALLING = "".join(rf"(?<!{word} )" for word in _FALLING.split())
 SHOTS: tuple[tuple[str, str], ...] = (
     ("close", r"close ?-?up|close view|seen from close by|view from close by"),
     (
