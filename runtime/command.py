@@ -20,7 +20,7 @@ from .results import SHEET, TABLE, check_reports, write_contact_sheet, write_tab
 from .saved import from_saved
 from .server import RemoteClient
 from .session import Report, Session, make_folder
-from .validate import check_there, plan
+from .validate import check_there, notes_on, plan
 
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
@@ -184,19 +184,21 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     if request.server is not None:
         server = RemoteClient(request.server)
         graph, runner, known = _graph_for(server, request), server, _known(server.object_info(), None)
+        _say_notes(graph, callbacks)
     else:
         with session.active():
             registry = request.nodes()
             graph, known = load_graph(request, None, registry), _known(None, registry)
+            notes = notes_on(graph, registry)
+        _say_notes(replace(graph, notes=notes), callbacks)
         executor = Executor(registry)
         runs = run_store(request.output, callbacks.warn)
 
         def runner(graph: Graph, session: Session) -> list[str]:
             try:
-                result = executor.run(graph, replace(session, runs=runs))
-                session.told.extend(" ".join(text.split()) for text in result.texts().values())
+                files = executor.run(graph, replace(session, runs=runs)).files()
                 runs.finish()
-                return result.files()
+                return files
             finally:
                 runs.close()
 
