@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..sora_core.claims import sweep, working_folder
 from ..sora_core.errors import InputError
-from ..sora_core.files import check_folder, check_writable
+from ..sora_core.files import check_folder, check_name, check_writable
 from .batch import Outcome, run_jobs
 from .executor import Executor
 from .graph import Graph, Node
@@ -51,7 +51,9 @@ class RunRequest:
     """the nodes that are here; asked once the folders are known, since they list files"""
 
     def session(self, temp: Path, report: Report) -> Session:
-        """Raises InputError for a device or a preview that cannot be."""
+        """Raises InputError for a device or a preview that cannot be, ResourceError for a folder of results whose name
+        is too long."""
+        check_name(self.output)
         if self.preview is not None:
             if self.preview.suffix.lower() != ".mp4" or self.server is not None:
                 raise InputError(f"--preview names an .mp4 and a run on this machine, not {self.preview}")

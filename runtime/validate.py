@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -347,7 +348,8 @@ def _text(value: str) -> str:
 
 
 def _own_checks(node: Node, registry: Registry) -> Iterator[Problem]:
-    """What the node's class itself says of the constants it names in `validate_inputs`."""
+    """What the node's class itself says of the constants it names in `validate_inputs`, of which those are shown that
+    it speaks of."""
     check = registry.override(node.kind, "validate_inputs")
     if check is None:
         return
@@ -358,7 +360,8 @@ def _own_checks(node: Node, registry: Registry) -> Iterator[Problem]:
         verdict = str(error)
     if verdict is not True:
         expected = f"another value, since {verdict}" if verdict else "another value"
-        yield _problem(node, ", ".join(named), ", ".join(map(_shown, named.values())), expected)
+        blamed = [name for name in named if re.search(rf"\b{name}\b", str(verdict))] or list(named)
+        yield _problem(node, ", ".join(blamed), ", ".join(_shown(named[name]) for name in blamed), expected)
 
 
 def _problem(node: Node, name: str, given: str, expected: str) -> Problem:

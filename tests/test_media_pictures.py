@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 from sora_nodes.nodes.layouts import pictures
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError, ResourceError
@@ -50,6 +50,19 @@ def test_an_animation_gives_all_its_frames(tmp_path: Path, name: str) -> None:
     assert image.shape == (5, 10, 20, 3) and mask.shape == (5, 10, 20) and not mask.any()
     assert torch.allclose(image[:, 5, 5] * 255, torch.tensor(colours).float(), atol=3)
     assert media.read_image(tmp_path / name).shape == (1, 10, 20, 3)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
+@pytest.mark.parametrize(("durations", "length", "fps"), [(100, 5, 10), ([40, 40, 200, 40, 40], 9, 25)])
+def test_an_avif_that_moves_is_a_video(tmp_path: Path, durations: int | list[int], length: int, fps: float) -> None:
+    """Beside its frames such a file holds the picture that stands for them."""
+    first, *rest = [Image.new("RGB", (64, 64), (50 * i, 50 * i, 50 * i)) for i in range(5)]
+    first.save(tmp_path / "a.avif", save_all=True, append_images=rest, duration=durations)
+    with media.FileSource(tmp_path / "a.avif") as source:
+        assert (source.length, source.fps) == (length, fps)
+        assert source.read(length - 1, length).float().mean() == pytest.approx(200, abs=5)
+        assert any("variable" in note for note in source.notes) == isinstance(durations, list)
+        assert not any("videos" in note for note in source.notes)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tiff"])
