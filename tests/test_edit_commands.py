@@ -121,6 +121,22 @@ def test_a_picture_is_animated_at_its_own_size(
     assert abs(frames[1, 30:100].mean() - 135) < 25, "and what follows is of it"
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--size", "40000x40000"], "width must be between 1 and 8192 pixels, not 40000"),
+        (["--size", "8000x8000", "--fps", "240", "--seconds", "3600"], "cannot write out.mp4: that needs about 13."),
+    ],
+    ids=["side", "disk"],
+)
+def test_a_picture_is_not_scaled_to_what_cannot_be_made(
+    clips: Path, asked: list[str], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sora_nodes.sora_core.editing.sizes.fit_frames", None)
+    assert cli.main(["animate", "p.png", "a red ball", *asked, *QUICK, "out.mp4"]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_a_picture_is_animated_at_the_size_asked_for(clips: Path) -> None:
     assert cli.main(["animate", "p.png", "a red ball", "--size", "72x96", "--seconds", "1", *QUICK, "out.mp4"]) == 0
     assert read_video("out.mp4").frames.shape == (8, 96, 72, 3)

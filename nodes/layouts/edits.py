@@ -16,6 +16,7 @@ from .sounds import Heard, Track, check_sound, format_of, mixed, sound_in
 
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
+    from ...sora_core.grid import VideoSize
 
 __all__ = ["clip_of", "edit_latent", "file_clip", "heard_of", "sound_for"]
 
@@ -135,17 +136,16 @@ def edit_latent(edit: Edit, *sounds: tuple[Heard, float], like: Latent | None = 
     return latent, "\n".join(notes) or f"{edit.frames} frames at {edit.fps:g} fps."
 
 
-def sound_for(samples: Latent, audio_vae: Any) -> tuple[Sound | None, str]:
-    """(AUDIO of the finished clip, what is to be said of it) of a sampled LATENT."""
-    heard, info = heard_of(samples), info_of(samples)
+def sound_for(samples: Latent, audio_vae: Any, size: VideoSize | None) -> tuple[Sound | None, str]:
+    """(AUDIO of the finished clip, what is to be said of it) of a sampled LATENT, that of a clip of `size`."""
+    heard = heard_of(samples)
     if heard.latent is None or not heard.latent.numel():
         return heard.audio, "audio_vae is linked and this latent holds no sound." if audio_vae is not None else ""
     if audio_vae is None:
         return heard.audio, "the sound of this latent is not decoded: link the audio VAE of its model to audio_vae."
-    made, known = models.current().decode_sound(audio_vae, heard.latent), format_of(heard.latent)
-    if info.frames:
-        fps = info.fps or known.fps or DEFAULTS.fps
-        made = {**made, "waveform": made["waveform"][..., : round(info.frames / fps * made["sample_rate"])]}
+    made = models.current().decode_sound(audio_vae, heard.latent)
+    if size is not None:
+        made = {**made, "waveform": made["waveform"][..., : round(size.seconds * made["sample_rate"])]}
     if heard.audio is None:
         return made, ""
     rate = heard.audio["sample_rate"]

@@ -28,7 +28,7 @@ from .kinds import not_a_video
 from .metadata import CROP_KEY, tags_of
 from .timing import Timeline
 
-__all__ = ["Display", "Picture", "decoded", "opened", "pictures", "size_notes", "stored"]
+__all__ = ["Display", "Picture", "decoded", "opened", "pictures", "size_notes", "stored", "videos"]
 
 ATTACHED_PICTURE = 0x400
 MAX_PIXELS = 1 << 28
