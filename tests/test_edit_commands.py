@@ -185,6 +185,8 @@ def test_damage_that_is_met_on_the_way_is_said(
     [
         (["extend", "a.mp4", "--seed", "-1"], "a seed is a whole number from 0"),
         (["animate", "p.png", "--fps", "0"], "fps must be above 0"),
+        (["animate", "p.png", "--fps", "0.1"], "at least 2 frames, not 1; make it longer or faster"),
+        (["extend", "a.mp4", "-o", ".mp4"], "so .mp4 needs a name with that ending"),
         (["extend", "p.webp"], "an animated WEBP; save it as .gif or .mp4"),
         (["extend", "."], "is no file but a folder"),
         (["extend", "a red ball rolls on " * 20], "there is no file a red ball"),
@@ -201,6 +203,14 @@ def test_what_cannot_be_is_refused_by_name(
     frames[0].save("p.webp", save_all=True, append_images=frames[1:], duration=100)
     assert cli.main(command) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", ["0", "-1", "99999999999"])
+def test_steps_that_cannot_be_are_refused_before_anything_is_said_of_the_run(
+    clips: Path, steps: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["extend", "a.mp4", "--no-expand", "--steps", steps]) == 2
+    assert capsys.readouterr().err == f"sora: steps must be between 1 and 1000, not {steps}\n"
 
 
 def test_what_of_a_picture_is_not_animated_is_said(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..claims import sweep
+from ..diffusion import schedule
 from ..editing import Clip, Edit, outlined, stitched
 from ..editing.frames import Pending, pieces_of
 from ..editing.sound import lay_sounds
@@ -87,6 +88,8 @@ def edit_file(
     before anything is sampled, where memory or the disk have no room for it.
     """
     review(prompt, warn=warn)
+    asked = edit.settings(settings or model.settings, model.settings)
+    schedule(asked.scheduler, asked.steps, denoise=asked.denoise)  # raises for steps that cannot be
     for said in edit.notes:
         tell(said)
     caption = prompt
@@ -96,7 +99,6 @@ def edit_file(
         caption, negative = described(prompt, negative, seed, warn, tell, seen)
     if unread := model.unread(caption):
         warn(unread)
-    asked = edit.settings(settings or model.settings, model.settings)
     warn_of_no_guidance(negative, asked, warn)
     made_with: dict[str, Any] = {
         "prompt": prompt,
