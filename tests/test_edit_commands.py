@@ -11,7 +11,8 @@ from media_toys import film, numbered
 from PIL import Image
 from sora_nodes import cli
 from sora_nodes.commands.edit_options import fast_for
-from sora_nodes.sora_core.media import read_video, write_video
+from sora_nodes.sora_core.errors import Cancelled, MediaError
+from sora_nodes.sora_core.media import Sound, read_video, write_video
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 
 QUICK = ["--steps", "2", "--seed", "3", "-o"]
@@ -211,6 +212,26 @@ def test_steps_that_cannot_be_are_refused_before_anything_is_said_of_the_run(
 ) -> None:
     assert cli.main(["extend", "a.mp4", "--no-expand", "--steps", steps]) == 2
     assert capsys.readouterr().err == f"sora: steps must be between 1 and 1000, not {steps}\n"
+
+
+def test_sound_that_cannot_be_read_is_dropped_with_a_word_before_anything_is_sampled(
+    clips: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found behind the sampling it would fail the run, now and at every later call."""
+
+    def unreadable(path: Path) -> Sound | None:
+        if path.name == "b.mp4":
+            raise MediaError(f"{path} has sound that cannot be decoded.")
+        return None
+
+    def sampled(*given: object, **named: object) -> None:
+        raise Cancelled
+
+    monkeypatch.setattr("sora_nodes.sora_core.pipeline.edit_files.read_sound", unreadable)
+    monkeypatch.setattr("sora_nodes.sora_core.pipeline.edit_files.sample_edit", sampled)
+    assert cli.main(["connect", "a.mp4", "b.mp4", "--seconds", "0.2", "--no-refine", *QUICK, "out.mp4"]) == 130
+    said = capsys.readouterr().err
+    assert "warning: the sound is dropped: b.mp4 has sound that cannot be decoded." in said
 
 
 def test_what_of_a_picture_is_not_animated_is_said(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:

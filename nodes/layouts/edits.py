@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.images import FileImages
@@ -69,8 +70,13 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
     from ...sora_core.editing import Clip
     from ...sora_core.editing.frames import Window
     from ...sora_core.media import FileSource, read_sound
+    from ...sora_core.media.sound import unheard_note
+    from ...sora_core.media.source import check_limits
 
-    source = getattr(video, EXACT, None) or FileSource(path, owner=video)
+    source = getattr(video, EXACT, None)
+    if source is None:
+        source = FileSource(path, owner=video)
+        check_limits(source)
     first, count = window_frames(source.length, source.fps, *host.video_window(video))
     clip = Clip(source=Window(source, first, first + count), fps=source.fps, notes=source.notes)
     try:
@@ -79,6 +85,9 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
         return replace(clip, notes=(*clip.notes, f"the sound is dropped: {error}")), None
     if sound is None:
         return clip, None
+    unheard = unheard_note(Path(path)) if first + count == source.length else ""
+    if unheard:
+        clip = replace(clip, notes=(*clip.notes, unheard))
     begin, end = (round(frame / source.fps * sound.rate) for frame in (first, first + count))
     return clip, {"waveform": sound.waveform[None, :, begin:end], "sample_rate": sound.rate}
 
@@ -178,7 +187,7 @@ def laid(
             ((0.0, audio["waveform"].shape[-1] / audio["sample_rate"]),) if sound.spans is None else sound.spans
         )
     ]
-    if not made:
+    if not made and all(end - begin < seconds for begin, end in lies):
         notes.append("the sound is kept where frames are kept; what is made is silent.")
     audio = {"waveform": lay_sounds(waves, rate=rate, seconds=seconds), "sample_rate": rate}
     return audio, tuple(span for span in lies if span[0] < span[1])
