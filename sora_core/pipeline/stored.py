@@ -177,7 +177,7 @@ def sum_of(tensors: Mapping[str, Tensor]) -> str:
     found = 0
     for name in sorted(tensors):
         flat = tensors[name].detach().cpu().reshape(-1)
-        found = zlib.crc32(flat.view(torch.uint8).numpy(), zlib.crc32(name.encode(), found))
+        found = zlib.crc32(flat.view(torch.uint8).numpy().data, zlib.crc32(name.encode(), found))
     return f"{found:08x}"
 
 
