@@ -75,6 +75,15 @@ def test_colours_under_transparency_are_kept(tmp_path: Path, name: str) -> None:
     assert mask[0, :4].max() == 0 and mask[0, 4:].min() == 1
 
 
+def test_a_picture_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:650])
+    with pytest.raises(
+        MediaError, match=r"a\.jpg cannot be read as a picture: it is cut short; fetch or save it again"
+    ):
+        media.read_image(tmp_path / "a.jpg")
+
+
 def test_a_turned_photograph_is_upright_and_a_broken_exif_is_not_obeyed(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

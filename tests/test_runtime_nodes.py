@@ -177,6 +177,12 @@ def test_a_folder_whose_name_is_too_long_is_what_is_named(
     )
 
 
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").touch()
+    assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), "--out", "taken"]) == 2
+    assert capsys.readouterr().err.endswith("the folder taken cannot be made: a file has that name; name another.\n")
+
+
 def test_validate_says_what_is_wrong_and_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = str(EXAMPLES / "text_to_video.json")
     assert cli.main(["run", example, "--validate"]) == 0
