@@ -196,6 +196,15 @@ def test_connect_keeps_both_videos_and_their_sound() -> None:
     assert "silent" in notes
 
 
+def test_nothing_is_said_to_be_silent_where_all_is_heard() -> None:
+    whole = {"waveform": torch.full((1, 1, 2200), 0.25), "sample_rate": 1000}
+    _, notes = run("SoraFillFrames", vae=MODEL, video=video(frames(17), audio=whole), frames="5-8")
+    assert "silent" not in notes
+    short = {**whole, "waveform": whole["waveform"][..., :1000]}
+    _, notes = run("SoraFillFrames", vae=MODEL, video=video(frames(17), audio=short), frames="5-8")
+    assert "silent" in notes
+
+
 def test_fill_keeps_what_is_not_named() -> None:
     given = frames(17)
     latent, notes = run("SoraFillFrames", vae=MODEL, video=video(given), frames="5-8, -1")

@@ -23,6 +23,8 @@ __all__ = ["clip_of", "edit_latent", "file_clip", "heard_of", "sound_for"]
 
 Sound = dict[str, Any]
 """ComfyUI's AUDIO"""
+UNHEARD = 0.1
+"""seconds without sound that need no word: encoders leave as much"""
 
 
 def clip_of(
@@ -187,7 +189,7 @@ def laid(
             ((0.0, audio["waveform"].shape[-1] / audio["sample_rate"]),) if sound.spans is None else sound.spans
         )
     ]
-    if not made and all(end - begin < seconds for begin, end in lies):
+    if not made and all(end - begin < seconds - UNHEARD for begin, end in lies):
         notes.append("the sound is kept where frames are kept; what is made is silent.")
     audio = {"waveform": lay_sounds(waves, rate=rate, seconds=seconds), "sample_rate": rate}
     return audio, tuple(span for span in lies if span[0] < span[1])
