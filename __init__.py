@@ -5,11 +5,9 @@ Nothing is imported here but by `comfy_entrypoint`, so that the core stays light
 
 from __future__ import annotations
 
-import logging
-import re
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # loading `typing` takes longer than all of this
 if TYPE_CHECKING:
     from .nodes import SoraExtension
 
@@ -32,7 +30,12 @@ def _look_at_the_host() -> None:
     """Raises ImportError inside a ComfyUI that is too old, which shows the sentence; it would miss the nodes without
     a word. Says so in the log of one that is newer than any tried."""
     version = getattr(sys.modules.get("comfyui_version"), "__version__", None)
-    numbers = tuple(map(int, re.findall(r"\d+", version)[:3])) if version else OLDEST  # such as 0.34.0rc1
+    if not version:
+        return
+    import logging
+    import re
+
+    numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))  # such as 0.34.0rc1
     if numbers < OLDEST:
         raise ImportError(
             f"Sora Nodes needs ComfyUI {'.'.join(map(str, OLDEST))} or newer, and this is {version}; update ComfyUI"

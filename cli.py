@@ -7,16 +7,15 @@ when it runs, so that `sora --help` answers at once. Exit codes: 0 done; 1 where
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from importlib import import_module
-from types import FrameType, ModuleType
 
-from .commands.terminal import OutputError, note, quiet_output
-from .sora_core.errors import Cancelled, SoraError
+TYPE_CHECKING = False  # loading `typing` takes longer than all of this
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from types import FrameType, ModuleType
 
 __all__ = ["COMMANDS", "main"]
 
@@ -43,22 +42,35 @@ MENDABLE, STOPPED = 2, 130
 SPIN = {"GOMP_SPINCOUNT": "1000"}
 """how long OpenMP's threads wait by turning round, unless the user says: longer, as it is by itself, they take the
 processor from whom they wait for wherever anything else runs"""
+AGAIN = 0.05
+"""seconds after which a signal that came while a library was loaded comes again"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a mistake of the user is one line on stderr."""
-    fill_standard_streams()
-    for name, value in SPIN.items():
-        os.environ.setdefault(name, value)  # read when torch is loaded
-    for number in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, number):
-            signal.signal(getattr(signal, number), stop)
     try:
-        args = parse(sys.argv[1:] if argv is None else list(argv))
-        return int(module_of(args.command).execute(args))
-    except (KeyboardInterrupt, Cancelled):
+        heed_signals()
+        fill_standard_streams()
+        for name, value in SPIN.items():
+            os.environ.setdefault(name, value)  # read when torch is loaded
+        return executed(sys.argv[1:] if argv is None else list(argv))
+    except KeyboardInterrupt:
+        from .commands.terminal import note
+
         note("stopped.")
         return STOPPED
+
+
+def executed(argv: list[str]) -> int:
+    """The exit code of a command, with a word for what went wrong."""
+    from .commands.terminal import OutputError, note, quiet_output
+    from .sora_core.errors import Cancelled, SoraError
+
+    try:
+        args = parse(argv)
+        return int(module_of(args.command).execute(args))
+    except Cancelled as error:
+        raise KeyboardInterrupt from error
     except SoraError as error:
         note(str(error))
         return MENDABLE
@@ -72,6 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: list[str]) -> argparse.Namespace:
     """The arguments of the command that was named, options before, between and behind the others; the other commands
     are listed, not imported."""
+    import argparse
+
     if argv and argv[0] in COMMANDS:
         name, words = argv[0], COMMANDS[argv[0]]
         command = argparse.ArgumentParser(prog=f"sora {name}", description=words[0].upper() + words[1:] + ".")
@@ -88,6 +102,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def module_of(name: str) -> ModuleType:
+    from importlib import import_module
+
     return import_module(f".commands.{name}", __package__)
 
 
@@ -101,9 +117,34 @@ def fill_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
+def heed_signals() -> None:
+    """Be stopped by whatever tells a command to end, unless whoever started it wants that ignored, as `nohup` does."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
 def stop(number: int, frame: FrameType | None) -> None:
-    """Being told to end is Ctrl-C: what is half written goes away on the way out."""
+    """Being told to end is Ctrl-C: what is half written goes away on the way out. A library that is being loaded would
+    break, end the process or overlook it, so it is loaded first."""
+    if loading(frame):
+        from threading import Timer
+
+        later = Timer(AGAIN, signal.raise_signal, [number])
+        later.daemon = True
+        later.start()
+        return
     raise KeyboardInterrupt
+
+
+def loading(frame: FrameType | None) -> bool:
+    """Whether a module is being imported."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 if __name__ == "__main__":

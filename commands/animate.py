@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
+from ..sora_core.files import check_writable
 from .edit_options import add_options, edited, look, names_released, prepared
 from .generate import size
 from .terminal import note, warn
@@ -34,7 +36,7 @@ def execute(args: argparse.Namespace) -> int:
     from ..sora_core.editing import Keyframe, animate
     from ..sora_core.editing.sizes import fit_frames, resized
     from ..sora_core.grid import VideoSize, frames_for
-    from ..sora_core.media import TensorSource, read_pictures
+    from ..sora_core.media import TensorSource, estimated_bytes, read_pictures
     from ..sora_core.pipeline.drafts import small_size
     from ..sora_core.pipeline.working import from_picture, result_size
     from ..sora_core.settings import DEFAULTS
@@ -47,12 +49,14 @@ def execute(args: argparse.Namespace) -> int:
     picture = found.frames[:1].float() / 255
     height, width = picture.shape[1:3]
     (wide, tall) = args.size or result_size(height, width)[::-1]
+    fps = DEFAULTS.fps if args.fps is None else args.fps
+    asked = VideoSize(frames=frames_for(args.seconds, fps), height=tall, width=wide, fps=fps)
+    check_writable(out, estimated_bytes(asked))
     if (tall, wide) != (height, width):
         note(f"a picture of {width}x{height} is {'cropped' if args.size else 'scaled'} to {wide}x{tall}")
         picture = fit_frames(picture, tall, wide)
-    fps = DEFAULTS.fps if args.fps is None else args.fps
     height, width = small_size(tall, wide, model.geometry)
-    size = VideoSize(frames=frames_for(args.seconds, fps), height=height, width=width, fps=fps)
+    size = replace(asked, height=height, width=width)
     first = Keyframe(image=resized(picture, height, width), frame_idx=0)
     edit = from_picture(animate([first], model.codec, size=size, hold=args.hold), picture)
     refined = not args.hold  # the refiner knows the model's own world, and would paint what is held

@@ -74,7 +74,7 @@ def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tu
     if out.exists() and any(out.samefile(path) for path in sources):
         raise InputError(f"{out} is what this command reads and would be lost under what it writes; name another file.")
     if out.suffix.lower() != ".mp4":
-        raise InputError(f"a video is saved as .mp4, so {out} needs that ending.")
+        raise InputError(f"a video is saved as .mp4, so {out} needs a name with that ending.")
     if args.seed is None:
         args.seed = secrets.randbelow(2**32)
 

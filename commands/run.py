@@ -133,7 +133,8 @@ def _batch(request: RunRequest, as_json: bool) -> int:
     from ..runtime.command import Callbacks, run_batch
 
     with _Lines() as lines:
-        outcomes = run_batch(request, Callbacks(progress=lines.progress, outcome=lines.outcome, warn=lines.warn))
+        callbacks = Callbacks(progress=lines.progress, text=lines.text, outcome=lines.outcome, warn=lines.warn)
+        outcomes = run_batch(request, callbacks)
     failed = sum(outcome.status != "done" for outcome in outcomes)
     if as_json:
         say(
@@ -181,9 +182,8 @@ class _Lines:
     def outcome(self, outcome: Outcome, fresh: bool) -> None:
         self._clear()
         if fresh:
-            said = (
-                f"done in {duration(outcome.seconds)}: {' '.join(outcome.files)}"
-                if outcome.status == "done"
-                else f"failed: {outcome.error}"
-            )
-            note(f"job {outcome.job} {said}")
+            files = " ".join(outcome.files)
+            if outcome.status == "done":
+                note(f"job {outcome.job} done in {duration(outcome.seconds)}: {files}")
+            else:
+                note(f"job {outcome.job} failed: {outcome.error}" + (f" (it made {files})" if files else ""))

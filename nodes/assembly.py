@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import calls, clips, doors, host
+from . import calls, clips, doors, host, models
 from .edit_fields import CATEGORY, audio_vae_input, codec_of, latent_output, notes_output, shown, vae_input
 from .host import io
 from .inputs import checked, output_linked, shots_of
 from .layouts.edits import sound_for
-from .layouts.latents import size_of
+from .layouts.latents import finished_size, size_of
 from .layouts.sounds import is_nested
 from .showing import preview_input, previewed
 
@@ -143,7 +143,8 @@ class SoraStitchVideo(io.ComfyNode):
         watermark: bool = True,
     ) -> io.NodeOutput:
         linked = cls.hidden is None or output_linked(cls.hidden.prompt, cls.hidden.unique_id, 1)
-        sound, said = sound_for(samples, audio_vae)
+        size = finished_size(samples, models.current().geometry_of(vae))
+        sound, said = sound_for(samples, audio_vae, size)
         *made, note = clips.stitched(
             vae, samples, colour_match=colour_match, in_memory=linked, sound=sound, watermark=watermark
         )

@@ -173,10 +173,12 @@ def loaded(path: Path, cut: Cut, *, in_memory: bool) -> tuple[Any, Any, VideoSiz
     read where it is linked (`in_memory`)."""
     from ..sora_core.grid import VideoSize
     from ..sora_core.media import FileSource
+    from ..sora_core.media.source import check_limits
 
     video = host.VideoFromFile(str(path))
     if cut.whole:
         with FileSource(path) as file:
+            check_limits(file)
             info, notes = file.info, list(file.notes)
         image = all_frames(path) if in_memory else host.absent("the frames were linked to nothing")
         size = VideoSize(frames=info.frames, height=info.height, width=info.width, fps=info.fps)

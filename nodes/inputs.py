@@ -83,6 +83,12 @@ def shots_of(text: str, name: str = "shots") -> list[Shot]:
         shots.append(shot)
     if not shots:
         raise InputError(f"{name} is empty; write one {one} a line, {such}")
+    total = sum(shot.seconds for shot in shots)
+    if total > MAX_SECONDS:
+        raise InputError(
+            f"{name}: together they last {total:g} seconds, and a video lasts at most {MAX_SECONDS:g}; make them"
+            " shorter"
+        )
     return shots
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..sora_core.errors import InputError
 from . import calls, doors, models
 from .host import io, ui
 from .inputs import checked, shots_of
 from .layouts.edits import edit_latent
-from .layouts.latents import KEY, LatentInfo, single, size_of
+from .layouts.latents import KEY, LatentInfo, info_of, single, size_of
 from .refining import check_room
 from .sampling_fields import settings_inputs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..sora_core.grid import Geometry, VideoSize
 
 __all__ = ["NODES"]
 
@@ -120,6 +125,7 @@ class SoraLongVideo(io.ComfyNode):
         whole = grid.new_zeros(1, grid.shape[1], sum(counts), *grid.shape[3:])
         if samples is not None:
             whole = single(samples, geometry.channels)
+            check_like(whole, info_of(samples).fps, grid, size, geometry)
         for index in range(len(counts)) if samples is None else [remake - 1]:
             edit = segment_edit(
                 whole, counts, index, size.fps, geometry, ahead=samples is not None, overlap=overlap,
@@ -140,6 +146,17 @@ class SoraLongVideo(io.ComfyNode):
         notes += open_note(prompts) + (f" {unread}." if unread else "")
         info = LatentInfo(size=replace(size, frames=frames), grid=tuple(whole.shape[2:]))
         return io.NodeOutput({"samples": whole, KEY: info}, notes, ui=ui.PreviewText(notes))
+
+
+def check_like(whole: Tensor, fps: float | None, grid: Tensor, size: VideoSize, geometry: Geometry) -> None:
+    """Raises InputError where a long latent was not made on such a grid, at such a rate."""
+    height, width = (side * geometry.space_factor for side in whole.shape[3:])
+    if whole.shape[3:] != grid.shape[3:] or (fps and abs(fps - size.fps) > 1e-3):
+        rate = f" at {fps:g} fps" if fps else ""
+        raise InputError(
+            f"samples was made at {width}x{height}{rate} and latent asks for {size.width}x{size.height} at"
+            f" {size.fps:g} fps; link the Sora Noise Grid that it was made with"
+        )
 
 
 def open_note(prompts: Sequence[str]) -> str:

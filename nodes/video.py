@@ -8,12 +8,12 @@ from typing import Any
 from ..runtime.naming import fill_prefix, prompt_values
 from ..sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Encoding
 from ..sora_core.settings import DEFAULTS, MAX_FPS
-from . import calls, clips, host, refining
+from . import calls, clips, host, models, refining
 from .edit_fields import audio_vae_input
 from .host import io
 from .inputs import checked
 from .layouts.edits import sound_for
-from .layouts.latents import info_of
+from .layouts.latents import finished_size, info_of
 from .showing import ShownVideo, preview_input, previewed
 
 __all__ = ["NODES"]
@@ -74,10 +74,11 @@ class SoraDecodeVideo(io.ComfyNode):
         height: int = 0,
         preview: bool = False,
     ) -> io.NodeOutput:
-        refining.check_room(info_of(samples).finished, width, height)
+        size = finished_size(samples, models.current().geometry_of(vae))
+        refining.check_room(size, width, height)
         path = host.temp_path(".mp4")
         rate, note = rate_of(samples, fps)
-        sound, said = sound_for(samples, audio_vae)
+        sound, said = sound_for(samples, audio_vae, size)
         first = calls.decode_to_file(
             vae, samples, path, fps=rate, progress=host.progress(), watermark=watermark, sound=sound,
             size=(width, height),

@@ -44,6 +44,7 @@ class Outcome:
     status: str
     """done or failed"""
     files: list[str] = field(default_factory=list)
+    """names below the output folder; of a job that failed, of those that were whole before it did"""
     seconds: float = 0.0
     error: str = ""
     notes: list[str] = field(default_factory=list)
@@ -121,7 +122,7 @@ def run_jobs(
     Intermediate files lie with the jobs' folders, so that nothing of a stopped batch stays behind.
     on_outcome: called as `on_outcome(outcome, fresh)`, fresh False for what an earlier call had done
     Raises ResourceError where the journal cannot be written, Cancelled when the user stops; a bad job only fails
-    itself.
+    itself. What it had finished before is delivered, and made anew when it runs again.
     """
     make_folder(session.output)
     home = session.output / STAGED
@@ -134,6 +135,7 @@ def run_jobs(
                 fresh = known is None or known.status != "done" or not _there(known, session.output)
                 if fresh:
                     try:
+                        _take_back(known, session.output)
                         journal.add(_run_job(job, runner, session, home))
                         _deliver(journal.outcomes[job.key], home, session.output)
                     finally:
@@ -172,13 +174,15 @@ def _run_job(job: Job, runner: Runner, session: Session, home: Path) -> Outcome:
         raise
     except Exception as error:  # whatever is wrong with one row, the others go on
         status, message = "failed", str(error) if isinstance(error, SoraError) else f"{type(error).__name__}: {error}"
+        with suppress(OSError):
+            files = _whole(staging)
     seconds = round(time.monotonic() - began, 3)
     return Outcome(key=job.key, job=job.number, status=status, files=files, seconds=seconds, error=message, notes=told)
 
 
 def _deliver(outcome: Outcome, home: Path, output: Path) -> None:
-    """Gives the files of a job that is done their final names. May be interrupted and called again."""
-    for name in outcome.files if outcome.status == "done" else []:
+    """Gives the files of a job that has ended their final names. May be interrupted and called again."""
+    for name in outcome.files:
         source, target = inside(home / _folder(outcome.key), name, what="output"), inside(output, name, what="output")
         if source.is_file():
             make_folder(target.parent)
@@ -188,6 +192,20 @@ def _deliver(outcome: Outcome, home: Path, output: Path) -> None:
                 raise write_error(target, error) from error
             with suppress(OSError):
                 sync_folder(target.parent)
+
+
+def _whole(staging: Path) -> list[str]:
+    """The files in a job's folder: each got its name there when it was whole."""
+    paths = sorted(path for path in staging.rglob("*") if path.is_file() and not path.name.startswith("."))
+    for path in paths:
+        _sync(path)
+    return [path.relative_to(staging).as_posix() for path in paths]
+
+
+def _take_back(known: Outcome | None, output: Path) -> None:
+    """Removes what a job that failed had made, since it is made again."""
+    for name in known.files if known is not None and known.status == "failed" else []:
+        inside(output, name, what="output").unlink(missing_ok=True)
 
 
 def _there(outcome: Outcome, output: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..sora_core.claims import sweep, working_folder
 from ..sora_core.errors import InputError
-from ..sora_core.files import check_folder, check_writable
+from ..sora_core.files import check_folder, check_name, check_writable
 from .batch import Outcome, run_jobs
 from .executor import Executor
 from .graph import Graph, Node
@@ -20,7 +20,7 @@ from .results import SHEET, TABLE, check_reports, write_contact_sheet, write_tab
 from .saved import from_saved
 from .server import RemoteClient
 from .session import Report, Session, make_folder
-from .validate import check_there, plan
+from .validate import check_there, notes_on, plan
 
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
@@ -51,7 +51,9 @@ class RunRequest:
     """the nodes that are here; asked once the folders are known, since they list files"""
 
     def session(self, temp: Path, callbacks: Callbacks) -> Session:
-        """Raises InputError for a device or a preview that cannot be."""
+        """Raises InputError for a device or a preview that cannot be, ResourceError for a folder of results whose name
+        is too long."""
+        check_name(self.output)
         if self.preview is not None:
             if self.preview.suffix.lower() != ".mp4" or self.server is not None:
                 raise InputError(f"--preview names an .mp4 and a run on this machine, not {self.preview}")
@@ -184,19 +186,21 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     if request.server is not None:
         server = RemoteClient(request.server)
         graph, runner, known = _graph_for(server, request), server, _known(server.object_info(), None)
+        _say_notes(graph, callbacks)
     else:
         with session.active():
             registry = request.nodes()
             graph, known = load_graph(request, None, registry), _known(None, registry)
+            notes = notes_on(graph, registry)
+        _say_notes(replace(graph, notes=notes), callbacks)
         executor = Executor(registry)
         runs = run_store(request.output, callbacks.warn)
 
         def runner(graph: Graph, session: Session) -> list[str]:
             try:
-                result = executor.run(graph, replace(session, runs=runs))
-                session.told.extend(" ".join(text.split()) for text in result.texts().values())
+                files = executor.run(graph, replace(session, runs=runs)).files()
                 runs.finish()
-                return result.files()
+                return files
             finally:
                 runs.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from .registry import Registry, accepted
 from .session import NAME_INPUT, SPARE, check_own, current, inside
 from .widgets import BUTTONS
 
-__all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "plan"]
+__all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "notes_on", "plan"]
 
 SHOWN = ("PreviewImage",)
 """output nodes that show, and keep no file"""
@@ -67,9 +68,7 @@ def plan(graph: Graph, registry: Registry) -> RunPlan:
     """Checks a workflow. Raises WorkflowError with everything that is wrong."""
     graph, notes = _known(filled(graph), registry)
     problems = [_missing(node, graph, registry) for node in graph.nodes.values() if node.kind not in registry]
-    outputs = [
-        node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]
-    ]
+    outputs = _outputs(graph, registry)
     if not outputs and not problems:
         raise InputError(
             "the workflow has no output node, so there is nothing to run; add one that saves or shows, such as"
@@ -86,10 +85,18 @@ def plan(graph: Graph, registry: Registry) -> RunPlan:
     problems += circle
     if problems:
         raise WorkflowError(problems)
-    kept = any(graph.nodes[name].kind not in SHOWN for name in outputs)
-    if not kept:
-        notes[outputs[0]] = f"{notes.get(outputs[0], '')} {NOTHING_KEPT}".strip()
     return RunPlan(graph=replace(graph, nodes=nodes), order=order, notes=notes)
+
+
+def notes_on(graph: Graph, registry: Registry) -> dict[str, str]:
+    """What is to be said of a workflow whatever its values are, by node id."""
+    return _known(graph, registry)[1]
+
+
+def _outputs(graph: Graph, registry: Registry) -> list[str]:
+    return [
+        node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]
+    ]
 
 
 def _known(graph: Graph, registry: Registry) -> tuple[Graph, dict[str, str]]:
@@ -103,6 +110,9 @@ def _known(graph: Graph, registry: Registry) -> tuple[Graph, dict[str, str]]:
             if said := [name[:40] for name in unknown if name not in BUTTONS]:
                 left = f"it has no input {', '.join(said[:8])}, so this is left out"
                 notes[key] = "; ".join(filter(None, (notes.get(key), left)))
+    outputs = _outputs(graph, registry)
+    if outputs and all(graph.nodes[name].kind in SHOWN for name in outputs):
+        notes[outputs[0]] = f"{notes.get(outputs[0], '')} {NOTHING_KEPT}".strip()
     return replace(graph, nodes=nodes), notes
 
 
@@ -340,7 +350,8 @@ def _text(value: str) -> str:
 
 
 def _own_checks(node: Node, registry: Registry) -> Iterator[Problem]:
-    """What the node's class itself says of the constants it names in `validate_inputs`."""
+    """What the node's class itself says of the constants it names in `validate_inputs`, of which those are shown that
+    it speaks of."""
     check = registry.override(node.kind, "validate_inputs")
     if check is None:
         return
@@ -351,7 +362,8 @@ def _own_checks(node: Node, registry: Registry) -> Iterator[Problem]:
         verdict = str(error)
     if verdict is not True:
         expected = f"another value, since {verdict}" if verdict else "another value"
-        yield _problem(node, ", ".join(named), ", ".join(map(_shown, named.values())), expected)
+        blamed = [name for name in named if re.search(rf"\b{name}\b", str(verdict))] or list(named)
+        yield _problem(node, ", ".join(blamed), ", ".join(_shown(named[name]) for name in blamed), expected)
 
 
 def _problem(node: Node, name: str, given: str, expected: str) -> Problem:

@@ -95,7 +95,8 @@ class Encoding:
         if self.codec != AUTO and self.codec not in held:
             fits = [name for name, form in FORMATS.items() if self.codec in form.codecs]
             raise InputError(
-                f"{self.format} holds {', '.join(held)}, not {self.codec}; take one of them, or {' or '.join(fits)}"
+                f"{self.format} holds {', '.join(held)}, not {self.codec}; take one of them as codec, or"
+                f" {' or '.join(fits)}"
             )
         if held:
             self._check_quality()

@@ -86,7 +86,8 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ResourceError(f"the folder {path} cannot be made: {error.strerror}") from error
+        reason = "a file has that name" if isinstance(error, FileExistsError) else REASONS.get(error.errno or 0)
+        raise ResourceError(f"the folder {path} cannot be made: {reason or error.strerror}; name another.") from error
 
 
 def check_name(path: Path, spare: int = 0) -> None:

@@ -11,7 +11,11 @@ import pytest
 import torch
 from editing_toys import tiny_model
 from sora_nodes import cli
-from sora_nodes.sora_core.errors import Cancelled, MediaError, ResourceError
+from sora_nodes.nodes.clips import loaded
+from sora_nodes.nodes.layouts.cuts import Cut
+from sora_nodes.nodes.layouts.edits import file_clip
+from sora_nodes.runtime.video import VideoFromFile
+from sora_nodes.sora_core.errors import Cancelled, InputError, MediaError, ResourceError
 from sora_nodes.sora_core.media import (
     FileSource,
     Piece,
@@ -24,7 +28,9 @@ from sora_nodes.sora_core.media import (
     read_video,
     write_video,
 )
+from sora_nodes.sora_core.media.sound import unheard_note
 from sora_nodes.sora_core.pipeline import generate
+from sora_nodes.sora_core.pipeline.edit_files import clip_of
 from sora_nodes.sora_core.pipeline.stored import FOLDER, RunStore, stored_runs
 
 MODEL = tiny_model()
@@ -158,6 +164,40 @@ def test_sound_is_read_to_the_last_frame_unless_all_is_asked_for(tmp_path: Path,
     for whole, seconds in ((False, 1.0), (True, 3.0)):
         heard = read_sound(path, whole=whole)
         assert heard is not None and abs(heard.waveform.shape[1] / 48000 - seconds) < 0.05
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_sound_behind_the_last_frame_is_said_to_be_left_out(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "silent.mp4", torch.from_numpy(np.stack([toys.numbered(i) for i in range(25)])), RATE)
+    path = with_sound(tmp_path / f"a{ending}", tmp_path / "silent.mp4", torch.zeros(1, 3 * 48000))
+    command = ["extend", str(path), "--seconds", "0.1", "--no-expand", "--no-refine", "--steps", "1"]
+    assert cli.main([*command, "-o", str(tmp_path / "out.mp4")]) == 0
+    said = f"a{ending}: its sound goes on for 2.0 s behind its last frame, and is cut there"
+    assert said in capsys.readouterr().err
+    clip, sound = file_clip(VideoFromFile(str(path)), str(path))
+    assert sound is not None and any(said in note for note in clip.notes)
+    assert unheard_note(tmp_path / "out.mp4") == unheard_note(tmp_path / "silent.mp4") == ""
+
+
+@pytest.mark.parametrize(
+    ("rate", "width", "words"),
+    [
+        (1000, 64, "1000 frames a second and at most 240 are edited"),
+        (25, 9000, "frames of 9000x48 and sides of at most"),
+    ],
+)
+def test_a_file_beyond_what_is_edited_is_named(tmp_path: Path, rate: int, width: int, words: str) -> None:
+    path = toys.film(tmp_path / "a.mp4", [np.zeros((48, width, 3), np.uint8)] * 6, rate=rate)
+    video = VideoFromFile(str(path))
+    for read in (
+        lambda: clip_of(path),
+        lambda: file_clip(video, str(path)),
+        lambda: loaded(path, Cut(), in_memory=False),
+    ):
+        with pytest.raises(InputError, match=rf"a\.mp4 has {words}"):
+            read()
 
 
 def with_sound(path: Path, silent: Path, tone: torch.Tensor) -> Path:

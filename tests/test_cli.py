@@ -38,6 +38,13 @@ def failing(fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
     return cli.main(["info"])
 
 
+def test_little_is_loaded_before_a_stop_is_heeded(tmp_path: Path) -> None:
+    out, _ = python(
+        "import sys, sora_nodes.cli; print({'argparse', 'logging'} & {*sys.modules})", tmp_path
+    ).communicate()
+    assert out == "set()\n"
+
+
 def test_help_does_not_import_torch(tmp_path: Path) -> None:
     code = (
         "import sys, sora_nodes.cli as cli\ntry: cli.main(['generate', '--help'])\nexcept SystemExit: print('torch' in"
@@ -281,6 +288,43 @@ def test_a_stopped_command_leaves_nothing_under_the_final_name(
     assert process.returncode == code and "Traceback" not in errors
     assert not (tmp_path / "x.mp4").exists()
     assert len(list(tmp_path.iterdir())) == left and all(path.suffix == ".part" for path in tmp_path.iterdir())
+
+
+LOADING = """
+import os, sys
+from sora_nodes import cli
+from sora_nodes.commands import info
+def execute(args):
+    import stopped_library
+    print(stopped_library.whole)
+    while True:
+        pass
+info.execute = execute
+raise SystemExit(cli.main(["info"]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_library_that_is_being_loaded_is_loaded_before_the_stop(tmp_path: Path) -> None:
+    """Torch and numpy break, end the process or go on where a KeyboardInterrupt meets them half loaded."""
+    half = "import os, signal\ntry: os.kill(os.getpid(), signal.SIGINT)\nexcept BaseException: pass\nwhole = True\n"
+    (tmp_path / "stopped_library.py").write_text(half)
+    process = python(LOADING, tmp_path)
+    out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out, errors) == (130, "True\n", "sora: stopped.\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_signal_that_the_shell_lets_ignore_is_ignored(tmp_path: Path) -> None:
+    """Under `nohup` a run outlives its terminal, in the background of a script Ctrl-C."""
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)" + WRITING
+    process = python(code, tmp_path)
+    assert process.stdout is not None and process.stdout.readline() == "written\n"
+    os.kill(process.pid, signal.SIGHUP)
+    assert [process.stdout.readline() for _ in range(3)] == ["written\n"] * 3 and process.poll() is None
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only some systems have a device that is always full")

@@ -11,7 +11,8 @@ from media_toys import film, numbered
 from PIL import Image
 from sora_nodes import cli
 from sora_nodes.commands.edit_options import fast_for
-from sora_nodes.sora_core.media import read_video, write_video
+from sora_nodes.sora_core.errors import Cancelled, MediaError
+from sora_nodes.sora_core.media import Sound, read_video, write_video
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 
 QUICK = ["--steps", "2", "--seed", "3", "-o"]
@@ -121,6 +122,22 @@ def test_a_picture_is_animated_at_its_own_size(
     assert abs(frames[1, 30:100].mean() - 135) < 25, "and what follows is of it"
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--size", "40000x40000"], "width must be between 1 and 8192 pixels, not 40000"),
+        (["--size", "8000x8000", "--fps", "240", "--seconds", "3600"], "cannot write out.mp4: that needs about 13."),
+    ],
+    ids=["side", "disk"],
+)
+def test_a_picture_is_not_scaled_to_what_cannot_be_made(
+    clips: Path, asked: list[str], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sora_nodes.sora_core.editing.sizes.fit_frames", None)
+    assert cli.main(["animate", "p.png", "a red ball", *asked, *QUICK, "out.mp4"]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_a_picture_is_animated_at_the_size_asked_for(clips: Path) -> None:
     assert cli.main(["animate", "p.png", "a red ball", "--size", "72x96", "--seconds", "1", *QUICK, "out.mp4"]) == 0
     assert read_video("out.mp4").frames.shape == (8, 96, 72, 3)
@@ -169,6 +186,8 @@ def test_damage_that_is_met_on_the_way_is_said(
     [
         (["extend", "a.mp4", "--seed", "-1"], "a seed is a whole number from 0"),
         (["animate", "p.png", "--fps", "0"], "fps must be above 0"),
+        (["animate", "p.png", "--fps", "0.1"], "at least 2 frames, not 1; make it longer or faster"),
+        (["extend", "a.mp4", "-o", ".mp4"], "so .mp4 needs a name with that ending"),
         (["extend", "p.webp"], "an animated WEBP; save it as .gif or .mp4"),
         (["extend", "."], "is no file but a folder"),
         (["extend", "a red ball rolls on " * 20], "there is no file a red ball"),
@@ -185,6 +204,34 @@ def test_what_cannot_be_is_refused_by_name(
     frames[0].save("p.webp", save_all=True, append_images=frames[1:], duration=100)
     assert cli.main(command) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", ["0", "-1", "99999999999"])
+def test_steps_that_cannot_be_are_refused_before_anything_is_said_of_the_run(
+    clips: Path, steps: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["extend", "a.mp4", "--no-expand", "--steps", steps]) == 2
+    assert capsys.readouterr().err == f"sora: steps must be between 1 and 1000, not {steps}\n"
+
+
+def test_sound_that_cannot_be_read_is_dropped_with_a_word_before_anything_is_sampled(
+    clips: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found behind the sampling it would fail the run, now and at every later call."""
+
+    def unreadable(path: Path) -> Sound | None:
+        if path.name == "b.mp4":
+            raise MediaError(f"{path} has sound that cannot be decoded.")
+        return None
+
+    def sampled(*given: object, **named: object) -> None:
+        raise Cancelled
+
+    monkeypatch.setattr("sora_nodes.sora_core.pipeline.edit_files.read_sound", unreadable)
+    monkeypatch.setattr("sora_nodes.sora_core.pipeline.edit_files.sample_edit", sampled)
+    assert cli.main(["connect", "a.mp4", "b.mp4", "--seconds", "0.2", "--no-refine", *QUICK, "out.mp4"]) == 130
+    said = capsys.readouterr().err
+    assert "warning: the sound is dropped: b.mp4 has sound that cannot be decoded." in said
 
 
 def test_what_of_a_picture_is_not_animated_is_said(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from device_toys import moved, second_device
 from editing_toys import FPS, H, W, frames, tiny_model
 from sora_nodes.nodes import assembly, calls, clips, editing, host, models
 from sora_nodes.nodes.inputs import output_linked
-from sora_nodes.nodes.layouts.latents import decoded_size
+from sora_nodes.nodes.layouts.edits import sound_for
+from sora_nodes.nodes.layouts.latents import KEY, LatentInfo, decoded_size, finished_size
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.nodes.stock.sampling import KSampler, KSamplerAdvanced, ModelSamplingSD3, VAEDecode
 from sora_nodes.nodes.video import SoraDecodeVideo
@@ -22,7 +24,7 @@ from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.editing.restyle import DENOISE
 from sora_nodes.sora_core.errors import InputError
-from sora_nodes.sora_core.grid import Geometry
+from sora_nodes.sora_core.grid import Geometry, VideoSize
 from sora_nodes.sora_core.media import read_video, write_video
 
 NODE = {node.GET_SCHEMA().node_id: node for node in [*editing.NODES, *assembly.NODES]}
@@ -191,6 +193,15 @@ def test_connect_keeps_both_videos_and_their_sound() -> None:
     assert torch.equal(image[:17], a) and torch.equal(image[-16:], b) and fps == FPS
     wave = made.get_components().audio["waveform"][0, 0]
     assert wave[1900] == 0.25 and wave[2500] == 0 and wave[3200] == 0.5
+    assert "silent" in notes
+
+
+def test_nothing_is_said_to_be_silent_where_all_is_heard() -> None:
+    whole = {"waveform": torch.full((1, 1, 2200), 0.25), "sample_rate": 1000}
+    _, notes = run("SoraFillFrames", vae=MODEL, video=video(frames(17), audio=whole), frames="5-8")
+    assert "silent" not in notes
+    short = {**whole, "waveform": whole["waveform"][..., :1000]}
+    _, notes = run("SoraFillFrames", vae=MODEL, video=video(frames(17), audio=short), frames="5-8")
     assert "silent" in notes
 
 
@@ -402,3 +413,28 @@ def test_mistakes_in_text_are_said_before_anything_runs() -> None:
     assert "shots is empty" in assembly.SoraStoryboard.validate_inputs(" \n")
     assert sampling.SoraNoiseGrid.validate_inputs(2.0, 8.0) is True and sampling.SoraNoiseGrid.validate_inputs() is True
     assert "seconds" in sampling.SoraNoiseGrid.validate_inputs(-1.0, 8.0)
+
+
+class Nested:
+    """A picture and its sound, as ComfyUI keeps them in one LATENT."""
+
+    is_nested = True
+
+    def __init__(self, *parts: torch.Tensor) -> None:
+        self.parts, self.shape = parts, parts[0].shape
+
+    def unbind(self) -> tuple[torch.Tensor, ...]:
+        return self.parts
+
+
+def test_sound_is_as_long_as_the_clip_that_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine frames were asked for, and the latent was lengthened since."""
+    heard = SimpleNamespace(decode_sound=lambda *_: {"waveform": torch.zeros(1, 2, 8000), "sample_rate": 1000})
+    monkeypatch.setattr(models, "current", lambda: heard)
+    size = VideoSize(frames=9, height=16, width=16, fps=8.0)
+    picture, sound = torch.zeros(1, 4, 5, 2, 2), torch.zeros(1, 8, 50, 16)
+    latent = {"samples": Nested(picture, sound), KEY: LatentInfo(size=size, grid=(3, 2, 2))}
+    longer = finished_size(latent, MODEL.geometry)
+    made, said = sound_for(latent, object(), longer)
+    assert longer is not None and longer.frames == 17 and not said
+    assert made is not None and made["waveform"].shape[-1] == 2125

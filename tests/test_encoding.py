@@ -88,7 +88,7 @@ def test_each_combination_is_right_or_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"format": "webm", "codec": "h264"}, "webm holds vp9, av1, not h264; take one of them, or mp4 or mov or mkv"),
+        ({"format": "webm", "codec": "h264"}, "not h264; take one of them as codec, or mp4 or mov or mkv"),
         ({"format": "gif", "crf": 20}, "a gif is an animation"),
         ({"codec": "prores", "format": "mov", "crf": 20}, "prores has no crf"),
         ({"codec": "h264", "crf": 63}, "crf of h264 is from 0 to 51"),

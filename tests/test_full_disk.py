@@ -19,6 +19,7 @@ from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.jobs import Job
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.video import VideoComponents, VideoFromComponents, VideoFromFile
+from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.encoding import Encoding
 from sora_nodes.sora_core.errors import ResourceError
 from sora_nodes.sora_core.grid import VideoSize
@@ -160,11 +161,13 @@ def test_nodes_refuse_what_the_disk_has_no_room_for_before_their_work(
     tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     latent = {"samples": torch.zeros(1, 4, 3, 2, 2), KEY: LatentInfo(size=LONG)}
-    vae: Any = object()
+    enlarged = {"samples": torch.zeros(1, 4, 1400, 8, 8), KEY: LatentInfo(size=SIZE, grid=(3, 2, 2))}
+    vae: Any = pipeline.load_bundled()
     little_room(monkeypatch)
     with Session(input=tmp_path, output=tmp_path / "out", temp=tmp_path / "temp").active():
         for work in (
             lambda: SoraDecodeVideo.execute(latent, vae, 0.0),
+            lambda: SoraDecodeVideo.execute(enlarged, vae, 0.0),
             lambda: SoraDecodeVideo.execute({**latent, KEY: LatentInfo(size=SIZE)}, vae, 0.0, width=4096),
             lambda: SoraRefineVideo.execute(video=VideoFromFile(str(clip)), height=2048),
         ):

@@ -107,6 +107,21 @@ def test_a_line_that_is_no_segment_is_quoted_before_the_run(line: str) -> None:
         assert check("1: a red ball\n2.5s: a red ball") is True
 
 
+def test_a_list_that_is_too_long_together_is_refused_before_the_run() -> None:
+    for check, name in ((SoraLongVideo.validate_inputs, "segments"), (SoraStoryboard.validate_inputs, "shots")):
+        said = f"{name}: together they last 3800 seconds, and a video lasts at most 3600; make them shorter"
+        assert check("1900: a red ball\n1900: a blue cube") == said
+
+
+@pytest.mark.parametrize(("width", "fps"), [(64, FPS), (W, 12.0)])
+def test_a_segment_is_made_anew_on_the_grid_of_the_others(width: int, fps: float) -> None:
+    """Of another rate its list would be named, of another size the result would say the wrong one."""
+    grid = SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, width, H, 1.0, fps).result[0]
+    other = {**grid, "samples": torch.zeros(1, GEOMETRY.channels, 5, *grid["samples"].shape[3:])}
+    with pytest.raises(InputError, match=rf"made at {width}x{H} at {fps:g} fps and latent asks for {W}x{H} at {FPS:g}"):
+        run(segments="1: a red ball\n1: a red ball", samples=other)
+
+
 def test_words_that_the_model_does_not_know_are_named(tmp_path: Any) -> None:
     text = "1: a red ball\n1: a zebra juggles"
     grid = SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, 1.0, FPS).result[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 from sora_nodes.nodes.layouts import pictures
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError, ResourceError
@@ -52,6 +52,19 @@ def test_an_animation_gives_all_its_frames(tmp_path: Path, name: str) -> None:
     assert media.read_image(tmp_path / name).shape == (1, 10, 20, 3)
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
+@pytest.mark.parametrize(("durations", "length", "fps"), [(100, 5, 10), ([40, 40, 200, 40, 40], 9, 25)])
+def test_an_avif_that_moves_is_a_video(tmp_path: Path, durations: int | list[int], length: int, fps: float) -> None:
+    """Beside its frames such a file holds the picture that stands for them."""
+    first, *rest = [Image.new("RGB", (64, 64), (50 * i, 50 * i, 50 * i)) for i in range(5)]
+    first.save(tmp_path / "a.avif", save_all=True, append_images=rest, duration=durations)
+    with media.FileSource(tmp_path / "a.avif") as source:
+        assert (source.length, source.fps) == (length, fps)
+        assert source.read(length - 1, length).float().mean() == pytest.approx(200, abs=5)
+        assert any("variable" in note for note in source.notes) == isinstance(durations, list)
+        assert not any("videos" in note for note in source.notes)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tiff"])
 def test_colours_under_transparency_are_kept(tmp_path: Path, name: str) -> None:
     pixels = np.zeros((8, 8, 4), np.uint8)
@@ -60,6 +73,15 @@ def test_colours_under_transparency_are_kept(tmp_path: Path, name: str) -> None:
     image, mask = pictures.load_image(tmp_path / name)
     assert torch.equal(image, torch.tensor([1.0, 0, 0]).expand(1, 8, 8, 3))
     assert mask[0, :4].max() == 0 and mask[0, 4:].min() == 1
+
+
+def test_a_picture_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:650])
+    with pytest.raises(
+        MediaError, match=r"a\.jpg cannot be read as a picture: it is cut short; fetch or save it again"
+    ):
+        media.read_image(tmp_path / "a.jpg")
 
 
 def test_a_turned_photograph_is_upright_and_a_broken_exif_is_not_obeyed(tmp_path: Path) -> None:

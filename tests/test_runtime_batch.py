@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from runtime_toys import registry, session, sum_workflow
+from runtime_toys import number, registry, session, sum_workflow
 from sora_nodes.runtime.batch import Journal, Outcome, run_jobs
 from sora_nodes.runtime.command import Callbacks, RunRequest, run, run_batch
 from sora_nodes.runtime.executor import Executor
@@ -91,6 +91,55 @@ def test_a_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
     assert "node 1 (ToyNumber), input value" in outcomes[1].error and "the note says fail" in outcomes[2].error
     write_table(tmp_path / "results.csv", jobs, outcomes)
     assert (tmp_path / "results.csv").read_text().splitlines()[1].startswith("1,done,")
+
+
+class Broken(Counting):
+    """Fails at the output `sum`."""
+
+    def __call__(self, graph: Graph, session: Session) -> list[str]:
+        super().__call__(graph, session)
+        assert session.staging is not None
+        (session.staging / "sum_00001_.txt").unlink()
+        raise InputError("this output fails")
+
+
+def test_what_a_failed_job_had_finished_is_kept_and_told_and_not_piled_up(tmp_path: Path) -> None:
+    save = {"class_type": "ToySave", "inputs": {"number": ["1", 0], "filename_prefix": "more/second"}}
+    both = Graph.from_api({**sum_workflow(), "9": save}).set("4.filename_prefix", "sum")
+    jobs = read_jobs(table(tmp_path, "1.value\n1\n"), both)
+    for _ in range(2):
+        (outcome,) = run_jobs(jobs, Broken(), session(tmp_path))
+        assert (outcome.status, outcome.files) == ("failed", ["more/second_00001_.txt"])
+        assert [path.name for path in (tmp_path / "output").rglob("*.txt")] == ["second_00001_.txt"]
+    write_table(tmp_path / "results.csv", jobs, [outcome])
+    assert "more/second_00001_.txt,this output fails" in (tmp_path / "results.csv").read_text()
+    (outcome,) = run_jobs(jobs, Counting(), session(tmp_path))
+    assert sorted(outcome.files) == ["more/second_00001_.txt", "sum_00001_.txt"]
+    assert len(list((tmp_path / "output").rglob("*.txt"))) == 2
+
+
+def test_a_batch_says_what_of_the_workflow_is_left_out_and_what_a_failed_job_said(tmp_path: Path) -> None:
+    """A row's notes are those of all nodes that ran, also where a later one failed."""
+    (tmp_path / "input").mkdir()
+    (tmp_path / "input" / "a.png").write_bytes(b"1234")
+    flow = sum_workflow()
+    flow["1"]["inputs"]["colour"] = "red"
+    flow |= {"6": {"class_type": "ToyImage", "inputs": {"image": "a.png"}}}
+    flow |= {"7": {"class_type": "ToySize", "inputs": {"image": ["6", 0]}}}
+    flow |= {"8": number(["3", 0], note="")}
+    flow["4"]["inputs"]["number"] = ["8", 0]
+    (tmp_path / "flow.json").write_text(json.dumps(flow))
+    request = RunRequest(
+        workflow=tmp_path / "flow.json",
+        output=tmp_path / "output",
+        input=tmp_path / "input",
+        each=table(tmp_path, "8.note\nfail\nx\n"),
+        nodes=registry,
+    )
+    told: list[str] = []
+    outcomes = run_batch(request, Callbacks(text=lambda node, text: told.append(f"{node.id}: {text}")))
+    assert told == ["1: it has no input colour, so this is left out"]
+    assert [(o.status, o.notes) for o in outcomes] == [("failed", ["4"]), ("done", ["4"])]
 
 
 def test_a_second_call_goes_on_where_the_first_was_stopped(tmp_path: Path) -> None:

@@ -171,6 +171,23 @@ def test_a_batch_leaves_a_table_and_a_sheet(tmp_path: Path, capsys: pytest.Captu
     assert json.loads((tmp_path / "output" / "journal.jsonl").read_text().splitlines()[0])["notes"], "what nodes said"
 
 
+@pytest.mark.parametrize("how", [["--validate"], [], ["--each", "jobs.csv"]])
+def test_a_folder_whose_name_is_too_long_is_what_is_named(
+    how: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "jobs.csv").write_text("SoraSampler.seed\n1\n")
+    assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), "--out", "x" * 300, *how]) == 2
+    assert capsys.readouterr().err.startswith(
+        f"sora: cannot write {'x' * 57}...: the name is too long, 300 bytes where"
+    )
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").touch()
+    assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), "--out", "taken"]) == 2
+    assert capsys.readouterr().err.endswith("the folder taken cannot be made: a file has that name; name another.\n")
+
+
 def test_validate_says_what_is_wrong_and_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = str(EXAMPLES / "text_to_video.json")
     assert cli.main(["run", example, "--validate"]) == 0

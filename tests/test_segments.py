@@ -53,6 +53,18 @@ def test_a_file_in_segments_goes_on_where_it_was_stopped(tmp_path: Path) -> None
     assert (source.length, source.height, source.width) == (41, 47, 64) and not source.notes
 
 
+@pytest.mark.parametrize("spoil", ["empty", "cut", "of another clip"])
+def test_a_segment_that_was_spoilt_is_made_again(tmp_path: Path, spoil: str) -> None:
+    seen: list[int] = []
+    publish(tmp_path / "whole.mp4", clip(tmp_path / "a", seen))
+    path = tmp_path / "a" / "000002.mp4"
+    data = {"empty": b"", "cut": path.read_bytes()[:-300], "of another clip": (tmp_path / "whole.mp4").read_bytes()}
+    path.write_bytes(data[spoil])
+    seen.clear()
+    publish(tmp_path / "out.mp4", clip(tmp_path / "a", seen))
+    assert seen[0] == 20 and (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
 @pytest.mark.parametrize("start", [0, 1, 5, 21, 60, 78])
 def test_decoding_from_a_frame_gives_the_same_bits(start: int) -> None:
     latent = torch.randn(1, MODEL.geometry.channels, 24, 3, 4, generator=torch.Generator().manual_seed(0))

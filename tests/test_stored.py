@@ -10,6 +10,7 @@ import pytest
 import torch
 from editing_toys import tiny_model
 from safetensors.torch import save_file
+from sora_nodes.sora_core import checkpoints
 from sora_nodes.sora_core.diffusion import draw_noise
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import Cancelled
@@ -111,6 +112,26 @@ def test_a_damaged_state_is_said_and_not_used(tmp_path: Path, whole: torch.Tenso
     path.write_bytes(path.read_bytes()[:200])
     assert torch.equal(run(RunStore(tmp_path / FOLDER, warn=said.append)), whole)
     assert "begins anew" in said[0]
+
+
+def test_a_changed_number_of_a_state_is_noticed(tmp_path: Path, whole: torch.Tensor) -> None:
+    runs, said = RunStore(tmp_path / FOLDER, every=0), []
+    with pytest.raises(Cancelled):
+        run(runs, progress=stopped_at(3, stop))
+    runs.close()
+    path = stored_runs(tmp_path)[0].path
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 64
+    path.write_bytes(data)
+    assert torch.equal(run(RunStore(tmp_path / FOLDER, warn=said.append)), whole)
+    assert "not those that were stored" in said[0]
+
+
+def test_a_state_that_is_none_is_not_listed(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    odd = {"step": torch.tensor([1, 2]), "sigmas": torch.zeros(3)}
+    checkpoints.save(tmp_path / FOLDER / "a.safetensors", odd, config={})
+    assert stored_runs(tmp_path) == []
 
 
 def test_a_full_disk_stops_no_run(tmp_path: Path, whole: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:

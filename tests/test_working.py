@@ -36,7 +36,7 @@ from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.media import TensorSource, read_video
 from sora_nodes.sora_core.pipeline import bundled_refiner
 from sora_nodes.sora_core.pipeline.drafts import BroughtUp
-from sora_nodes.sora_core.pipeline.working import bringing_up, enlarged, finished, shrunk, working_clip
+from sora_nodes.sora_core.pipeline.working import bringing_up, enlarged, finished, result_size, shrunk, working_clip
 from sora_nodes.sora_core.refine import stream
 from sora_nodes.sora_core.safety.marking import MESSAGE, read_mark
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
@@ -281,3 +281,11 @@ def test_what_a_command_adds_is_as_sharp_as_what_was_brought_up(
     grey = read_video("c.mp4").frames.float().mean(-1)
     softer = (grey[:, 1:] - grey[:, :-1]).abs().flatten(1).topk(200).values.mean(1)
     assert softer[8:].mean() < 0.7 * edges[8:].mean(), "where it is asked for"
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [((90, 160), (90, 160)), ((2, 9000), (1, 8192)), ((90000, 3), (8192, 1)), ((4000, 4000), (1440, 1440))],
+)
+def test_a_video_is_made_of_any_picture_in_its_shape(given: tuple[int, int], made: tuple[int, int]) -> None:
+    assert result_size(*given) == made

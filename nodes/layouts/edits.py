@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.images import FileImages
@@ -16,11 +17,14 @@ from .sounds import Heard, Track, check_sound, format_of, mixed, sound_in
 
 if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
+    from ...sora_core.grid import VideoSize
 
 __all__ = ["clip_of", "edit_latent", "file_clip", "heard_of", "sound_for"]
 
 Sound = dict[str, Any]
 """ComfyUI's AUDIO"""
+UNHEARD = 0.1
+"""seconds without sound that need no word: encoders leave as much"""
 
 
 def clip_of(
@@ -68,8 +72,13 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
     from ...sora_core.editing import Clip
     from ...sora_core.editing.frames import Window
     from ...sora_core.media import FileSource, read_sound
+    from ...sora_core.media.sound import unheard_note
+    from ...sora_core.media.source import check_limits
 
-    source = getattr(video, EXACT, None) or FileSource(path, owner=video)
+    source = getattr(video, EXACT, None)
+    if source is None:
+        source = FileSource(path, owner=video)
+        check_limits(source)
     first, count = window_frames(source.length, source.fps, *host.video_window(video))
     clip = Clip(source=Window(source, first, first + count), fps=source.fps, notes=source.notes)
     try:
@@ -78,6 +87,9 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
         return replace(clip, notes=(*clip.notes, f"the sound is dropped: {error}")), None
     if sound is None:
         return clip, None
+    unheard = unheard_note(Path(path)) if first + count == source.length else ""
+    if unheard:
+        clip = replace(clip, notes=(*clip.notes, unheard))
     begin, end = (round(frame / source.fps * sound.rate) for frame in (first, first + count))
     return clip, {"waveform": sound.waveform[None, :, begin:end], "sample_rate": sound.rate}
 
@@ -135,17 +147,16 @@ def edit_latent(edit: Edit, *sounds: tuple[Heard, float], like: Latent | None = 
     return latent, "\n".join(notes) or f"{edit.frames} frames at {edit.fps:g} fps."
 
 
-def sound_for(samples: Latent, audio_vae: Any) -> tuple[Sound | None, str]:
-    """(AUDIO of the finished clip, what is to be said of it) of a sampled LATENT."""
-    heard, info = heard_of(samples), info_of(samples)
+def sound_for(samples: Latent, audio_vae: Any, size: VideoSize | None) -> tuple[Sound | None, str]:
+    """(AUDIO of the finished clip, what is to be said of it) of a sampled LATENT, that of a clip of `size`."""
+    heard = heard_of(samples)
     if heard.latent is None or not heard.latent.numel():
         return heard.audio, "audio_vae is linked and this latent holds no sound." if audio_vae is not None else ""
     if audio_vae is None:
         return heard.audio, "the sound of this latent is not decoded: link the audio VAE of its model to audio_vae."
-    made, known = models.current().decode_sound(audio_vae, heard.latent), format_of(heard.latent)
-    if info.frames:
-        fps = info.fps or known.fps or DEFAULTS.fps
-        made = {**made, "waveform": made["waveform"][..., : round(info.frames / fps * made["sample_rate"])]}
+    made = models.current().decode_sound(audio_vae, heard.latent)
+    if size is not None:
+        made = {**made, "waveform": made["waveform"][..., : round(size.seconds * made["sample_rate"])]}
     if heard.audio is None:
         return made, ""
     rate = heard.audio["sample_rate"]
@@ -178,7 +189,7 @@ def laid(
             ((0.0, audio["waveform"].shape[-1] / audio["sample_rate"]),) if sound.spans is None else sound.spans
         )
     ]
-    if not made:
+    if not made and all(end - begin < seconds - UNHEARD for begin, end in lies):
         notes.append("the sound is kept where frames are kept; what is made is silent.")
     audio = {"waveform": lay_sounds(waves, rate=rate, seconds=seconds), "sample_rate": rate}
     return audio, tuple(span for span in lies if span[0] < span[1])

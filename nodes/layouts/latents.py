@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .sounds import Track
 
 __all__ = [
-    "Latent", "LatentInfo", "check_edit", "decoded_size", "info_of", "noise_for", "samples_of", "single", "size_of",
-    "state_of",
+    "Latent", "LatentInfo", "check_edit", "decoded_size", "finished_size", "info_of", "noise_for", "samples_of",
+    "single", "size_of", "state_of",
 ]  # fmt: skip
 
 Latent = dict[str, Any]
@@ -104,6 +104,17 @@ def decoded_size(latent: Latent, geometry: Geometry) -> VideoSize | None:
     factor = geometry.space_factor
     frames = int(spans(time, geometry).sum())
     return VideoSize(frames=frames, height=height * factor, width=width * factor, fps=size.fps)
+
+
+def finished_size(latent: Latent, geometry: Geometry) -> VideoSize | None:
+    """Size and length of the clip that a LATENT becomes, None where it does not say."""
+    from ...sora_core.grid import VideoSize
+
+    edit, factor = info_of(latent).edit, geometry.space_factor
+    if edit is None:
+        return decoded_size(latent, geometry)
+    height, width = edit.full or edit.size or (factor * side for side in edit.state.latent.shape[3:])
+    return VideoSize(frames=edit.frames, height=height, width=width, fps=edit.fps)
 
 
 def samples_of(latent: Latent, name: str = "latent") -> Tensor:

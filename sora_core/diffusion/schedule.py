@@ -81,6 +81,8 @@ def schedule(name: str, steps: int, *, shift: float = 1.0, denoise: float = 1.0)
         raise InputError(f"denoise must be above 0 and at most 1, not {denoise}")
     total = steps if denoise > 0.9999 else int(steps / denoise)
     if not 1 <= steps <= total <= LEVELS:
+        if total == steps:
+            raise InputError(f"steps must be between 1 and {LEVELS}, not {steps}")
         raise InputError(f"steps must be at least 1 and steps / denoise at most {LEVELS}, not {steps} / {denoise:g}")
     return make(total, shift)[-(steps + 1) :]
 

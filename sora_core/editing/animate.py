@@ -48,7 +48,7 @@ def animate(
     if not keyframes:
         raise InputError("animating needs at least one picture.")
     if size.frames < 2:
-        raise InputError(f"an animated clip has at least 2 frames, not {size.frames}.")
+        raise InputError(f"an animated clip has at least 2 frames, not {size.frames}; make it longer or faster.")
     geometry = codec.geometry
     state = compose([made(latent_frames(size.frames, geometry), geometry, first=True)], size.fps, empty(size, geometry))
     clean, mask, taken = state.clean.clone(), state.mask.clone(), set[int]()

@@ -28,7 +28,7 @@ from .kinds import not_a_video
 from .metadata import CROP_KEY, tags_of
 from .timing import Timeline
 
-__all__ = ["Display", "Picture", "decoded", "opened", "pictures", "size_notes", "stored"]
+__all__ = ["Display", "Picture", "decoded", "opened", "pictures", "size_notes", "stored", "videos"]
 
 ATTACHED_PICTURE = 0x400
 MAX_PIXELS = 1 << 28
@@ -57,17 +57,23 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def video_stream(path: str | Path, container: InputContainer) -> VideoStream:
-    """The first stream of moving pictures: the cover of a song is none."""
-    for stream in container.streams.video:
-        if not is_cover(stream):
-            context = stream.codec_context
-            if context is None:
-                raise MediaError(f"{path} has video of a kind that cannot be decoded here; convert it to H.264.")
-            if context.width * context.height > MAX_PIXELS:
-                size = f"{context.width}x{context.height}"
-                raise MediaError(f"{path} has frames of {size}, and at most {MAX_PIXELS:,} pixels are read; scale it.")
-            return stream
-    raise MediaError(f"{path} holds no video.")
+    """The first stream of moving pictures."""
+    stream = next(iter(videos(container)), None)
+    if stream is None:
+        raise MediaError(f"{path} holds no video.")
+    context = stream.codec_context
+    if context is None:
+        raise MediaError(f"{path} has video of a kind that cannot be decoded here; convert it to H.264.")
+    if context.width * context.height > MAX_PIXELS:
+        size = f"{context.width}x{context.height}"
+        raise MediaError(f"{path} has frames of {size}, and at most {MAX_PIXELS:,} pixels are read; scale it.")
+    return stream
+
+
+def videos(container: InputContainer) -> list[VideoStream]:
+    """The streams of pictures: the cover of a song is none, nor is the one that stands for an AVIF that moves."""
+    found = [stream for stream in container.streams.video if not is_cover(stream)]
+    return [stream for stream in found if stream.frames != 1] or found
 
 
 def is_cover(stream: Stream) -> bool:
@@ -127,8 +133,7 @@ class Display:
 
 def left_out(container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> Iterator[str]:
     """What a file holds beside the frames and the sound that are read."""
-    videos = sum(not is_cover(other) for other in container.streams.video)
-    for count, what in ((videos, "videos"), (len(container.streams.audio), "sound tracks")):
+    for count, what in ((len(videos(container)), "videos"), (len(container.streams.audio), "sound tracks")):
         if count > 1:
             yield f"the first of its {count} {what} is the one that is read"
     if container.streams.subtitles:

@@ -51,6 +51,8 @@ def not_a_picture(path: str | Path, error: Exception) -> str:
         pass
     if isinstance(error, UnidentifiedImageError):
         return "it is damaged or of no kind that is read; save it as .png or .jpg"
+    if "truncated" in str(error):
+        return "it is cut short; fetch or save it again"
     return str(error)
 
 

@@ -13,7 +13,7 @@ from ..encoding import FORMATS, Encoding
 from ..errors import MediaError
 from ..files import beside
 from .containers import CONTAINERS, address
-from .decode import is_cover
+from .decode import videos
 from .encode import encode_video
 from .metadata import tags_of, user_tags
 from .sound import Sound, read_sound
@@ -89,7 +89,8 @@ def remux(source: Path | BytesIO, target: Path, metadata: dict[str, str]) -> Non
             options = MP4 if muxer in ("mp4", "mov") else {}
             with av.open(address(part), "w", format=muxer, options=options) as made:
                 made.metadata.update({**tags_of(given), **metadata})
-                kept = [s for s in given.streams if s.type in ("video", "audio") and not is_cover(s)]
+                pictures = videos(given)
+                kept = [s for s in given.streams if s.type == "audio" or s in pictures]
                 copies = {stream.index: made.add_stream_from_template(stream, opaque=True) for stream in kept}
                 for packet in timed(given.demux(kept)):
                     if packet.is_discard and packet.stream.type == "video" and muxer not in EDITED:

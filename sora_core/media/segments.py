@@ -71,6 +71,15 @@ class Segmented:
     def path(self, number: int) -> Path:
         return self.folder / f"{number:06}{SUFFIX}"
 
+    def there(self, number: int) -> bool:
+        """Whether a segment is there, whole: one that a disk has spoilt since is made again."""
+        try:
+            with FileSource(self.path(number)) as source:
+                frames = min(self.every, self.size.frames - self.starts[number])
+                return source.length == frames and not source.info.faults
+        except MediaError:
+            return False
+
 
 def write_segmented(
     path: Path,
@@ -86,7 +95,7 @@ def write_segmented(
     """
     clip.folder.mkdir(parents=True, exist_ok=True)
     total, every, starts = clip.size.frames, clip.every, clip.starts
-    first = next((i for i in range(len(starts)) if not clip.path(i).is_file()), len(starts))
+    first = next((i for i in range(len(starts)) if not clip.there(i)), len(starts))
     if first < len(starts):
         frames = Frames(clip.frames(starts[first]))
         for i in range(first, len(starts)):

@@ -22,7 +22,7 @@ from ..memory import check_memory_for
 from .decode import decoded, opened
 from .timing import stated_rate
 
-__all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "resampled", "track_of"]
+__all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "resampled", "track_of", "unheard_note"]
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 """what AAC can hold, by channels"""
@@ -33,6 +33,8 @@ RATES = {
 """samples a second that a codec takes"""
 USUAL_RATE = 48000
 """samples a second that any other rate is turned into"""
+TAIL = 0.3
+"""seconds of sound behind the last frame that are worth a word: many encoders leave a tenth"""
 MATROSKA_TIME = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
 """how long a stream is, as Matroska's tag says it"""
 HELD = {"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"}
@@ -98,7 +100,21 @@ def first_second(path: str | Path) -> Fraction:
     return start
 
 
-def shown_seconds(video: VideoStream, first: Fraction) -> Fraction | None:
+def unheard_note(path: Path) -> str:
+    """What is to be said of a file whose sound goes on when its frames have ended; empty where it does not, or the
+    header does not say."""
+    with opened(path) as (container, video):
+        first = first_second(path)
+        shown = shown_seconds(video, first)
+        heard = shown_seconds(container.streams.audio[0], first) if container.streams.audio else None
+        if not shown or not heard or heard - shown < TAIL:
+            return ""
+        return (
+            f"{path.name}: its sound goes on for {float(heard - shown):.1f} s behind its last frame, and is cut there."
+        )
+
+
+def shown_seconds(video: VideoStream | AudioStream, first: Fraction) -> Fraction | None:
     """How long the frames of a file are shown, where its header says so; `first`: the second at which they begin."""
     if video.duration and video.time_base:
         return video.duration * video.time_base

@@ -26,10 +26,11 @@ from torch import Tensor
 from ..errors import InputError, MediaError, ResourceError
 from ..files import size_text
 from ..memory import check_memory_for
+from ..settings import MAX_FPS, MAX_SIDE
 from .decode import Display, Picture, opened, pictures, size_notes, stored
 from .timing import timeline
 
-__all__ = ["FileSource", "FrameSource", "MediaInfo", "TensorSource", "as_image", "chunks"]
+__all__ = ["FileSource", "FrameSource", "MediaInfo", "TensorSource", "as_image", "check_limits", "chunks"]
 
 LARGE = 256 << 20
 """bytes of frames that are asked for at once, beyond which free memory is looked at first"""
@@ -205,6 +206,19 @@ def as_image(frames: Tensor) -> Tensor:
     for picture, levels in zip(frames, image, strict=True):
         torch.div(picture, 255, out=levels)  # in place: fresh memory is what costs most
     return image
+
+
+def check_limits(source: FileSource) -> None:
+    """Raises InputError for a file of more frames a second, or larger ones, than are worked on."""
+    if source.fps > MAX_FPS:
+        raise InputError(
+            f"{source.path} has {source.fps:g} frames a second and at most {MAX_FPS:g} are edited; save it at fewer."
+        )
+    if max(source.height, source.width) > MAX_SIDE:
+        raise InputError(
+            f"{source.path} has frames of {source.width}x{source.height} and sides of at most {MAX_SIDE} are edited;"
+            " scale it."
+        )
 
 
 def check_range(source: FrameSource, start: int, stop: int) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ..claims import sweep
+from ..diffusion import schedule
 from ..editing import Clip, Edit, outlined, stitched
 from ..editing.frames import Pending, pieces_of
 from ..editing.sound import lay_sounds
-from ..errors import InputError
+from ..errors import InputError, MediaError
 from ..files import check_writable, size_text
 from ..media import (
     FileSource,
@@ -24,15 +25,15 @@ from ..media import (
     SoundFile,
     Splice,
     evened,
-    has_sound,
     publish,
     read_sound,
 )
-from ..media.sound import resampled
+from ..media.sound import resampled, unheard_note
+from ..media.source import check_limits
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
-from ..settings import DEFAULTS, MAX_FPS, SamplingSettings
+from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.captions import Facts
 from .edits import edit_grid, edit_seconds, sample_edit
@@ -48,16 +49,13 @@ REVIEWED = "frames are reviewed, so all of them are decoded and encoded again"
 
 
 def clip_of(path: Path) -> Clip:
-    """The clip of a file. Raises InputError for a file that is no video."""
+    """The clip of a file. Raises InputError for a file that is no video, or beyond what is edited."""
     own = FileSource(path)
     if own.length < 2:
         raise InputError(
             f"{path} holds one picture and an edit operation takes a video; save it as a picture and animate that."
         )
-    if own.fps > MAX_FPS:
-        raise InputError(
-            f"{path} has {own.fps:g} frames a second and at most {MAX_FPS:g} are edited; save it at fewer."
-        )
+    check_limits(own)
     return Clip(source=own, fps=own.fps, notes=own.notes)
 
 
@@ -87,6 +85,8 @@ def edit_file(
     before anything is sampled, where memory or the disk have no room for it.
     """
     review(prompt, warn=warn)
+    asked = edit.settings(settings or model.settings, model.settings)
+    schedule(asked.scheduler, asked.steps, denoise=asked.denoise)  # raises for steps that cannot be
     for said in edit.notes:
         tell(said)
     caption = prompt
@@ -96,7 +96,6 @@ def edit_file(
         caption, negative = described(prompt, negative, seed, warn, tell, seen)
     if unread := model.unread(caption):
         warn(unread)
-    asked = edit.settings(settings or model.settings, model.settings)
     warn_of_no_guidance(negative, asked, warn)
     made_with: dict[str, Any] = {
         "prompt": prompt,
@@ -120,6 +119,7 @@ def edit_file(
     if splice.sets is None and (padded := evened(source.height, source.width)):
         tell(padded)
     foretell(model, edit, asked, tell, refined=refined)
+    heard = [(path, start) for path, start in sounds if audible(path, splice, len(sounds), tell, warn)]
     sweep(out.absolute().parent)
     runs = RunStore(out.absolute().parent / FOLDER, warn=warn)
     try:
@@ -132,7 +132,7 @@ def edit_file(
             splice,
             metadata={METADATA_KEY + "_edit": json.dumps(made_with)},
             guards=guards,
-            sound=sound_for(splice, sounds),
+            sound=sound_for(splice, heard),
         )
         runs.finish()
         for said in dict.fromkeys(note for piece in splice.pieces for note in piece.source.notes):
@@ -152,9 +152,22 @@ def pending(model: SoraModel, edit: Edit) -> Pending:
 
 def sound_for(splice: Splice, sounds: Sequence[tuple[Path, float]]) -> Sound | SoundFile | None:
     """The sound of a finished clip: that of one file copied as it is, that of several laid on one track."""
-    heard = [(path, start) for path, start in sounds if has_sound(path)]
-    copied = SoundFile.of(*heard[0]) if splice.sets is not None and len(heard) == 1 else None
-    return copied or joined_sound(heard, splice.length / splice.fps)
+    copied = SoundFile.of(*sounds[0]) if splice.sets is not None and len(sounds) == 1 else None
+    return copied or joined_sound(sounds, splice.length / splice.fps)
+
+
+def audible(path: Path, splice: Splice, files: int, tell: Callable[[str], None], warn: Callable[[str], None]) -> bool:
+    """Whether one of some files has sound that can be kept, seen before anything is sampled; says what of it cannot."""
+    copied = splice.sets is not None and files == 1 and SoundFile.of(path, 0.0) is not None
+    try:
+        if not copied and read_sound(path) is None:
+            return False
+    except MediaError as error:
+        warn(f"the sound is dropped: {error}")
+        return False
+    if said := unheard_note(path):
+        tell(said)
+    return True
 
 
 def foretell(

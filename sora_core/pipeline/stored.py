@@ -15,7 +15,8 @@ import hashlib
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,8 @@ EVERY = 20.0
 """seconds of sampling that may be lost"""
 KEY = 24
 """letters of a run's key"""
+SUM = "sum"
+"""in the config of a stored state: the checksum of its numbers"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +76,11 @@ class RunStore:
             self.warn(f"another process goes on with the stored run {path}, so this one begins anew")
             return None
         try:
-            tensors = checkpoints.load(path).tensors
-            return SamplerState.from_tensors({name: tensors[name].clone() for name in tensors})
+            stored = checkpoints.load(path)
+            tensors = {name: tensor.clone() for name, tensor in stored.tensors.items()}
+            if stored.config.get(SUM) != sum_of(tensors):
+                raise CheckpointError("its numbers are not those that were stored.")
+            return SamplerState.from_tensors(tensors)
         except (CheckpointError, InputError, ValueError) as error:
             self.warn(f"the stored run {path} cannot be read, so it begins anew: {error}")
             return None
@@ -99,7 +105,8 @@ class RunStore:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 if self._claim(path):
-                    checkpoints.save(path, state.to_tensors(), config={})
+                    tensors = state.to_tensors()
+                    checkpoints.save(path, tensors, config={SUM: sum_of(tensors)})
             except (OSError, ResourceError) as error:
                 self.warn(f"the state of this run is not stored: {error}")
             last = time.monotonic()
@@ -154,7 +161,7 @@ def stored_runs(folder: Path) -> list[StoredRun]:
     """The states that lie in a folder of results; damaged ones are left out."""
     found = []
     for path in sorted((folder / FOLDER).glob("*.safetensors")):
-        with suppress(CheckpointError, KeyError, OSError):
+        with suppress(CheckpointError, KeyError, OSError, ValueError):
             tensors = checkpoints.load(path).tensors
             steps = len(tensors["sigmas"]) - 1
             found.append(StoredRun(path=path, step=int(tensors["step"]), steps=steps, bytes=path.stat().st_size))
@@ -162,6 +169,15 @@ def stored_runs(folder: Path) -> list[StoredRun]:
         sizes = [segment.stat().st_size for segment in path.glob("*.mp4")]
         found.append(StoredRun(path=path, step=0, steps=0, bytes=sum(sizes), segments=len(sizes)))
     return found
+
+
+def sum_of(tensors: Mapping[str, Tensor]) -> str:
+    """The checksum of tensors: a disk that changes a number must not change a video."""
+    found = 0
+    for name in sorted(tensors):
+        flat = tensors[name].detach().cpu().reshape(-1)
+        found = zlib.crc32(flat.view(torch.uint8).numpy().data, zlib.crc32(name.encode(), found))
+    return f"{found:08x}"
 
 
 def run_key(model: SoraModel, tensors: Iterable[Tensor | None], said: Any) -> str:

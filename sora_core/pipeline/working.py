@@ -20,6 +20,7 @@ from ..editing.sizes import Fit, fit_frames, resized
 from ..grid import Geometry, VideoSize
 from ..media import FrameSource, TensorSource
 from ..refine import Refiner
+from ..settings import MAX_SIDE
 from .drafts import BroughtUp, check_refine_memory, refine_seconds, small_size
 from .edits import edit_grid
 from .model import SoraModel
@@ -103,6 +104,7 @@ def enlarged(source: FrameSource, height: int, width: int, refiner: Refiner | No
 
 
 def result_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width of the video that is made of a picture: the picture's own, or of LARGEST pixels in its shape."""
-    scale = min(1.0, math.sqrt(LARGEST / (height * width)))
+    """Height and width of the video that is made of a picture: the picture's own, or of LARGEST pixels and sides of
+    MAX_SIDE at most in its shape."""
+    scale = min(1.0, math.sqrt(LARGEST / (height * width)), MAX_SIDE / max(height, width))
     return max(1, int(height * scale)), max(1, int(width * scale))
