@@ -134,10 +134,10 @@ def with_few_steps(model: SoraModel, lora: Path) -> SoraModel:
 
 def load_open(
     *,
-    transformer: Path,
-    codec: Path,
-    text: Path,
-    low: Path | None = None,
+    transformer: str | Path,
+    codec: str | Path,
+    text: str | Path,
+    low: str | Path | None = None,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
 ) -> SoraModel:
