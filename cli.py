@@ -68,7 +68,12 @@ def executed(argv: list[str]) -> int:
 
     try:
         args = parse(argv)
-        return int(module_of(args.command).execute(args))
+        try:
+            return int(module_of(args.command).execute(args))
+        except SoraError as error:
+            if getattr(args, "json", False) and not isinstance(error, Cancelled):
+                say_error(error)
+            raise
     except Cancelled as error:
         raise KeyboardInterrupt from error
     except SoraError as error:
@@ -79,6 +84,15 @@ def executed(argv: list[str]) -> int:
         if error.reason:
             note(f"the output cannot be written: {error.reason}.")
         return MENDABLE
+
+
+def say_error(error: Exception) -> None:
+    """To a program that reads JSON: an object in the place of the result."""
+    import json
+
+    from .commands.terminal import say
+
+    say(json.dumps({"error": str(error)}))
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -82,7 +82,7 @@ def prepared(args: argparse.Namespace, sources: Sequence[Path], what: str) -> tu
     from ..sora_core.diffusion.noise import check_seed
 
     check_seed(args.seed)
-    return pipeline.load_bundled(device=pipeline.check_device(args.device), fast=args.fast), out
+    return pipeline.load_bundled(device=args.device, fast=args.fast), out
 
 
 def working(path: Path, model: SoraModel, *, like: Clip | None = None) -> Clip:

@@ -27,6 +27,8 @@ def judge_each(files: Sequence[Path], judge: Callable[[Path], Any], *, as_json: 
         except Cancelled:
             raise
         except SoraError as error:
+            if as_json:
+                say(json.dumps({"file": str(path), "error": str(error)}))
             note(str(error))
             continue
         say(json.dumps({"file": str(path), **asdict(verdict)}) if as_json else f"{path}: {verdict.sentence()}")

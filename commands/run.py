@@ -102,7 +102,8 @@ def execute(args: argparse.Namespace) -> int:
             raise
         if not isinstance(error, WorkflowError):
             say(json.dumps({"valid": False, "error": str(error)}))
-            raise
+            note(str(error))
+            return SOME_FAILED
         say(json.dumps({"valid": False, "problems": [vars(problem) for problem in error.problems]}))
         return SOME_FAILED
 

@@ -92,6 +92,8 @@ def make_folder(path: Path) -> None:
 
 def check_name(path: Path, spare: int = 0) -> None:
     """Raise ResourceError where a name is too long for the system, in bytes, with `spare` bytes still to be added."""
+    if "\0" in str(path):
+        raise ResourceError(f"cannot write {path}: a name holds no zero byte; choose another.")
     whole = path.absolute()
     for part in whole.parts:
         size = len(os.fsencode(part)) + (spare if part == whole.name else 0)
@@ -147,8 +149,8 @@ def shown_as(hidden: Path, asked: Path) -> Iterator[None]:
 def beside(path: str | Path) -> Iterator[Path]:
     """A path in the same folder to write to: renamed to `path` when the block ends, removed when it raises."""
     path = Path(path)
-    final = path.resolve()
     check_writable(path)
+    final = path.resolve()
     claim = None
     try:
         while claim is None:

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
-from .settings import MAX_FPS, MAX_SECONDS, MAX_SIDE
+from .settings import MAX_FPS, MAX_SECONDS, MAX_SIDE, check_number, check_whole
 
-__all__ = ["Geometry", "LatentGrid", "VideoSize", "frames_for", "latent_frames", "plan", "positions", "spans"]
+__all__ = [
+    "Geometry", "LatentGrid", "VideoSize", "check_fps", "frames_for", "latent_frames", "plan", "positions", "spans",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +57,17 @@ class VideoSize:
     fps: float
 
     def __post_init__(self) -> None:
+        check_whole("frames", self.frames)
         if self.frames < 1:
             raise InputError(f"a video needs at least one frame, not {self.frames}")
         for name, value in (("width", self.width), ("height", self.height)):
+            check_whole(name, value)
             if not 1 <= value <= MAX_SIDE:
                 raise InputError(f"{name} must be between 1 and {MAX_SIDE} pixels, not {value}")
-        _check_fps(self.fps)
+        check_fps(self.fps)
+        for name in ("frames", "height", "width"):
+            object.__setattr__(self, name, int(getattr(self, name)))
+        object.__setattr__(self, "fps", float(self.fps))
 
     @property
     def seconds(self) -> float:
@@ -96,16 +103,19 @@ class LatentGrid:
         return f"{self.asked}{trim}; {self.tokens:,} tokens"
 
 
-def _check_fps(fps: float) -> None:
+def check_fps(fps: float) -> None:
+    """Raises InputError for a rate that is no number above 0, or beyond what is worked on."""
+    check_number("fps", fps)
     if not 0 < fps <= MAX_FPS:
         raise InputError(f"fps must be above 0 and at most {MAX_FPS:g}, not {fps}")
 
 
 def frames_for(seconds: float, fps: float) -> int:
     """Whole frames in `seconds` at `fps`; zero seconds is a still of one frame."""
+    check_number("seconds", seconds)
     if not math.isfinite(seconds) or seconds < 0 or seconds > MAX_SECONDS:
         raise InputError(f"seconds must be between 0 (a still) and {MAX_SECONDS:g}, not {seconds}")
-    _check_fps(fps)
+    check_fps(fps)
     return max(1, round(seconds * fps))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULTS", "MAX_CFG", "MAX_FPS", "MAX_SECONDS", "MAX_SIDE", "Defaults", "SamplingSettings", "StepRange",
+    "check_number", "check_whole",
 ]  # fmt: skip
 
 MAX_CFG = 100.0
@@ -19,6 +21,18 @@ MAX_FPS = 240.0
 MAX_SECONDS = 3600.0
 MAX_SIDE = 8192
 """pixels"""
+
+
+def check_number(name: str, value: object) -> None:
+    """Raises InputError for anything but a number, of Python or numpy."""
+    if not isinstance(value, Real):
+        raise InputError(f"{name} must be a number, not {value!r}")
+
+
+def check_whole(name: str, value: object) -> None:
+    """Raises InputError for anything but a whole number, of Python or numpy."""
+    if not isinstance(value, Integral):
+        raise InputError(f"{name} must be a whole number, not {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +89,10 @@ class SamplingSettings:
     """threshold of the feature cache; 0 runs the network at every step"""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.cfg <= MAX_CFG:
-            raise InputError(f"cfg must be between 0 and {MAX_CFG:g}, not {self.cfg:g}")
+        for value in (self.cfg, self.cfg if self.low_cfg is None else self.low_cfg):
+            check_number("cfg", value)
+            if not 0 <= value <= MAX_CFG:
+                raise InputError(f"cfg must be between 0 and {MAX_CFG:g}, not {value:g}")
 
     @property
     def leads_away(self) -> bool:

@@ -339,3 +339,31 @@ def test_an_output_that_takes_nothing_is_one_line(where: str, words: str) -> Non
 def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.say("a\x1b[31mb\x9bc\u202ed\ttab\nline")
     assert capsys.readouterr().out == "a\ufffd[31mb\ufffdc\ufffdd\ttab\nline\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("generate x --seconds -1", "seconds"),
+        ("eval --suite none", "no suite"),
+        ("eval --suite text --clips x.mp4", "takes no clips"),
+        ("eval --suite text --fps nan", "fps"),
+        ("eval --suite text --n 99999999999", "at most"),
+        ("eval --suite detector --clips none.mp4", "no video file none.mp4"),
+        ("bench text --against nobody", "nobody"),
+        ("review x --policy none.json", "none.json"),
+        ("run none.json", "none.json"),
+        ("detect none.mp4", "none.mp4"),
+        ("verify none.mp4", "none.mp4"),
+    ],
+)
+def test_json_answers_a_mistake_too(tiny: Path, args: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*args.split(), "--json"]) == 2
+    said = capsys.readouterr()
+    error = json.loads(said.out)["error"]
+    assert words in error and said.err == f"sora: {error}\n"
+
+
+def test_info_of_a_folder_that_cannot_be_is_info(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "--json", "--out", "x" * 5000]) == 0
+    assert json.loads(capsys.readouterr().out)["stored_runs"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -17,8 +18,8 @@ MAX_SEED = 2**64 - 1
 
 def check_seed(seed: int) -> None:
     """Raises InputError for a seed that is not from 0 to MAX_SEED, all that a generator takes."""
-    if not 0 <= seed <= MAX_SEED:
-        raise InputError(f"a seed is a whole number from 0 to {MAX_SEED}, not {seed}")
+    if not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
+        raise InputError(f"a seed is a whole number from 0 to {MAX_SEED}, not {seed!r}")
 
 
 def draw_noise(shape: Sequence[int], seed: int, *, count: int = 1) -> Tensor:
@@ -31,7 +32,7 @@ def draw_noise(shape: Sequence[int], seed: int, *, count: int = 1) -> Tensor:
     check_seed(seed)
     if count < 1 or any(size < 1 for size in shape):
         raise InputError(f"noise needs sizes of at least one, not {count} of {list(shape)}")
-    generator = torch.Generator(device="cpu").manual_seed(seed)
+    generator = torch.Generator(device="cpu").manual_seed(int(seed))
     return torch.randn(count, *shape, generator=generator, device="cpu", dtype=torch.float32)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..settings import check_number, check_whole
 
 __all__ = ["SCHEDULES", "get_schedule", "schedule", "shift_for_grid", "shift_sigma"]
 
@@ -75,6 +76,9 @@ def schedule(name: str, steps: int, *, shift: float = 1.0, denoise: float = 1.0)
     starts from content at sigma < 1. Raises InputError for an unknown name or values out of range.
     """
     make = get_schedule(name)
+    check_whole("steps", steps)
+    check_number("shift", shift)
+    check_number("denoise", denoise)
     if not (math.isfinite(shift) and shift > 0):
         raise InputError(f"shift must be above 0, not {shift}")
     if not 0 < denoise <= 1:

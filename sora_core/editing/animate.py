@@ -12,8 +12,9 @@ from torch import Tensor
 from ..errors import InputError
 from ..grid import VideoSize, latent_frames
 from ..media import TensorSource
+from ..settings import check_number, check_whole
 from .coding import encode_clip, encode_mid_stream
-from .edit import Codec, Edit, check_even, compose, empty, made
+from .edit import Codec, Edit, check_even, check_image, compose, empty, made
 from .ends import padded
 from .sizes import Fit, fit_frames
 
@@ -25,8 +26,8 @@ HELD = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Keyframe:
-    """A picture [1,H,W,3] in 0..1 for frame `frame_idx` of the clip; negative counts from the end (-1 is the last
-    frame)."""
+    """A picture [1,H,W,3] in 0..1 or uint8 for frame `frame_idx` of the clip; negative counts from the end (-1 is the
+    last frame)."""
 
     image: Tensor
     frame_idx: int
@@ -98,8 +99,11 @@ def standing(keyframes: Sequence[Keyframe], size: VideoSize, frames: int, how: F
 def frame_index(key: Keyframe, frames: int) -> int:
     """Its place 0..frames-1; raises InputError for a place outside, a strength outside 0..1 or anything but one
     picture."""
+    check_image(key.image)
     if len(key.image) != 1:
         raise InputError(f"a keyframe is one picture, not {len(key.image)}; give each its own frame_idx.")
+    check_number("strength", key.strength)
+    check_whole("frame_idx", key.frame_idx)
     if not 0 <= key.strength <= 1:
         raise InputError(f"strength must be from 0 to 1, not {key.strength:g}.")
     if not -frames <= key.frame_idx < frames:

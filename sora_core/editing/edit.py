@@ -15,13 +15,18 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..grid import Geometry, VideoSize, plan, positions, spans
+from ..grid import Geometry, VideoSize, check_fps, plan, positions, spans
 from ..media import FrameSource, TensorSource, Video
-from ..settings import MAX_FPS, SamplingSettings
+from ..settings import SamplingSettings
 from ..types import LatentState, PromptSchedule
 from .wipe import Wipe
 
 __all__ = ["Clip", "Codec", "Edit", "Part", "check_even", "compose", "empty", "kept", "made"]
+
+
+BRIGHTEST = 4.0
+"""mean of frames in 0..1, those of high dynamic range among them; bytes that were taken for such are far above, and
+numbers that are none (NaN) are not below"""
 
 
 class Codec(Protocol):
@@ -37,7 +42,7 @@ class Codec(Protocol):
 class Clip:
     """A given clip: its frames, or the latents it was sampled as, or both.
 
-    image:  [F,H,W,3] in 0..1, frames that are in memory; they become the `source`
+    image:  [F,H,W,3] in 0..1 or uint8, frames that are in memory; they become the `source`
     source: the frames, read when they are needed
     latent: [1,C,T,h,w]; with `spans` [T]. Kept as it is, never made anew from pixels, wherever an operation can use it.
     Given both, the latents stand for the same clip: from its first frame if they are longer (a trimmed clip), up to
@@ -67,8 +72,8 @@ class Clip:
             raise InputError(
                 f"a clip's latent is [1,C,T,h,w] with a span per latent frame, not {list(self.latent.shape)}."
             )
-        if not 0 < self.fps <= MAX_FPS:
-            raise InputError(f"fps must be above 0 and at most {MAX_FPS:g}, not {self.fps:g}.")
+        check_fps(self.fps)
+        object.__setattr__(self, "fps", float(self.fps))
 
     @staticmethod
     def from_video(video: Video) -> Clip:
@@ -223,8 +228,7 @@ def compose(parts: Sequence[Part], fps: float, like: Tensor) -> LatentState:
 
 
 def check_image(image: Tensor) -> None:
-    """Raises InputError unless `image` is [F,H,W,3] in floating point with at least one frame."""
-    if image.ndim != 4 or image.shape[-1] != 3 or not image.is_floating_point():
-        raise InputError(f"frames are an IMAGE [F,H,W,3] in 0..1, not {image.dtype} {list(image.shape)}.")
-    if not image.shape[0]:
-        raise InputError("the clip has no frames.")
+    """Raises InputError unless `image` is uint8 or float [F,H,W,3] with at least one frame, and no bytes as float."""
+    TensorSource(image, 1.0)
+    if image.is_floating_point() and not (mean := float(image.mean(dtype=torch.float32))) <= BRIGHTEST:
+        raise InputError(f"frames in floating point lie in 0..1, and the mean of these is {mean:g}; divide by 255.")

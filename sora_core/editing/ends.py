@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..grid import Geometry, latent_frames
 from ..grid import spans as grid_spans
 from ..media import FrameSource
+from ..settings import check_whole
 from .coding import HISTORY, encode_clip, encode_mid_stream, encode_tail, frames_of
 from .edit import Clip, Codec
 from .frames import Placed, Window, window
@@ -158,6 +159,7 @@ def kept_head(
 
 def overlap_latents(overlap: int, geometry: Geometry) -> tuple[int, tuple[str, ...]]:
     """Whole latent frames that cover `overlap` frames, with a note where that is more."""
+    check_whole("overlap", overlap)
     if overlap < 1:
         raise InputError(f"an overlap needs at least one frame, not {overlap}.")
     count = latent_frames(overlap, geometry, mid_stream=not geometry.cycle)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..errors import InputError
 from ..grid import latent_frames
+from ..settings import check_number
 from .coding import encode_clip, frames_of, size_of
 from .edit import Clip, Codec, Edit, Part, compose, made
 from .frames import lengthened
@@ -37,6 +38,7 @@ def restyle(
 
     The clip is encoded up to the next whole latent frame, its last frame held, and trimmed again.
     """
+    check_number("denoise", denoise)
     if not 0 < denoise <= 1:
         raise InputError(f"denoise must be above 0 (nothing would change) and at most 1, not {denoise:g}.")
     clip = at_size(clip, *size, how, codec) if size else clip

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..diffusion import span_weights
 from ..errors import InputError
 from ..grid import VideoSize, frames_for, latent_frames
+from ..settings import check_number
 from ..types import PromptSchedule
 from .edit import Codec, Edit, check_even, compose, empty, made
 
@@ -50,7 +51,11 @@ def storyboard(
     check_even(codec, "a storyboard")
     if not shots:
         raise InputError("a storyboard needs at least one shot.")
+    check_number("fade", fade)
+    if not 0 <= fade < float("inf"):
+        raise InputError(f"a fade takes 0 seconds (a cut) or more, not {fade:g}.")
     for i, shot in enumerate(shots, 1):
+        check_number(f"the seconds of shot {i}", shot.seconds)
         if not shot.prompt.strip() or not shot.seconds > 0:
             raise InputError(
                 f"shot {i} needs a prompt and more than 0 seconds, not {shot.prompt!r} for {shot.seconds:g} s."

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from ..grid import Geometry, frames_for
+from ..grid import Geometry, VideoSize, frames_for
 from ..media import as_image
+from ..settings import check_number
 from .coding import frames_of, size_of
 from .edit import Clip, Codec, check_image
 from .frames import Resampled, Resized
@@ -28,6 +29,7 @@ def latents_for(
 ) -> tuple[int, tuple[str, ...]]:
     """Whole latent frames for `seconds` of new frames beside given ones, or `between` two, rounded up, with a note
     where that is longer."""
+    check_number("seconds", seconds)
     if not seconds > 0:
         raise InputError(f"seconds must be above 0, not {seconds:g}: nothing would be made.")
     asked = frames_for(seconds, fps)
@@ -48,8 +50,7 @@ def latents_for(
 def fit_frames(image: Tensor, height: int, width: int, how: Fit = "crop") -> Tensor:
     """[F,H,W,3], float in 0..1 or bytes, at another size, its proportions kept: cut evenly (`crop`), or whole and
     continued by its edges (`fit`)."""
-    if image.dtype != torch.uint8:
-        check_image(image)
+    check_image(image)
     if how not in ("crop", "fit"):
         raise InputError(f"a picture is brought to size by 'crop' or 'fit', not {how!r}.")
     h, w = image.shape[1:3]
@@ -82,7 +83,10 @@ def _cut(image: Tensor, height: int, width: int) -> Tensor:
 
 
 def at_size(clip: Clip, height: int, width: int, how: Fit, codec: Codec) -> Clip:
-    """The clip's frames at another size, with a note; latents fit only the size they have, so they are left behind."""
+    """The clip's frames at another size, with a note; latents fit only the size they have, so they are left behind.
+
+    Raises InputError for a side that is none."""
+    VideoSize(frames=1, height=height, width=width, fps=clip.fps)
     source = frames_of(clip, codec)
     if (source.height, source.width) == (height, width):
         return clip

@@ -124,7 +124,7 @@ def stretch_edit(edit: Edit, whole: Tensor, stretch: Stretch) -> Edit:
 
 def seed_of(seed: int, number: int) -> int:
     """The seed of a stretch's noise; that of the first is the edit's own."""
-    return (seed + SEEDS * number) % 2**63
+    return (int(seed) + SEEDS * number) % 2**63
 
 
 def part_of(progress: Progress | None, number: int, count: int) -> Progress | None:

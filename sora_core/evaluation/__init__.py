@@ -6,6 +6,7 @@ report = run_suite("text", 200)      # {"suite", "n", "figures", "ceiling", "int
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ SAFETY: dict[str, Callable[..., dict[str, Any]]] = {
 """Suites that ask nothing of a model: name -> suite(n, seed=, progress=, **options)."""
 USUAL = 100
 """clips of a suite unless told otherwise (`text`: twice as many)"""
+MOST = 1_000_000
+"""clips of a suite: of more, the scenes alone would fill the memory"""
 
 
 def run_suite(
@@ -77,13 +80,16 @@ def run_suite(
     Shares and medians over n held-out scenes; `ceiling` has the same figures for true clips sent through the codec,
     `intervals` the 95% interval of each figure. `cutouts` is a file of `sora world`: the weights are then asked for
     nouns too, with `fast` they are those of few steps, and `sampling` are settings to change (steps, cfg). options: see
-    the suite's `run`. Raises InputError for an unknown suite or an n below 1.
+    the suite's `run`. Raises InputError for an unknown suite, an option that it does not take, or an n below 1.
     """
     if name not in SUITES | SAFETY:
         raise InputError(f"there is no suite {name!r}; the suites are {', '.join([*SUITES, *SAFETY])}")
     n = n if n is not None else USUAL * (2 if name == "text" else 1)
-    if n < 1:
-        raise InputError(f"a suite needs at least one clip, not {n}")
+    if not 1 <= n <= MOST:
+        raise InputError(f"a suite needs at least one clip and at most {MOST:,}, not {n}")
+    takes = signature((SUITES | SAFETY)[name]).parameters
+    if unheard := [option for option in options if option not in takes]:
+        raise InputError(f"the suite {name!r} takes no {' and no '.join(unheard)}: leave it out.")
     if (model is not None or name in SAFETY) and (fast or sampling or weights):
         raise InputError("weights, steps, cfg and few steps are for suites of a model: leave them out here.")
     if name in SAFETY:

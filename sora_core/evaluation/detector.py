@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..grid import VideoSize
-from ..media import publish, read_video
+from ..media import probe, publish, read_video
 from ..pipeline import load_bundled, sample_video
 from ..safety.detect import Detection, bundled_detector, clip_features, detect
 from ..safety.doors import Protection, guards_for
@@ -49,6 +49,8 @@ def run(
     clips: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Measure the bundled watermark and detector on clips of the bundled model."""
+    for path in clips:
+        probe(path)  # what cannot be read is said before the work
     figures, asked = MetricAccumulator(), MetricAccumulator()
     for index in range(n):
         width, height = (size.width, size.height) if size is not None else SIZES[index % len(SIZES)]

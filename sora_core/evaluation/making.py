@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..editing import Codec, Edit, Storyboard
 from ..errors import InputError
-from ..grid import VideoSize
+from ..grid import VideoSize, check_fps
 from ..media import as_image, frames_to_video
 from ..settings import DEFAULTS
 from ..types import Progress
@@ -28,6 +28,7 @@ FIRST_SEED = 900_000_000
 
 def two_seconds(size: tuple[int, int] = DEFAULTS.size, fps: float = DEFAULTS.fps) -> VideoSize:
     """A clip of that width and height, two seconds with both ends, in whole latent frames."""
+    check_fps(fps)
     return VideoSize(frames=max(1, round(fps / 2)) * 4 + 1, height=size[1], width=size[0], fps=fps)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import MediaError
 
-__all__ = ["as_frames", "frames_to_video", "image_to_video", "video_to_frames", "video_to_image"]
+__all__ = ["as_frames", "frames_to_video", "image_to_video", "said_of", "video_to_frames", "video_to_image"]
 
 
 def frames_to_video(frames: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -57,8 +57,17 @@ def video_to_image(video_BCFHW: Tensor) -> Tensor:
     return ((video_BCFHW.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 4, 1).flatten(0, 1)
 
 
+def said_of(pixels: object) -> str:
+    """What was given for pixels, and how a tensor is made of what is none."""
+    if isinstance(pixels, Tensor):
+        return f"{pixels.dtype} {list(pixels.shape)}."
+    return f"{type(pixels).__name__}: torch.from_numpy makes a tensor of an array, numpy.array an array of a picture."
+
+
 def as_frames(pixels: Tensor) -> Tensor:
     """uint8 [F,H,W,3] of any of the three layouts. Raises MediaError for anything else."""
+    if not isinstance(pixels, Tensor) or 0 in pixels.shape[1:]:
+        raise MediaError(f"pixels are a tensor with a width and a height, not {said_of(pixels)}")
     if pixels.dtype == torch.uint8 and pixels.ndim == 4 and pixels.shape[-1] == 3:
         return pixels.cpu().contiguous()
     if pixels.is_floating_point() and pixels.ndim == 5 and pixels.shape[1] == 3:
@@ -66,6 +75,5 @@ def as_frames(pixels: Tensor) -> Tensor:
     if pixels.is_floating_point() and pixels.ndim == 4 and pixels.shape[-1] == 3:
         return rounded(pixels, 0, 255)
     raise MediaError(
-        "pixels are uint8 [F,H,W,3], float [F,H,W,3] in 0..1 or float [B,3,F,H,W] in -1..1, not"
-        f" {pixels.dtype} {list(pixels.shape)}."
+        f"pixels are uint8 [F,H,W,3], float [F,H,W,3] in 0..1 or float [B,3,F,H,W] in -1..1, not {said_of(pixels)}"
     )

@@ -27,6 +27,7 @@ from ..errors import InputError, MediaError, ResourceError
 from ..files import size_text
 from ..memory import check_memory_for
 from ..settings import MAX_FPS, MAX_SIDE
+from .convert import said_of
 from .decode import Display, Picture, opened, pictures, size_notes, stored
 from .timing import timeline
 
@@ -70,11 +71,11 @@ class TensorSource:
     """Frames that are in memory: uint8 [F,H,W,3], or float [F,H,W,3] in 0..1 (ComfyUI's IMAGE); read without a copy."""
 
     def __init__(self, frames: Tensor, fps: float, *, notes: tuple[str, ...] = ()) -> None:
-        known = frames.dtype == torch.uint8 or frames.is_floating_point()
-        if frames.ndim != 4 or frames.shape[-1] != 3 or not known or not len(frames):
-            raise InputError(
-                f"frames are uint8 or float [F,H,W,3] with F above 0, not {frames.dtype} {list(frames.shape)}."
-            )
+        known = isinstance(frames, Tensor) and (frames.dtype == torch.uint8 or frames.is_floating_point())
+        if not known or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape[1:]:
+            raise InputError(f"frames are uint8, or float in 0..1, [F,H,W,3], not {said_of(frames)}")
+        if not len(frames):
+            raise InputError("no frames are in this clip; give one at least.")
         self.frames, self.fps, self.notes = frames, fps, notes
         self.length, self.height, self.width = frames.shape[:3]
 

@@ -257,6 +257,7 @@ def load_classifier(path: Path | None = None) -> AttributeClassifier:
     """The classifier with the bundled weights (or those of `path`), ready to read."""
     path = path or Path(str(resources.files(__package__.rpartition(".")[0]) / "weights" / "reader.safetensors"))
     checkpoint = checkpoints.load(path)
-    classifier = AttributeClassifier(ClassifierConfig(**{"answers": FIRST_ANSWERS, **checkpoint.config}))
+    with torch.random.fork_rng(devices=[]):  # the numbers that it begins with are the user's draws otherwise
+        classifier = AttributeClassifier(ClassifierConfig(**{"answers": FIRST_ANSWERS, **checkpoint.config}))
     checkpoints.load_into(classifier, {name: tensor.float() for name, tensor in checkpoint.tensors.items()})
     return classifier.eval()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..diffusion import draw_noise
+from ..diffusion.noise import check_seed
 from ..editing import Edit, stitch
 from ..editing.strides import Stretch, in_stretches, part_of, seed_of, stretch_edit, stretches
 from ..errors import InputError
@@ -21,7 +22,7 @@ from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from .limits import time_estimate
 from .model import SoraModel
-from .sampling import encode_text, sample
+from .sampling import encode_text, sample, texts_of
 from .stored import RunStore
 
 __all__ = ["edit_grid", "edit_seconds", "edit_video", "encode_prompts", "sample_edit", "sample_edits"]
@@ -80,6 +81,8 @@ def sample_edits(
 
     Each clip has the noise that its seed gives it alone.
     """
+    for seed in seeds:
+        check_seed(seed)
     if edits[0].strides is not None:
 
         def make(stretch: Stretch, whole: Tensor, number: int, count: int) -> Tensor:
@@ -98,7 +101,7 @@ def sample_edits(
         noise=torch.cat([draw_noise(first.state.latent.shape[1:], seed) for seed in seeds]),
         fps=first.fps,
         settings=first.settings(settings or model.settings, model.settings),
-        negative=encode_text(model, [negative] * len(edits)),
+        negative=encode_text(model, texts_of([negative]) * len(edits)),
         prompt_schedule=first.prompt_schedule,
         progress=progress,
         runs=runs,
@@ -110,7 +113,7 @@ def encode_prompts(model: SoraModel, edits: Sequence[Edit], prompts: Sequence[st
 
     Raises InputError where an edit has another number of prompts than it follows.
     """
-    texts = [[text] if isinstance(text, str) else list(text) for text in prompts]
+    texts = [texts_of(text) for text in prompts]
     for edit, given in zip(edits, texts, strict=True):
         count = 1 if edit.prompt_schedule is None else edit.prompt_schedule.count
         if len(given) != count:

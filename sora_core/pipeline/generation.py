@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,10 +28,10 @@ from ..vae import CausalCodec
 from ..world.captions import Facts
 from ..world.expand import expanded_about, unknown_note
 from .drafts import brought_up, draft_size, refine_memory, refine_seconds
-from .limits import check_device, check_memory, decode_estimate, in_tiles, memory_estimate, time_estimate
+from .limits import check_memory, decode_estimate, in_tiles, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
 from .preview import EarlyLook
-from .sampling import decode_from, empty_state, encode_text, sample
+from .sampling import decode_from, empty_state, encode_text, sample, texts_of
 from .stored import FOLDER, RunStore, key_of
 
 __all__ = ["GenerateResult", "check_prompt", "generate"]
@@ -55,6 +55,15 @@ class GenerateResult:
     caption: str
     """the text that was sampled"""
     seconds_taken: dict[str, float]
+
+
+def pair(size: Iterable[int]) -> tuple[int, int]:
+    """A width and a height. Raises InputError for what is not two of something."""
+    try:
+        width, height = size
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a size is (width, height) in pixels, such as (128, 72), not {size!r}") from error
+    return width, height
 
 
 def check_prompt(prompt: str) -> None:
@@ -154,11 +163,14 @@ def generate(
     preview: an mp4 that shows small, every few seconds of sampling, what is made so far.
     """
     out, laps, protection = Path(out), Laps(), protection or Protection()
+    prompt, negative = texts_of([prompt, negative])
     check_prompt(prompt)
     check_seed(seed)
     review(prompt, protection.policy, warn=warn)
     review(negative, protection.policy, negative=True)
-    asked = VideoSize(frames=frames_for(seconds, fps), height=size[1], width=size[0], fps=fps)
+    width, height = pair(size)
+    asked = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
+    fps = asked.fps
     check_output(out, asked, room=room_for(asked) * (2 if protection.sign and can_sign() else 1))
     if asked.frames > 1 and (padded := evened(asked.height, asked.width)):
         tell(padded)
@@ -166,7 +178,7 @@ def generate(
         if Path(preview).absolute() == out.absolute():
             raise InputError(f"{out} is named for the early look and for the result; give the early look another name")
         check_output(preview, VideoSize(frames=2, height=2, width=2, fps=fps))
-    model = model or load_bundled(device=check_device(device), fast=fast)
+    model = model or load_bundled(device=device, fast=fast)
     settings = settings or model.settings
     draft = draft_size(model, asked) if refine else None
     sampled = draft or asked
@@ -197,8 +209,8 @@ def generate(
         )  # fmt: skip
         laps("sample")
         made_with = dict(
-            prompt=prompt, negative=negative, seconds=seconds, size=size, fps=fps,
-            steps=settings.steps, cfg=settings.cfg, seed=seed, caption=caption,
+            prompt=prompt, negative=negative, seconds=float(seconds), size=(asked.width, asked.height), fps=asked.fps,
+            steps=int(settings.steps), cfg=float(settings.cfg), seed=int(seed), caption=caption,
             solver=settings.solver, scheduler=settings.scheduler, fast=fast,
             **({"draft": (draft.width, draft.height)} if draft else {}),
         )  # fmt: skip

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import torch
 
-from ..errors import InputError, ResourceError
+from ..diffusion import draw_noise
+from ..errors import ResourceError
 from ..files import size_text
 from ..grid import LatentGrid
 from ..layers import kernels
@@ -18,7 +19,7 @@ from ..layers.attention import attend
 from ..memory import free_memory
 from ..settings import DEFAULTS
 from ..vae import CausalCodec, tiles_for
-from .model import SoraModel
+from .model import SoraModel, check_device
 from .sampling import denoiser, empty_state
 
 __all__ = [
@@ -116,7 +117,7 @@ def time_estimate(
     if tokens == grid.tokens:
         return steps * step
     among = min(grid.tokens, ATTENDED)
-    some = torch.randn(batch, among, config.heads, config.head_dim).to(model.dit.patch_embedding.weight)
+    some = draw_noise((among, config.heads, config.head_dim), 0, count=batch).to(model.dit.patch_embedding.weight)
     pairs = config.depth * timed(lambda: attend(some.clone(), some, some), clock) / among**2
     others = max(0.0, step - pairs * tokens**2) / tokens
     return steps * (others * grid.tokens + pairs * grid.tokens**2)
@@ -130,7 +131,7 @@ def decode_estimate(model: SoraModel, grid: LatentGrid, *, clock: Clock = time.p
         return 0.0
     channels, t, h, w = grid.shape
     high, wide = (min(side, DECODED) for side in (h, w))
-    small = torch.randn(1, channels, min(2, t), high, wide, device=model.device)
+    small = draw_noise((channels, min(2, t), high, wide), 0).to(model.device)
     cells = small.shape[2] * high * wide
     rows, columns = tiles_for(model.codec, h, w, encode=False).axes(h, w)
     covered = sum(row.stop - row.start for row in rows) * sum(column.stop - column.start for column in columns)
@@ -168,15 +169,3 @@ def check_memory(model: SoraModel, grid: LatentGrid) -> None:
             f"{grid.asked} needs about {size_text(need)} of memory ({grid.tokens:,} tokens) and {size_text(free)} is"
             " free; choose a smaller size or fewer seconds"
         )
-
-
-def check_device(name: str) -> torch.device:
-    """The device of that name. Raises InputError for one that is not here, or that this torch was not built for."""
-    try:
-        device = torch.empty(1, device=name).device
-        if device.type == "meta":
-            raise RuntimeError("a device without memory")
-        return device
-    except (AssertionError, RuntimeError) as error:  # torch has no error of its own for it
-        here = "cpu and cuda" if torch.cuda.is_available() else "cpu"
-        raise InputError(f"there is no device {name!r} here; this torch can use {here}") from error

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .. import checkpoints, open_weights
 from ..dit import DiT, DiTConfig
 from ..emphasis import plain
-from ..errors import CheckpointError
+from ..errors import CheckpointError, InputError
 from ..grid import Geometry
 from ..layers.team import Team
 from ..refine import Refiner, load_refiner
@@ -27,7 +27,7 @@ from ..text.tokenizer import WordTokenizer
 from ..vae import BundledCodec, CausalCodec, CodecConfig
 from ..world.expand import unknown_words
 
-__all__ = ["SoraModel", "load_bundled", "load_codec", "load_open", "with_few_steps"]
+__all__ = ["SoraModel", "check_device", "load_bundled", "load_codec", "load_open", "with_few_steps"]
 
 WEIGHTS = Path(str(files(__package__.rpartition(".")[0]) / "weights"))
 """the folder of the bundled weights"""
@@ -85,13 +85,27 @@ class SoraModel:
         return replace(self, settings=self.settings.with_(**changes))
 
 
-def load_bundled(folder: Path | None = None, *, device: torch.device | str = "cpu", fast: bool = False) -> SoraModel:
+def check_device(name: torch.device | str) -> torch.device:
+    """The device of that name. Raises InputError for one that is not here, or that this torch was not built for."""
+    try:
+        device = torch.empty(1, device=name).device
+        if device.type == "meta":
+            raise RuntimeError("a device without memory")
+        return device
+    except (AssertionError, RuntimeError) as error:  # torch has no error of its own for it
+        here = "cpu and cuda" if torch.cuda.is_available() else "cpu"
+        raise InputError(f"there is no device {name!r} here; this torch can use {here}") from error
+
+
+def load_bundled(
+    folder: str | Path | None = None, *, device: torch.device | str = "cpu", fast: bool = False
+) -> SoraModel:
     """The bundled weights (or another set of the same kind in `folder`).
 
     fast: with the LoRA of few steps on the transformer, and the settings it is made for: few steps, no guidance. Raises
     CheckpointError for a damaged file.
     """
-    folder = folder or WEIGHTS
+    folder, device = Path(folder or WEIGHTS), check_device(device)
     codec = load_codec(folder / "codec.safetensors", device=device)
     words, network = (checkpoints.load_sharded(folder, name) for name in ("text", "transformer"))
     with torch.device("meta"):
@@ -120,10 +134,10 @@ def with_few_steps(model: SoraModel, lora: Path) -> SoraModel:
 
 def load_open(
     *,
-    transformer: Path,
-    codec: Path,
-    text: Path,
-    low: Path | None = None,
+    transformer: str | Path,
+    codec: str | Path,
+    text: str | Path,
+    low: str | Path | None = None,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
 ) -> SoraModel:
@@ -131,6 +145,7 @@ def load_open(
 
     Raises CheckpointError or ResourceError, naming the file, for what does not fit or does not fit into memory.
     """
+    device = check_device(device)
     open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device)
     dit = open_weights.load_transformer(transformer, dtype=dtype, device=device)
     published = open_weights.published(dit.config, two_experts=low is not None)

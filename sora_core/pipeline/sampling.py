@@ -6,7 +6,7 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from ..diffusion import sample as run_sampler
 from ..diffusion.loop import Preview
 from ..dit.denoiser import DiTDenoiser, noise_level_experts
 from ..dit.parallel import over_clips
-from ..errors import ResourceError
+from ..errors import InputError, ResourceError
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
 from ..layers import kernels
 from ..settings import DEFAULTS, SamplingSettings
@@ -48,15 +48,25 @@ __all__ = [
     "sample",
     "sample_video",
     "sigmas_of",
+    "texts_of",
 ]
 
 WHOLE_CHUNKS = 4
 """latent frames that decoding takes at once, or a divisor of them: begun between, it would give other bits"""
 
 
+def texts_of(prompts: str | Iterable[str]) -> list[str]:
+    """One text or several as a list. Raises InputError for anything else."""
+    texts = [prompts] if isinstance(prompts, str) or not isinstance(prompts, Iterable) else list(prompts)
+    if wrong := [text for text in texts if not isinstance(text, str)]:
+        raise InputError(f"a prompt is a text, not {wrong[0]!r}")
+    return texts
+
+
 @torch.no_grad()
-def encode_text(model: SoraModel, prompts: Sequence[str]) -> Tensor:
+def encode_text(model: SoraModel, prompts: str | Iterable[str]) -> Tensor:
     """Text features [B,S,D], those of each word times its weight (`emphasis`); an empty prompt is all zeros."""
+    prompts = texts_of(prompts)
     device = next(model.text.parameters()).device
     features = model.text(model.tokenizer(prompts).to(device))
     weights = model.tokenizer.weights(prompts).to(features)
@@ -268,7 +278,7 @@ def decode_from(codec: CausalCodec, latent: Tensor, start: int) -> Iterator[Tens
 
 def sample_video(
     model: SoraModel,
-    prompts: Sequence[str],
+    prompts: str | Iterable[str],
     size: VideoSize,
     *,
     seed: int = DEFAULTS.seed,
@@ -276,6 +286,9 @@ def sample_video(
     progress: Progress | None = None,
 ) -> Tensor:
     """Videos [B,3,F,H,W] in -1..1 of a batch of prompts, trimmed to `size`; settings: None takes the model's own."""
+    prompts = texts_of(prompts)
+    if not prompts:
+        raise InputError("a video needs a prompt, and none is given")
     grid = plan(size, model.geometry)
     latent = sample(
         model,

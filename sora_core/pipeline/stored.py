@@ -12,6 +12,7 @@ model or setting has another key, so it is never taken for this one. A state bel
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
 import time
@@ -159,7 +160,9 @@ class RunStore:
 
 def stored_runs(folder: Path) -> list[StoredRun]:
     """The states that lie in a folder of results; damaged ones are left out."""
-    found = []
+    found: list[StoredRun] = []
+    if not os.path.isdir(folder / FOLDER):  # which is False, too, for what the system cannot name
+        return found
     for path in sorted((folder / FOLDER).glob("*.safetensors")):
         with suppress(CheckpointError, KeyError, OSError, ValueError):
             tensors = checkpoints.load(path).tensors

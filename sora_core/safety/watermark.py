@@ -240,6 +240,7 @@ def load_watermark(path: Path | None = None) -> Watermark:
     """The bundled watermark, or another of the same kind. Raises CheckpointError."""
     path = path or Path(str(files(__package__.rpartition(".")[0]) / "weights" / "watermark.safetensors"))
     checkpoint = checkpoints.load(path)
-    model = Watermark(WatermarkConfig(**checkpoint.config))
+    with torch.random.fork_rng(devices=[]):  # the numbers that it begins with are the user's draws otherwise
+        model = Watermark(WatermarkConfig(**checkpoint.config))
     checkpoints.load_into(model, checkpoint.tensors)
     return model.float().eval().requires_grad_(False)
