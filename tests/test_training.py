@@ -377,6 +377,26 @@ def test_a_decoder_trained_alone_leaves_the_latents_as_they_are(tmp_path: Path) 
     assert not torch.equal(before.decoder.fine[0].space.conv.weight, after.decoder.fine[0].space.conv.weight)
 
 
+def test_an_anchored_codec_goes_on_near_its_latents_with_more_blocks(tmp_path: Path) -> None:
+    folder = training.run(CONFIG, folder=tmp_path / "first", workers=1)
+    plan = json.loads(CONFIG.read_text())
+    fine, coarse = plan["codec"]["model"]["encoder_blocks"]
+    plan["codec"]["model"]["encoder_blocks"] = [fine + 1, coarse + 1]
+    video, away = torch.rand(1, 3, 9, 32, 32) * 2 - 1, []
+    before = load_bundled(folder).codec
+    (tmp_path / "further.json").write_text(json.dumps(plan))
+    deeper = run_module.build_codec(read_config(tmp_path / "further.json"), folder)
+    assert torch.allclose(deeper.encode(video), before.encode(video), atol=1e-5)
+    for anchor in (1e-6, 1e3):
+        plan["codec"]["loss"]["anchor"] = anchor
+        (tmp_path / "further.json").write_text(json.dumps(plan))
+        training.run(tmp_path / "further.json", folder=tmp_path / f"{anchor}", workers=1, start=folder)
+        after = load_bundled(tmp_path / f"{anchor}").codec
+        assert torch.equal(after.latent_std, before.latent_std)
+        away.append(float((after.encode(video) - before.encode(video)).square().mean()))
+    assert away[0] > away[1] > 0
+
+
 def test_new_words_come_after_those_of_the_weights(tmp_path: Path) -> None:
     """Going on from weights keeps their words and rows; what the world has learned to say since is appended."""
     plan, known = read_config(CONFIG), ("a", "behind", ",")

@@ -136,8 +136,9 @@ def test_wrong_arguments_are_named(
         training.run(arguments.pop("config"), **arguments)
 
 
-def test_a_decoder_alone_needs_weights_to_go_on_from(tmp_path: Path) -> None:
-    path = changed(tmp_path / "mine.json", "codec.loss.decoder_alone", True)
+@pytest.mark.parametrize(("key", "value"), [("decoder_alone", True), ("anchor", 0.01)])
+def test_a_codec_that_goes_on_needs_weights_to_go_on_from(key: str, value: Any, tmp_path: Path) -> None:
+    path = changed(tmp_path / "mine.json", f"codec.loss.{key}", value)
     with pytest.raises(InputError, match="name them with --start"):
         training.run(path, folder=tmp_path / "out")
 

@@ -53,9 +53,10 @@ class FastCodec:
         """Normalised latents [B,C,T,h,w] -> [B,3,F,H,W], float32."""
         return self.frames(self.codec._denormalise(latent), mid_stream=mid_stream)
 
-    def moments(self, video: Tensor, *, mid_stream: bool) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the raw latent."""
-        mean, logvar = self._moments(self.codec.encoder, self.codec.group(video, not mid_stream)).float().chunk(2, 1)
+    def moments(self, video: Tensor, *, mid_stream: bool, encoder: Encoder | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the raw latent, by the codec's own encoder or by another of the same form."""
+        grouped = self.codec.group(video, not mid_stream)
+        mean, logvar = self._moments(encoder or self.codec.encoder, grouped).float().chunk(2, 1)
         return mean, logvar.clamp(-20, 4)
 
     def frames(self, raw: Tensor, *, mid_stream: bool) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..text.encoder import TextConfig, TextEncoder
 from ..text.tokenizer import WordTokenizer
 from ..vae import BundledCodec, CodecConfig
 from ..world import load_cutouts
+from .codec import BLOCK
 from .forward import TextToVideo
 from .plan import TrainingConfig
 
@@ -47,14 +49,17 @@ def check_networks(
     weights = sum(p.numel() for network in networks.values() for p in network.parameters())
     if device.type == "cpu":
         check_memory_for(weights * BYTES_PER_WEIGHT, "training networks of these sizes", "choose smaller ones")
-    if start is None and plan.codec.loss.get("decoder_alone"):
-        raise InputError("a decoder is trained alone on the latents of weights that are there; name them with --start")
+    for key, what in (("decoder_alone", "a decoder is trained alone on"), ("anchor", "an encoder is held near")):
+        if start is None and plan.codec.loss.get(key):
+            raise InputError(f"{what} the latents of weights that are there; name them with --start")
     if start is not None:
         known = checkpoints.read_header(start / "text.safetensors").config["vocabulary"]
         model: Any = networks_on_meta(plan, WordTokenizer(known, tokenizer.length))["transformer"]
         for name, network in (("codec", networks["codec"]), ("text", model.text), ("transformer", model.dit)):
             path = start / f"{name}.safetensors"  # or in several files
-            check_same(path, name, network, f"the weights in {start}", prefix="")
+            check_same(
+                path, name, network, f"the weights in {start}", prefix="", more=BLOCK if name == "codec" else None
+            )
     for name, network in networks.items():
         path = folder / f"{name}-run.safetensors"
         check_same(path, name, network, f"the run in {folder}", prefix="model.")
@@ -74,14 +79,19 @@ def networks_on_meta(plan: TrainingConfig, tokenizer: WordTokenizer) -> dict[str
     return found
 
 
-def check_same(path: Path, name: str, network: torch.nn.Module, what: str, *, prefix: str) -> None:
-    """Raises InputError where a file, if it is there, holds a network of other sizes."""
+def check_same(
+    path: Path, name: str, network: torch.nn.Module, what: str, *, prefix: str, more: re.Pattern[str] | None = None
+) -> None:
+    """Raises InputError where a file, if it is there, holds a network of other sizes. more: names of what it may
+    lack."""
     if not os.path.isfile(path):  # which is False, too, for what the system cannot name
         return
     shapes = checkpoints.read_header(path).shapes
     here = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     there = {key.removeprefix(prefix): shape for key, shape in shapes.items() if key.startswith(prefix)}
     for key in sorted(here.keys() | there.keys()):
+        if more is not None and key not in there and more.match(key):
+            continue
         if here.get(key) != there.get(key):
             raise InputError(
                 f"{what} has a {name} of other sizes than the configuration ({key}: {there.get(key, 'none')} there,"

@@ -11,8 +11,10 @@ Legend: B crops, F frames, H W pixels, T latent frames, h w latent cells.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as nn_f
@@ -23,10 +25,13 @@ from ..data.draws import Draws
 from ..data.store import ClipStore, fitted
 from ..errors import InputError
 from ..vae import BundledCodec
+from ..vae.bundled import Encoder
 from .channels_last import FastCodec
 
-__all__ = ["CodecLoss", "charbonnier", "measure_latents", "psnr"]
+__all__ = ["BLOCK", "CodecLoss", "charbonnier", "measure_latents", "psnr"]
 
+BLOCK = re.compile(r"(en|de)coder\.(fine|coarse)\.\d+\.")
+"""names of a codec's residual blocks, of which weights to go on from may have fewer"""
 LEAST_STD = 0.25
 """a channel that carries little is not blown up"""
 FRAMES = 17
@@ -65,8 +70,17 @@ class CodecLoss:
     """share of the crops that look unlike the world: what a person brings goes through the codec too"""
     decoder_alone: bool = False
     """the encoder stays as it is, and with it all that was trained on its latents"""
+    anchor: float = 0.0
+    """weight of the squared distance, in deviations, of latents from those of the encoder as it was: the latents become
+    better ones and stay near those that a transformer knows"""
     seed: int = 0
     """of everything random"""
+    before: Encoder | None = field(init=False, default=None)
+    """the encoder as it was, where it is an anchor"""
+
+    def __post_init__(self) -> None:
+        if self.anchor:
+            object.__setattr__(self, "before", deepcopy(self.codec.codec.encoder).requires_grad_(False))
 
     def backward(self, step: int, share: float) -> Tensor:
         """Add the gradients of a step; returns the mean squared error of its frames."""
@@ -93,8 +107,13 @@ class CodecLoss:
             latent = latent + level.view(-1, 1, 1, 1, 1) * spread * draws.normal(*latent.shape)
         error = self.codec.frames(latent, mid_stream=mid_stream) - video
         divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-        weight = self.weight(video, seen)
-        (self.reconstruction(error, weight) + self.kl * divergence).backward()  # type: ignore[no-untyped-call]
+        loss = self.reconstruction(error, self.weight(video, seen)) + self.kl * divergence
+        if self.before is not None:
+            with torch.no_grad():
+                known = self.codec.moments(video, mid_stream=mid_stream, encoder=self.before)[0]
+            away = (mean - known) / self.codec.codec.latent_std.view(-1, 1, 1, 1)
+            loss = loss + self.anchor * away.square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
         return error.detach().square().mean()
 
     def reconstruction(self, error: Tensor, weight: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ def checked(kind: type[Any], given: Any, where: str, *, without: Sequence[str] =
     """The fields of a configuration that JSON gives, with tuples for lists; those that must be there are."""
     if not isinstance(given, Mapping):
         raise InputError(f"{where} must be an object, not {shown(given)}")
-    known = {field.name: field for field in fields(kind) if field.name not in without}
+    known = {field.name: field for field in fields(kind) if field.init and field.name not in without}
     if foreign := [name for name in given if name not in known]:
         raise InputError(f"{where} has no field {foreign[0][:60]!r}; it has {', '.join(sorted(known))}")
     for name, field in known.items():

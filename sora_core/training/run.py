@@ -32,7 +32,7 @@ from ..world.captions import vocabulary as words_of_captions
 from .channels_last import FastCodec
 from .checks import check_calls, check_networks
 from .classifier import ClassifierLoss
-from .codec import CodecLoss, measure_latents, psnr
+from .codec import BLOCK, CodecLoss, measure_latents, psnr
 from .compiled import Blocks, compiled_blocks, graphs
 from .export import save_codec, save_transformer, trained_by
 from .forward import TextToVideo
@@ -65,8 +65,8 @@ def run(
     """Run every stage; returns the folder with codec, text, transformer and classifier as safetensors.
 
     With `seconds` the clock ends the run; `cutouts` are pictures of the world's nouns; `start` is a folder of weights
-    to go on from: its codec stays (or its encoder alone, where the plan says so), text encoder and transformer are
-    trained further. Raises InputError for a
+    to go on from: its codec stays (or its encoder alone, or its latents nearly, where the plan says so), text encoder
+    and transformer are trained further. Raises InputError for a
     configuration that does not hold, ResourceError where a run by the clock is not as expected.
     """
     began = time.monotonic()
@@ -130,7 +130,7 @@ def stages(session: Session, began: float, start: Path | None) -> None:
         session = warmed_up(session, fast, model)
         fast.block = session.blocks.residual
     first_clips(session, began)
-    if start is None or plan.codec.loss.get("decoder_alone"):
+    if start is None or goes_on(plan):
         train_codec(session, fast)
     else:
         save_codec(session.folder, codec, session.metadata)
@@ -155,8 +155,14 @@ def build_codec(plan: TrainingConfig, start: Path | None = None) -> BundledCodec
     torch.manual_seed(plan.seed)
     codec = BundledCodec(CodecConfig(**plan.codec.model))
     if start is not None:
-        checkpoints.load_into(codec, checkpoints.load(start / "codec.safetensors").tensors)
+        checkpoints.load_into(codec, with_blocks(checkpoints.load(start / "codec.safetensors").tensors, codec))
     return codec
+
+
+def with_blocks(given: Mapping[str, Tensor], codec: BundledCodec) -> dict[str, Tensor]:
+    """A codec's weights with the residual blocks of `codec` that they lack, which add nothing at first."""
+    lacking = {name: value for name, value in codec.state_dict().items() if name not in given and BLOCK.match(name)}
+    return {**given, **{name: value * (".time." not in name) for name, value in lacking.items()}}
 
 
 def build_transformer(plan: TrainingConfig, tokenizer: WordTokenizer, start: Path | None = None) -> TextToVideo:
@@ -226,9 +232,14 @@ def first_clips(session: Session, began: float) -> None:
     session.say(f"{supply.count} clips: " + ", ".join(f"{n} {s.count}" for n, s in supply.stores.items()))
 
 
+def goes_on(plan: TrainingConfig) -> bool:
+    """Whether a codec is trained further, with the mean and deviation that its latents had."""
+    return bool(plan.codec.loss.get("decoder_alone") or plan.codec.loss.get("anchor"))
+
+
 def train_codec(session: Session, fast: FastCodec) -> None:
-    """The codec stage: train, measure the latents, save the average. Where the decoder is trained alone the latents
-    stay what they were."""
+    """The codec stage: train, measure the latents, save the average. A codec that goes on keeps the measures of its
+    latents, and with the decoder trained alone the latents themselves."""
     stage, codec = session.plan.codec, fast.codec
     loss = CodecLoss(codec=fast, stores=session.stores, seed=session.plan.seed, **stage.loss)
     name, network = ("decoder", codec.decoder) if loss.decoder_alone else ("codec", codec)
@@ -240,7 +251,7 @@ def train_codec(session: Session, fast: FastCodec) -> None:
     network.load_state_dict(trainer.averaged())
     measured = [store for store in session.stores if store.count >= 2]
     with torch.no_grad():
-        if not loss.decoder_alone:
+        if not goes_on(session.plan):
             videos = [whole_clips(store, slice(0, 8)) for store in measured]
             measure_latents(codec, [fast.moments(video, mid_stream=False)[0] for video in videos])
         for store in measured:
