@@ -54,7 +54,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("codec.model.widths", [16, -1], r"widths\[1\] must be"), ("codec.model.depth", 3, "no field 'depth'"),
     ("codec.model.encoder_blocks", [10**6, 1], "encoder_blocks"), ("codec.loss.crop", 33, "multiple of 16"),
     ("codec.loss.crop", 128, "no kind of clip is as large"), ("codec.loss.clips", 0, "clips must be"),
-    ("codec.loss.stores", [], "no field 'stores'"), ("codec.text", {"width": 8}, "of no use"),
+    ("codec.loss.stores", [], "no field 'stores'"), ("codec.loss.before", 1, "no field 'before'"), ("codec.text", {"width": 8}, "of no use"),
     ("codec.share", 0.9, "leaves the transformer none"), ("codec.share", None, "share must be"),
     ("transformer.text.heads", 0, "heads must be"), ("transformer.text.heads", 3, "must divide into 3 heads"),
     ("transformer.text.width", 32, "they must be the same"), ("transformer.text.vocabulary", ["a"], "no field"),
