@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from functools import wraps
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_room", "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "prepared", "progress", "runs", "schedulers",
+    "model_path", "output_path", "owned_video", "plainly", "prepared", "progress", "runs", "schedulers",
     "solvers", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
@@ -165,20 +166,26 @@ def writes_metadata() -> bool:
     return not args.disable_metadata
 
 
+def plainly(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same with mistakes to mend raised as ValueError: ComfyUI shows the class of an exception with the path of its
+    module before the sentence, unless it is one of Python's own. For whatever ComfyUI calls of ours."""
+
+    @wraps(call)
+    def said(*given: Any, **named: Any) -> Any:
+        try:
+            return call(*given, **named)
+        except SoraError as error:
+            raise ValueError(str(error)) from error
+
+    return said
+
+
 def prepared(node: type[io.ComfyNode], aliases: dict[str, list[str]]) -> type[io.ComfyNode]:
     """The same node as ComfyUI's users meet it: with search words, where this version knows such, and with mistakes to
-    mend raised as ValueError, since the class of an exception is shown with the path of its module before the sentence
-    unless it is one of Python's own."""
+    mend said `plainly`."""
     execute, define = node.execute.__func__, node.define_schema.__func__  # type: ignore[attr-defined]
     if hasattr(execute, "__wrapped__"):
         return node
-
-    @wraps(execute)
-    def plainly(cls: type[io.ComfyNode], *given: Any, **named: Any) -> Any:
-        try:
-            return execute(cls, *given, **named)
-        except SoraError as error:
-            raise ValueError(str(error)) from error
 
     @wraps(define)
     def searched(cls: type[io.ComfyNode]) -> io.Schema:
@@ -187,7 +194,7 @@ def prepared(node: type[io.ComfyNode], aliases: dict[str, list[str]]) -> type[io
             schema.search_aliases = aliases.get(schema.node_id, [])
         return schema
 
-    node.execute, node.define_schema = classmethod(plainly), classmethod(searched)  # type: ignore[method-assign, assignment]
+    node.execute, node.define_schema = classmethod(plainly(execute)), classmethod(searched)  # type: ignore[method-assign, assignment]
     return node
 
 
