@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from functools import wraps
 from io import BytesIO
 from pathlib import Path
@@ -13,9 +12,10 @@ import folder_paths
 from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
 
 from ...runtime.video import memory_video
-from ...sora_core.errors import InputError, SoraError
+from ...sora_core.errors import InputError
 from ...sora_core.files import check_folder
 from ..saved_models import is_saved_model
+from .mistakes import plainly
 
 if TYPE_CHECKING:
     from ...sora_core.types import Progress
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_room", "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "plainly", "prepared", "progress", "runs", "schedulers",
+    "model_path", "output_path", "owned_video", "prepared", "progress", "runs", "schedulers",
     "solvers", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
@@ -164,20 +164,6 @@ def writes_metadata() -> bool:
     from comfy.cli_args import args
 
     return not args.disable_metadata
-
-
-def plainly(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The same with mistakes to mend raised as ValueError: ComfyUI shows the class of an exception with the path of its
-    module before the sentence, unless it is one of Python's own. For whatever ComfyUI calls of ours."""
-
-    @wraps(call)
-    def said(*given: Any, **named: Any) -> Any:
-        try:
-            return call(*given, **named)
-        except SoraError as error:
-            raise ValueError(str(error)) from error
-
-    return said
 
 
 def prepared(node: type[io.ComfyNode], aliases: dict[str, list[str]]) -> type[io.ComfyNode]:

@@ -34,7 +34,7 @@ from ...sora_core.pipeline import DEFAULTS, SoraModel
 from ...sora_core.types import Denoiser
 from ...sora_core.vae.colours import rgb_factors
 from ..layouts.conditioning import check_length
-from .host import plainly
+from .mistakes import plainly
 
 if TYPE_CHECKING:
     from ...sora_core.vae import CausalCodec

@@ -17,7 +17,7 @@ from ...sora_core.errors import InputError, ResourceError
 from ...sora_core.grid import Geometry
 from ...sora_core.pipeline import SoraModel
 from ..layouts.pictures import rgb
-from .host import plainly
+from .mistakes import plainly
 from .model import DTYPE
 
 __all__ = ["SoraVAE", "checked", "codec_of", "geometry_of"]
