@@ -114,7 +114,8 @@ def latent_clip(vae: Any, samples: Latent) -> Clip:
     from ...sora_core.grid import spans
 
     geometry = models.current().geometry_of(vae)
-    info, latent, sound = info_of(samples), single(samples, geometry.channels), sound_in(samples["samples"])
+    latent = single(samples, geometry.channels, "an edit goes on from one clip")
+    info, sound = info_of(samples), sound_in(samples["samples"])
     if info.edit is not None:
         check_edit(samples)
         return continued(info.edit, latent, models.current().codec_of(vae))

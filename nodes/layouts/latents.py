@@ -133,15 +133,16 @@ def samples_of(latent: Latent, name: str = "latent") -> Tensor:
     return samples.float()  # some models and nodes give half precision
 
 
-def single(samples: Latent, channels: int) -> Tensor:
-    """[1,C,T,H,W] of a LATENT to decode; raises InputError for one of another model or of several clips."""
+def single(samples: Latent, channels: int, why: str = "a video is one") -> Tensor:
+    """[1,C,T,H,W] of a LATENT to decode or go on from; raises InputError for one of another model, or of several clips
+    and says why."""
     found = samples_of(samples, "samples")
     if found.shape[1] != channels:
         raise InputError(
             f"samples has {found.shape[1]} channels and the VAE {channels}; take the VAE of the model that sampled it"
         )
     if len(found) != 1:
-        raise InputError(f"samples is a batch of {len(found)} and a video is one; choose one with Latent From Batch")
+        raise InputError(f"samples is a batch of {len(found)} and {why}; choose one with Latent From Batch")
     return found
 
 

@@ -162,8 +162,8 @@ def missing_mask(shape: Sequence[int], frames: str, mask: Tensor | None) -> Tens
     mask = mask.reshape(-1, *given[-2:]) if mask.numel() else mask  # [H,W] and [F,1,H,W] are met with too
     if not mask.numel() or len(mask) not in (1, count):
         raise InputError(
-            f"mask is {given} and the clip has {count} frames; give [1,H,W] for all frames or [{count},H,W], one for"
-            " each"
+            f"the mask has {len(mask)} frames and the clip {count}; give [1,H,W] for all frames or [{count},H,W], one"
+            f" for each, not {given}"
         )
     if mask.shape[1:] != (height, width):
         mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest")[:, 0]
