@@ -94,7 +94,7 @@ def empty_latent(vae: Any, size: VideoSize, *, draft: Latent | None = None, mode
 
     found = models.current()
     grid, sound = plan(size, found.geometry_of(vae)), None if model is None else found.makes_sound(model)
-    smaller = None if draft is None else tuple(samples_of(draft).shape[1:])
+    smaller = None if draft is None else draft_shape(draft, grid)
     summary = grid.summary() + cost_text(vae, model, grid)
     samples = torch.zeros(1, *grid.shape)
     if sound is not None:
@@ -106,6 +106,17 @@ def empty_latent(vae: Any, size: VideoSize, *, draft: Latent | None = None, mode
         samples = found.joined(samples, torch.zeros(1, *sound.shape(count)))
         summary += f"; with sound ({count} latents)"
     return {"samples": samples, KEY: LatentInfo(size=size, grid=grid.shape[1:], draft=smaller)}, summary
+
+
+def draft_shape(draft: Latent, grid: LatentGrid) -> tuple[int, ...]:
+    """(C,T,H,W) of a draft; raises InputError for one whose noise a grid cannot enlarge."""
+    channels, *sides = shape = tuple(samples_of(draft, "draft").shape[1:])
+    if channels != grid.shape[0] or any(small > large for small, large in zip(sides, grid.shape[1:], strict=True)):
+        raise InputError(
+            f"draft is {list(shape)} and the grid {list(grid.shape)} (channels, frames, height, width); link a grid of"
+            " the same VAE that is larger in nothing"
+        )
+    return shape
 
 
 def cost_text(vae: Any, model: Any, grid: LatentGrid) -> str:
@@ -225,6 +236,7 @@ def edited(vae: Any, latent: Latent, *, colour_match: bool = True) -> FrameSourc
     edit, found = info_of(latent).edit, models.current()
     if edit is None:
         raise InputError("this latent is of no edit")
+    check_edit(latent)
     samples = single(latent, found.geometry_of(vae).channels)
     result = stitched(edit, samples, found.codec_of(vae), colour_match=colour_match)
     return result if edit.full is None else held(finished(edit, result, found.refiner_of(vae)), host.progress())

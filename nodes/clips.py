@@ -13,7 +13,7 @@ from . import doors, host
 from .calls import CHUNK, decode_image, edited
 from .layouts.cuts import Cut, cut_sound
 from .layouts.edits import clip_of, file_clip
-from .layouts.latents import Latent, check_edit, info_of
+from .layouts.latents import Latent, info_of
 from .layouts.pictures import EXACT, SHOWN, save_video, to_be_marked, video_of
 
 if TYPE_CHECKING:
@@ -95,7 +95,6 @@ def stitched(
     from ..sora_core.editing.frames import Made
 
     edit = info_of(samples).edit
-    check_edit(samples)
     if edit is None:
         fps = info_of(samples).fps or DEFAULTS.fps
         source: FrameSource = Made(decode_image(vae, samples), fps)

@@ -22,7 +22,7 @@ from .host import io
 from .inputs import checked, ranges
 from .layouts.edits import clip_of
 from .layouts.latents import size_of
-from .layouts.pictures import keyframes_of, missing_mask
+from .layouts.pictures import keyframes_of, missing_mask, places_of
 from .layouts.sounds import is_nested
 
 __all__ = ["NODES"]
@@ -67,7 +67,7 @@ class SoraAnimateImage(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, frame_idx: str | None = None) -> bool | str:
-        return checked(lambda: frame_idx is None or bool(ranges(frame_idx, "frame_idx")) or True)
+        return checked(lambda: frame_idx is None or bool(places_of(frame_idx)) or True)
 
     @classmethod
     def execute(

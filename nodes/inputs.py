@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from ..sora_core.errors import InputError, SoraError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..sora_core.editing import Shot
 
 __all__ = [
-    "ASPECTS", "FREE", "SAMPLERS", "SCHEDULERS", "checked", "output_linked", "ranges", "shots_of", "size_for",
+    "ASPECTS", "FREE", "SAMPLERS", "SCHEDULERS", "checked", "finite", "output_linked", "ranges", "shots_of", "size_for",
     "wanted_size",
 ]  # fmt: skip
 
@@ -36,6 +38,11 @@ def checked(check: Callable[[], bool]) -> bool | str:
         return check()
     except SoraError as error:
         return str(error)
+
+
+def finite(values: Tensor) -> bool:
+    """Whether all values are numbers, and none of them infinite; of no values: yes."""
+    return not values.numel() or all(bool(bound.isfinite()) for bound in values.aminmax())
 
 
 def ranges(text: str, name: str = "frames") -> list[tuple[int, int]]:

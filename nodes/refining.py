@@ -99,10 +99,12 @@ class SoraRefineVideo(io.ComfyNode):
 
         if video is not None and image is not None:
             raise InputError("video and image are both linked; link the one that is to be brought up")
-        if video is None and image is not None:
+        if video is None and image is None:
+            raise InputError("no video or image is linked; link the one that is to be brought up")
+        if image is not None:
             clip, sound = Clip(image=rgb(image), fps=fps), None
         else:
-            clip, heard = clip_of(None, video, what="video or image")
+            clip, heard = clip_of(None, video)
             sound = heard.audio
         source = cast("FrameSource", clip.source)
         check_room(

@@ -10,7 +10,7 @@ from ..runtime.naming import fill_prefix, prompt_values
 from . import host, safety_calls
 from .host import io, ui
 from .inputs import checked
-from .layouts.pictures import save_video
+from .layouts.pictures import check_video, save_video
 
 __all__ = ["NODES"]
 
@@ -142,6 +142,7 @@ class SoraSignVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: Any, filename_prefix: str, certificate: str, key: str, with_prompt: bool) -> io.NodeOutput:
+        check_video(video)
         chosen = safety_calls.credentials(certificate, key)
         path, result = host.output_path(
             fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt)), ".mp4", *video.get_dimensions()

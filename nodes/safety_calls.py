@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .layouts.pictures import rgb
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -39,10 +41,9 @@ def review(prompt: str, policy: str, *, stop: bool) -> tuple[str, str]:
 
 
 def frames_of(image: Tensor) -> Iterator[Tensor]:
-    """IMAGE as chunks uint8 [F,H,W,3]: grey becomes RGB, transparency is left out."""
-    for part in image.split(CHUNK):
-        rgb = part[..., :1].expand(-1, -1, -1, 3) if part.shape[-1] < 3 else part[..., :3]
-        yield (rgb.clamp(0, 1) * 255).round().byte().cpu()
+    """IMAGE as chunks uint8 [F,H,W,3]: grey becomes RGB, transparency is left out. Raises InputError as `rgb` does."""
+    for part in rgb(image).split(CHUNK):
+        yield (part.clamp(0, 1) * 255).round().byte().cpu()
 
 
 def review_frames(image: Tensor, fps: float, action: str, policy: str) -> tuple[Tensor, str, str]:

@@ -14,6 +14,7 @@ from .host import io
 from .inputs import checked
 from .layouts.edits import sound_for
 from .layouts.latents import finished_size, info_of
+from .layouts.pictures import check_video
 from .showing import ShownVideo, preview_input, previewed
 
 __all__ = ["NODES"]
@@ -160,6 +161,7 @@ class SoraSaveVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: Any, filename_prefix: str, sign: bool = True, **encoding: Any) -> io.NodeOutput:
+        check_video(video)
         chosen = Encoding(**encoding)
         prefix = fill_prefix(filename_prefix, prompt_values(cls.hidden.prompt))
         path, result = host.output_path(prefix, chosen.ending, *video.get_dimensions())

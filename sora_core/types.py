@@ -76,6 +76,11 @@ class PromptSchedule:
         """How many prompts there are."""
         return int(self.rows.max()) + 1 if self.rows is not None else len(self.weights)  # type: ignore[arg-type]
 
+    @property
+    def length(self) -> int:
+        """How many latent frames they are for."""
+        return len(self.rows) if self.rows is not None else self.weights.shape[1]  # type: ignore[union-attr]
+
     def __post_init__(self) -> None:
         given = [x for x in (self.rows, self.weights) if x is not None]
         if len(given) != 1 or given[0].ndim != (1 if self.weights is None else 2):

@@ -213,6 +213,39 @@ MISTAKES = {
         },
         r"SoraDecodeVideo.*samples is a batch of 2",
     ),
+    "prompts joined beyond what the model reads": (
+        {
+            "joined": node("ConditioningConcat", conditioning_to=["2", 0], conditioning_from=["3", 0]),
+            "5": k_sampler(model=["1", 0], positive=["joined", 0]),
+        },
+        r"\(KSampler\): the bundled MODEL reads 64 words",
+    ),
+    "latents of another model in VAE Decode": (
+        {"5": node("EmptyHunyuanLatentVideo", width=64, height=64, length=5, batch_size=1)},
+        r"\(VAEDecode\): this codec decodes latents \[B,32,T,H,W\]",
+    ),
+    "pictures without a latent in VAE Encode": (
+        {
+            "small": node("EmptyImage", width=4, height=4, batch_size=5, color=0),
+            "5": node("VAEEncode", pixels=["small", 0], vae=["1", 2]),
+        },
+        r"\(VAEEncode\): pixels are 4x4",
+    ),
+    "prompts of another storyboard": (
+        {
+            "told": node(
+                "SoraStoryboard",
+                clip=["1", 1],
+                vae=["1", 2],
+                shots="1: a ball\n1: a cube",
+                transition="cut",
+                blend_seconds=0.5,
+                latent=["4", 0],
+            ),
+            "5": k_sampler(model=["1", 0], positive=["told", 0]),
+        },
+        r"\(KSampler\): the prompts are a storyboard's over 5 latent frames and the latent has 2",
+    ),
     "a width that is none": (
         {
             "4": node(
@@ -237,3 +270,11 @@ def test_a_mistake_is_one_sentence(mistake: str, comfy: Comfy, tmp_path: Path) -
     with pytest.raises(SoraError, match=said) as raised:
         comfy.server(stock(**{"5": sora_sampler(), **changes}), session(tmp_path, "out"))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("mistake", sorted({*MISTAKES} - {"a width that is none"}))  # which is seen before the run
+def test_a_mistake_shows_no_path_before_its_sentence(mistake: str, comfy: Comfy) -> None:
+    """ComfyUI shows the class of an exception with its module, which of ours is a path, unless it is Python's own."""
+    graph = stock(**{"5": sora_sampler(), **MISTAKES[mistake][0]})
+    told = next(told for kind, told in queued(comfy, graph) if kind == "execution_error")
+    assert told["exception_type"] == "ValueError"

@@ -69,8 +69,8 @@ def sampled(latent: Any, positive: Any = None, **settings: Any) -> Any:
     return SoraSampler.execute(latent=latent, model=MODEL, positive=positive, **settings).result[0]
 
 
-def grid(seconds: float = 2.0) -> Any:
-    return SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, seconds, FPS).result[0]
+def grid(seconds: float = 2.0, draft: Any = None) -> Any:
+    return SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, seconds, FPS, draft).result[0]
 
 
 def stitched(latent: Any) -> torch.Tensor:
@@ -391,7 +391,72 @@ BAD = {
         ),
         "2 keyframes need as many",
     ),
+    "several pictures for one frame": (lambda: animated(image=frames(3)), "image holds 3 pictures and the first frame"),
+    "several pictures for the last frame": (lambda: animated(end_image=frames(2)), "end_image holds 2 pictures"),
+    "a picture of no numbers": (lambda: animated(image=frames(1) * torch.nan), "image holds values that are not"),
+    "an end of no numbers": (lambda: animated(end_image=frames(1) / 0), "end_image holds values that are not"),
+    "a picture without a batch": (lambda: animated(image=frames(1)[0]), r"image is to be an IMAGE.*\[\d+, \d+, 3\]"),
+    "a clip of no numbers": (
+        lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9) * torch.nan), frames="3"),
+        "video holds values that are not numbers",
+    ),
+    "frames for a video": (
+        lambda: run("SoraFillFrames", vae=MODEL, video=frames(9), frames="3"),
+        "video is to be a VIDEO and is Tensor; Create Video",
+    ),
+    "a mask of another length": (
+        lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="", mask=torch.ones(5, 1, H, W)),
+        r"the mask has 5 frames and the clip 9; .* not \[5, 1, \d+, \d+\]",
+    ),
+    "a mask of nothing": (
+        lambda: run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="", mask=torch.ones(1, 0, W)),
+        r"the mask has 1 frames and the clip 9; .* not \[1, 0, \d+\]",
+    ),
+    "latents of no numbers": (
+        lambda: sampled({"samples": grid()["samples"] * torch.nan}),
+        "latent holds values that are not numbers",
+    ),
+    "latents of another model to go on from": (
+        lambda: run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=4, samples=foreign()),
+        "samples has 16 channels",
+    ),
+    "latents of another model to restyle": (
+        lambda: run("SoraRestyleVideo", vae=MODEL, denoise=0.5, fit="crop", samples=foreign()),
+        "samples has 16 channels",
+    ),
+    "image latents to decode": (
+        lambda: SoraDecodeVideo.execute({"samples": torch.zeros(1, 4, 8, 8)}, MODEL, 0.0),
+        r"samples is \[1, 4, 8, 8\]",
+    ),
+    "an edit that was cut, to decode": (
+        lambda: SoraDecodeVideo.execute({**grid_of_an_edit(), "samples": grid()["samples"]}, MODEL, 0.0),
+        "an edit cannot be resized",
+    ),
+    "a draft of another model": (lambda: grid(draft=foreign()), r"draft is \[16, .*larger in nothing"),
+    "a draft that is larger": (lambda: grid(0.5, draft=grid(2.0)), r"draft is .*larger in nothing"),
+    "the prompts of another storyboard": (
+        lambda: sampled(
+            grid(3.0), run("SoraStoryboard", **{**BOARD, "clip": MODEL, "vae": MODEL, "latent": grid()})[0]
+        ),
+        "a storyboard's over .* link the LATENT of the same Sora Storyboard",
+    ),
 }
+BOARD: dict[str, Any] = {"shots": "1: a ball\n1: a cube", "transition": "cut", "blend_seconds": 0}
+
+
+def animated(**changed: Any) -> Any:
+    return run(
+        "SoraAnimateImage", **{"vae": MODEL, "image": frames(1), "latent": grid(), "fit": "crop", "strength": 1.0}
+        | changed,
+    )  # fmt: skip
+
+
+def foreign() -> Any:
+    return {"samples": torch.zeros(1, 16, 2, 2, 2)}
+
+
+def grid_of_an_edit() -> Any:
+    return run("SoraExtendVideo", vae=MODEL, seconds=1.0, direction="forward", overlap=4, video=video(frames(17)))[0]
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -401,6 +466,24 @@ def test_bad_input_is_named(case: str) -> None:
         call()
 
 
+@pytest.mark.parametrize("shape", [(H, W), (1, H, W), (9, H, W), (9, 1, H, W)])
+def test_a_mask_is_taken_in_the_shapes_that_nodes_give(shape: tuple[int, ...]) -> None:
+    mask = torch.zeros(shape)
+    mask[..., : H // 2, :] = 1
+    given = run("SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="", mask=mask)[0]
+    known = run(
+        "SoraFillFrames", vae=MODEL, video=video(frames(9)), frames="", mask=mask.reshape(-1, H, W).expand(9, H, W)
+    )[0]
+    assert torch.equal(given["noise_mask"], known["noise_mask"])
+
+
+def test_latents_of_an_odd_size_are_closed_into_a_loop() -> None:
+    samples = {"samples": torch.randn(1, grid()["samples"].shape[1], 3, 3, 5)}
+    latent = run("SoraLoopVideo", vae=MODEL, seconds=0.5, overlap=4, samples=samples)[0]
+    assert latent["samples"].shape[3:] == (3, 5)
+    assert stitched(latent).shape[1:] == (24, 40, 3)
+
+
 def test_mistakes_in_text_are_said_before_anything_runs() -> None:
     from sora_nodes.nodes import sampling
 
@@ -408,6 +491,7 @@ def test_mistakes_in_text_are_said_before_anything_runs() -> None:
     assert check("5, 12-20, -1") is True and check("") is True and check(None) is True and check("3--2") is True
     assert "'x'" in check("5, x") and "'12-20'" in check("20-12")
     assert "frame_idx" in editing.SoraAnimateImage.validate_inputs("8; 16")
+    assert "not '8-16'" in editing.SoraAnimateImage.validate_inputs("4, 8-16")
     assert assembly.SoraStoryboard.validate_inputs("1: a ball\n2s: a cube") is True
     assert "shot 2" in assembly.SoraStoryboard.validate_inputs("1: a ball\na cube")
     assert "shots is empty" in assembly.SoraStoryboard.validate_inputs(" \n")

@@ -106,7 +106,7 @@ def test_the_node_brings_up_images_and_videos(tmp_path: Path) -> None:
     assert (info.width, info.height, info.frames, info.fps) == (48, 48, 3, 12.0)
     for wrong, words in (
         ({"image": frames, "height": 0}, "both 0"),
-        ({}, "video or image"),
+        ({}, "no video or image is linked; link the one"),
         ({"image": frames, "video": video}, "both linked"),
     ):
         with pytest.raises(InputError, match=words):

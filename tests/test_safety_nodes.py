@@ -83,6 +83,21 @@ def test_pictures_of_one_channel_and_of_four_are_marked_and_judged() -> None:
         assert not of(safety.SoraDetect.execute(channels[:1, :1, :1]))[0]
 
 
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (torch.full((2, 32, 32, 3), torch.nan), "not numbers"),
+        (torch.zeros(32, 32, 3), "is to be an IMAGE"),
+        (torch.zeros(2, 32, 32, 3, dtype=torch.uint8), "is to be an IMAGE"),
+        (torch.zeros(2, 0, 32, 3), "holds nothing"),
+    ],
+)
+def test_what_is_no_picture_is_neither_marked_nor_judged(image: torch.Tensor, said: str) -> None:
+    for call in (lambda: safety.SoraWatermark.execute(image, 5, 40.0), lambda: safety.SoraDetect.execute(image)):
+        with pytest.raises(InputError, match=f"image .*{said}"):
+            call()
+
+
 def test_frames_are_reviewed_by_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Judge:
         category = "sexual"

@@ -12,9 +12,10 @@ import folder_paths
 from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
 
 from ...runtime.video import memory_video
-from ...sora_core.errors import InputError, SoraError
+from ...sora_core.errors import InputError
 from ...sora_core.files import check_folder
 from ..saved_models import is_saved_model
+from .mistakes import plainly
 
 if TYPE_CHECKING:
     from ...sora_core.types import Progress
@@ -167,18 +168,10 @@ def writes_metadata() -> bool:
 
 def prepared(node: type[io.ComfyNode], aliases: dict[str, list[str]]) -> type[io.ComfyNode]:
     """The same node as ComfyUI's users meet it: with search words, where this version knows such, and with mistakes to
-    mend raised as ValueError, since the class of an exception is shown with the path of its module before the sentence
-    unless it is one of Python's own."""
+    mend said `plainly`."""
     execute, define = node.execute.__func__, node.define_schema.__func__  # type: ignore[attr-defined]
     if hasattr(execute, "__wrapped__"):
         return node
-
-    @wraps(execute)
-    def plainly(cls: type[io.ComfyNode], *given: Any, **named: Any) -> Any:
-        try:
-            return execute(cls, *given, **named)
-        except SoraError as error:
-            raise ValueError(str(error)) from error
 
     @wraps(define)
     def searched(cls: type[io.ComfyNode]) -> io.Schema:
@@ -187,7 +180,7 @@ def prepared(node: type[io.ComfyNode], aliases: dict[str, list[str]]) -> type[io
             schema.search_aliases = aliases.get(schema.node_id, [])
         return schema
 
-    node.execute, node.define_schema = classmethod(plainly), classmethod(searched)  # type: ignore[method-assign, assignment]
+    node.execute, node.define_schema = classmethod(plainly(execute)), classmethod(searched)  # type: ignore[method-assign, assignment]
     return node
 
 

@@ -33,6 +33,8 @@ from ...sora_core.grid import Geometry, positions
 from ...sora_core.pipeline import DEFAULTS, SoraModel
 from ...sora_core.types import Denoiser
 from ...sora_core.vae.colours import rgb_factors
+from ..layouts.conditioning import check_length
+from .mistakes import plainly
 
 if TYPE_CHECKING:
     from ...sora_core.vae import CausalCodec
@@ -109,6 +111,7 @@ class SoraTransformer(DiT):
         """Through the layer itself, whose weights ComfyUI may hold elsewhere."""
         return torch.cat([self.patch_embedding(group).flatten(2).transpose(1, 2).flatten(0, 1) for group in groups])
 
+    @plainly
     def forward(  # type: ignore[override]
         self, x: Any, timesteps: Any, context: Any, control: Any = None, transformer_options: Any = None, **told: Any
     ) -> Any:
@@ -135,6 +138,7 @@ class SoraTransformer(DiT):
         """The denoiser of a grid, or of one of ComfyUI's context windows on it."""
         told, window = options.get(TIME, LatentTime()), options.get("context_window")
         places = tuple(range(frames) if window is None else _window_places(window))
+        _check_shots(shots, places, whole=window is None)
         key = (told.at(places, whole=window is None), told.fps, places, shots)
         if key not in self._denoisers:
             for old in list(self._denoisers)[: 1 - KEPT]:
@@ -155,12 +159,21 @@ def _window_places(window: Any) -> list[int]:
     return [*([] if anchor is None or anchor < 0 else [anchor]), *window.index_list]
 
 
+def _check_shots(shots: Any, places: Sequence[int], *, whole: bool) -> None:
+    """Raises InputError where the prompts of a storyboard, a row for each latent frame or weights [K,T], are not over
+    the clip that is at hand."""
+    if shots is not None:
+        known, last = len(shots[0] if isinstance(shots[0], tuple) else shots), max(places) + 1
+        check_length(known, last if whole else max(known, last))
+
+
 class SoraBase(comfy.model_base.BaseModel):
     """Our transformer as ComfyUI's base model: text as it is, kept positions told by the mask and given clean."""
 
     def __init__(self, model_config: SoraConfig, device: Any = None) -> None:
         super().__init__(model_config, comfy.model_base.ModelType.FLOW, device=device, unet_model=SoraTransformer)
 
+    @plainly
     def extra_conds(self, **given: Any) -> dict[str, Any]:
         text, width = given.get("cross_attn"), self.diffusion_model.config.text_width
         if text is None or text.shape[-1] != width:
@@ -168,6 +181,11 @@ class SoraBase(comfy.model_base.BaseModel):
             raise InputError(
                 f"the bundled MODEL takes text features of width {width}, not {got}; encode with the CLIP of Sora Load"
                 " Model"
+            )
+        if text.shape[-2] > (most := self.diffusion_model.config.text_tokens):
+            raise InputError(
+                f"the bundled MODEL reads {most} words and this CONDITIONING has features of {text.shape[-2]}, as"
+                " Conditioning (Concat) makes them; say it in one prompt, or use Conditioning (Combine)"
             )
         out: dict[str, Any] = {"c_crossattn": CONDRegular(text)}
         if given.get("denoise_mask") is not None:

@@ -28,6 +28,7 @@ from ...sora_core.vae.tiny import TinyDecoder, load_tiny
 from ..layouts.latents import Latent, info_of, noise_for, samples_of
 from ..layouts.sounds import is_nested, picture_of
 from ..preview import moving_preview
+from .mistakes import plainly
 from .model import TIME, LatentTime, SoraBase
 from .sound import check_sound, joined, makes_sound, timed, with_sound
 from .text import MARK
@@ -135,6 +136,7 @@ def patched(model: ModelPatcher, key: str, decorate: Callable[[Denoiser, dict[st
     moves it too.
     """
 
+    @plainly
     def wrapper(
         run: Any, x: Tensor, sigma: Tensor, concat: Any, context: Any, control: Any, options: Any, **told: Any
     ) -> Tensor:

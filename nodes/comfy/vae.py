@@ -16,6 +16,8 @@ from torch import Tensor
 from ...sora_core.errors import InputError, ResourceError
 from ...sora_core.grid import Geometry
 from ...sora_core.pipeline import SoraModel
+from ..layouts.pictures import rgb
+from .mistakes import plainly
 from .model import DTYPE
 
 __all__ = ["SoraVAE", "checked", "codec_of", "geometry_of"]
@@ -49,14 +51,23 @@ class SoraVAE(comfy.sd.VAE):
         self.disable_offload = True  # a few megabytes: always whole, which ComfyUI does with a plain ModelPatcher
         self.patcher = ModelPatcher(codec, load_device=self.device, offload_device=memory.vae_offload_device())
 
+    decode, decode_tiled = plainly(comfy.sd.VAE.decode), plainly(comfy.sd.VAE.decode_tiled)
+
+    @plainly
     def encode(self, pixel_samples: Tensor, **options: Any) -> Tensor:
         return super().encode(self._whole(pixel_samples), **options)
 
+    @plainly
     def encode_tiled(self, pixel_samples: Tensor, **tiles: Any) -> Tensor:
         return super().encode_tiled(self._whole(pixel_samples), **tiles)
 
     def _whole(self, image: Tensor) -> Tensor:
-        """[F,H,W,C] or [B,F,H,W,C] with the last frame repeated until the latents are whole: nothing is dropped."""
+        """[F,H,W,C] or [B,F,H,W,C] with the last frame repeated until the latents are whole: nothing is dropped. Raises
+        InputError for frames that have no latent."""
+        space, (height, width) = self.geometry.space_factor, image.shape[-3:-1]
+        if min(height, width) < space:
+            raise InputError(f"pixels are {width}x{height} and this VAE takes {space}x{space} and more; enlarge them")
+        image = rgb(image, "pixels") if image.ndim == 4 else image
         axis = image.ndim - 4
         missing = -(image.shape[axis] - 1) % self.geometry.time_factor
         last = image.narrow(axis, image.shape[axis] - 1, 1)

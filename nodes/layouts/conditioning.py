@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from ...sora_core.editing import Storyboard
     from ...sora_core.types import PromptSchedule
 
-__all__ = ["Conditioning", "features_of", "is_empty", "joined_shots", "marked_empty", "masked_shots", "schedule_of"]
+__all__ = [
+    "Conditioning",
+    "check_length",
+    "features_of",
+    "is_empty",
+    "joined_shots",
+    "marked_empty",
+    "masked_shots",
+    "schedule_of",
+]
 
 Conditioning = list[list[Any]]
 """ComfyUI's CONDITIONING"""
@@ -44,6 +53,15 @@ def is_empty(conditioning: Conditioning) -> bool:
 def schedule_of(conditioning: Conditioning) -> PromptSchedule | None:
     """Which of a storyboard's prompts each latent frame follows, where there are several."""
     return conditioning[0][1].get(SCHEDULE)
+
+
+def check_length(known: int, frames: int) -> None:
+    """Raises InputError where the prompts of a storyboard over `known` latent frames meet a LATENT of other length."""
+    if known != frames:
+        raise InputError(
+            f"the prompts are a storyboard's over {known} latent frames and the latent has {frames}; link the LATENT of"
+            " the same Sora Storyboard to the sampler"
+        )
 
 
 def joined_shots(parts: list[Conditioning], board: Storyboard) -> Conditioning:

@@ -11,8 +11,8 @@ from ...runtime.images import FileImages
 from ...sora_core.errors import InputError, MediaError
 from ...sora_core.settings import DEFAULTS
 from .. import host, models
-from .latents import KEY, Latent, LatentInfo, decoded_size, info_of, samples_of
-from .pictures import EXACT, rgb
+from .latents import KEY, Latent, LatentInfo, check_edit, decoded_size, info_of, single
+from .pictures import EXACT, check_video, rgb
 from .sounds import Heard, Track, check_sound, format_of, mixed, sound_in
 
 if TYPE_CHECKING:
@@ -41,13 +41,14 @@ def clip_of(
         raise InputError(f"no {what} is given; link a video, or the latent of one that was just sampled")
     from ...sora_core.editing import Clip
 
+    check_video(video)
     source = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
     if isinstance(source, str):
         clip, sound = file_clip(video, source)
     else:
         parts = video.get_components()
         held = parts.images.source if isinstance(parts.images, FileImages) else getattr(video, EXACT, None)
-        frames = {"image": rgb(parts.images)} if held is None else {"source": held}
+        frames = {"image": rgb(parts.images, "video")} if held is None else {"source": held}
         clip, sound = Clip(**frames, fps=float(parts.frame_rate)), parts.audio
         check_sound(sound)
     if audio_vae is None:
@@ -112,14 +113,12 @@ def latent_clip(vae: Any, samples: Latent) -> Clip:
     from ...sora_core.editing import Clip, continued
     from ...sora_core.grid import spans
 
-    info, latent, sound = info_of(samples), samples_of(samples, "samples"), sound_in(samples["samples"])
-    if info.edit is not None:
-        return continued(info.edit, latent, models.current().codec_of(vae))
-    if len(latent) != 1:
-        raise InputError(
-            f"samples is a batch of {len(latent)} and an edit goes on from one clip; choose one with Latent From Batch"
-        )
     geometry = models.current().geometry_of(vae)
+    latent = single(samples, geometry.channels, "an edit goes on from one clip")
+    info, sound = info_of(samples), sound_in(samples["samples"])
+    if info.edit is not None:
+        check_edit(samples)
+        return continued(info.edit, latent, models.current().codec_of(vae))
     latent_spans, fps = spans(latent.shape[2], geometry), info.fps or DEFAULTS.fps
     if sound is not None and not info.fps:  # of a stock node: the sound says how long it is
         known = format_of(sound)

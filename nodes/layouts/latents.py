@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...sora_core.errors import InputError
 from ...sora_core.settings import DEFAULTS
+from ..inputs import finite
 from .sounds import picture_of
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def decoded_size(latent: Latent, geometry: Geometry) -> VideoSize | None:
     that was enlarged, cut or lengthened since. None where it does not say its size."""
     from ...sora_core.grid import VideoSize, spans
 
-    info, (time, height, width) = info_of(latent), samples_of(latent).shape[2:]
+    info, (time, height, width) = info_of(latent), samples_of(latent, "samples").shape[2:]
     size = info.size
     if size is None or info.grid in (None, (time, height, width)):
         return size
@@ -119,7 +120,7 @@ def finished_size(latent: Latent, geometry: Geometry) -> VideoSize | None:
 
 def samples_of(latent: Latent, name: str = "latent") -> Tensor:
     """[B,C,T,H,W] of a LATENT, the picture's of one that holds sound too; raises InputError for the latents of image
-    models and for one without frames."""
+    models, for one without frames and for values that are not numbers."""
     samples = picture_of(latent["samples"])
     if samples.ndim != 5:
         raise InputError(
@@ -127,18 +128,21 @@ def samples_of(latent: Latent, name: str = "latent") -> Tensor:
         )
     if not samples.numel():
         raise InputError(f"{name} is {list(samples.shape)}, which holds nothing; link one of at least one frame")
+    if not finite(samples):
+        raise InputError(f"{name} holds values that are not numbers (NaN or infinite); sample it again in float32")
     return samples.float()  # some models and nodes give half precision
 
 
-def single(samples: Latent, channels: int) -> Tensor:
-    """[1,C,T,H,W] of a LATENT to decode; raises InputError for one of another model or of several clips."""
+def single(samples: Latent, channels: int, why: str = "a video is one") -> Tensor:
+    """[1,C,T,H,W] of a LATENT to decode or go on from; raises InputError for one of another model, or of several clips
+    and says why."""
     found = samples_of(samples, "samples")
     if found.shape[1] != channels:
         raise InputError(
             f"samples has {found.shape[1]} channels and the VAE {channels}; take the VAE of the model that sampled it"
         )
     if len(found) != 1:
-        raise InputError(f"samples is a batch of {len(found)} and a video is one; choose one with Latent From Batch")
+        raise InputError(f"samples is a batch of {len(found)} and {why}; choose one with Latent From Batch")
     return found
 
 

@@ -8,10 +8,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...runtime.images import FileImages
 from ...runtime.video import sound_of
 from ...sora_core.errors import InputError
 from .. import doors, host
-from ..inputs import ranges
+from ..inputs import finite, ranges
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from ...sora_core.editing import Keyframe
 
 __all__ = [
-    "EXACT", "SHOWN", "keyframes_of", "load_image", "missing_mask", "rgb", "save_image", "save_video", "to_be_marked",
-    "video_of",
+    "EXACT", "SHOWN", "check_video", "keyframes_of", "load_image", "missing_mask", "places_of", "rgb", "save_image",
+    "save_video", "to_be_marked", "video_of",
 ]  # fmt: skip
 
 EXACT, SHOWN = "sora_source", "sora_shown"
@@ -28,11 +29,34 @@ EXACT, SHOWN = "sora_source", "sora_shown"
 next, and before they were encoded"""
 
 
-def rgb(image: Tensor) -> Tensor:
-    """IMAGE [F,H,W,3]: grey becomes RGB, transparency is dropped."""
+def rgb(image: Any, name: str = "image") -> Any:
+    """IMAGE [F,H,W,3]: grey becomes RGB, transparency is dropped. Raises InputError for what is no IMAGE, holds nothing
+    or holds values that are not numbers. name: the input it came by."""
+    if isinstance(image, FileImages):
+        return image
+    check_image(image, name)
     if image.shape[-1] == 3:
         return image
     return image[..., :3] if image.shape[-1] > 3 else image[..., :1].expand(-1, -1, -1, 3)
+
+
+def check_image(image: Any, name: str) -> None:
+    """Raises InputError as `rgb` does."""
+    import torch
+
+    if not isinstance(image, torch.Tensor) or image.ndim != 4 or not image.is_floating_point():
+        given = f"{image.dtype} {list(image.shape)}" if isinstance(image, torch.Tensor) else type(image).__name__
+        raise InputError(f"{name} is to be an IMAGE, floats [F,H,W,C] in 0..1, and is {given}")
+    if not image.numel():
+        raise InputError(f"{name} is {list(image.shape)}, which holds nothing; link at least one picture")
+    if not finite(image):
+        raise InputError(f"{name} holds values that are not numbers (NaN or infinite); make it again in float32")
+
+
+def check_video(video: Any, name: str = "video") -> None:
+    """Raises InputError for what is no VIDEO, as nodes with outputs of any type may give it."""
+    if not hasattr(video, "get_components"):
+        raise InputError(f"{name} is to be a VIDEO and is {type(video).__name__}; Create Video makes one of frames")
 
 
 def load_image(path: Path) -> tuple[Tensor, Tensor]:
@@ -92,13 +116,29 @@ def keyframes_of(
     """The pictures of an animation with their places; raises InputError where pictures and places differ in number."""
     from ...sora_core.editing import Keyframe
 
-    keys = [Keyframe(image=rgb(image), frame_idx=0, strength=strength)]
-    places = [first for first, _ in ranges(frame_idx, "frame_idx")]
-    pictures = [] if keyframes is None else list(rgb(keyframes).split(1))
+    keys = [Keyframe(image=single(image, "image", "first"), frame_idx=0, strength=strength)]
+    places = places_of(frame_idx)
+    pictures = [] if keyframes is None else list(rgb(keyframes, "keyframes").split(1))
     if len(places) != len(pictures):
         raise InputError(f"{len(pictures)} keyframes need as many frame_idx, such as '8, 16', not {frame_idx!r}")
     keys += [Keyframe(image=picture, frame_idx=place) for picture, place in zip(pictures, places, strict=True)]
-    return keys if end_image is None else [*keys, Keyframe(image=rgb(end_image), frame_idx=-1)]
+    return keys if end_image is None else [*keys, Keyframe(image=single(end_image, "end_image", "last"), frame_idx=-1)]
+
+
+def single(image: Any, name: str, place: str) -> Tensor:
+    """The one picture [1,H,W,3] of an IMAGE; raises InputError for several. name, place: the input and its frame."""
+    picture: Tensor = rgb(image, name)
+    if len(picture) != 1:
+        raise InputError(f"{name} holds {len(picture)} pictures and the {place} frame is one; choose one of them")
+    return picture
+
+
+def places_of(text: str) -> list[int]:
+    """`8, 16, -1` as places of keyframes; raises InputError for ranges, since each picture has one place."""
+    for first, last in (found := ranges(text, "frame_idx")):
+        if first != last:
+            raise InputError(f"frame_idx is one number for each keyframe, such as '8, 16', not '{first}-{last}'")
+    return [first for first, _ in found]
 
 
 def missing_mask(shape: Sequence[int], frames: str, mask: Tensor | None) -> Tensor:
@@ -118,9 +158,12 @@ def missing_mask(shape: Sequence[int], frames: str, mask: Tensor | None) -> Tens
         missing[first % count : last % count + 1] = 1
     if mask is None:
         return missing
-    if mask.ndim != 3 or len(mask) not in (1, count):
+    given = list(mask.shape)
+    mask = mask.reshape(-1, *given[-2:]) if mask.numel() else mask  # [H,W] and [F,1,H,W] are met with too
+    if not mask.numel() or len(mask) not in (1, count):
         raise InputError(
-            f"the mask has {len(mask)} frames and the clip {count}; give one for all frames or one for each"
+            f"the mask has {len(mask)} frames and the clip {count}; give [1,H,W] for all frames or [{count},H,W], one"
+            f" for each, not {given}"
         )
     if mask.shape[1:] != (height, width):
         mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest")[:, 0]

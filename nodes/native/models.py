@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...runtime.session import current
 from ...sora_core.errors import InputError
 from ...sora_core.settings import DEFAULTS
-from ..layouts.conditioning import Conditioning, features_of, schedule_of
+from ..layouts.conditioning import Conditioning, check_length, features_of, schedule_of
 from ..layouts.latents import Latent, info_of, noise_for, samples_of, state_of
 
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ def sample(
     if negative is None and settings.leads_away and not is_loaded(ours.text):
         raise InputError("published weights need a negative prompt here: link one, encoded by Load CLIP's CLIP")
     state = state_of(latent, ours.geometry, ring=ours.settings.ring)
-    count = len(state.latent)
+    count, schedule = len(state.latent), schedule_of(positive)
+    if schedule is not None:
+        check_length(schedule.length, state.latent.shape[2])
     return pipeline.sample(
         ours,
         state,
@@ -135,7 +137,7 @@ def sample(
         noise=noise_for(latent, seed),
         fps=info_of(latent).fps or DEFAULTS.fps,
         settings=settings,
-        prompt_schedule=schedule_of(positive),
+        prompt_schedule=schedule,
         progress=progress,
         runs=current().runs,
         preview=early_look(ours, info_of(latent).fps),

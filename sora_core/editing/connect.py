@@ -45,6 +45,8 @@ def connect(
     count, notes = latents_for(seconds, a.fps, codec.geometry, between=True)
     tail = kept_tail(a, codec, overlap, mid_stream=mid_stream)
     latent, head, rest, more = kept_head(b, codec, overlap)
+    height, width = tail.latent.shape[3:]
+    latent = latent[..., :height, :width]  # given latents may be of an odd size, which encoding fills up
     over = min(count, max(1, round(WIPE * a.fps / codec.geometry.time_factor))) if wipe and mid_stream else 0
     new, ending = made(count + over, codec.geometry, at=len(tail.spans)), made(latent.shape[2], codec.geometry)
     state = compose(
