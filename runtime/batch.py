@@ -122,7 +122,8 @@ def run_jobs(
     Intermediate files lie with the jobs' folders, so that nothing of a stopped batch stays behind.
     on_outcome: called as `on_outcome(outcome, fresh)`, fresh False for what an earlier call had done
     Raises ResourceError where the journal cannot be written, Cancelled when the user stops; a bad job only fails
-    itself. What it had finished before is delivered, and made anew when it runs again.
+    itself. What it had finished before is delivered and stays; it is made anew, under the next number,
+    when the job runs again.
     """
     make_folder(session.output)
     home = session.output / STAGED
@@ -135,7 +136,6 @@ def run_jobs(
                 fresh = known is None or known.status != "done" or not _there(known, session.output)
                 if fresh:
                     try:
-                        _take_back(known, session.output)
                         journal.add(_run_job(job, runner, session, home))
                         _deliver(journal.outcomes[job.key], home, session.output)
                     finally:
@@ -200,12 +200,6 @@ def _whole(staging: Path) -> list[str]:
     for path in paths:
         _sync(path)
     return [path.relative_to(staging).as_posix() for path in paths]
-
-
-def _take_back(known: Outcome | None, output: Path) -> None:
-    """Removes what a job that failed had made, since it is made again."""
-    for name in known.files if known is not None and known.status == "failed" else []:
-        inside(output, name, what="output").unlink(missing_ok=True)
 
 
 def _there(outcome: Outcome, output: Path) -> bool:

@@ -31,6 +31,7 @@ SAMPLED = 16
 LONG = 128
 """queries from which on `attention` is the faster"""
 PROBES = 64
+"""numbers of a weight that `probe` takes"""
 QUERIES = 256
 """of attention at a time, for each thread; half as many where keys are more than MANY, so that their scores take less
 memory"""
