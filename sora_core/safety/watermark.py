@@ -174,7 +174,7 @@ class Watermark(nn.Module):
         smaller = max(0.0, min(2.0, math.log2(ROOMY / math.sqrt(height * width))))
         most, least = FLAT
         flat = max(0.0, min(1.0, (most - float(busy.mean())) / (most - least)))
-        return self.config.psnr - STRONGER * smaller + FAINTER * flat * (1 - smaller / 2)
+        return self.config.psnr - STRONGER * smaller + FAINTER * flat * max(0.0, 1 - smaller)
 
     def mark(self, frames: Tensor, bits: Tensor, psnr: float | None = None) -> Tensor:
         """Marked frames [F,3,H,W] in 0..1 of channel bits [F or 1,64]."""
