@@ -40,7 +40,7 @@ PILOT = CHANNEL_BITS
 """the group of the coefficients that carry the pilot"""
 ROOMY, STRONGER = 160, 2.6
 """pixels of a side below which the mark is stronger, and by how many decibels for every halving"""
-FLAT, FAINTER = (0.02, 0.01), 7.0
+FLAT, FAINTER = (0.02, 0.01), 3.0
 """mean local contrast from which, down to which, a mark grows fainter, by how many decibels where there is room: on
 flat grounds it is seen sooner, and outlasts compression better"""
 LEAST_SIDE = 16
