@@ -17,7 +17,7 @@ import torch
 from sora_nodes.sora_core import checkpoints, training
 from sora_nodes.sora_core.data.altered import altered
 from sora_nodes.sora_core.data.batches import Source
-from sora_nodes.sora_core.data.clips import ClipKind, make_clip, scene_of
+from sora_nodes.sora_core.data.clips import ClipKind, cells_with_things, make_clip, scene_of
 from sora_nodes.sora_core.data.draws import Draws
 from sora_nodes.sora_core.data.labels import UNASKED
 from sora_nodes.sora_core.data.masks import keep_mask
@@ -409,6 +409,44 @@ def test_new_words_come_after_those_of_the_weights(tmp_path: Path) -> None:
     assert torch.allclose(further.text.embedding.weight[: len(known) + 2], before.text.embedding.weight, atol=0.02)
 
 
+def test_a_transformer_goes_on_with_more_blocks(tmp_path: Path) -> None:
+    """They add nothing at first: the larger network computes what the smaller one does."""
+    plan, words = read_config(CONFIG), WordTokenizer(("a",), read_config(CONFIG).transformer.text["tokens"])
+    before = run_module.build_transformer(plan, words)
+    for parameter in before.dit.parameters():
+        parameter.data.normal_(std=0.2)
+    save_transformer(tmp_path, before, before.state_dict(), {})
+    known = run_module.build_transformer(plan, words, tmp_path).dit
+    given = json.loads(CONFIG.read_text())
+    given["transformer"]["model"]["depth"] = known.config.depth * 2 + 1
+    (tmp_path / "deeper.json").write_text(json.dumps(given))
+    deeper = run_module.build_transformer(read_config(tmp_path / "deeper.json"), words, tmp_path).dit
+    grid = ClipGrid(
+        shape=(1, 2, 4, 4), positions=torch.tensor([[0.0, 0.4]]), spans=torch.tensor([[1, 4]]),
+        seconds_per_frame=torch.tensor([0.125]),
+    )  # fmt: skip
+    x, sigma = torch.randn(1, known.config.channels, 2, 4, 4), torch.tensor([0.7])
+    text = torch.randn(1, 3, known.config.text_width)
+    outputs = [dit([x], sigma, dit.plan([grid]), dit.text(text))[0] for dit in (known, deeper)]
+    assert len(deeper.blocks) > len(known.blocks) and torch.allclose(*outputs, atol=1e-4)
+
+
+def test_a_kind_of_clip_may_show_solids_alone() -> None:
+    kind = ClipKind(height=16, width=16, frames=5, fps=8.0, family="single")
+    solids = replace(kind, living=False)
+    shapes = [{scene_of(k, seed, ("cat", "car")).things[0].shape for seed in range(20)} for k in (kind, solids)]
+    assert "cat" in shapes[0] and not {"cat", "car"} & shapes[1] and kind.name != solids.name
+
+
+def test_sun_and_moon_count_as_things() -> None:
+    """Else, an area of a few cells among sky, they come out as squares."""
+    kind = ClipKind(height=64, width=112, frames=1, fps=8.0, family="single", living=False)
+    scene = next(s for s in (scene_of(kind, seed) for seed in range(99)) if s.setting.light == "sunset")
+    noon = replace(scene, setting=replace(scene.setting, light="noon"))
+    cells = [cells_with_things(s, kind.shape, Geometry()).int() for s in (scene, noon)]
+    assert 0 < (cells[0] - cells[1]).float().mean() < 0.1 and (cells[0] >= cells[1]).all()
+
+
 def test_a_run_by_the_clock_stops_itself(tmp_path: Path) -> None:
     given = json.loads(CONFIG.read_text())
     path = tmp_path / "config.json"
@@ -431,6 +469,28 @@ def test_a_renderer_that_fails_says_why() -> None:
             next(renderers.collect(300, wait=300))
     finally:
         renderers.close()
+
+
+def test_clips_may_be_brought_by_a_thread_of_their_own() -> None:
+    """It ends when all room is taken, and what stops it is told where clips are asked for."""
+    store = ClipStore(kind_of(5), 2, GEOMETRY, TEXT_TOKENS, "cpu", 0.0)
+
+    class Made:
+        notes = ()
+
+        def collect(self, limit: float, *, wait: float):
+            yield clip_of(store.kind, 0)
+            raise ResourceError("a process has failed")
+
+        def close(self) -> None:
+            pass
+
+    supply = Supply(renderers=Made(), stores={store.kind.name: store})  # type: ignore[arg-type]
+    supply.bring_beside()
+    supply.beside.join(10)
+    assert store.count == 1
+    with pytest.raises(ResourceError, match="has failed"):
+        supply.take()
 
 
 def test_nothing_is_rendered_that_has_no_room() -> None:

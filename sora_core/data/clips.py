@@ -33,7 +33,7 @@ from ..world import (
     track_of,
     truth,
 )
-from ..world.truth import FIRST
+from ..world.truth import eye_catching
 from .labels import answers_of
 
 __all__ = ["LEVELS", "PARTS", "Clip", "ClipKind", "captions", "cells_with_things", "make_clip", "scene_of", "wordings"]
@@ -64,6 +64,8 @@ class ClipKind:
     fps: float
     family: str | None = None
     """one family of the world, or None for its own mix"""
+    living: bool = True
+    """living and made things too, where there are pictures of them; else solids alone"""
     seconds: float = 2.0
     """the window in which a scene's motions are centred"""
     weight: float = 1.0
@@ -85,8 +87,9 @@ class ClipKind:
 
     @property
     def name(self) -> str:
-        """Family, size, frames, fps."""
-        return f"{self.family or 'mix'}-{self.width}x{self.height}-{self.frames}f-{self.fps:g}fps"
+        """Family, size, frames, fps, and whether it shows solids alone."""
+        shown = f"{self.family or 'mix'}{'' if self.living else '-solids'}"
+        return f"{shown}-{self.width}x{self.height}-{self.frames}f-{self.fps:g}fps"
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -126,6 +129,7 @@ class Clip:
 
 def scene_of(kind: ClipKind, seed: int, nouns: Sequence[str] = ()) -> Scene | Joined:
     """The scene of a clip, from the training combinations alone; `nouns` are those there are pictures of."""
+    nouns = nouns if kind.living else ()
     if kind.family in JOINED:
         return sample_joined(seed, kind.family, kind.shape, GEOMETRY.time_factor, nouns=nouns)
     return sample_scene(seed, family=kind.family, held_out=False, seconds=kind.seconds, nouns=nouns)
@@ -185,7 +189,7 @@ def captions(scene: Scene | Joined, tokenizer: WordTokenizer) -> tuple[Tensor, T
 def cells_with_things(
     scene: Scene | Joined, shape: ClipShape, geometry: Geometry, cutouts: Cutouts | None = None
 ) -> Tensor:
-    """uint8 [T,h,w]: 1 for the latent cells of a clip in which a thing is seen."""
+    """uint8 [T,h,w]: 1 for the latent cells of a clip in which a thing, the sun or the moon is seen."""
     look = replace(
         shape,
         frames=1 + (latent_frames(shape.frames, geometry) - 1) * LOOKS,
@@ -196,5 +200,5 @@ def cells_with_things(
     if isinstance(scene, Joined):
         seen = things_joined(scene, look, cutouts).float()
     else:
-        seen = (truth(scene, look, cutouts).ids >= FIRST).float()
+        seen = eye_catching(truth(scene, look, cutouts).ids).float()
     return F.max_pool3d(F.pad(seen, (0, 0, 0, 0, LOOKS - 1, 0))[None], LOOKS)[0].byte()

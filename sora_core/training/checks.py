@@ -23,9 +23,13 @@ from .codec import BLOCK
 from .forward import TextToVideo
 from .plan import TrainingConfig
 
-__all__ = ["check_calls", "check_networks"]
+__all__ = ["BLOCK_OF_TRANSFORMER", "check_calls", "check_networks"]
 
+BLOCK_OF_TRANSFORMER = re.compile(r"blocks\.(\d+)\.(.+)")
+"""names of a transformer's blocks, of which weights to go on from may have fewer"""
 MOST_WORKERS = 512
+MORE = {"codec": BLOCK, "transformer": BLOCK_OF_TRANSFORMER}
+"""what weights to go on from may lack, by the name of their file"""
 BYTES_PER_WEIGHT = 20
 """of its value, gradient, moving average and the optimizer's two"""
 
@@ -57,9 +61,7 @@ def check_networks(
         model: Any = networks_on_meta(plan, WordTokenizer(known, tokenizer.length))["transformer"]
         for name, network in (("codec", networks["codec"]), ("text", model.text), ("transformer", model.dit)):
             path = start / f"{name}.safetensors"  # or in several files
-            check_same(
-                path, name, network, f"the weights in {start}", prefix="", more=BLOCK if name == "codec" else None
-            )
+            check_same(path, name, network, f"the weights in {start}", prefix="", more=MORE.get(name))
     for name, network in networks.items():
         path = folder / f"{name}-run.safetensors"
         check_same(path, name, network, f"the run in {folder}", prefix="model.")

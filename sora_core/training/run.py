@@ -30,7 +30,7 @@ from ..text.tokenizer import WordTokenizer
 from ..vae import BundledCodec, CodecConfig
 from ..world.captions import vocabulary as words_of_captions
 from .channels_last import FastCodec
-from .checks import check_calls, check_networks
+from .checks import BLOCK_OF_TRANSFORMER, check_calls, check_networks
 from .classifier import ClassifierLoss
 from .codec import BLOCK, CodecLoss, measure_latents, psnr
 from .compiled import Blocks, compiled_blocks, graphs
@@ -46,6 +46,8 @@ __all__ = ["run"]
 DECODER_MATRICES = ("fine", "coarse", "up")
 CODEC_MATRICES = ("encoder.fine", "encoder.coarse", "encoder.down", "decoder.fine", "decoder.coarse", "decoder.up")
 TRANSFORMER_MATRICES = ("dit.blocks", "text.blocks")
+OUTPUTS_OF_BLOCK = ("self_attn.o.", "cross_attn.o.", "ffn.2.")
+"""what a block of the transformer adds by"""
 PUNCTUATION = (".", ",", ":", ";", "!", "?")
 LAST = 8.0
 """seconds kept at the end of a run by the clock for what is saved last"""
@@ -111,6 +113,8 @@ def run(
             seconds=seconds or 0.0,
             metadata=trained_by(**json.loads(config.read_text())),
         )
+        if target.type == "cuda":
+            session.supply.bring_beside()
         say(f"{workers} processes render, {on_card} of them on the card at first; {tokenizer.size} words")
         stages(session, began, start)
     finally:
@@ -175,8 +179,25 @@ def build_transformer(plan: TrainingConfig, tokenizer: WordTokenizer, start: Pat
     model.dit.init_weights()
     if start is not None:
         checkpoints.load_into(model.text, with_rows(checkpoints.load_sharded(start, "text").tensors, model.text))
-        checkpoints.load_into(model.dit, checkpoints.load_sharded(start, "transformer").tensors)
+        given = checkpoints.load_sharded(start, "transformer").tensors
+        checkpoints.load_into(model.dit, with_depth(given, model.dit.config.depth))
     return model
+
+
+def with_depth(given: Mapping[str, Tensor], depth: int) -> dict[str, Tensor]:
+    """A transformer's weights with more blocks: copies of theirs, each behind its own, which add nothing at first
+    (block expansion, arXiv 2401.02415)."""
+    numbers = {int(found[1]) for name in given if (found := BLOCK_OF_TRANSFORMER.match(name))}
+    out = {name: value for name, value in given.items() if not BLOCK_OF_TRANSFORMER.match(name)}
+    source = [place * len(numbers) // depth for place in range(depth)]
+    for place, number in enumerate(source):
+        copied = number in source[:place]
+        for name, value in given.items():
+            found = BLOCK_OF_TRANSFORMER.match(name)
+            if found and int(found[1]) == number:
+                silent = copied and found[2].startswith(OUTPUTS_OF_BLOCK)
+                out[f"blocks.{place}.{found[2]}"] = value * (not silent)
+    return out
 
 
 def with_rows(given: Mapping[str, Tensor], text: TextEncoder) -> dict[str, Tensor]:

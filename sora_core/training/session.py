@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,22 @@ class Supply:
     """on which clips are copied to a card: on the one that trains each copy would wait for all that is queued"""
     codec: FastCodec | None = None
     """which encodes what comes in, once it is trained"""
+    beside: threading.Thread | None = None
+    """which brings clips to a card: the thread that trains has the card's launches to see to"""
+    fault: ResourceError | None = None
+    """what ended that thread"""
+
+    def bring_beside(self) -> None:
+        """Bring clips on a thread of its own from now on."""
+        self.beside = threading.Thread(target=self._bring, daemon=True)
+        self.beside.start()
+
+    def _bring(self) -> None:
+        try:
+            while not self.full:
+                self._collect(1.0, wait=0.5)
+        except ResourceError as fault:
+            self.fault = fault
 
     @property
     def count(self) -> int:
@@ -52,14 +69,26 @@ class Supply:
     def take(self, limit: float = 0.4, wait: float = 0.0) -> None:
         """Bring what is ready, for at most `limit` seconds, beside what the device still has to do; where there is no
         more room, the renderers end: they would go on for nothing, on the cores that train."""
-        if all(store.full for store in self.stores.values()):
+        if self.full:
             self.renderers.close()
             return
+        if self.fault is not None:
+            raise self.fault
+        if self.beside is None:
+            self._collect(limit, wait=wait)
+        else:
+            time.sleep(min(limit, wait))
+        while self.renderers.notes:
+            self.say(self.renderers.notes.pop())
+
+    @property
+    def full(self) -> bool:
+        return all(store.full for store in self.stores.values())
+
+    def _collect(self, limit: float, *, wait: float) -> None:
         with torch.cuda.stream(self.stream):
             for clip in self.renderers.collect(limit, wait=wait):
                 self.stores[clip.kind].add(clip)
-        while self.renderers.notes:
-            self.say(self.renderers.notes.pop())
 
     def encode(self) -> None:
         """Latents of all that has come in."""

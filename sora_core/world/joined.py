@@ -14,7 +14,7 @@ from .describe import describe
 from .render import frame_times, render
 from .sampling import is_held_out, sample_scene
 from .scene import ClipShape, Scene, Setting
-from .truth import FIRST, truth
+from .truth import eye_catching, truth
 from .words import FIRST_LIGHTS, LIGHT_PHRASES
 
 __all__ = ["JOINED", "Joined", "elsewhere", "join_captions", "render_joined", "sample_joined", "things_joined"]
@@ -91,11 +91,11 @@ def render_joined(
 
 
 def things_joined(joined: Joined, shape: ClipShape, cutouts: Cutouts | None = None) -> Tensor:
-    """bool [F,H,W]: where a thing of the scene that is mostly shown is seen."""
+    """bool [F,H,W]: where a thing of the scene that is mostly shown is seen, the sun or the moon."""
     late = _late(joined, shape)
-    seen = truth(joined.first, shape, cutouts).ids >= FIRST
+    seen = eye_catching(truth(joined.first, shape, cutouts).ids)
     if late is not None:
-        after = truth(joined.second, late, cutouts).ids >= FIRST
+        after = eye_catching(truth(joined.second, late, cutouts).ids)
         whole = (frame_times(shape)[-late.frames :] > joined.change + SECONDS / 2) | (joined.family == "storyboard")
         whole = whole.view(-1, 1, 1)
         seen[-late.frames :] = torch.where(whole, after, after | seen[-late.frames :])

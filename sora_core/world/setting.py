@@ -111,14 +111,19 @@ def sky(light: Light, d: Vec, bands: int = 0) -> Tensor:
         puff = torch.sin(1.1 * u + 0.7) * torch.sin(1.7 * v + 0.6 * u) + 0.5 * torch.sin(2.9 * u - 1.3 * v + 1.0)
         colour = colour + (1 - colour) * (0.75 * ((puff - 0.25) / 0.9).clamp(0, 1) * (d.y / 0.25).clamp(0, 1))
     if light.disc is not None:
-        n = math.sqrt(sum(a * a for a in light.disc_at))
-        near = (d.x * light.disc_at[0] + d.y * light.disc_at[1] + d.z * light.disc_at[2]) / n
-        off = torch.sqrt((2 - 2 * near).clamp(min=0)) / light.disc_size
+        off = off_disc(light, d)
         share = ((1.15 - off) / 0.3).clamp(0, 1) + 0.35 * torch.exp(-0.35 * off * off)
         colour = colour + (planes(light.disc, h) - colour) * share.clamp(0, 1)
     if light is LIGHTS["night"] or light is LIGHTS["space"]:
         colour = colour + 0.85 * _stars(d)
     return colour
+
+
+def off_disc(light: Light, d: Vec) -> Tensor:
+    """How far directions `d` of unit length are from the middle of the sun, moon or planet, in its radii."""
+    n = math.sqrt(sum(a * a for a in light.disc_at))
+    near = (d.x * light.disc_at[0] + d.y * light.disc_at[1] + d.z * light.disc_at[2]) / n
+    return torch.sqrt((2 - 2 * near).clamp(min=0)) / light.disc_size
 
 
 def backdrop(kind: str, light: Light, d: Vec, far: Tensor) -> Tensor:

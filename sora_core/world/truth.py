@@ -12,11 +12,12 @@ from .describe import MAIN
 from .motion import poses
 from .render import PART, frame_times, rays
 from .scene import ClipShape, Scene
+from .setting import LIGHTS, off_disc
 from .shapes import FAR, Vec, hit
 from .solids import Solid, solids_of
 from .sprites import Sprites, meet, sprites_of
 
-SKY, GROUND, FIRST, WALL = 0, 1, 2, -1
+SKY, GROUND, FIRST, WALL, DISC = 0, 1, 2, -1, -2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,8 @@ class Truth:
     """F frames, N objects: all floats are float32.
 
     centers [F,N,2] picture fractions (x right, y down); depth [F,N] along the view; ids [F,H,W] int16 (0 sky, 1
-    ground, 2+i object i, WALL: a wall); visible [F,N] share of the object's pixels in the picture that nothing hides
-    (0 where it is out of the picture).
+    ground, 2+i object i, WALL: a wall, DISC: sun, moon or planet); visible [F,N] share of the object's pixels in the
+    picture that nothing hides (0 where it is out of the picture).
     """
 
     centers: Tensor
@@ -49,6 +50,11 @@ def truth(scene: Scene, shape: ClipShape, cutouts: Cutouts | None = None) -> Tru
     )
 
 
+def eye_catching(ids: Tensor) -> Tensor:
+    """Where a thing, the sun or the moon is seen: what eyes look at first."""
+    return (ids >= FIRST) | (ids == DISC)
+
+
 @torch.no_grad()
 def _frames(scene: Scene, times: Tensor, shape: ClipShape, cutouts: Cutouts | None) -> tuple[Tensor, Tensor]:
     """ids [F,H,W] and visible [F,N] of some frames; one ray through each pixel's middle."""
@@ -59,6 +65,9 @@ def _frames(scene: Scene, times: Tensor, shape: ClipShape, cutouts: Cutouts | No
     d = Vec(*(a.expand(-1, shape.height, shape.width).flatten(1) for a in d))
     near = torch.where(d.y < -1e-3, -camera.eye[:, 1:2] / d.y.clamp(max=-1e-3), FAR)
     ids = torch.where(d.y < -1e-3, GROUND, SKY).to(torch.int16)
+    light = LIGHTS[scene.setting.light]
+    if light.disc is not None:
+        ids = torch.where((ids == SKY) & (off_disc(light, d) < 1), DISC, ids)
     bodies = [(solid.index, _distance(solid, camera, d)) for solid in solids_of(scene, times, device)]
     sprites = sprites_of(scene, times, camera, cutouts)
     if sprites is not None:
