@@ -3,7 +3,7 @@
 A configuration with the key `watermark` trains the watermark, one with the key `refiner` the refiner: both end by the
 clock and do not resume. One with the key `prompts` trains the classifier of prompts, in a minute; one with the key
 `detector` the detector of the bundled weights' look, in some minutes. One with the key `few_steps` distils the bundled
-transformer, by steps, and resumes. One with the key `average` averages the weights of several runs.
+transformer, by steps, and resumes, or by the clock. One with the key `average` averages the weights of several runs.
 """
 
 from __future__ import annotations
@@ -127,14 +127,23 @@ def average_weights(args: argparse.Namespace) -> int:
 
 
 def train_few_steps(args: argparse.Namespace) -> int:
+    began = time.monotonic()
     from ..sora_core.pipeline import load_bundled
     from ..sora_core.training import few_steps
+    from ..sora_core.world import load_cutouts
 
     run, out = few_steps.read_few_steps(args.config), args.out or Path("output/training/few_steps")
     model = load_bundled(args.start, device=args.device)
-    first = load_bundled(args.start, device=args.device, fast=True).dit if run.further else None
-    few_steps.make_paths(run, model, out, say=note)
-    say(str(few_steps.train(run, model, out, first=first, say=note)))
+    made = few_steps.distil(
+        run,
+        model,
+        out,
+        first=load_bundled(args.start, device=args.device, fast=True).dit if run.further else None,
+        cutouts=load_cutouts(args.cutouts, device=args.device) if args.cutouts else None,
+        seconds=None if args.minutes is None else args.minutes * 60 - (time.monotonic() - began),
+        say=lambda line: note(f"{time.monotonic() - began:6.1f} s  {line}"),
+    )
+    say(str(made))
     return 0
 
 
@@ -144,6 +153,6 @@ STAGES = {
     "prompts": (train_prompts, ""),
     "detector": (train_detector, ""),
     "average": (average_weights, ""),
-    "few_steps": (train_few_steps, "device start"),
+    "few_steps": (train_few_steps, "device minutes start cutouts"),
 }
 """what a key of the configuration asks to train, and the options that this takes"""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from device_toys import FAR, moved, second_device
+from sora_nodes import cli
 from sora_nodes.cli import parse
 from sora_nodes.commands import generate
 from sora_nodes.sora_core import checkpoints
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser
-from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.errors import InputError, ResourceError
 from sora_nodes.sora_core.evaluation import run_suite
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.open_weights import LoraUse, with_loras
@@ -21,11 +24,14 @@ from sora_nodes.sora_core.pipeline import SoraModel
 from sora_nodes.sora_core.pipeline.model import with_few_steps
 from sora_nodes.sora_core.settings import SamplingSettings
 from sora_nodes.sora_core.text.tokenizer import WordTokenizer
+from sora_nodes.sora_core.training import few_steps
+from sora_nodes.sora_core.training.export import save_codec, save_transformer
 from sora_nodes.sora_core.training.few_steps import (
     FewSteps,
     PathKind,
     PathLoss,
     Paths,
+    distil,
     lora_of,
     make_paths,
     missed,
@@ -35,6 +41,7 @@ from sora_nodes.sora_core.training.few_steps import (
     train,
 )
 from sora_nodes.sora_core.training.loop import Recipe
+from sora_nodes.sora_core.world import Cutouts
 from training_toys import TEXT_TOKENS, WORDS, tiny_codec, tiny_model
 
 ROOT = Path(__file__).parent.parent
@@ -181,11 +188,14 @@ def test_few_steps_leave_no_other_choice_of_steps() -> None:
 
 def test_a_configuration_that_does_not_hold_is_answered(tmp_path: Path) -> None:
     assert read_few_steps(ROOT / "configs" / "few_steps.json").steps == 4
+    assert read_few_steps(ROOT / "configs" / "few_steps_card.json").tokens == 13600
     given = json.loads((ROOT / "configs" / "few_steps.json").read_text())["few_steps"]
     for wrong, named in (
         ({"step": 4}, "step"),
         ({"teacher": {"steps": 7}}, "multiple"),
         ({"kinds": [{"width": 8}]}, "lacks frames"),
+        ({"paths_share": 1.5}, "paths_share must be"),
+        ({"batch_clips": 0}, "batch_clips must be"),
     ):
         path = tmp_path / "wrong.json"
         path.write_text(json.dumps({"few_steps": given | wrong}))
@@ -193,3 +203,100 @@ def test_a_configuration_that_does_not_hold_is_answered(tmp_path: Path) -> None:
             read_few_steps(path)
     with pytest.raises(InputError, match="no paths"):
         PathLoss(dit=tiny_model().dit, folder=tmp_path, own=0, seed=0).backward(0, 0.0)
+
+
+def test_by_the_clock_what_fits_is_made_and_the_lora_is_saved_in_time(
+    model: SoraModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(few_steps, "LAST", 1.0)
+    run = replace(RUN, paths=10_000, clips=2, recipe=replace(RUN.recipe, steps=1), own=0.5)
+    said: list[str] = []
+    began = time.monotonic()
+    path = distil(run, model, tmp_path, seconds=3.0, say=said.append)
+    assert time.monotonic() - began < 3.0
+    files = len(list(tmp_path.glob("path-*")))
+    assert few_steps.LEAST <= files < run.paths
+    assert any(line.startswith("step 20, loss") for line in said)
+    assert checkpoints.read_header(path).config == {"steps": 4, "rank": 64}
+    assert not (tmp_path / "few-steps-run.safetensors").exists()
+
+
+def test_a_clock_that_leaves_too_little_is_answered(model: SoraModel, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="too few to train in"):
+        distil(RUN, model, tmp_path / "none", seconds=10.0)
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(ResourceError, match="0 files of teacher's paths were made in 0 s, not 4"):
+        make_paths(RUN, model, tmp_path, seconds=0.0)
+
+
+@pytest.mark.parametrize("keep", [0.0, 1.0])
+def test_on_a_second_device_paths_and_losses_are_the_same(model: SoraModel, tmp_path: Path, keep: float) -> None:
+    run = replace(RUN, keep=keep)
+    parts = {name: moved(copy.deepcopy(getattr(model, name))) for name in ("codec", "text", "dit")}
+    near, far = model, replace(model, **parts)
+    expected = new_paths(run, near, 0)
+    with second_device():
+        paths = new_paths(run, far, 0)
+    assert all(value.device.type == "cpu" for value in vars(paths).values() if isinstance(value, torch.Tensor))
+    assert torch.equal(paths.mask, expected.mask)
+    assert torch.allclose(paths.x, expected.x, atol=1e-2)
+    losses = [PathLoss(dit=each.dit, folder=tmp_path, own=0, seed=0) for each in (near, far)]
+    with second_device():
+        there = expected.to(FAR).part(torch.tensor([0, 2]))
+        assert there.x.device == FAR
+        got = [losses[1].own_steps(there), losses[1].single_steps(there, few_steps.Draws(0, 0))]
+        got = [float(loss) for loss in got]
+    here = expected.part(torch.tensor([0, 2]))
+    wanted = [losses[0].own_steps(here), losses[0].single_steps(here, few_steps.Draws(0, 0))]
+    assert got == pytest.approx([float(loss) for loss in wanted], rel=1e-3)
+
+
+def test_training_computes_in_bfloat16_on_float32_weights(model: SoraModel, tmp_path: Path) -> None:
+    make_paths(RUN, model, tmp_path)
+    for share in (0.0, 1.0):
+        exact, rough = (copy.deepcopy(model.dit).requires_grad_(True) for _ in range(2))
+        losses = [
+            PathLoss(dit=dit, folder=tmp_path, own=0.5, seed=0, bfloat16=bfloat16).backward(0, share)
+            for dit, bfloat16 in ((exact, False), (rough, True))
+        ]
+        assert losses[1].dtype == torch.float32
+        assert losses[0] != losses[1] and float(losses[1]) == pytest.approx(float(losses[0]), rel=0.1)
+        for (name, a), b in zip(exact.named_parameters(), rough.parameters(), strict=True):
+            assert b.grad is not None and b.grad.dtype == torch.float32
+            alike = torch.nn.functional.cosine_similarity(a.grad.flatten(), b.grad.flatten(), 0)
+            assert a.grad.norm() < 1e-6 or alike > 0.9, name
+
+
+def test_captions_name_the_nouns_there_are_pictures_of(model: SoraModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = torch.full((1, 16, 16, 4), 255, dtype=torch.uint8)
+    cutouts = Cutouts.of({"cat": picture, "car": picture})
+    said: list[str] = []
+    encode = few_steps.encode_text
+    monkeypatch.setattr(few_steps, "encode_text", lambda m, texts: encode(m, said.extend(texts) or texts))
+    run = replace(RUN, clips=8, keep=1.0)
+    new_paths(run, model, 0)
+    assert not any(noun in text.split() for text in said for noun in ("cat", "car"))
+    said.clear()
+    new_paths(run, model, 0, cutouts=cutouts)
+    assert any(noun in text.split() for text in said for noun in ("cat", "car"))
+
+
+def test_the_command_distils_the_weights_of_a_folder_by_the_clock(
+    model: SoraModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(few_steps, "LAST", 1.0)
+    weights, out = tmp_path / "weights", tmp_path / "out"
+    weights.mkdir()
+    both = tiny_model()
+    save_codec(weights, model.codec, {})
+    save_transformer(weights, both, both.state_dict(), {})
+    given = json.loads((ROOT / "configs" / "few_steps_card.json").read_text())["few_steps"]
+    small = {"kinds": [{"frames": 5, "height": 32, "width": 32, "fps": 8}], "clips": 2}
+    (tmp_path / "few.json").write_text(json.dumps({"few_steps": given | small}))
+    began = time.monotonic()
+    command = ["train", str(tmp_path / "few.json"), "--start", str(weights), "--minutes", "0.06", "--out", str(out)]
+    assert cli.main(command) == 0
+    assert time.monotonic() - began < 3.6
+    assert capsys.readouterr().out.strip() == str(out / "few_steps.safetensors")
+    student, _ = with_loras(both.dit, [LoraUse(path=out / "few_steps.safetensors")])
+    assert not torch.equal(student.blocks[0].ffn[0].weight, both.dit.blocks[0].ffn[0].weight)

@@ -1,14 +1,15 @@
 """Few-step mode of the bundled transformer: guidance and steps distilled into a LoRA.
 
     run = read_few_steps(Path("configs/few_steps.json"))
-    make_paths(run, load_bundled(), folder)
-    train(run, load_bundled(), folder)
+    distil(run, load_bundled(), folder)
 
 The teacher is the transformer as it is usually sampled (`FewSteps.teacher`). Of each of its sampling runs the latents
 at the few noise levels that the student visits are kept on disk: a path. The student, a copy of the transformer, learns
 to go from one of them to the next in a single Euler step without guidance; first from the teacher's latents, then from
 its own, all steps behind one another and differentiated as one. Trajectory regression: progressive distillation
 (arXiv 2202.00512) at once from all steps to the few, with guidance inside (arXiv 2210.03142).
+
+All of it happens on the device of the model; what is random is drawn on the CPU, where the files' tensors are.
 
 Legend: n clips of a path, C channels, T H W of the latent, S text tokens, D text width, K steps of the student.
 """
@@ -17,8 +18,10 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,29 +33,34 @@ from torch import Tensor
 from .. import checkpoints
 from ..data.draws import Draws
 from ..data.masks import keep_mask
+from ..data.renderers import ON_CARD
 from ..diffusion import SamplerState, draw_noise, schedule, shift_for_grid
 from ..diffusion.guidance import blend
 from ..dit import DiT
 from ..dit.denoiser import DiTDenoiser
-from ..errors import InputError
+from ..errors import InputError, ResourceError
 from ..grid import VideoSize, latent_frames, positions, spans
 from ..media import frames_to_video
 from ..pipeline.model import SoraModel
 from ..pipeline.sampling import encode_text, sample
 from ..settings import SamplingSettings
 from ..types import LatentState
-from ..world import ClipShape, Scene, describe, render, sample_scene
+from ..world import ClipShape, Cutouts, Scene, describe, render, sample_scene
 from .export import trained_by
 from .fields import made, object_in, part_of
-from .loop import Recipe, Step, Trainer, matrices_in
+from .loop import Recipe, Step, Trainer, matrices_in, ready_card
 
-__all__ = ["FewSteps", "PathLoss", "Paths", "lora_of", "make_paths", "read_few_steps", "train"]
+__all__ = ["FewSteps", "PathLoss", "Paths", "distil", "lora_of", "make_paths", "read_few_steps", "train"]
 
 WORDINGS = ("plain", "descriptive", "descriptive", "short")
 FAMILIES = (None, "single")
 """half of the scenes are of the world's mix, half show one thing"""
 SAID_EVERY = 20
 """steps between lines of a report"""
+LEAST = 4
+"""files of paths without which a run by the clock is not worth its time"""
+LAST = 8.0
+"""seconds kept at the end of a run by the clock for the LoRA"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +82,8 @@ class FewSteps:
     teacher: SamplingSettings = field(default_factory=lambda: SamplingSettings(steps=12))
     paths: int = 48
     """files to make, of `clips` clips each"""
+    paths_share: float = 0.45
+    """of a run by the clock, in which as many of them are made as fit"""
     clips: int = 16
     keep: float = 0.3
     """share of the files in which a part of every clip is kept, as edits keep it"""
@@ -81,6 +91,10 @@ class FewSteps:
     """share of the clips without a caption"""
     own: float = 0.6
     """share of training from which the student goes on from its own latents"""
+    batch_clips: int = 8
+    """of a step of training at most"""
+    tokens: int = 1700
+    """of a step of training at most, where that is fewer clips"""
     rank: int = 64
     """of the LoRA"""
     further: bool = False
@@ -119,6 +133,10 @@ class Paths:
         file = checkpoints.load(path)
         return cls(**file.tensors, fps=float(file.config["fps"]))
 
+    def to(self, device: torch.device) -> Paths:
+        """With what is read at every step on a device."""
+        return replace(self, x=self.x.to(device), cond=self.cond.to(device), mask=self.mask.to(device))
+
     def part(self, chosen: Tensor) -> Paths:
         """Some of the clips."""
         return Paths(
@@ -149,31 +167,74 @@ def sized(kind: Any) -> Any:
     }
 
 
-def make_paths(run: FewSteps, model: SoraModel, folder: Path, *, say: Callable[[str], None] = lambda _: None) -> None:
-    """Make the files of paths that are not there yet; those are never made again."""
+def distil(
+    run: FewSteps,
+    model: SoraModel,
+    folder: Path,
+    *,
+    first: DiT | None = None,
+    cutouts: Cutouts | None = None,
+    seconds: float | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Make the paths and train on them, by steps or for `seconds` in all; arguments and result as of `train`."""
+    began = time.monotonic()
+    if seconds is not None and not LAST < (1 - run.paths_share) * seconds < math.inf:
+        raise ResourceError(
+            f"{seconds:.0f} seconds are too few to train in: give more minutes, or a smaller paths_share than"
+            f" {run.paths_share:g}"
+        )
+    ready_card(model.device)
+    make_paths(run, model, folder, cutouts=cutouts, seconds=seconds and seconds * run.paths_share, say=say)
+    left = None if seconds is None else max(1.0, seconds - LAST - (time.monotonic() - began))
+    return train(run, model, folder, first=first, seconds=left, say=say)
+
+
+def make_paths(
+    run: FewSteps,
+    model: SoraModel,
+    folder: Path,
+    *,
+    cutouts: Cutouts | None = None,
+    seconds: float | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Make the files of paths that are not there yet, those for which `seconds` are enough; none is ever made again.
+
+    Raises ResourceError where there was time for too few.
+    """
+    began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(run.paths):
+        if seconds is not None and time.monotonic() - began > seconds:
+            if number < LEAST:
+                raise ResourceError(
+                    f"{number} files of teacher's paths were made in {seconds:.0f} s, not {LEAST}: give more minutes,"
+                    " or ask for fewer clips a file"
+                )
+            break
         file = folder / f"path-{number:04}.safetensors"
         if not file.exists():
-            new_paths(run, model, number).save(file)
+            new_paths(run, model, number, cutouts=cutouts).save(file)
             say(f"{number + 1} of {run.paths} files of teacher's paths")
 
 
-def new_paths(run: FewSteps, model: SoraModel, number: int) -> Paths:
+def new_paths(run: FewSteps, model: SoraModel, number: int, *, cutouts: Cutouts | None = None) -> Paths:
     """The teacher's sampling runs of the file `number`, all that is random in it from that number."""
     draws = Draws(run.seed, number)
     size = draws.one_of(run.kinds, [kind.weight for kind in run.kinds]).size
     family = draws.one_of(FAMILIES, [1.0] * len(FAMILIES))
-    first = run.seed + number * run.clips
+    first, nouns = run.seed + number * run.clips, cutouts.nouns if cutouts else ()
     scenes = [
-        sample_scene(seed, family=family, held_out=False, seconds=max(2.0, size.seconds))
+        sample_scene(seed, family=family, held_out=False, seconds=max(2.0, size.seconds), nouns=nouns)
         for seed in range(first, first + run.clips)
     ]
     captions = [
         "" if draws.chance(run.untold) else describe(scene, draws.one_of(WORDINGS, [1.0] * len(WORDINGS)), scene.seed)
         for scene in scenes
     ]
-    state = state_of(model, scenes, size, draws, keep=size.frames > 1 and draws.chance(run.keep))
+    keep = size.frames > 1 and draws.chance(run.keep)
+    state = state_of(model, scenes, size, draws, keep=keep, cutouts=cutouts)
     shift = shift_for_grid(state.latent.shape[2:], model.dit.config.patch)
     every, seen = run.teacher.steps // run.steps, []
 
@@ -186,13 +247,16 @@ def new_paths(run: FewSteps, model: SoraModel, number: int) -> Paths:
     sample(model, state, cond, noise=noise, fps=size.fps, settings=run.teacher, checkpoint=see)
     sigmas = schedule(run.teacher.scheduler, run.teacher.steps, shift=shift)[::every]
     return Paths(
-        x=torch.stack([blend(state.mask, noise, state.clean), *seen]), sigmas=sigmas, cond=cond, mask=state.mask,
-        positions=state.positions, spans=state.spans, fps=size.fps,
+        x=torch.cat([blend(state.mask, noise, state.clean)[None], torch.stack(seen).cpu()]), sigmas=sigmas,
+        cond=cond.cpu(), mask=state.mask, positions=state.positions, spans=state.spans, fps=size.fps,
     )  # fmt: skip
 
 
 @torch.no_grad()
-def state_of(model: SoraModel, scenes: Sequence[Scene], size: VideoSize, draws: Draws, *, keep: bool) -> LatentState:
+def state_of(
+    model: SoraModel, scenes: Sequence[Scene], size: VideoSize, draws: Draws, *, keep: bool,
+    cutouts: Cutouts | None = None,
+) -> LatentState:  # fmt: skip
     """A grid for each scene: made whole, or, with `keep`, with parts of true clips kept, half of those mid-stream."""
     geometry, count = model.geometry, len(scenes)
     length = latent_frames(size.frames, geometry)
@@ -203,7 +267,9 @@ def state_of(model: SoraModel, scenes: Sequence[Scene], size: VideoSize, draws: 
     if keep:
         frames = (length - 1 + int(mid)) * geometry.time_factor + 1
         shape = ClipShape(frames=frames, height=size.height, width=size.width, fps=size.fps)
-        clean = model.codec.encode(frames_to_video(render(scenes, shape)))[:, :, -length:]
+        part = ON_CARD if model.device.type == "cuda" else None
+        frames_seen = render(scenes, shape, device=model.device, cutouts=cutouts, part=part)
+        clean = model.codec.encode(frames_to_video(frames_seen))[:, :, -length:].cpu()
         mask = torch.stack([keep_mask((length, h, w), draws.tensors) for _ in scenes])[:, None]
     return LatentState(
         latent=torch.zeros_like(clean), clean=clean, mask=mask,
@@ -223,22 +289,34 @@ class PathLoss:
     """of a step at most"""
     tokens: int = 1700
     """of a step at most, where that is fewer clips"""
+    bfloat16: bool = False
+    """compute in bfloat16; the weights stay float32"""
     known: dict[Path, Paths] = field(default_factory=dict, repr=False)
+    """files that were read, on the device"""
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The paths to train on: those that are there at the first step."""
+        if files := sorted(self.folder.glob("path-*.safetensors")):
+            return files
+        raise InputError(f"there are no paths of a teacher in {self.folder}")
+
+    @property
+    def device(self) -> torch.device:
+        return self.dit.patch_embedding.weight.device
 
     def backward(self, step: int, share: float) -> Tensor:
         """Add the gradients of a step; returns the loss."""
         draws = Draws(self.seed, step)
-        files = sorted(self.folder.glob("path-*.safetensors"))
-        if not files:
-            raise InputError(f"there are no paths of a teacher in {self.folder}")
-        file = draws.one_of(files, [1.0] * len(files))
+        file = draws.one_of(self.files, [1.0] * len(self.files))
         if file not in self.known:
-            self.known[file] = Paths.load(file)
+            self.known[file] = Paths.load(file).to(self.device)
         paths = self.known[file]
         own = share >= self.own
         count = max(1, min(self.clips, self.tokens // tokens_of(paths, self.dit))) * (1 if own else 2)
         chosen = torch.randperm(paths.x.shape[1], generator=draws.tensors)[:count]
-        loss = self.own_steps(paths.part(chosen)) if own else self.single_steps(paths.part(chosen), draws)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            loss = self.own_steps(paths.part(chosen)) if own else self.single_steps(paths.part(chosen), draws)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
@@ -274,9 +352,9 @@ def missed(denoised: Tensor, x: Tensor, wanted: Tensor, sigma: Tensor, after: Te
 
     The estimate that leads there is (wanted - r x) / (1 - r) with r = after / sigma.
     """
-    ratio = (after / sigma).view(-1, 1, 1, 1, 1)
+    sigma, ratio = (each.to(x.device).view(-1, 1, 1, 1, 1) for each in (sigma, after / sigma))
     target = (wanted - ratio * x) / (1 - ratio)
-    error = mask * (denoised - target).square() / sigma.square().view(-1, 1, 1, 1, 1)
+    error = mask * (denoised - target).square() / sigma.square()
     return error.sum() / (mask.sum() * x.shape[1])
 
 
@@ -286,21 +364,29 @@ def train(
     folder: Path,
     *,
     first: DiT | None = None,
+    seconds: float | None = None,
     say: Callable[[str], None] = lambda _: None,
     watch: Callable[[Step], None] = lambda _: None,
 ) -> Path:
-    """Train on the paths in a folder, resuming there; returns the LoRA's file, few_steps.safetensors. `first` is the
-    student to begin with, where that is not the transformer itself."""
-    student = copy.deepcopy(first or model.dit).requires_grad_(True).train()
-    trainer = Trainer(student, run.recipe, folder / "few-steps-run.safetensors", matrices=matrices_in(("blocks",)))
+    """Train on the paths in a folder, resuming there, or for `seconds`; returns the LoRA's file,
+    few_steps.safetensors. `first` is the student to begin with, where that is not the transformer itself."""
+    student = copy.deepcopy(first or model.dit).float().requires_grad_(True).train()
+    trainer = Trainer(
+        student, run.recipe, folder / "few-steps-run.safetensors", matrices=matrices_in(("blocks",)), seconds=seconds
+    )
     if trainer.resume():
         say(f"goes on from step {trainer.step}")
-    loss, losses = PathLoss(dit=student, folder=folder, own=run.own, seed=run.recipe.seed), []
+    loss = PathLoss(
+        dit=student, folder=folder, own=run.own, seed=run.recipe.seed, clips=run.batch_clips, tokens=run.tokens,
+        bfloat16=model.device.type == "cuda",
+    )  # fmt: skip
+    losses: list[Tensor] = []
 
     def report(step: Step) -> None:
-        losses.append(float(step.loss))
-        if step.step % SAID_EVERY == 0:
-            say(f"step {step.step}, loss {sum(losses[-SAID_EVERY:]) / len(losses[-SAID_EVERY:]):.4f}")
+        losses.append(step.loss)
+        if step.step % SAID_EVERY == 0:  # on a card this waits for it
+            say(f"step {step.step}, loss {float(torch.stack(losses).mean()):.4f}")
+            losses.clear()
         watch(step)
 
     trainer.train(loss, watch=report)
@@ -316,7 +402,7 @@ def lora_of(base: nn.Module, changed: dict[str, Tensor], rank: int) -> dict[str,
     that rank of what a matrix of the blocks gains (singular values), the whole difference of everything else."""
     out = {}
     for name, before in base.named_parameters():
-        gain = changed[name].float() - before.float()
+        gain = (changed[name].float() - before.float()).cpu()
         layer, _, parameter = name.rpartition(".")
         if name.startswith("blocks.") and parameter == "weight" and gain.ndim == 2:
             u, s, v = torch.linalg.svd(gain, full_matrices=False)

@@ -19,8 +19,8 @@ T = TypeVar("T")
 NUMBERS = {"int": (0, 2**62), "float": (0, 10**9)}
 """what a number may be where no limits are stated"""
 GROUPS = (
-    ("steps save_every warmup clips groups batches", 1, 10**9),
-    ("share unlike on_card decay stills small early late noisy quiet whole even keep kept_noise", 0, 1),
+    ("steps save_every warmup clips batch_clips groups batches", 1, 10**9),
+    ("share paths_share unlike on_card decay stills small early late noisy quiet whole even keep kept_noise", 0, 1),
     ("real clean visibility pilot learning_rate muon_rate weight_decay", 0, 1),
     ("least_sigma eps", 1e-9, 1),
     ("width widths mlp_width hidden text_width text_tokens", 1, 1 << 16),

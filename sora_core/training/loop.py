@@ -23,7 +23,7 @@ from .. import checkpoints
 from ..errors import InputError
 from .muon import Muon
 
-__all__ = ["Loss", "Recipe", "Step", "Trainer", "matrices_in"]
+__all__ = ["Loss", "Recipe", "Step", "Trainer", "matrices_in", "ready_card"]
 
 CHECKED = 20
 """steps between two looks at the gradient's norm on a card, which waits for it"""
@@ -200,3 +200,11 @@ def matrices_in(prefixes: Sequence[str]) -> Callable[[str], bool]:
     return lambda name: (
         name.startswith(tuple(prefixes)) and name.endswith("weight") and "modulation" not in name and "norm" not in name
     )
+
+
+def ready_card(device: torch.device) -> None:
+    """Set a card up for training: products of float32 in the shorter form, and attention that is not planned anew for
+    every size."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cuda.enable_cudnn_sdp(False)

@@ -36,7 +36,7 @@ from .codec import BLOCK, CodecLoss, measure_latents, psnr
 from .compiled import Blocks, compiled_blocks, graphs
 from .export import save_codec, save_transformer, trained_by
 from .forward import TextToVideo
-from .loop import matrices_in
+from .loop import matrices_in, ready_card
 from .plan import Stage, TrainingConfig, read_config
 from .session import SAID_EVERY, Say, Session, Supply, Watch
 from .transformer import Choice, TransformerLoss
@@ -77,9 +77,7 @@ def run(
     check_calls(workers=workers, seconds=seconds, cutouts=cutouts)
     target, tokenizer = check_device(device), vocabulary(plan, start, nouns=cutouts is not None)
     check_networks(plan, tokenizer, folder, device=target, start=start)
-    if target.type == "cuda":
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every size
+    ready_card(target)
     geometry = Geometry(channels=CodecConfig(**plan.codec.model).channels)
     work = Work(
         kinds=plan.clips.kinds,
