@@ -3,8 +3,8 @@
 The most valuable rows come first, each section stands for itself (an error is one line and the next begins), rows are
 printed as they are measured, and `--json FILE` (or the folder in $OUT) has them too. Works on a bare machine: the
 packages it lacks may lie as wheels in the folder `--wheels`. `--device cpu --small` tries every line in a minute.
-`--only eight_bit,parity,commands --seconds 200` measures what no card has shown yet: fp8, parity, `sora generate` and
-every edit operation.
+`--only machine,eight_bit,parity,bundled,operations,forward,convolutions --seconds 95` measures, in this order, what no
+card has shown yet: fp8, parity, every edit operation; `commands` (`sora generate` and the like) needs PyAV.
 
 Figures are medians of paired runs. `floor`: the bare products and attentions of the same shapes.
 """
@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument(
         "--wheels", type=Path, default=ROOT / ".wheels", help="a folder of packages that may be missing"
     )
-    parser.add_argument("--only", default="", help="sections whose names contain one of these, parted by commas")
+    parser.add_argument("--only", default="", help="sections in this order, parted by commas; parts of names do")
     parser.add_argument("--json", type=Path, help="where the rows go; without it card.json in the folder $OUT")
     args = parser.parse_args()
     set_up(args.wheels)
@@ -92,9 +92,8 @@ def main() -> int:
     import card_commands
     import card_sections
 
-    for section in (*card_sections.SECTIONS, card_commands.commands):
-        if not any(name in section.__name__ for name in args.only.split(",")):
-            continue
+    known = (*card_sections.SECTIONS, card_commands.operations, card_commands.commands)
+    for section in dict.fromkeys(s for name in args.only.split(",") for s in known if name in s.__name__):
         if sheet.left() < 5:
             sheet.row(f"{section.__name__} not begun", sheet.left(), "s left")
             continue

@@ -1,4 +1,5 @@
-"""The commands on a card, as a user meets them: a section of `benchmarks/card.py` like those of `card_sections`."""
+"""The commands on a card, as a user meets them, and the operations behind them, for which no package that writes videos
+is needed: sections of `benchmarks/card.py` like those of `card_sections`."""
 
 from __future__ import annotations
 
@@ -8,10 +9,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from card_sheet import Sheet
 
-__all__ = ["commands"]
+__all__ = ["commands", "operations"]
 
 PROMPT = "a red ball rolls to the left on grass at noon"
 EDITS = {
@@ -23,6 +25,88 @@ EDITS = {
     "restyle": ["{clip}", "a blue cube rolls to the left on sand at noon"],
 }
 """edit operation -> its arguments"""
+
+SIZE, WORKED = (144, 256), (112, 192)
+"""height and width of a clip, and of what is sampled of it"""
+FRAMES, FPS = 16, 8.0
+
+
+def operations(sheet: Sheet) -> None:
+    """Text to video and every edit operation once by few steps, as `--fast` has them, and brought up by the refiner as
+    the commands do it, but by the library: time on the card, and its frames beside the CPU's."""
+    import torch
+    from sora_nodes.sora_core import pipeline
+    from sora_nodes.sora_core.editing.sizes import resized
+    from sora_nodes.sora_core.grid import VideoSize
+
+    devices = list(dict.fromkeys((str(sheet.device), "cpu")))
+    models = {device: pipeline.load_bundled(device=device, fast=True) for device in devices}
+    size = VideoSize(frames=FRAMES, height=WORKED[0], width=WORKED[1], fps=FPS)
+    drafts = {}
+    for device, model in models.items():
+        began = time.perf_counter()
+        drafts[device] = pipeline.sample_video(model, [PROMPT], size, seed=1).float().cpu() / 2 + 0.5
+        sheet.row(f"operation text to video, 192x112, {device}", time.perf_counter() - began, "s")
+    beside(sheet, "operation text to video", *drafts.values())
+    clip = resized(drafts["cpu"][0].clamp(0, 1).permute(1, 2, 3, 0), *SIZE)
+    for name in EDITS:
+        if sheet.left() < 8:
+            sheet.row(f"operation {name} not begun", sheet.left(), "s left")
+            continue
+        made = {}
+        try:
+            for device, model in models.items():
+                began = time.perf_counter()
+                made[device] = edited(model, name, clip)
+                took = time.perf_counter() - began
+                sheet.row(f"operation {name}, 256x144, {device}", took, "s", frames=len(made[device]))
+            beside(sheet, f"operation {name}", *made.values())
+        except Exception as error:
+            sheet.row(f"operation {name} failed", f"{type(error).__name__}: {str(error)[:300]}".replace("\n", " "))
+            if isinstance(error, torch.AcceleratorError):
+                raise
+        sheet.save()
+
+
+def edited(model: Any, name: str, clip: Any) -> Any:
+    """The finished frames [F,H,W,3] of an edit of a clip of 256x144, made smaller for the model and brought up."""
+    import torch
+    from sora_nodes.sora_core import editing, pipeline
+    from sora_nodes.sora_core.editing.sizes import resized
+    from sora_nodes.sora_core.grid import VideoSize
+    from sora_nodes.sora_core.pipeline.drafts import small_size
+    from sora_nodes.sora_core.pipeline.working import finished, from_picture, working_clip
+
+    given, codec = working_clip(editing.Clip(image=clip, fps=FPS), model.geometry), model.codec
+    height, width = small_size(*SIZE, model.geometry)
+    size = VideoSize(frames=FRAMES, height=height, width=width, fps=FPS)
+    match name:
+        case "animate":
+            first = editing.Keyframe(image=resized(clip[:1], height, width), frame_idx=0)
+            edit = from_picture(editing.animate([first], codec, size=size), clip[:1])
+        case "extend":
+            edit = editing.extend(given, codec, seconds=2)
+        case "loop":
+            edit = editing.loop_clip(given, codec, seconds=1)
+        case "connect":
+            edit = editing.connect(given, given, codec, seconds=1)
+        case "fill":
+            missing = torch.zeros(FRAMES)
+            missing[5:9] = 1
+            edit = editing.fill(given, codec, missing=missing)
+        case _:
+            edit = editing.restyle(given, codec)
+    prompt = EDITS[name][-1] if name == "restyle" else PROMPT
+    latent = pipeline.sample_edit(model, edit, prompt, seed=1).cpu()
+    result = finished(edit, editing.stitched(edit, latent, codec), model.refiner)
+    return result.read(0, result.length).float().cpu()
+
+
+def beside(sheet: Sheet, name: str, made: Any, exact: Any = None) -> None:
+    """How near frames in 0..1 are to the CPU's."""
+    if exact is not None:
+        noise = (made - exact).square().mean().clamp(min=1e-12)
+        sheet.row(f"{name}, frames beside the CPU's", float(-10 * noise.log10()), "dB")
 
 
 def commands(sheet: Sheet) -> None:

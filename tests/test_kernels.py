@@ -195,10 +195,12 @@ def test_eight_bits_are_multiplied_where_that_works(
         kernels.use("cpu", CardKernels(AttentionChoice({})))
         try:
             found = [*kernels.of(x).linears(layers, x), layers[0](x)]
+            alone = layers[0](x[0, :1])  # too few to be worth it
         finally:
             kernels.use("cpu", None)
     for a, b in zip(found, [*expected, expected[0]], strict=True):
         assert a.shape == b.shape and (a - b).float().norm() / b.float().norm() < 0.05
+    assert torch.equal(alone, layers[0](x[0, :1]))
     assert len(made) == (3 if works else 1) and (caplog.text.count("widened on this card") == 0) == works
 
 

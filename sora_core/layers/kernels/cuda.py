@@ -32,6 +32,8 @@ JOINED = 512
 """tokens up to which a card is not busy with one half of guidance"""
 EIGHT_FROM = (8, 9)
 """compute capability that multiplies eight-bit numbers"""
+FEW = 8
+"""rows of x below which nothing is won by eight bits: noise levels, which every token depends on"""
 ROWS_OF = 4096
 """numbers of a video that one program takes"""
 
@@ -90,7 +92,7 @@ class CardKernels(Kernels):
         if x.device not in self.eight:
             self.eight[x.device] = eight_bit_works(x.device)
         fits = weight.dtype == torch.float8_e4m3fn and not any(size % 16 for size in weight.shape)
-        return self.eight[x.device] and fits and x.dtype == torch.bfloat16
+        return self.eight[x.device] and fits and x.dtype == torch.bfloat16 and x.numel() >= FEW * x.shape[-1]
 
     def quantised(self, x_LD: Tensor) -> tuple[Tensor, Tensor]:
         """Eight-bit numbers [L,D] and their scales [L,1]."""
