@@ -100,8 +100,6 @@ class TransformerLoss:
     curriculum: Curriculum = Curriculum()
     tokens: int = 8192
     """of a batch"""
-    most: int = 320
-    """clips of a batch: each brings its text, which beside small stills is what costs"""
     batches: int = 2
     """of a step, each of one kind and size"""
     keep: tuple[float, float] = (0.2, 0.38)
@@ -138,7 +136,9 @@ class TransformerLoss:
         for _ in range(self.batches):
             choice = draws.one_of(choices, [c.weight for c in choices])
             source, places = self.source(choice)
-            batch = source.batch(self.clips(choice), draws, keep=keep)
+            q, r = self.model.dit.config.patch[1:]
+            per_clip = choice.frames * (source.height // q) * (source.width // r)
+            batch = source.batch(max(2, self.tokens // per_clip), draws, keep=keep)
             loss = self.loss(batch, places, draws) / self.batches
             loss.backward()  # type: ignore[no-untyped-call]
             total = total + loss.detach()
@@ -147,7 +147,8 @@ class TransformerLoss:
     def rehearse(self, choice: Choice) -> None:
         """One batch of noise, forward and backward, so that all that is compiled is."""
         source, places = self.source(choice)
-        n = self.clips(choice)
+        q, r = self.model.dit.config.patch[1:]
+        n = max(2, self.tokens // (choice.frames * (source.height // q) * (source.width // r)))
         draws = Draws(self.seed, 0, choice.store.device)
         latents = draws.normal(n, self.model.dit.config.channels, choice.frames, source.height, source.width)
         ids = draws.integers(2, n * 2 * choice.store.ids.shape[-1]).view(n, 2, -1)
@@ -155,12 +156,6 @@ class TransformerLoss:
         some = torch.ones_like(latents[:, :1])
         batch = Batch(latents=latents, cells=some, mask=some, ids=ids, late=late, variant=variant)
         self.loss(batch, places, draws).backward()  # type: ignore[no-untyped-call]
-
-    def clips(self, choice: Choice) -> int:
-        """How many clips a batch of a choice has."""
-        source, (_, q, r) = self.source(choice)[0], self.model.dit.config.patch
-        per_clip = choice.frames * (source.height // q) * (source.width // r)
-        return min(self.most, max(2, self.tokens // per_clip))
 
     def source(self, choice: Choice) -> tuple[Source, Places]:
         """The source of a choice and where its tokens are; made once."""
