@@ -54,3 +54,16 @@ def test_a_compiled_residual_block_gives_what_it_gives_at_ten_sizes() -> None:
                 compiled(x, *weights, torch.zeros(c)), residual(x, *weights, torch.zeros(c)), rtol=1e-4, atol=1e-5
             )
     assert graphs() - before <= 2
+
+
+def test_sizes_beyond_the_graphs_there_may_be_run_uncompiled(monkeypatch) -> None:
+    """A card compiles one for half a minute."""
+    torch._dynamo.reset()
+    compiled = compiled_blocks("eager").residual
+    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 1)
+    before, c = graphs(), 4
+    weights = [torch.rand(c), torch.randn(c, c, 3, 3), torch.randn(c), torch.rand(c), torch.randn(c, 3 * c)]
+    for dtype in (torch.float32, torch.float64):
+        x, *given = (value.to(dtype) for value in (torch.randn(2, 3, 4, 5, c), *weights, torch.zeros(c)))
+        torch.testing.assert_close(compiled(x, *given), residual(x, *given))
+    assert graphs() - before == 1

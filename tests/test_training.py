@@ -464,6 +464,7 @@ def test_a_run_by_the_clock_stops_itself(tmp_path: Path) -> None:
 def test_a_renderer_that_fails_says_why() -> None:
     kinds = (replace(kind_of(5), family="nothing"),)
     renderers = Renderers(Work(kinds=kinds, vocabulary=WORDS, text_tokens=8, channels=4, seed=0), 1)
+    renderers.start()
     try:
         with pytest.raises(ResourceError, match="renders clips has failed: ValueError: unknown family 'nothing'"):
             next(renderers.collect(300, wait=300))
@@ -496,6 +497,7 @@ def test_clips_may_be_brought_by_a_thread_of_their_own() -> None:
 def test_nothing_is_rendered_that_has_no_room() -> None:
     kind = kind_of(5)
     renderers = Renderers(Work(kinds=(kind,), vocabulary=WORDS, text_tokens=TEXT_TOKENS, channels=4, seed=0), 1)
+    renderers.start()
     try:
         store = ClipStore(kind, 2, GEOMETRY, TEXT_TOKENS, "cpu", 0.0)
         supply = Supply(renderers=renderers, stores={kind.name: store})
@@ -519,6 +521,7 @@ from sora_nodes.sora_core.data.renderers import Renderers, Work
 if __name__ == "__main__":
     kinds = (ClipKind(height=16, width=16, frames=1, fps=8.0),)
     renderers = Renderers(Work(kinds=kinds, vocabulary=("a",), text_tokens=8, channels=4, seed=0), 1)
+    renderers.start()
     next(renderers.collect(300, wait=300))
     print(renderers.processes[0].pid, flush=True)
     time.sleep(600)
@@ -547,8 +550,9 @@ def test_processes_end_with_the_one_that_was_killed(tmp_path: Path) -> None:
 def test_a_process_that_cannot_use_the_card_says_so_and_goes_on() -> None:
     if torch.cuda.is_available():
         pytest.skip("a card is here")
-    work = Work(kinds=(kind_of(5),), vocabulary=WORDS, text_tokens=8, channels=4, seed=0, card_until=time.time() + 600)
+    work = Work(kinds=(kind_of(5),), vocabulary=WORDS, text_tokens=8, channels=4, seed=0, card_seconds=600.0)
     renderers = Renderers(work, 1, on_card=1)
+    renderers.start()
     try:
         clip = next(renderers.collect(300, wait=300))
         assert clip.video.shape == (5, 32, 64, 3) and "renders on the CPU alone" in renderers.notes[0]

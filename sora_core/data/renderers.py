@@ -56,12 +56,12 @@ class Work:
     seed: int
     cutouts: Path | None = None
     """pictures of the world's nouns, as `sora world` packs them; None for a world of solids"""
-    card_until: float = 0.0
-    """seconds since 1970 until which processes that may use the card do so"""
+    card_seconds: float = 0.0
+    """for how long processes that may use the card do so"""
 
 
 class Renderers:
-    """`workers` processes that render clips of the kinds, by their weights; to be closed."""
+    """`workers` processes that render clips of the kinds, by their weights; to be started, and closed."""
 
     def __init__(self, work: Work, workers: int, *, on_card: int = 0) -> None:
         context = mp.get_context("spawn")
@@ -72,6 +72,9 @@ class Renderers:
             context.Process(target=render_on, args=(work, rank, rank < on_card, self.made), daemon=True)
             for rank in range(workers)
         ]
+
+    def start(self) -> None:
+        """Start the processes."""
         for process in self.processes:
             process.start()
 
@@ -102,7 +105,8 @@ class Renderers:
     def close(self) -> None:
         """End the processes."""
         for process in self.processes:
-            process.terminate()
+            if process.pid is not None:
+                process.terminate()
 
 
 def start_tracker() -> None:
@@ -133,9 +137,9 @@ def render_on(work: Work, rank: int, may_use_card: bool, made: Any) -> None:
         draws = random.Random(f"kinds/{work.seed}/{rank}")  # noqa: S311
         weights = [kind.weight for kind in work.kinds]
         make = partial(make_clip, tokenizer=tokenizer, geometry=Geometry(channels=work.channels))
-        device, cutouts = "", None
+        device, cutouts, began = "", None, time.monotonic()
         for serial in range(SEEDS):
-            on_card = may_use_card and time.time() < work.card_until
+            on_card = may_use_card and time.monotonic() - began < work.card_seconds
             kind = draws.choices(work.kinds, weights)[0]
             try:
                 if device != (device := "cuda" if on_card else "cpu"):

@@ -2,6 +2,8 @@
 
 Compiled functions take modules and tensors as arguments, and sizes are unknowns. Torch's duck shapes, which take two
 equal numbers for one unknown, are switched off: a batch of six clips would pass for the six vectors of the modulation.
+The compiler still writes some kernels for numbers of tokens up to a bound alone, and makes the block anew beyond it.
+That takes half a minute of a card, so it may do so a few times; then what fits no graph runs uncompiled.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from .forward import block_forward
 __all__ = ["Blocks", "compiled_blocks", "graphs"]
 
 
+GRAPHS = 4
+"""of one function, at most"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Blocks:
     """The codec's residual block and the transformer's block."""
@@ -27,9 +33,11 @@ class Blocks:
 
 def compiled_blocks(backend: str = "inductor") -> Blocks:
     """Both blocks, to be compiled when they are first called."""
+    import torch._dynamo.config as compiler
     import torch.fx.experimental._config as shapes
 
     shapes.use_duck_shape = False  # type: ignore[attr-defined]
+    compiler.recompile_limit = GRAPHS
     return Blocks(
         residual=torch.compile(residual, dynamic=True, backend=backend),
         transformer=torch.compile(block_forward, dynamic=True, backend=backend),

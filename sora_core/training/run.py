@@ -86,7 +86,7 @@ def run(
         channels=geometry.channels,
         seed=plan.clips.seed,
         cutouts=cutouts,
-        card_until=time.time() + (seconds or 0) * plan.clips.share,
+        card_seconds=(seconds or 0) * plan.clips.share,
     )
     on_card = round(workers * plan.clips.on_card) if target.type == "cuda" and seconds is not None else 0
     renderers = Renderers(work, workers, on_card=on_card)
@@ -111,8 +111,6 @@ def run(
             seconds=seconds or 0.0,
             metadata=trained_by(**json.loads(config.read_text())),
         )
-        if target.type == "cuda":
-            session.supply.bring_beside()
         say(f"{workers} processes render, {on_card} of them on the card at first; {tokenizer.size} words")
         stages(session, began, start)
     finally:
@@ -131,6 +129,9 @@ def stages(session: Session, began: float, start: Path | None) -> None:
     if session.device.type == "cuda":
         session = warmed_up(session, fast, model)
         fast.block = session.blocks.residual
+    session.supply.renderers.start()  # beside a compiler they would halve its speed
+    if session.device.type == "cuda":
+        session.supply.bring_beside()
     first_clips(session, began)
     if start is None or goes_on(plan):
         train_codec(session, fast)
@@ -205,8 +206,7 @@ def with_rows(given: Mapping[str, Tensor], text: TextEncoder) -> dict[str, Tenso
 
 
 def warmed_up(session: Session, fast: FastCodec, model: TextToVideo) -> Session:
-    """The session with its blocks compiled while the first clips are rendered; or, where that fails, with plain
-    ones."""
+    """The session with its blocks compiled; or, where that fails, with plain ones."""
     try:
         largest = max(session.stores, key=lambda s: s.kind.height * s.kind.width)
         loss = transformer_loss(session, model)
