@@ -68,6 +68,8 @@ def run(
         for family in ("single", "camera", "things", "style")
     ]
     if cutouts is not None:
+        if lacking := set(ASKED["relation"]) - classifier.config.answers.keys():
+            raise InputError(f"this classifier reads no {', '.join(sorted(lacking))}: it must be trained with cut-outs")
         told = held_out(quarter, family="things", seed=seed, cutouts=cutouts, accept=lambda s: s.relation in MAIN)
         work.append(("relation", told))
     total, done = sum(len(scenes) for _, scenes in work), 0
