@@ -93,13 +93,11 @@ def weights() -> list[dict[str, Any]]:
 def vocabulary() -> dict[str, list[str]]:
     """What the bundled weights were trained on, by kind: of all that captions can say, what their text encoder has
     words for."""
-    from ..sora_core import weights as bundled
-    from ..sora_core.checkpoints import read_header
+    from ..sora_core.weights import vocabulary as bundled_words
     from ..sora_core.world import nouns, words
     from ..sora_core.world.expand import unknown_words
 
-    path = Path(bundled.__path__[0]) / "text.safetensors"
-    known = read_header(path).config["vocabulary"] if path.exists() else ()
+    known = bundled_words()
     things: dict[str, tuple[str, ...]] = {name: (name,) for name in (*words.SHAPE_WORDS, *nouns.NOUNS)}
     tables: dict[str, dict[str, tuple[str, ...]]] = {
         "colours": words.COLOUR_WORDS,

@@ -79,10 +79,11 @@ class SoraExpandPrompt(io.ComfyNode):
     def execute(
         cls, prompt: str, seed: int, caption: str = "", video: Any = None, second: Any = None, image: Any = None
     ) -> io.NodeOutput:
+        from ..sora_core.weights import vocabulary
         from ..sora_core.world.expand import expanded_about
 
         seen = shown_by(prompt, video, second, image)
-        made = expanded_about(prompt, seed, seen)
+        made = expanded_about(prompt, seed, seen, vocabulary())
         shown = caption.strip() or made.caption
         refused = [f"not: {made.negative}"] if made.negative else []
         return io.NodeOutput(shown, made.negative, ui=ui.PreviewText("\n".join([shown, *refused, *made.notes])))

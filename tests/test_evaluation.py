@@ -20,7 +20,13 @@ from sora_nodes.sora_core.evaluation.making import clip_of, held_out, shape_of, 
 from sora_nodes.sora_core.evaluation.statistics import MetricAccumulator, median_interval, wilson
 from sora_nodes.sora_core.evaluation.text import ask
 from sora_nodes.sora_core.grid import Geometry, VideoSize
-from sora_nodes.sora_core.perception.classifier import ATTRIBUTES, AttributeClassifier, ClassifierConfig, to_read
+from sora_nodes.sora_core.perception.classifier import (
+    ATTRIBUTES,
+    FIRST_ANSWERS,
+    AttributeClassifier,
+    ClassifierConfig,
+    to_read,
+)
 from sora_nodes.sora_core.training.classifier import corrupted
 from sora_nodes.sora_core.world import Cutouts, describe, track_of
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -257,6 +263,9 @@ def test_nouns_and_relations_are_asked_for_where_there_are_cutouts():
     report = run_suite("text", 8, model=generator, classifier=tiny_classifier(), size=SMALL)
     assert report["figures"].keys() >= {"noun", "relation", "shape", "all"}
     assert report["ceiling"].keys() == report["figures"].keys()
+    first = AttributeClassifier(ClassifierConfig(answers=FIRST_ANSWERS))
+    with pytest.raises(InputError, match="reads no other, relation"):
+        run_suite("text", 8, model=generator, classifier=first, size=SMALL)
 
 
 def test_prompts_ask_for_what_they_say():

@@ -123,14 +123,14 @@ def test_a_segment_is_made_anew_on_the_grid_of_the_others(width: int, fps: float
 
 
 def test_words_that_the_model_does_not_know_are_named(tmp_path: Any) -> None:
-    text = "1: a red ball\n1: a zebra juggles"
+    text = "1: a red ball\n1: a wombat juggles"
     grid = SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, 1.0, FPS).result[0]
     with torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
         for notes in (
             run(segments=text).result[1],
             SoraStoryboard.execute(MODEL, MODEL, text, "cut", 0.0, grid).result[2],
         ):
-            assert "does not know 'zebra', 'juggles'" in notes
+            assert "does not know 'wombat', 'juggles'" in notes
 
 
 def test_a_refused_prompt_is_named_before_anything_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,9 @@ from ..perception.classifier import AttributeClassifier
 from ..safety.doors import save_sheet
 from ..types import Progress
 from ..world import Scene, attributes, describe
+from ..world.captions import vocabulary
 from ..world.describe import MAIN
-from ..world.expand import expand
+from ..world.expand import expanded
 from ..world.nouns import NOUNS
 from ..world.understand import understand
 from .making import SIZE, Generator, coded, held_out, true_clips
@@ -57,7 +58,7 @@ def run(
     """The suite over n prompts of one thing, and n/4 of a moving camera, of several things, of a style and, with
     cut-outs, of a relation.
 
-    level: how the prompts are worded: plain, descriptive, or expanded (short, through `world.expand`; then what the
+    level: how the prompts are worded: plain, descriptive, or expanded (short, through `world.expanded`; then what the
     expanded prompt says is asked for). sheet: where a picture of the first clips goes.
     """
     quarter = max(1, n // 4)
@@ -67,6 +68,8 @@ def run(
         for family in ("single", "camera", "things", "style")
     ]
     if cutouts is not None:
+        if lacking := set(ASKED["relation"]) - classifier.config.answers.keys():
+            raise InputError(f"this classifier reads no {', '.join(sorted(lacking))}: it must be trained with cut-outs")
         told = held_out(quarter, family="things", seed=seed, cutouts=cutouts, accept=lambda s: s.relation in MAIN)
         work.append(("relation", told))
     total, done = sum(len(scenes) for _, scenes in work), 0
@@ -74,7 +77,7 @@ def run(
     for family, scenes in work:
         for start in range(0, len(scenes), BATCH):
             part = scenes[start : start + BATCH]
-            asked = [ask(scene, level) for scene in part]
+            asked = [ask(scene, level, nouns=cutouts is not None) for scene in part]
             video = generator.generate([prompt for prompt, _ in asked], size, seed + start)
             score(figures, family, classifier, video, size.fps, [wanted for _, wanted in asked])
             truth = coded(generator.codec, true_clips(part, size, cutouts))
@@ -87,13 +90,14 @@ def run(
     return report("text", n, figures, ceiling)
 
 
-def ask(scene: Scene, level: str) -> tuple[str, Wanted]:
-    """The prompt of a scene, and what a clip of it should show."""
+def ask(scene: Scene, level: str, *, nouns: bool = False) -> tuple[str, Wanted]:
+    """The prompt of a scene, and what a clip of it should show. nouns: the model that is asked knows them."""
     if level not in LEVELS:
         raise InputError(f"prompts are worded {', '.join(LEVELS)}, not {level!r}")
     if level != "expanded":
         return describe(scene, level, scene.seed), attributes(scene)
-    prompt = expand(describe(scene, "short", scene.seed), scene.seed)
+    short = describe(scene, "short", scene.seed)
+    prompt = expanded(short, scene.seed, vocabulary=vocabulary(nouns=nouns)).caption
     said = understand(prompt)
     first = said.things[0]
     told: dict[str, str | int | None] = {

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..media import FrameSource, as_image
 from ..world.captions import Facts, ThingFacts
+from ..world.nouns import NOUNS
 from .classifier import FRAMES, STEP, AttributeClassifier, load_classifier
 
 __all__ = ["seen_in"]
@@ -42,12 +43,14 @@ def seen_in(
     classifier = classifier or load_classifier()
     readings = [classifier.read(part, 1 / STEP) for part in (video, without_edge(video))]
     seen, again = (reading.answers for reading in readings)
-    sure = math.prod(min(reading.sure[name][0] for reading in readings) for name in TOLD)
-    if sure < SURE or any(seen[name] != again[name] for name in TOLD):
-        return None
     one = {name: str(answers[0]) for name, answers in seen.items()}
+    told = TOLD if one["shape"] not in NOUNS else TOLD[1:]  # a noun has no colour
+    sure = math.prod(min(reading.sure[name][0] for reading in readings) for name in told)
+    if sure < SURE or any(seen[name] != again[name] for name in told):
+        return None
     motion = one["motion"] if one["motion"] in LASTING else "still"
-    thing = ThingFacts(colour=one["colour"], shape=one["shape"], motion=motion, count=int(seen["count"][0]))
+    colour = "" if one["shape"] in NOUNS else one["colour"]
+    thing = ThingFacts(colour=colour, shape=one["shape"], motion=motion, count=int(seen["count"][0]))
     moves = min(reading.sure["camera"][0] for reading in readings) > SURE
     camera = one["camera"] if moves and seen["camera"] == again["camera"] else "static"
     return Facts(things=(thing,), ground=one["ground"], light=one["light"], style=one["style"], camera=camera)

@@ -93,7 +93,7 @@ def edit_file(
     if prompt.strip():
         warn_of_unknown_words(model, prompt, warn)
     if expand and (prompt.strip() or seen):
-        caption, negative = described(prompt, negative, seed, warn, tell, seen)
+        caption, negative = described(prompt, negative, seed, warn, tell, seen, model.vocabulary)
     if unread := model.unread(caption):
         warn(unread)
     warn_of_no_guidance(negative, asked, warn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,7 @@ def check_prompt(prompt: str) -> None:
 def warn_of_unknown_words(model: SoraModel, prompt: str, warn: Callable[[str], None]) -> None:
     """Calls `warn` with the words that the model's text encoder does not know, where there are any."""
     if unknown := model.unknown_words(prompt):
-        warn(unknown_note(unknown, getattr(model.tokenizer, "vocabulary", None)))
+        warn(unknown_note(unknown, model.vocabulary))
 
 
 def warn_of_no_guidance(negative: str, settings: SamplingSettings, warn: Callable[[str], None]) -> None:
@@ -106,10 +106,11 @@ def described(
     warn: Callable[[str], None],
     tell: Callable[[str], None],
     seen: Sequence[Facts | None] = (),
+    vocabulary: Collection[str] | None = None,
 ) -> tuple[str, str]:
     """The descriptive caption that `world.expanded` makes of a prompt, and what to avoid with its additions. seen: what
-    the clips show that it is about."""
-    made = expanded_about(prompt, seed, seen)
+    the clips show that it is about. vocabulary: that of the text encoder which reads it."""
+    made = expanded_about(prompt, seed, seen, vocabulary)
     for said in made.notes:
         warn(said)
     if made.caption:
@@ -186,7 +187,9 @@ def generate(
     check_memory(model, grid)
     schedule(settings.scheduler, settings.steps, denoise=settings.denoise)  # raises for steps that cannot be
     warn_of_unknown_words(model, prompt, warn)
-    caption, negative = described(prompt, negative, seed, warn, tell) if expand else (prompt, negative)
+    caption = prompt
+    if expand:
+        caption, negative = described(prompt, negative, seed, warn, tell, vocabulary=model.vocabulary)
     if unread := model.unread(caption):
         warn(unread)
     warn_of_no_guidance(negative, settings, warn)

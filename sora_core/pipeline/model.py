@@ -71,10 +71,14 @@ class SoraModel:
     def device(self) -> torch.device:
         return self.dit.patch_embedding.weight.device
 
+    @property
+    def vocabulary(self) -> tuple[str, ...] | None:
+        """The words that this text encoder knows; None for an encoder of word pieces, which reads any word."""
+        return self.tokenizer.vocabulary if isinstance(self.tokenizer, WordTokenizer) else None
+
     def unknown_words(self, prompt: str) -> list[str]:
-        """The words of a prompt that mean nothing to this text encoder; an encoder of word pieces reads any word."""
-        words = self.tokenizer
-        return unknown_words(plain(prompt), words.vocabulary) if isinstance(words, WordTokenizer) else []
+        """The words of a prompt that mean nothing to this text encoder."""
+        return [] if self.vocabulary is None else unknown_words(plain(prompt), self.vocabulary)
 
     def unread(self, prompt: str) -> str:
         """What is to be said of a prompt that is longer than what this text encoder reads; else empty."""

@@ -3,9 +3,12 @@
 import re
 
 from . import words
+from .nouns import NOUNS
 from .understand import COLOUR_OF, PLURAL_WORDS, SHAPE_OF, SIZE_OF
 
-__all__ = ["COLOUR", "JOINED", "NAME", "SHADES", "TINTED", "placed_colours", "shaded", "told_apart"]
+__all__ = [
+    "COLOUR", "JOINED", "NAME", "NOUN", "SHADES", "TINTED", "own_colours", "placed_colours", "shaded", "told_apart",
+]  # fmt: skip
 
 COLOUR = "|".join(sorted(COLOUR_OF, key=len, reverse=True))
 NAME = "|".join(sorted(map(re.escape, SHAPE_OF), key=len, reverse=True))
@@ -87,6 +90,30 @@ _MATERIAL = re.compile(
     rf"|(?<=\b)(?P<wooden>wooden) (?=(?:(?:{COLOUR}|{'|'.join(SIZE_OF)}) )+(?:{_SOLID})\b)"
     rf"|(?P<noun>{_SOLID}) (?:made )?(?:out )?of (?P<made>wood|snow|ice|sand|water|grass)\b)"
 )
+NOUN = "|".join(name for name in NAME.split("|") if SHAPE_OF[re.sub(r"\\(.)", r"\1", name)] in NOUNS)
+_TONE = rf"(?:{COLOUR}|{'|'.join(SHADES)})"
+_DESCRIBES = (
+    rf"(?:\w+ing|(?!(?:{NAME}|{_PLACE}|{'|'.join(words.FILLERS - words.QUALITIES)}"
+    rf"|(?:{'|'.join(words.MOTION_STEMS)})\w*)\b)[a-z-]+) "
+)
+_OF_A_NOUN = re.compile(
+    rf"\b(?<!ice )(?P<tones>{_TONE}(?:(?:,? and |,? or |, | ){_TONE})*)"
+    rf" (?P<between>(?:{_DESCRIBES}){{0,2}}?)(?P<noun>{NOUN})(?![\w'-])"
+    rf"|\b(?P<it>{NOUN})(?:,? (?:that|which))? (?:is|are) (?P<late>{_TONE})\b(?! (?:{NAME}|{_PLACE})\b)"
+)
+"""a noun with a colour: "a red car", "the cat is black\""""
+
+
+def own_colours(text: str, notes: list[str]) -> str:
+    """The text without colours of living and made things, each of which has its own, with a note for each."""
+
+    def bare(found: re.Match[str]) -> str:
+        noun, tones = found["noun"] or found["it"], found["tones"] or found["late"]
+        notes.append(f"'{tones} {noun}': the bundled model gives such things their own colours.")
+        return (found["between"] or "") + noun
+
+    text = _OF_A_NOUN.sub(bare, JOINED.sub("", TINTED.sub("", text)))
+    return re.sub(rf"\b(?:a|an) (?=({NOUN})\b)", lambda m: "an " if m[1][0] in "aeiou" else "a ", text)
 
 
 def shaded(text: str, notes: list[str]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from . import words
 from .captions import GOING_ON, Facts, ThingFacts
 from .goes_on import WAYS
-from .nouns import NOUNS
+from .nouns import NOUNS, plural
 from .rewrite import unknown_words
 from .understand import COLOUR_OF, SHAPE_OF, SIZE_OF, Understood, understand
 
@@ -40,7 +40,8 @@ def named(prompt: str, seen: Facts) -> str:
     if said.things:
         return _OBJECT.sub(rf"\g<1>{name}", prompt, count=1)
     if prompt.strip() in COLOUR_OF:
-        return _name(replace(thing, colour=COLOUR_OF[prompt.strip()]))
+        colour = COLOUR_OF[prompt.strip()]
+        return f"a {colour} {thing.shape}" if thing.shape in NOUNS else _name(replace(thing, colour=colour))
     if _PRONOUN.search(prompt):
         return _PRONOUN.sub(name, prompt, count=1)
     return prompt if _stranger(prompt) else f"{name} {prompt}".strip()
@@ -88,6 +89,7 @@ def _like(thing: ThingFacts, stated: Sequence[bool], shown: ThingFacts) -> tuple
 def _name(thing: ThingFacts) -> str:
     count = "a" if thing.count == 1 else words.COUNT_WORDS[thing.count]
     if thing.shape in NOUNS:
-        return f"{count} {NOUNS[thing.shape].names[0]}"
+        name = NOUNS[thing.shape].key if thing.count == 1 else plural(NOUNS[thing.shape].key)
+        return f"{'an' if count == 'a' and name[0] in 'aeiou' else count} {name}"
     shape = words.SHAPE_WORDS[thing.shape][0]
     return f"{count} {words.COLOUR_WORDS[thing.colour][0]} {shape if thing.count == 1 else words.PLURALS[shape]}"

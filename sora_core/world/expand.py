@@ -16,7 +16,7 @@ from .captions import GOING_ON, Facts, ThingFacts, caption
 from .complete import completed, named, way_of
 from .goes_on import as_before, plainly
 from .nouns import GAIT_VERBS, NOUNS, plural
-from .rewrite import Rewritten, content_words, rewrite, unknown_words
+from .rewrite import Rewritten, content_words, knows_nouns, rewrite, unknown_words
 from .understand import COLOUR_OF, Understood, understand
 
 __all__ = ["Expansion", "expand", "expanded", "expanded_about", "unknown_note", "unknown_words"]
@@ -24,7 +24,7 @@ __all__ = ["Expansion", "expand", "expanded", "expanded_about", "unknown_note", 
 GOING = ("roll", "slid", *(verb.removesuffix("e")[:4] for verb in GAIT_VERBS), "flie", "runn", "swim", "fly")
 """Beginnings of the verbs that a caption says with a thing's own verb of going."""
 UNSEEN = frozenset({"near", "behind", "front", "above"})
-"""relations that the bundled weights have not seen, between solids"""
+"""relations that weights without nouns have not seen, between solids"""
 MOST_PLACES = 3
 """things that a caption tells one by one"""
 UNTOLD = (
@@ -56,7 +56,14 @@ def expand(prompt: str, seed: int = 0) -> str:
     return expanded(prompt, seed).caption
 
 
-def expanded(prompt: str, seed: int = 0, *, seen: Facts | None = None, about: bool = False) -> Expansion:
+def expanded(
+    prompt: str,
+    seed: int = 0,
+    *,
+    seen: Facts | None = None,
+    about: bool = False,
+    vocabulary: Collection[str] | None = None,
+) -> Expansion:
     """A descriptive caption that keeps what the prompt says and fills in what it leaves out; the seed chooses what is
     filled in. What is not said to move stands still.
 
@@ -65,28 +72,32 @@ def expanded(prompt: str, seed: int = 0, *, seen: Facts | None = None, about: bo
 
     What the bundled model does not know stays in the caption, in the prompt's own words. What the prompt refuses ("not
     red", "no snow") becomes the negative prompt. What changes in time follows after a "then". A word with a weight
-    (`emphasis`) has it in the caption.
+    (`emphasis`) has it in the caption. vocabulary: the words of the text encoder that will read it; where they hold
+    nouns, the weights have learned more of what two things do, and each of those things has its own colour.
     """
     cut = (f"only the first {LONGEST:,} letters of the prompt are read.",) if len(prompt) > LONGEST else ()
     parts = weighted(prompt[:LONGEST])
-    made = _expanded("".join(part for part, _ in parts), seed, seen, about=about or seen is not None)
+    text, nouns = "".join(part for part, _ in parts), knows_nouns(vocabulary)
+    made = _expanded(text, seed, seen, about=about or seen is not None, nouns=nouns)
     caption_, lost = emphasised(made.caption, parts)
     notes = [f"the weight of {word!r} is lost, since the caption does not say it" for word in lost]
     return replace(made, caption=caption_, notes=(*cut, *made.notes, *notes))
 
 
-def expanded_about(prompt: str, seed: int, seen: Sequence[Facts | None]) -> Expansion:
+def expanded_about(
+    prompt: str, seed: int, seen: Sequence[Facts | None], vocabulary: Collection[str] | None = None
+) -> Expansion:
     """A caption for what goes on in clips of which these facts are seen, None where they are not known: the prompt
     completed by the first of them, or, without a prompt, what they show one after the other. Without any clip, the
     caption of a prompt alone."""
     known = [facts for facts in seen if facts is not None]
     if not seen or as_before(plainly(prompt.lower())):
-        return expanded(prompt, seed, seen=known[0] if known else None, about=bool(seen))
+        return expanded(prompt, seed, seen=known[0] if known else None, about=bool(seen), vocabulary=vocabulary)
     told = [caption(facts, "plain").rstrip(".") for facts in known if len(known) == len(seen)]
     return Expansion(caption=", then ".join(told) + ".") if told else Expansion(caption="", notes=(UNTOLD,))
 
 
-def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Expansion:
+def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool, nouns: bool) -> Expansion:
     prompt = plainly(prompt.strip().lower())
     if about:
         prompt = as_before(prompt, seen.things[0].motion if seen is not None else "")
@@ -94,11 +105,13 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
     if later and not first and not about:  # "cut to a blue cube"
         first, later = later[0], []
     way = None if about and seen is None else way_of(seen)
-    plain = rewrite(first if seen is None else named(first, seen), seed, way)
+    plain = rewrite(first if seen is None else named(first, seen), seed, way, nouns=nouns)
     rng = random.Random(f"expand/{seed}")  # noqa: S311
     understood = _counted_out(understand(plain.text))
+    if not nouns:
+        understood = replace(understood, things=tuple(map(_in_its_own_way, understood.things)))
     if later and not understood.things:  # "day turns into night over a yellow cube"
-        told = understand(rewrite(later[0], seed).text)
+        told = understand(rewrite(later[0], seed, nouns=nouns).text)
         understood = replace(understood, things=told.things, stated=told.stated, relation=told.relation)
     said = understood
     if seen is not None:
@@ -107,8 +120,8 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
     left_out = about and seen is None
     in_own_words = _somewhere_unknown(plain.text, unknown) or (left_out and _ABOUT_IT.search(plain.text))
     if understood.things and _tellable(understood) and not in_own_words:
-        facts = _stated(understood) if left_out else _facts(understood, rng)
-        if _unseen(understood):
+        facts = _stated(understood) if left_out else _facts(understood, rng, nouns=nouns)
+        if not nouns and _unseen(understood):
             text = _set_apart(facts)
         else:
             # several come out best in the fewest words
@@ -119,10 +132,16 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool) -> Exp
         text = plain.text
     else:
         text = _appended(plain.text, said, understood, unknown, rng)
-    after, notes = _after(later[0], understood) if later else ("", ())
-    notes = (*plain.notes, *_relation_note(understood), *notes)
+    after, notes = _after(later[0], understood, nouns=nouns) if later else ("", ())
+    notes = (*plain.notes, *(() if nouns else _relation_note(understood)), *notes)
     whole = (text.rstrip(" ,.") + after).strip(" ,")
     return Expansion(caption=whole and f"{whole}.", negative=plain.negative, notes=notes)
+
+
+def _in_its_own_way(thing: ThingFacts) -> ThingFacts:
+    """A noun that goes as its kind does, whatever was said."""
+    noun = NOUNS.get(thing.shape)
+    return thing if noun is None or thing.gait in noun.gaits else replace(thing, gait=noun.gaits[0])
 
 
 def several(understood: Understood) -> bool:
@@ -201,14 +220,14 @@ def _somewhere_unknown(text: str, unknown: list[str]) -> bool:
     return bool(unknown) and bool(re.search(rf"\b(?:on|in|at|over|inside|through) (?:the |an? )?(?:{places})\b", text))
 
 
-def _facts(understood: Understood, rng: random.Random) -> Facts:
+def _facts(understood: Understood, rng: random.Random, *, nouns: bool) -> Facts:
     """The stated facts, and a choice where nothing was stated."""
     things = [
         thing if colour or thing.shape in NOUNS else replace(thing, colour=rng.choice(list(words.COLOURS)))
         for thing, (colour, _) in zip(understood.things, understood.stated, strict=True)
     ]
     things = [replace(t, motion=rng.choice(("left", "right"))) if t.motion == GOING_ON else t for t in things]
-    ground, light = _place(things[0], understood, rng)
+    ground, light = _place(things[0], understood, rng, nouns=nouns)
     return Facts(
         things=tuple(things), relation=understood.relation, ground=ground, light=light,
         style=understood.style or "natural", camera=understood.camera or "static", shot=understood.shot or "",
@@ -228,7 +247,7 @@ def _stated(understood: Understood) -> Facts:
     )  # fmt: skip
 
 
-def _place(thing: ThingFacts, understood: Understood, rng: random.Random) -> tuple[str, str]:
+def _place(thing: ThingFacts, understood: Understood, rng: random.Random, *, nouns: bool) -> tuple[str, str]:
     """Ground and light: what is said, else where such a thing belongs."""
     noun = NOUNS.get(thing.shape)
     ground, light = understood.ground, understood.light
@@ -239,6 +258,8 @@ def _place(thing: ThingFacts, understood: Understood, rng: random.Random) -> tup
         )
     if ground is None:
         fixed = {"underwater": "sand", "space": "moon"}.get(light)
+        if nouns and light == "underwater" and noun is not None and "seabed" in noun.grounds:
+            fixed = "seabed"
         usual = noun.grounds if noun is not None and noun.grounds else ("grass", "sand", "wood")
         ground = fixed or rng.choice([g for g in usual if g not in ("seabed", "moon")] or ["grass"])
     return ground, light
@@ -258,9 +279,9 @@ def _appended(text: str, said: Understood, understood: Understood, unknown: list
     return ". ".join(parts) + "."
 
 
-def _after(text: str, before: Understood) -> tuple[str, tuple[str, ...]]:
+def _after(text: str, before: Understood, *, nouns: bool) -> tuple[str, tuple[str, ...]]:
     """What a caption says of the time after a change, and the notes of its words."""
-    plain: Rewritten = rewrite(text)
+    plain: Rewritten = rewrite(text, nouns=nouns)
     after = understand(plain.text)
     if after.shot and after.shot != before.shot:
         return f", then a cut to a new view: {words.SHOT_PHRASES[after.shot][0]}", plain.notes

@@ -9,14 +9,17 @@ import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 from . import words
+from .captions import inflect
 from .captions import vocabulary as captions_words
-from .colours import COLOUR, JOINED, NAME, SHADES, TINTED, placed_colours, shaded, told_apart
+from .colours import COLOUR, JOINED, NAME, NOUN, SHADES, TINTED, own_colours, placed_colours, shaded, told_apart
 from .goes_on import plainly
+from .nouns import NOUNS
 from .understand import COLOUR_OF, COUNT_OF, GO, MOST, MOTIONS, PLURAL_WORDS, SHAPE_OF, SIZE_OF, TOWARD
 
-__all__ = ["Rewritten", "rewrite", "unknown_words"]
+__all__ = ["Rewritten", "knows_nouns", "rewrite", "unknown_words"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +114,41 @@ _COUNTED = re.compile(
     rf"(?:{'|'.join(map(re.escape, PLURAL_WORDS))})\b)"
 )
 """a number of things"""
+_LIVING_VERBS = {
+    "fly": "soar flutter flap", "crawl": "creep slink", "swim": "dive paddle", "stay": "hover",
+    "rest": "sleep nap doze",
+    "walk": "wander march waddle strut stride tiptoe",
+}  # fmt: skip
+"""verbs of living and made things that captions do not use, beside one that says it"""
+_OF_NOUNS: tuple[tuple[str, str], ...] = (
+    *(
+        (rf"\b{verb.removesuffix('e')}{verb[-1]}?e?(?P<form>s|ing|ed|d)?\b", plain)
+        for plain, verbs in _LIVING_VERBS.items()
+        for verb in verbs.split()
+    ),
+    (r"\bparked\b", "standing"),
+    (r"\b(ice creams?) cones?\b", r"\1"),
+    (r"\bbite[- ]marks?\b", "bite"),
+    (r"\b(?:sea|ocean)[- ]?bed\b|\b(?:sea|ocean)floor\b", "sea floor"),
+    (r"\b(?:coast|coastline|shore|seashore|seaside)\b", "beach"),
+    (rf"\b((?:two|three|four|[234]) (?:(?:{'|'.join(SIZE_OF)}) )?star)s\b", r"\1"),  # things, and no night
+)
+"""other wordings of what weights that know nouns know, and what they come to"""
+_RIDES = re.compile(
+    rf"\b(?:(?:is|are) )?(?P<how>(?:riding|rides?|rode)(?: on)?|on)"
+    rf"(?= (?:an?|the|one) (?:(?!(?:{NAME})\b)[\w-]+ )?(?:{NOUN})\b(?! (?:road|side|top)\b))"
+)
 
 
-def rewrite(prompt: str, seed: int = 0, way: str | None = "") -> Rewritten:
+def knows_nouns(vocabulary: Collection[str] | None) -> bool:
+    """Whether weights with a text encoder of that vocabulary know living and made things beside the solids."""
+    return vocabulary is not None and not NOUNS.keys().isdisjoint(vocabulary)
+
+
+def rewrite(prompt: str, seed: int = 0, way: str | None = "", *, nouns: bool = False) -> Rewritten:
     """The prompt in plain words. Where something goes and no direction is said it goes that `way` ("to the left"), one
-    that the seed chooses where that is empty, or, with None, it is not said where to."""
+    that the seed chooses where that is empty, or, with None, it is not said where to. nouns: for weights that know
+    living and made things."""
     prompt = unicodedata.normalize("NFKC", prompt).lower().replace("’", "'")
     text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]_]", " ", prompt)).strip(" ,.;!")
     text = re.sub(
@@ -127,12 +160,17 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "") -> Rewritten:
     text, refused = _without_refusals(re.sub(r"\s+", " ", text).strip(" ,"))
     notes: list[str] = []
     text = _mended(text, notes)
+    if nouns:
+        text = own_colours(_ridden(_of_nouns(text), notes), notes)
     text = shaded(re.sub(r"\b(?:beach (?=balls?\b)|ice cream (?=cones?\b))", "", text), notes)
     if re.search(r"\b(?:a|an|the|oil) paintings?\b", text):
         notes.append("'painting' is not among the styles of the bundled model.")
     text = re.sub(r"\s*(?:\+|&|\bplus\b)\s*", " and ", text)
     text = told_apart(placed_colours(text, notes), notes)
-    text = _ORBIT.sub("and ", text) + " circle around each other" if _ORBIT.search(text) else text
+    if nouns:
+        text = own_colours(text, notes)
+    elif _ORBIT.search(text):
+        text = _ORBIT.sub("and ", text) + " circle around each other"
     for said, plain in _STACKED:
         text = re.sub(said.replace("NAME", NAME), plain, text)
     text = _placed(text)
@@ -153,6 +191,8 @@ def unknown_words(prompt: str, vocabulary: Collection[str] | None = None) -> lis
     every = frozenset(vocabulary) if vocabulary is not None else captions_words()
     known = _known(every)
     prompt = JOINED.sub("", TINTED.sub("", unicodedata.normalize("NFKC", prompt).lower()))
+    if knows_nouns(vocabulary):
+        prompt = _of_nouns(prompt)
     found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt)
     found += [sign for sign in prompt if unicodedata.category(sign) == "So"]  # emoji
     found = [word if word in known else word.removesuffix("'s") for word in found]
@@ -160,6 +200,25 @@ def unknown_words(prompt: str, vocabulary: Collection[str] | None = None) -> lis
     return list(
         dict.fromkeys(w for w in parts if w and w not in known and not w.isdigit() and not _is_motion(w, every))
     )
+
+
+def _of_nouns(text: str) -> str:
+    """The text in the words of weights that know nouns."""
+
+    def plain(found: re.Match[str], verb: str) -> str:
+        form = found["form"] or ""
+        return inflect(verb, "s" if form in ("s", "ed", "d") else form)
+
+    for said, meant in _OF_NOUNS:
+        text = re.sub(said, partial(plain, verb=meant) if "?P<form>" in said else meant, text)
+    return text
+
+
+def _ridden(text: str, notes: list[str]) -> str:
+    """The text with what rides or is on a noun above it, with a note."""
+    if found := _RIDES.search(text):
+        notes.append(f"{found['how']!r}: the bundled model has seen no thing on another; it sets one above the other.")
+    return _RIDES.sub("above", text)
 
 
 def _known(vocabulary: frozenset[str]) -> frozenset[str]:
@@ -259,7 +318,7 @@ def _with_article(clause: str) -> str:
 def _directed(text: str, seed: int, way: str) -> str:
     """Something goes, and the text does not say where to: that way, or left or right."""
     found = re.search(rf"(?<!camera )(?:{GO})", text)
-    if found is None or _DIRECTED.search(text) or re.match(r"hop|jump", found[0]):
+    if found is None or _DIRECTED.search(text) or _ORBIT.search(text) or re.match(r"hop|jump", found[0]):
         return text
     following = re.match(r" ([\w-]+)", text[found.end() :])
     if (

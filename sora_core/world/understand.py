@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from . import words
 from .captions import GOING_ON, ThingFacts
-from .nouns import NOUNS, plural
+from .nouns import GAIT_VERBS, NOUNS, Noun, plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +196,11 @@ RELATIONS: tuple[tuple[str, str], ...] = (
             r" another)"
         ),
     ),
+    (
+        "around",
+        rf"(?:{_verb('circle', 'orbit')}(?: around)?|(?:{GO})(?: in circles)? around)"
+        r"(?= (?:an?|the|one) )(?! the (?:scene|camera)| one another)",
+    ),
     ("collide", rf"(?:{GO}|{_verb('bump', 'crash')}) into|{_verb('hit', 'push', 'collide')}(?: with)?"),
 )
 MOTIONS: tuple[tuple[str, str], ...] = (
@@ -354,6 +359,9 @@ def _things(
     if relation in ("orbit", "collide"):
         things = [replace(thing, motion=relation) for thing in things[:2]]
         stated = [(colour, True) for colour, _ in stated[:2]]
+    elif relation == "around":
+        things = [replace(things[0], motion="orbit"), replace(things[1], motion="still")]
+        stated = [(colour, True) for colour, _ in stated[:2]]
     elif relation in ("chase", "follow"):
         side = "right" if re.search(r"\bright\b", text) else "left"
         things = [replace(things[0], motion=relation, side=side), replace(things[1], motion=side)]
@@ -414,9 +422,16 @@ def _thing(adjectives: str, noun: str, tail: str, marks: dict[str, str]) -> tupl
     gait = ""
     if shape in NOUNS:
         colour, colour_said = "", True
-        gait = next((g for g in NOUNS[shape].gaits if re.search(rf"\b{g[:3]}", tail)), NOUNS[shape].gaits[0])
+        gait = _gait(NOUNS[shape], tail)
     thing = ThingFacts(
         colour="red" if colour is None else colour, shape=shape, motion=motion or "still", count=count,
         size=size or "", side=side, paint=paint, gait=gait,
     )  # fmt: skip
     return thing, (colour_said, motion is not None)
+
+
+def _gait(noun: Noun, tail: str) -> str:
+    """The verb of going that is said of a noun: one of its own, else any, else its most usual."""
+    own = (gait for gait in noun.gaits if re.search(rf"\b{gait[:3]}", tail))
+    said = (gait for gait in GAIT_VERBS if re.search(rf"{_verb(gait)}|\b{gait[:-1]}ies\b", tail))
+    return next(own, None) or next(said, noun.gaits[0])
