@@ -208,15 +208,16 @@ def test_a_configuration_that_does_not_hold_is_answered(tmp_path: Path) -> None:
 def test_by_the_clock_what_fits_is_made_and_the_lora_is_saved_in_time(
     model: SoraModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(few_steps, "LAST", 4.0)
+    for name, value in (("LAST", 3.0), ("LEAST", 1), ("SAID_EVERY", 1)):
+        monkeypatch.setattr(few_steps, name, value)
     run = replace(RUN, paths=10_000, clips=2, recipe=replace(RUN.recipe, steps=1), own=0.5)
     said: list[str] = []
     began = time.monotonic()
-    path = distil(run, model, tmp_path, seconds=8.0, say=said.append)
-    assert time.monotonic() - began < 8.0
+    path = distil(run, model, tmp_path, seconds=9.0, say=said.append)
+    assert time.monotonic() - began < 9.0
     files = len(list(tmp_path.glob("path-*")))
-    assert few_steps.LEAST <= files < run.paths
-    assert any(line.startswith("step 20, loss") for line in said)
+    assert 1 <= files < run.paths
+    assert any(line.startswith("step 1, loss") for line in said)
     assert checkpoints.read_header(path).config == {"steps": 4, "rank": 64}
     assert not (tmp_path / "few-steps-run.safetensors").exists()
 
@@ -284,7 +285,8 @@ def test_captions_name_the_nouns_there_are_pictures_of(model: SoraModel, monkeyp
 def test_the_command_distils_the_weights_of_a_folder_by_the_clock(
     model: SoraModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(few_steps, "LAST", 4.0)
+    for name, value in (("LAST", 3.0), ("LEAST", 1), ("SAID_EVERY", 1)):
+        monkeypatch.setattr(few_steps, name, value)
     weights, out = tmp_path / "weights", tmp_path / "out"
     weights.mkdir()
     both = tiny_model()
