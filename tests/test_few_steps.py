@@ -296,9 +296,9 @@ def test_the_command_distils_the_weights_of_a_folder_by_the_clock(
     small = {"kinds": [{"frames": 5, "height": 32, "width": 32, "fps": 8}], "clips": 2}
     (tmp_path / "few.json").write_text(json.dumps({"few_steps": given | small}))
     began = time.monotonic()
-    command = ["train", str(tmp_path / "few.json"), "--start", str(weights), "--minutes", "0.06", "--out", str(out)]
+    command = ["train", str(tmp_path / "few.json"), "--start", str(weights), "--minutes", "0.15", "--out", str(out)]
     assert cli.main(command) == 0
-    assert time.monotonic() - began < 3.6
+    assert time.monotonic() - began < 9.0
     assert capsys.readouterr().out.strip() == str(out / "few_steps.safetensors")
     student, _ = with_loras(both.dit, [LoraUse(path=out / "few_steps.safetensors")])
     assert not torch.equal(student.blocks[0].ffn[0].weight, both.dit.blocks[0].ffn[0].weight)
