@@ -37,6 +37,7 @@ from sora_nodes.sora_core.training.few_steps import (
     missed,
     new_paths,
     read_few_steps,
+    standing_out,
     tokens_of,
     train,
 )
@@ -203,6 +204,19 @@ def test_a_configuration_that_does_not_hold_is_answered(tmp_path: Path) -> None:
             read_few_steps(path)
     with pytest.raises(InputError, match="no paths"):
         PathLoss(dit=tiny_model().dit, folder=tmp_path, own=0, seed=0).backward(0, 0.0)
+
+
+def test_what_stands_out_counts_for_more() -> None:
+    """Things are a few cells of a clip; the rest of their row is ground or sky."""
+    x = torch.linspace(-1, 1, 6).view(1, 1, 1, 6, 1).expand(2, 4, 3, 6, 8).clone()
+    x[:, :, :, 2:4, 5:7] += 3
+    there = standing_out(x)
+    assert there[:, :, :, 2:4, 5:7].all() and there.sum() == 2 * 3 * 4
+    off = torch.zeros_like(x)
+    off[:, :, :, 2, 5] = 1.0
+    sigma, after = torch.full((2,), 0.8), torch.full((2,), 0.4)
+    plain, weighed = (missed(off, x * 0, x * 0, sigma, after, 1 + gain * there) for gain in (0.0, 6.0))
+    assert weighed > 3 * plain
 
 
 def test_by_the_clock_what_fits_is_made_and_the_lora_is_saved_in_time(

@@ -57,6 +57,8 @@ FAMILIES = (None, "single")
 """half of the scenes are of the world's mix, half show one thing"""
 SAID_EVERY = 20
 """steps between lines of a report"""
+OUTSTANDING = 0.12
+"""share of a clip's cells that stand out"""
 LEAST = 4
 """files of paths without which a run by the clock is not worth its time"""
 LAST = 8.0
@@ -91,6 +93,8 @@ class FewSteps:
     """share of the clips without a caption"""
     own: float = 0.6
     """share of training from which the student goes on from its own latents"""
+    emphasis: float = 6.0
+    """how much more a cell counts that stands out: things are small, and what the words are about"""
     batch_clips: int = 8
     """of a step of training at most"""
     tokens: int = 1700
@@ -285,6 +289,8 @@ class PathLoss:
     folder: Path
     own: float
     seed: int
+    emphasis: float = 0.0
+    """how much more a cell counts that stands out"""
     clips: int = 8
     """of a step at most"""
     tokens: int = 1700
@@ -323,21 +329,25 @@ class PathLoss:
     def denoiser(self, paths: Paths) -> DiTDenoiser:
         return DiTDenoiser(self.dit, positions=paths.positions, spans=paths.spans, fps=paths.fps)
 
+    def weight(self, paths: Paths) -> Tensor:
+        """How much each cell counts [n,1,T,H,W]: what is made, and more where something is."""
+        return paths.mask * (1 + self.emphasis * standing_out(paths.x[-1]))
+
     def single_steps(self, paths: Paths, draws: Draws) -> Tensor:
         """One step of each clip, from the teacher's latents."""
         n, count = len(paths.cond), len(paths.sigmas) - 1
         at, clip = draws.integers(count, n), torch.arange(n)
         sigma, after = paths.sigmas[at], paths.sigmas[at + 1]
         denoised = self.denoiser(paths)(paths.x[at, clip], sigma, paths.mask, paths.cond)
-        return missed(denoised, paths.x[at, clip], paths.x[at + 1, clip], sigma, after, paths.mask)
+        return missed(denoised, paths.x[at, clip], paths.x[at + 1, clip], sigma, after, self.weight(paths))
 
     def own_steps(self, paths: Paths) -> Tensor:
         """All steps, each from where the one before has led."""
         x, n = paths.x[0], len(paths.cond)
-        network, losses = self.denoiser(paths), []
+        network, weight, losses = self.denoiser(paths), self.weight(paths), []
         for i, (sigma, after) in enumerate(pairwise(paths.sigmas)):
             denoised = network(x, sigma.expand(n), paths.mask, paths.cond)
-            losses.append(missed(denoised, x, paths.x[i + 1], sigma.expand(n), after.expand(n), paths.mask))
+            losses.append(missed(denoised, x, paths.x[i + 1], sigma.expand(n), after.expand(n), weight))
             x = blend(paths.mask, denoised + after / sigma * (x - denoised), paths.x[0])
         return torch.stack(losses).mean()
 
@@ -347,15 +357,24 @@ def tokens_of(paths: Paths, dit: DiT) -> int:
     return math.prod(side // part for side, part in zip(paths.x.shape[-3:], dit.config.patch, strict=True))
 
 
-def missed(denoised: Tensor, x: Tensor, wanted: Tensor, sigma: Tensor, after: Tensor, mask: Tensor) -> Tensor:
-    """The squared error of clean estimates, as velocities, for steps from x at `sigma` [n] to `wanted` at `after` [n].
+def standing_out(x: Tensor) -> Tensor:
+    """1 for the cells of clean latents [n,C,T,H,W] that are least like the rest of their row in the clip, [n,1,T,H,W]:
+    on ground and under sky those of things."""
+    usual = x.transpose(2, 3).flatten(3).median(-1).values[:, :, None, :, None]
+    away = (x - usual).square().mean(1, keepdim=True)
+    return (away > away.flatten(1).quantile(1 - OUTSTANDING, 1).view(-1, 1, 1, 1, 1)).to(x.dtype)
+
+
+def missed(denoised: Tensor, x: Tensor, wanted: Tensor, sigma: Tensor, after: Tensor, weight: Tensor) -> Tensor:
+    """The squared error of clean estimates, as velocities, for steps from x at `sigma` [n] to `wanted` at `after` [n];
+    weight [n,1,T,H,W] says how much each cell counts.
 
     The estimate that leads there is (wanted - r x) / (1 - r) with r = after / sigma.
     """
     sigma, ratio = (each.to(x.device).view(-1, 1, 1, 1, 1) for each in (sigma, after / sigma))
     target = (wanted - ratio * x) / (1 - ratio)
-    error = mask * (denoised - target).square() / sigma.square()
-    return error.sum() / (mask.sum() * x.shape[1])
+    error = weight * (denoised - target).square() / sigma.square()
+    return error.sum() / (weight.sum() * x.shape[1])
 
 
 def train(
@@ -377,8 +396,8 @@ def train(
     if trainer.resume():
         say(f"goes on from step {trainer.step}")
     loss = PathLoss(
-        dit=student, folder=folder, own=run.own, seed=run.recipe.seed, clips=run.batch_clips, tokens=run.tokens,
-        bfloat16=model.device.type == "cuda",
+        dit=student, folder=folder, own=run.own, seed=run.recipe.seed, emphasis=run.emphasis, clips=run.batch_clips,
+        tokens=run.tokens, bfloat16=model.device.type == "cuda",
     )  # fmt: skip
     losses: list[Tensor] = []
 
