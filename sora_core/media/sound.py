@@ -51,6 +51,7 @@ class Sound:
     def __post_init__(self) -> None:
         if self.waveform.ndim != 2 or not len(self.waveform) or not 0 < self.rate <= 768_000:
             raise MediaError(f"sound is a waveform [C,S] at a rate, not {list(self.waveform.shape)} at {self.rate}.")
+        check_numbers(self.waveform, self.rate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,17 @@ class SoundFile:
             return SoundFile(
                 path=path, start=start, rate=context.rate, end=None if shown is None else start + float(shown)
             )
+
+
+def check_numbers(waveform: Tensor, rate: float) -> None:
+    """Raises MediaError where a waveform [...,S] holds NaN or infinity, which would be written as silence or noise."""
+    if not waveform.numel() or all(bool(bound.isfinite()) for bound in waveform.aminmax()):
+        return
+    wrong = (~waveform.isfinite()).flatten(0, -2).any(0)
+    raise MediaError(
+        f"{int(wrong.sum())} of the {len(wrong)} samples of this sound are NaN or infinite, the first at"
+        f" {int(wrong.nonzero()[0]) / rate:.2f} s; give other sound, or none."
+    )
 
 
 def has_sound(path: Path) -> bool:
@@ -152,7 +164,7 @@ def read_sound(path: str | Path, *, whole: bool = False) -> Sound | None:
 
 def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.ndarray], float]:
     """Decoded parts [C,S], all of the form of the first, and the second at which they begin; what is broken between
-    them is left out."""
+    them is left out, and what is no number in them silent."""
     context = stream.codec_context
     resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.rate)
     parts: list[np.ndarray] = []
@@ -171,7 +183,7 @@ def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.nda
     except av.FFmpegError:
         pass  # a file that breaks off: what came before is kept
     parts += [part.to_ndarray() for part in resampler.resample(None)]
-    return parts, begin
+    return [np.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0) for part in parts], begin
 
 
 def shifted(wave: np.ndarray, late: int) -> np.ndarray:
@@ -246,7 +258,7 @@ class SoundTrack:
     where they end."""
 
     def __init__(self, container: OutputContainer, sound: Sound, codec: str = "aac") -> None:
-        wave = torch.nan_to_num(sound.waveform.detach().float().cpu()).clamp(-1, 1)
+        wave = sound.waveform.detach().float().cpu().clamp(-1, 1)
         if len(wave) not in LAYOUTS:
             wave = wave.mean(0, keepdim=True)
         self.wave, self.rate = wave.contiguous().numpy(), sound.rate
