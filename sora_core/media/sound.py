@@ -170,8 +170,8 @@ def read_sound(path: str | Path, *, whole: bool = False) -> Sound | None:
 
 
 def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.ndarray], float, float]:
-    """Decoded parts [C,S], all of the form of the first, the second at which they begin, and how many seconds are broken
-    or missing. Those are silent, so that what follows keeps its place; so is what is no number."""
+    """Decoded parts [C,S], all of the form of the first, the second at which they begin, and how many seconds are
+    broken or missing. Those are silent, so that what follows keeps its place; so is what is no number."""
     context, unit = stream.codec_context, stream.time_base or Fraction(0)
     resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.rate)
     parts: list[np.ndarray] = []
