@@ -94,15 +94,22 @@ def stitched(
     """
     from ..sora_core.editing.frames import Made
 
-    edit = info_of(samples).edit
+    info, unknown = info_of(samples), ""
+    edit = info.edit
     if edit is None:
-        fps = info_of(samples).fps or DEFAULTS.fps
+        fps = info.fps or DEFAULTS.fps
         source: FrameSource = Made(decode_image(vae, samples), fps)
+        if info.fps is None:
+            unknown = (
+                f"this latent says nothing of an edit, so it is decoded alone, at {fps:g} fps; a node that makes"
+                " latents anew, as Rebatch Latents does, drops what an edit knows: leave it out."
+            )
     else:
         fps, source = edit.fps, edited(vae, samples, colour_match=colour_match)
     video, image, note = of_frames(source, fps, sound, in_memory=in_memory, watermark=watermark)
     known = () if edit is None else edit.notes
-    return video, image, fps, "\n".join(filter(None, (note, *(said for said in source.notes if said not in known))))
+    said = (unknown, note, *(said for said in source.notes if said not in known))
+    return video, image, fps, "\n".join(filter(None, said))
 
 
 def preview_file(video: Any) -> Path:

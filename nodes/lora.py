@@ -6,6 +6,7 @@ from typing import Any
 
 from . import host, models
 from .host import io, ui
+from .inputs import checked
 
 __all__ = ["NODES"]
 
@@ -36,6 +37,11 @@ class SoraLoadLora(io.ComfyNode):
             ],
             outputs=[io.Model.Output(tooltip="The model with the LoRA on it, for a sampler or the next LoRA.")],
         )
+
+    @classmethod
+    def validate_inputs(cls, lora_name: str | None = None) -> bool | str:
+        """What is wrong with the file, before anything runs; a name that is linked is not known yet."""
+        return checked(lambda: lora_name is None or host.check_lora(lora_name))
 
     @classmethod
     def execute(cls, model: Any, lora_name: str, strength: float) -> io.NodeOutput:

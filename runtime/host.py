@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_room", "device",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_lora", "check_room",
+    "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "prepared", "progress", "runs", "schedulers",
     "solvers", "stream_source",
@@ -63,6 +64,14 @@ def lora_files() -> list[str]:
 def lora_path(name: str) -> Path:
     """A LoRA file of that name."""
     return current().model_path("loras", name)
+
+
+def check_lora(name: str) -> bool:
+    """True, unless an error is raised: the LoRA file of that name is missing, broken or foreign, by its header."""
+    from ..sora_core.open_weights import check_part
+
+    check_part(lora_path(name), "lora")
+    return True
 
 
 def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:

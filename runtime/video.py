@@ -66,6 +66,7 @@ class VideoFromFile:
         try:
             sound = read_sound(self._path, whole=True)
             audio = sound and {"waveform": sound.waveform[None], "sample_rate": sound.rate}
+            notes += [sound.note] if sound and sound.note else []
         except MediaError as error:
             notes.append(f"its sound is dropped: {error}")
         return VideoComponents(images=images, frame_rate=rate, audio=audio, notes=tuple(notes))

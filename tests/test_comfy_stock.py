@@ -118,6 +118,7 @@ def test_a_stock_sampler_makes_a_loop(comfy: Comfy, here: Executor, tmp_path: Pa
         node("EasyCache", model=["1", 0], reuse_threshold=0.05, start_percent=0.15, end_percent=0.95, verbose=False),
         node("LazyCache", model=["1", 0], reuse_threshold=0.2, start_percent=0.15, end_percent=0.95, verbose=False),
         node("SoraRingTime", model=["1", 0]),
+        node("RenormCFG", model=["1", 0], cfg_trunc=100.0, renorm_cfg=1.0),
     ],
     ids=lambda patch: patch["class_type"],
 )

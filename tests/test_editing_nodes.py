@@ -73,6 +73,14 @@ def grid(seconds: float = 2.0, draft: Any = None) -> Any:
     return SoraNoiseGrid.execute(MODEL, "free (width x height)", 16, W, H, seconds, FPS, draft).result[0]
 
 
+def test_an_edit_that_a_node_between_has_dropped_is_missed() -> None:
+    """Rebatch Latents makes a new LATENT of samples and mask alone."""
+    latent = run("SoraExtendVideo", video=video(frames(17)), vae=MODEL, seconds=0.5, direction="forward", overlap=4)[0]
+    bare = {key: value for key, value in sampled(latent).items() if key != "sora"}
+    note = clips.stitched(MODEL, bare, colour_match=True, in_memory=True)[3]
+    assert "says nothing of an edit, so it is decoded alone, at 8 fps" in note and "Rebatch Latents" in note
+
+
 def stitched(latent: Any) -> torch.Tensor:
     return run("SoraStitchVideo", samples=latent, vae=MODEL, colour_match=True)[1]
 

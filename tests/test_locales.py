@@ -50,7 +50,8 @@ def test_another_language_has_all_words(language: str) -> None:
     assert len(known) >= 0.9 * len(wanted), sorted(wanted - known)
     for name, node in words.items():
         texts = [node[key] for key in ("display_name", "description")]
-        texts += [text for item in node["inputs"].values() for text in (item["name"], item["tooltip"])]
+        items = [*node["inputs"].values(), *node["outputs"].values()]
+        texts += [text for item in items for text in (item["name"], item["tooltip"])]
         assert all(texts) and node["description"] != ours[name]["description"]
 
 

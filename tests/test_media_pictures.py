@@ -3,6 +3,7 @@
 import zlib
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from PIL import Image, features
 from sora_nodes.nodes.layouts import pictures
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError, ResourceError
+from sora_nodes.sora_core.media.remux import copy_video
 from timing_toys import least_seconds
 
 RAMP = np.linspace(0, 1, 64 * 48).reshape(48, 64)
@@ -63,6 +65,9 @@ def test_an_avif_that_moves_is_a_video(tmp_path: Path, durations: int | list[int
         assert source.read(length - 1, length).float().mean() == pytest.approx(200, abs=5)
         assert any("variable" in note for note in source.notes) == isinstance(durations, list)
         assert not any("videos" in note for note in source.notes)
+    copy_video(tmp_path / "a.avif", tmp_path / "a.mp4", {})
+    with av.open(str(tmp_path / "a.mp4")) as copy:
+        assert [(stream.type, stream.frames) for stream in copy.streams] == [("video", 5)], "the moving pictures alone"
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tiff"])

@@ -121,10 +121,50 @@ def test_no_sound_is_none_and_nonsense_is_named(tmp_path: Path) -> None:
     assert media.read_sound(tmp_path / "x.mp4") is None
     with pytest.raises(MediaError, match="sound is a waveform"):
         media.Sound(waveform=torch.zeros(5), rate=44100)
-    wave = torch.full((1, 4410), float("nan"))
-    media.write_video(tmp_path / "y.mp4", torch.zeros(2, 16, 16, 3, dtype=torch.uint8), 20,
-                      sound=media.Sound(waveform=wave, rate=44100))  # fmt: skip
-    assert media.read_sound(tmp_path / "y.mp4") is not None
+    wave = torch.zeros(2, 44100)
+    wave[1, 22050:22053] = torch.tensor([float("nan"), float("inf"), -float("inf")])
+    with pytest.raises(MediaError, match=r"3 of the 44100 samples .* NaN or infinite, the first at 0\.50 s"):
+        media.Sound(waveform=wave, rate=44100)
+
+
+@pytest.mark.parametrize("broken", [(0.5, 1.0), (1.5, 9.0)])
+def test_sound_that_is_broken_is_silent_there_and_said(tmp_path: Path, broken: tuple[float, float]) -> None:
+    """What follows keeps its place."""
+    frames = torch.zeros(48, 48, 64, 3, dtype=torch.uint8)
+    media.write_video(tmp_path / "a.mp4", frames, 24, sound=media.Sound(waveform=tone(2), rate=44100))
+    data, first, last = bytearray((tmp_path / "a.mp4").read_bytes()), *broken
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        for packet in container.demux(audio=0):
+            if packet.size and first <= packet.pts * packet.time_base < last:
+                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    (tmp_path / "b.mp4").write_bytes(data)
+    sound = media.read_sound(tmp_path / "b.mp4")
+    assert sound is not None and "b.mp4: 0.5 s of its sound cannot be read, and are silent." in sound.note
+    assert sound.note in VideoFromFile(str(tmp_path / "b.mp4")).get_components().notes
+    heard = sound.waveform.abs().amax(0)
+    if last < 2:
+        assert heard[: int(0.45 * sound.rate)].max() > 0.1 and heard[int(1.1 * sound.rate) :].max() > 0.1
+        assert heard[int(0.6 * sound.rate) : int(0.95 * sound.rate)].max() < 0.01
+        assert sound.waveform.shape[1] / sound.rate == pytest.approx(2, abs=0.05)
+
+
+def test_sound_that_ends_before_its_file_says_is_said(tmp_path: Path) -> None:
+    """The pictures lie before the sound, whose last bytes are gone."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w", options={"movflags": "faststart", "max_interleave_delta": "1"}) as out:
+        video, audio = out.add_stream("mpeg4", rate=24), out.add_stream("pcm_s16le", rate=44100, layout="mono")
+        video.width, video.height = 64, 48
+        pictures = [av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24") for _ in range(48)]
+        packets = [packet for picture in [*pictures, None] for packet in video.encode(picture)]
+        samples = (tone(2)[:1] * 32767).to(torch.int16).numpy()
+        for packet in packets:
+            out.mux(packet)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.rate, frame.pts = 44100, 0
+        out.mux([*audio.encode(frame), *audio.encode(None)])
+    path.write_bytes(path.read_bytes()[:-44100])
+    sound = media.read_sound(path)
+    assert sound is not None and "0.5 s of its sound cannot be read" in sound.note
 
 
 def test_components_have_the_sound(clip: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from sora_nodes.commands.run import local_registry
 from sora_nodes.nodes.native.models import early_look, feature_cache
 from sora_nodes.nodes.native.parts import part_of
@@ -219,6 +220,43 @@ def test_another_kind_of_file_is_named_before_the_run(tmp_path: Path, loader: st
     write(tmp_path / "models" / folder / "other.safetensors", tiny(loader, "other"))
     said = refusal(tmp_path, f"{name}=other.safetensors")
     assert re.search(rf"node {name[0]} .*input {name[2:]}.*{says}", said) and "\n" not in said
+
+
+Q = "diffusion_model.blocks.0.self_attn.q"
+
+
+@pytest.mark.parametrize("kind", ["SoraLoadLora", "LoraLoaderModelOnly"])
+@pytest.mark.parametrize(
+    ("tensors", "says"),
+    [
+        ({f"{Q}.lora_A.weight": (2, 128), f"{Q}.lora_B.weight": (128, 2)}, ""),
+        ({"blocks.29.ffn.0.diff_b": (64,)}, ""),
+        ({f"{Q}.lora_A.weight": (2, 128)}, "lacks one half of"),
+        ({"blocks.0.self_attn.q.weight": (128, 128)}, "is no LoRA"),
+        (
+            {"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight": (2, 64),
+             "lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight": (64, 2)},
+            "is a LoRA of another kind of model: none of its 1 layers",
+        ),
+    ],
+)  # fmt: skip
+def test_a_lora_is_looked_at_before_the_run(
+    tmp_path: Path, kind: str, tensors: dict[str, tuple[int, ...]], says: str
+) -> None:
+    path = next(path for path in EXAMPLES if path.stem == "wan2.1_four_steps")
+    session = session_with(tmp_path, files_of(path))
+    graph = read(path, session)
+    node = next(node for node in graph.nodes.values() if node.kind == "SoraLoadLora")
+    values = {"strength_model" if name == "strength" else name: value for name, value in node.inputs.items()}
+    if kind != node.kind:
+        graph = replace(graph, nodes={**graph.nodes, node.id: replace(node, kind=kind, inputs=values)})
+    save_file({n: torch.zeros(s) for n, s in tensors.items()}, session.models / "loras" / str(values["lora_name"]))
+    with session.active():
+        if not says:
+            assert plan(graph, local_registry()).order
+            return
+        with pytest.raises(WorkflowError, match=rf"node {node.id} .*input lora_name.*{says}"):
+            plan(graph, local_registry())
 
 
 @pytest.mark.parametrize(

@@ -164,9 +164,10 @@ def test_eight_bits_are_widened_exactly() -> None:
         assert torch.equal(widened(numbers, factor.float()), numbers.float() * factor.float())
 
 
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
 @pytest.mark.parametrize("scaled", ["", "whole", "by row"])
 def test_eight_bits_stay_eight_bits_and_are_widened_in_use(
-    tmp_path: Path, scaled: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, scaled: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cpu, "products", lambda dtype: True)
     tensors = transformer()
@@ -176,18 +177,18 @@ def test_eight_bits_stay_eight_bits_and_are_widened_in_use(
         scale = torch.ones(())
         if linear and scaled:
             scale = (value.abs().max() if scaled == "whole" else value.abs().amax(1, keepdim=True)) / 448
-        packed[name] = (value / scale).to(torch.float8_e4m3fn) if linear else value.bfloat16()
+        packed[name] = (value / scale).to(dtype) if linear else value.bfloat16()
         if linear and scaled:
             scales[name.removesuffix("weight") + "scale_weight"] = scale
     if scaled:
-        packed["scaled_fp8"] = torch.zeros(2, dtype=torch.float8_e4m3fn)
+        packed["scaled_fp8"] = torch.zeros(2, dtype=dtype)
     model = load_open(write(tmp_path / "wan.safetensors", {**packed, **scales}))
     assert model.dtype == torch.bfloat16
     linear = model.module.get_submodule("blocks.0.ffn.0")
-    assert linear.weight.dtype == torch.float8_e4m3fn
+    assert linear.weight.dtype == dtype
     x, weight = torch.randn(5, 128).bfloat16(), tensors["blocks.0.ffn.0.weight"]
     expected = x.float() @ weight.t() + tensors["blocks.0.ffn.0.bias"]
-    assert (linear(x).float() - expected).norm() / expected.norm() < 0.05
+    assert (linear(x).float() - expected).norm() / expected.norm() < (0.05 if dtype == torch.float8_e4m3fn else 0.1)
 
 
 def test_scales_that_are_neither_one_nor_one_a_row_are_named(tmp_path: Path) -> None:

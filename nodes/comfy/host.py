@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ...sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_room", "device",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_lora", "check_room",
+    "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "prepared", "progress", "runs", "schedulers",
     "solvers", "stream_source",
@@ -76,6 +77,14 @@ def lora_files() -> list[str]:
 def lora_path(name: str) -> Path:
     """A LoRA file of that name."""
     return Path(folder_paths.get_full_path_or_raise("loras", name))
+
+
+def check_lora(name: str) -> bool:
+    """True, unless an error is raised: there is no LoRA file of that name. What it may hold is for ComfyUI's loader to
+    say, which knows more kinds."""
+    if name not in lora_files():
+        raise InputError(f"there is no LoRA file {name!r}; choose one of the list, or put it into the folder loras")
+    return True
 
 
 def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, ui.SavedResult]:

@@ -105,6 +105,7 @@ class SoraTransformer(DiT):
     ) -> None:
         super().__init__(config, ops=HostLayers(operations, dtype, device))
         self.dtype = dtype
+        self.in_channels = config.channels  # RenormCFG reads it
         self._denoisers: dict[Any, Denoiser] = {}
 
     def embed(self, groups: Sequence[Tensor]) -> Tensor:

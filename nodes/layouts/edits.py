@@ -89,8 +89,7 @@ def file_clip(video: Any, path: str) -> tuple[Clip, Sound | None]:
     if sound is None:
         return clip, None
     unheard = unheard_note(Path(path)) if first + count == source.length else ""
-    if unheard:
-        clip = replace(clip, notes=(*clip.notes, unheard))
+    clip = replace(clip, notes=(*clip.notes, *filter(None, (sound.note, unheard))))
     begin, end = (round(frame / source.fps * sound.rate) for frame in (first, first + count))
     return clip, {"waveform": sound.waveform[None, :, begin:end], "sample_rate": sound.rate}
 

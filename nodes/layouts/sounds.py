@@ -78,14 +78,17 @@ class Heard:
 
 
 def check_sound(audio: dict[str, Any] | None) -> None:
-    """Raises InputError for AUDIO of no rate, or of another form than [B,C,S]."""
+    """Raises InputError for AUDIO of no rate, or of another form than [B,C,S], MediaError where it is not numbers."""
     if audio is None:
         return
+    from ...sora_core.media.sound import check_numbers
+
     shape, rate = list(audio["waveform"].shape), audio["sample_rate"]
     if len(shape) != 3 or not rate > 0:
         raise InputError(
             f"the sound of the video is {shape} at a rate of {rate}; AUDIO is [B,C,S] at a rate above 0, such as 48000"
         )
+    check_numbers(audio["waveform"], rate)
 
 
 def is_nested(samples: Any) -> bool:

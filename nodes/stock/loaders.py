@@ -154,6 +154,10 @@ class LoraLoaderModelOnly(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, lora_name: str | None = None) -> bool | str:
+        return SoraLoadLora.validate_inputs(lora_name)
+
+    @classmethod
     def execute(cls, model: Any, lora_name: str, strength_model: float) -> io.NodeOutput:
         return SoraLoadLora.execute(model, lora_name, strength_model)
 

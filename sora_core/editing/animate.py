@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import VideoSize, latent_frames
+from ..layers.surroundings import unaffected
 from ..media import TensorSource
 from ..settings import check_number, check_whole
 from .coding import encode_clip, encode_mid_stream
@@ -35,6 +36,7 @@ class Keyframe:
     """how firmly it is kept, 0..1"""
 
 
+@unaffected
 def animate(
     keyframes: Sequence[Keyframe], codec: Codec, *, size: VideoSize, how: Fit = "crop", hold: bool = False
 ) -> Edit:

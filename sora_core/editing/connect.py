@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 
+from ..layers.surroundings import unaffected
 from .coding import size_of
 from .edit import Clip, Codec, Edit, compose, kept, made
 from .ends import BOTH_ENDS, kept_head, kept_tail
@@ -23,6 +24,7 @@ WIPE = 1.0
 """seconds of a wipe at most"""
 
 
+@unaffected
 def connect(
     first: Clip,
     second: Clip,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ..errors import InputError
+from ..layers.surroundings import unaffected
 from .coding import encode_clip, encode_mid_stream, frames_of, size_of
 from .edit import Clip, Codec, Edit, compose, kept, made
 from .ends import OVERLAP, kept_head, kept_tail, longest, padded
@@ -21,6 +22,7 @@ __all__ = ["Direction", "extend"]
 Direction = Literal["forward", "backward", "both"]
 
 
+@unaffected
 def extend(
     clip: Clip,
     codec: Codec,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..grid import Geometry, latent_frames
+from ..layers.surroundings import unaffected
 from ..media import FrameSource
 from .coding import encode_clip, encode_mid_stream, frames_of
 from .edit import Clip, Codec, Edit, check_even, compose, made
@@ -22,6 +23,7 @@ CONTEXT = 4
 learned"""
 
 
+@unaffected
 def fill(clip: Clip, codec: Codec, *, missing: Tensor) -> Edit:
     """The clip with what is `missing` made; the rest comes out untouched.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..errors import InputError
 from ..grid import VideoSize, latent_frames
+from ..layers.surroundings import unaffected
 from .connect import connect
 from .edit import Clip, Codec, Edit, check_even, compose, empty, made
 from .ends import BOTH_ENDS
@@ -13,6 +14,7 @@ from .ends import BOTH_ENDS
 __all__ = ["loop_clip", "loop_new"]
 
 
+@unaffected
 def loop_new(codec: Codec, *, size: VideoSize, batch: int = 1) -> Edit:
     """All make, on a ring: every latent frame is mid-stream. Sample it with `diffusion.ring`.
 
@@ -33,6 +35,7 @@ def loop_new(codec: Codec, *, size: VideoSize, batch: int = 1) -> Edit:
     return Edit(state=state, fps=size.fps, size=(size.height, size.width), ring=True, notes=notes)
 
 
+@unaffected
 def loop_clip(clip: Clip, codec: Codec, *, seconds: float, overlap: int = BOTH_ENDS, mid_stream: bool = True) -> Edit:
     """The clip as it is, then `seconds` of new frames that lead from its end to its beginning; played again and again
     it has no seam.

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..errors import InputError
 from ..grid import latent_frames
+from ..layers.surroundings import unaffected
 from ..settings import check_number
 from .coding import encode_clip, frames_of, size_of
 from .edit import Clip, Codec, Edit, Part, compose, made
@@ -24,6 +25,7 @@ CFG = 1.5
 """guidance scale with the FlowEdit correction: with more, the prompt moves the subject off its track"""
 
 
+@unaffected
 def restyle(
     clip: Clip,
     codec: Codec,

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..diffusion import span_weights
 from ..errors import InputError
 from ..grid import VideoSize, frames_for, latent_frames
+from ..layers.surroundings import unaffected
 from ..settings import check_number
 from ..types import PromptSchedule
 from .edit import Codec, Edit, check_even, compose, empty, made
@@ -39,6 +40,7 @@ class Storyboard:
     """[P,T] float32, the share of each prompt in each latent frame, of hard cuts too"""
 
 
+@unaffected
 def storyboard(
     shots: Sequence[Shot], codec: Codec, *, size: VideoSize, fade: float = 0.0, batch: int = 1
 ) -> Storyboard:

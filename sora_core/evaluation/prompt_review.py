@@ -20,7 +20,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..safety.normalise import disguise
-from ..safety.policy import CATEGORIES, Policy, bundled_policy
+from ..safety.policy import LEARNED, Policy, bundled_policy
 from ..safety.review import review_prompt
 from ..safety.words_classifier import DISGUISES, Prompt, prompts
 from ..types import Progress
@@ -77,7 +77,7 @@ def run(n: int, *, seed: int = 0, progress: Progress | None = None) -> dict[str,
         if progress is not None:
             progress(index + 1, n)
     for prefix in ("", "sealed_", *(f"{name}_" for name in SETS)):
-        for category in ASKED.get(prefix, CATEGORIES):
+        for category in ASKED.get(prefix, LEARNED):
             asked.value(f"{prefix}recall_{category}", RECALL)
         asked.value(f"{prefix}false_alarms", FALSE_ALARMS)
     return report("safety", n, figures, asked)

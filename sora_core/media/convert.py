@@ -35,7 +35,7 @@ def rounded(pixels: Tensor, plus: float, times: float) -> Tensor:
     strip = STRIP if pixels.device.type == "cpu" else max(1, pixels.shape[1])
     for picture, made in zip(pixels.detach(), out, strict=True):
         for part, rows in zip(picture.split(strip), made.split(strip), strict=True):
-            levels = torch.empty(part.shape, device=part.device).copy_(part).add_(plus).mul_(times)
+            levels = torch.empty(part.shape, dtype=torch.float32, device=part.device).copy_(part).add_(plus).mul_(times)
             if levels.sum().isnan():
                 raise MediaError(
                     "the video holds values that are not numbers (NaN), so it cannot be shown; sample it again in"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import MediaError, ResourceError, SoraError
 from ..files import beside
+from ..layers.surroundings import unaffected
 from ..memory import check_memory_for
 from .convert import as_frames
 from .kinds import known_formats, not_a_picture
@@ -44,6 +45,7 @@ class Pictures:
     """uint8 [F,H,W], 255 = opaque"""
 
 
+@unaffected
 def read_image(path: str | Path) -> Tensor:
     """A picture, or the first frame of an animation, as uint8 [1,H,W,3], upright and without its transparency.
 
@@ -117,6 +119,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(values / white * 255).clip(0, 255).astype(np.uint8))
 
 
+@unaffected
 def write_image(path: str | Path, pixels: Tensor, *, metadata: dict[str, str] | None = None) -> None:
     """One frame, uint8 [1,H,W,3] or video [1,3,1,H,W], as .png or .webp, both lossless, whole or not at all."""
     path = Path(path)

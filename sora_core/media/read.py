@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import InputError
+from ..layers.surroundings import unaffected
 from .source import FileSource, MediaInfo, chunks
 
 __all__ = ["MediaInfo", "Video", "iter_frames", "probe", "read_video"]
@@ -28,6 +29,7 @@ def probe(path: str | Path) -> MediaInfo:
     return FileSource(path).info
 
 
+@unaffected
 def read_video(path: str | Path, *, start: int = 0, frames: int | None = None) -> Video:
     """`frames` frames from frame `start` (all that are left by default), in memory at once; short where the file ends.
 

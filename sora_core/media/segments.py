@@ -6,6 +6,7 @@ segments begin depends on the clip's size alone, so a run that was stopped and o
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MediaError
-from ..files import shown_as
+from ..files import shown_as, write_text
 from ..grid import VideoSize
 from .convert import as_frames
 from .sound import Sound, SoundFile
@@ -31,6 +32,8 @@ PIXELS = 50_000_000
 LEAST = 8
 """frames of a segment"""
 SUFFIX = ".mp4"
+SUM = ".sum"
+"""ending of the file beside a segment that holds the checksum of its bytes"""
 
 
 def segment_frames(size: VideoSize) -> int:
@@ -73,12 +76,23 @@ class Segmented:
 
     def there(self, number: int) -> bool:
         """Whether a segment is there, whole: one that a disk has spoilt since is made again."""
+        path = self.path(number)
         try:
-            with FileSource(self.path(number)) as source:
+            if path.with_suffix(SUM).read_bytes() != sum_of(path).encode():
+                return False
+        except OSError:
+            return False
+        try:
+            with FileSource(path) as source:
                 frames = min(self.every, self.size.frames - self.starts[number])
                 return source.length == frames and not source.info.faults
         except MediaError:
             return False
+
+
+def sum_of(path: Path) -> str:
+    """The checksum of a segment, which is small: a flipped bit of a picture decodes to another one without a fault."""
+    return f"{zlib.crc32(path.read_bytes()):08x}"
 
 
 def write_segmented(
@@ -102,6 +116,7 @@ def write_segmented(
             part = guarded(frames.take(min(every, total - starts[i])))
             with shown_as(clip.path(i), path):
                 write_video(clip.path(i), part, clip.size.fps)
+                write_text(clip.path(i).with_suffix(SUM), sum_of(clip.path(i)))
     pieces = [Piece(source=FileSource(clip.path(i)), kept=True) for i in range(len(starts))]
     splice = Splice.of(pieces, clip.size.fps)
     if splice.sets is None or len(splice.runs) != len(pieces) or splice.length != total:

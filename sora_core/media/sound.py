@@ -35,6 +35,10 @@ USUAL_RATE = 48000
 """samples a second that any other rate is turned into"""
 TAIL = 0.3
 """seconds of sound behind the last frame that are worth a word: many encoders leave a tenth"""
+GAP = 0.1
+"""seconds between the stamps of sound from which silence is heard there"""
+LONGEST_GAP = 60
+"""seconds; stamps that are further apart are of two clocks"""
 MATROSKA_TIME = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
 """how long a stream is, as Matroska's tag says it"""
 HELD = {"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"}
@@ -47,10 +51,13 @@ class Sound:
 
     waveform: Tensor
     rate: int
+    note: str = ""
+    """what of it could not be read, in a sentence; empty where it is whole"""
 
     def __post_init__(self) -> None:
         if self.waveform.ndim != 2 or not len(self.waveform) or not 0 < self.rate <= 768_000:
             raise MediaError(f"sound is a waveform [C,S] at a rate, not {list(self.waveform.shape)} at {self.rate}.")
+        check_numbers(self.waveform, self.rate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +83,17 @@ class SoundFile:
             return SoundFile(
                 path=path, start=start, rate=context.rate, end=None if shown is None else start + float(shown)
             )
+
+
+def check_numbers(waveform: Tensor, rate: float) -> None:
+    """Raises MediaError where a waveform [...,S] holds NaN or infinity, which would be written as silence or noise."""
+    if not waveform.numel() or all(bool(bound.isfinite()) for bound in waveform.aminmax()):
+        return
+    wrong = (~waveform.isfinite()).flatten(0, -2).any(0)
+    raise MediaError(
+        f"{int(wrong.sum())} of the {len(wrong)} samples of this sound are NaN or infinite, the first at"
+        f" {int(wrong.nonzero()[0]) / rate:.2f} s; give other sound, or none."
+    )
 
 
 def has_sound(path: Path) -> bool:
@@ -139,7 +157,7 @@ def read_sound(path: str | Path, *, whole: bool = False) -> Sound | None:
         rate, channels = stream.codec_context.rate, stream.codec_context.channels
         seconds = (container.duration or 0) / av.time_base
         check_memory_for(round(8 * seconds * rate * channels), f"the sound of {path}", "cut the file")
-        parts, begin = samples(container, stream)
+        parts, begin, lost = samples(container, stream)
         if not parts:
             raise MediaError(f"{path} has sound that cannot be decoded.")
         wave = np.concatenate(parts, 1)
@@ -147,36 +165,49 @@ def read_sound(path: str | Path, *, whole: bool = False) -> Sound | None:
         late = begin - float(first)
         heard = torch.from_numpy(shifted(wave, round(late * rate)))
         shown = None if whole else shown_seconds(video, first)
-        return Sound(waveform=heard if shown is None else heard[:, : round(shown * rate)], rate=rate)
+        note = f"{Path(path).name}: {lost:.1f} s of its sound cannot be read, and are silent." if lost > GAP else ""
+        return Sound(waveform=heard if shown is None else heard[:, : round(shown * rate)], rate=rate, note=note)
 
 
-def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.ndarray], float]:
-    """Decoded parts [C,S], all of the form of the first, and the second at which they begin; what is broken between
-    them is left out."""
-    context = stream.codec_context
+def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.ndarray], float, float]:
+    """Decoded parts [C,S], all of the form of the first, the second at which they begin, and how many seconds are
+    broken or missing. Those are silent, so that what follows keeps its place; so is what is no number."""
+    context, unit = stream.codec_context, stream.time_base or Fraction(0)
     resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.rate)
     parts: list[np.ndarray] = []
-    begin = 0.0
+    begin, count = 0.0, 0
+    stop, broken = Fraction(0), Fraction(0)
     try:
         for packet in container.demux(stream):
+            length = (packet.duration or 0) * unit
+            stop = max(stop, (packet.pts or 0) * unit + length)
             try:
                 frames = packet.decode()
             except av.FFmpegError:
+                broken += length
                 continue
             for frame in frames:
-                if not parts and frame.pts is not None and frame.time_base:
-                    begin = float(frame.pts * frame.time_base)
+                if frame.pts is not None and frame.time_base:
+                    second = float(frame.pts * frame.time_base)
+                    if not parts:
+                        begin = second
+                    elif GAP < (gap := second - begin - count / context.rate) < LONGEST_GAP:
+                        parts.append(np.zeros((len(parts[0]), round(gap * context.rate)), np.float32))
+                        count += parts[-1].shape[1]
                 frame.pts = None
+                count += frame.samples
                 parts += [part.to_ndarray() for part in resampler.resample(frame)]
     except av.FFmpegError:
         pass  # a file that breaks off: what came before is kept
     parts += [part.to_ndarray() for part in resampler.resample(None)]
-    return parts, begin
+    stated = ((stream.start_time or 0) + stream.duration) * unit if stream.duration else stop
+    cut = stated - stop if stated - stop > TAIL else 0
+    return [np.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0) for part in parts], begin, float(broken + cut)
 
 
 def shifted(wave: np.ndarray, late: int) -> np.ndarray:
     """[C,S] with `late` samples of silence before it, or without its first ones where it begins early."""
-    if abs(late) > 60 * USUAL_RATE:
+    if abs(late) > LONGEST_GAP * USUAL_RATE:
         return wave  # stamps of two clocks
     return np.pad(wave, ((0, 0), (late, 0))) if late > 0 else np.ascontiguousarray(wave[:, -late:])
 
@@ -246,7 +277,7 @@ class SoundTrack:
     where they end."""
 
     def __init__(self, container: OutputContainer, sound: Sound, codec: str = "aac") -> None:
-        wave = torch.nan_to_num(sound.waveform.detach().float().cpu()).clamp(-1, 1)
+        wave = sound.waveform.detach().float().cpu().clamp(-1, 1)
         if len(wave) not in LAYOUTS:
             wave = wave.mean(0, keepdim=True)
         self.wave, self.rate = wave.contiguous().numpy(), sound.rate

@@ -203,7 +203,7 @@ def as_image(frames: Tensor) -> Tensor:
     """Frames of a source as ComfyUI's IMAGE: float [F,H,W,3] in 0..1."""
     if frames.is_floating_point():
         return frames
-    image = torch.empty(frames.shape, device=frames.device)
+    image = torch.empty(frames.shape, dtype=torch.float32, device=frames.device)
     for picture, levels in zip(frames, image, strict=True):
         torch.div(picture, 255, out=levels)  # in place: fresh memory is what costs most
     return image

@@ -24,6 +24,7 @@ from torch import Tensor
 from ..errors import MediaError
 from ..files import beside, check_writable, write_error
 from ..grid import VideoSize
+from ..layers.surroundings import unaffected
 from .colour import BT709, LIMITED, FromRgb
 from .convert import as_frames
 from .metadata import CROP_KEY, PICTURES
@@ -204,6 +205,7 @@ class VideoWriter:
                 raise encoding_error(self.path, failed) from failed
 
 
+@unaffected
 def write_video(
     path: str | Path,
     chunks: Tensor | Iterable[Tensor],

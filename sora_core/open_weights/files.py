@@ -19,7 +19,7 @@ from ..memory import free_memory
 __all__ = ["Entry", "Source", "check_memory", "open_source"]
 
 SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})\.safetensors$")
-BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "U8": 1, "I8": 1}
+BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "U8": 1, "I8": 1}
 MOST_TENSORS = 1 << 14
 """ten times those of the largest published model, each with a scale"""
 

@@ -134,7 +134,7 @@ REFUSED = (
     ),
     (
         r"\.(absmax|quant_map|qweight|qzeros|weight_scale_2)$",
-        "quantised to integers or to four bits: use a float32, bfloat16, float16 or fp8 e4m3 file",
+        "quantised to integers or to four bits: use a float32, bfloat16, float16 or fp8 file",
     ),
     (
         r"^(model\.diffusion_model|first_stage_model|text_encoders|cond_stage_model|conditioner)\.",

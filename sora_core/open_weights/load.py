@@ -26,6 +26,7 @@ from ..vae.wan21 import Wan21Codec
 from .files import BYTES, Entry, Source, check_memory, open_source
 from .keys import SCALES, SPARE, renamed
 from .kinds import Kind, detect
+from .lora import check_lora
 
 __all__ = [
     "OpenModel",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
-EIGHT = "F8_E4M3"
+EIGHT = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
 BFLOAT16_FROM = (8, 0)
 """compute capability of a card that multiplies bfloat16"""
 TOKENIZER = "spiece_model"
@@ -96,7 +97,7 @@ class Prepared(Mapping[str, Tensor]):
         tensor = self.source[self.where[name]]
         if name.removesuffix(".weight") + ".scale" in self.eight and name.endswith(".weight"):
             return tensor
-        if tensor.dtype == torch.float8_e4m3fn:
+        if tensor.dtype in EIGHT.values():
             scale = self.scales.get(name.rsplit(".", 1)[0])
             return (tensor.float() * by_row(self.source[scale], tensor) if scale else tensor).to(self.dtype)
         exact = name.endswith(EXACT) and tensor.dtype == torch.float32
@@ -140,7 +141,7 @@ def recognised(path: str | Path, component: str | None = None) -> Recognised:
         for theirs, ours in names.items()
         if not SPARE.search(ours) and not ours.endswith(SCALES)
     }
-    eight = any(source.entries[name].dtype == EIGHT for name in names)
+    eight = any(source.entries[name].dtype in EIGHT for name in names)
     kind, module = detect(shapes, str(path), ops(eight))
     if component not in (None, kind.component):
         raise CheckpointError(f"{path} is a {kind.name}, and {WANTED[component]} is wanted here.")
@@ -181,7 +182,8 @@ def load_open(
 
 
 def check_part(path: Path, component: str) -> None:
-    """Raise CheckpointError where a file is no model of this component, by its header alone."""
+    """Raise CheckpointError where a file is no model of this component (or, of "lora", no LoRA), by its header
+    alone."""
     try:
         stat = path.stat()
     except OSError as error:
@@ -192,7 +194,10 @@ def check_part(path: Path, component: str) -> None:
 @lru_cache
 def check_state(path: Path, component: str, changed: int, size: int) -> None:
     """`check_part` once for each state of a file: a batch asks for every job."""
-    recognised(path, component)
+    if component == "lora":
+        check_lora(path)
+    else:
+        recognised(path, component)
 
 
 def check_fits(paths: Sequence[str | Path], device: torch.device | str = "cpu") -> None:
@@ -213,14 +218,14 @@ def own_dtype(source: Source, names: dict[str, str], kind: Kind) -> torch.dtype:
     for name in names:
         entry = source.entries[name]
         sizes[entry.dtype] = sizes.get(entry.dtype, 0) + entry.bytes
-    strange = sorted(sizes.keys() - DTYPES.keys() - {EIGHT})
+    strange = sorted(sizes.keys() - DTYPES.keys() - EIGHT.keys())
     if strange:
         raise CheckpointError(
-            f"{source.path} holds weights of type {', '.join(strange)}: take a float32, bfloat16, float16 or fp8 e4m3"
-            " file."
+            f"{source.path} holds weights of type {', '.join(strange)}: take a float32, bfloat16, float16 or fp8"
+            " (e4m3, e5m2) file."
         )
     most = max(sizes, key=lambda d: sizes[d])
-    if most == EIGHT or (kind.component == "text" and most == "F16"):
+    if most in EIGHT or (kind.component == "text" and most == "F16"):
         return torch.bfloat16
     return DTYPES[most]
 
@@ -242,9 +247,8 @@ def named(dtype: torch.dtype) -> str:
 
 def held(entry: Entry, dtype: torch.dtype) -> int:
     """Bytes that a tensor of a file takes when it is computed in this type; eight bits stay eight bits."""
-    return (
-        entry.bytes if entry.dtype in (EIGHT, "U8", "I8") else entry.bytes * dtype.itemsize // BYTES.get(entry.dtype, 8)
-    )
+    kept = entry.dtype in (*EIGHT, "U8", "I8")
+    return entry.bytes if kept else entry.bytes * dtype.itemsize // BYTES.get(entry.dtype, 8)
 
 
 def tokenizer(source: Source) -> TokenTable:

@@ -23,13 +23,14 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..dit.config import DiTConfig
 from ..dit.model import DiT
 from ..errors import CheckpointError, InputError
 from ..layers import eight_bit
 from .files import Source, open_source
 from .keys import LORA_PREFIXES, renamed
 
-__all__ = ["LoraUse", "with_loras"]
+__all__ = ["LoraUse", "check_lora", "with_loras"]
 
 ENDINGS = {
     **{".lora_down.weight": "down", ".lora_up.weight": "up", ".lora_A.weight": "down", ".lora_B.weight": "up"},
@@ -38,6 +39,8 @@ ENDINGS = {
 }
 """of a name in the file: what the tensor is"""
 OTHER_WAYS = re.compile(r"lokr_|hada_|lora_mid|\.oft_|dora_scale|lora_magnitude_vector|\.glora|\.boft")
+PARAMETERS = {"diff_b": "bias", "diff_m": "modulation"}
+"""what changes another parameter of a layer than its weight"""
 STRONGEST = 100.0
 SHOWN = 3
 """names given in an error"""
@@ -110,6 +113,28 @@ def with_loras(dit: DiT, uses: Sequence[LoraUse]) -> tuple[DiT, list[str]]:
     return rebuilt(dit, changes), notes
 
 
+def check_lora(path: Path) -> None:
+    """Raise CheckpointError where a file is no LoRA, lacks a part, or knows no layer of any transformer that runs here,
+    by its header alone. Whether it fits a certain transformer is known once that is there."""
+    given = grouped(open_source(path))
+    for module, tensors in given.items():
+        check_halves(tensors, path, module)
+    with torch.device("meta"):
+        targets = parameters_of(DiT(DiTConfig(depth=1)))
+    first = {re.sub(r"(blocks[._])\d+", r"\g<1>0", module): tensors for module, tensors in given.items()}
+    if not any(targets(name, PARAMETERS.get(kind, "weight")) for name, tensors in first.items() for kind in tensors):
+        raise CheckpointError(
+            f"{path} is a LoRA of another kind of model: none of its {len(given)} layers is one of a Wan transformer"
+            f" ({', '.join(list(given)[:SHOWN])}); take one made for it."
+        )
+
+
+def check_halves(tensors: Mapping[str, str], path: Path, module: str) -> None:
+    """Raises CheckpointError where a layer has only one of the two that are multiplied, or a factor of nothing."""
+    if ("down" in tensors) != ("up" in tensors) or tensors.keys() == {"alpha"}:
+        raise CheckpointError(f"{path} lacks one half of {module}: fetch it again.")
+
+
 def read_lora(use: LoraUse, dit: DiT) -> Changes:
     """What one file adds, under our names."""
     source = open_source(use.path)
@@ -157,11 +182,11 @@ def grouped(source: Source) -> dict[str, dict[str, str]]:
 def changes_of(tensors: Mapping[str, str], use: LoraUse, module: str, source: Source) -> list[tuple[str, Change]]:
     """(parameter of the layer, what is added to it)."""
     out = []
-    for kind, parameter in (("diff", "weight"), ("diff_b", "bias"), ("diff_m", "modulation")):
+    for kind in ("diff", "diff_b", "diff_m"):
         if kind in tensors:
-            out.append((parameter, Change(scale=use.strength, up=source[tensors[kind]])))
-    if ("down" in tensors) != ("up" in tensors) or tensors.keys() == {"alpha"}:
-        raise CheckpointError(f"{use.path} lacks one half of {module}: fetch it again.")
+            change = Change(scale=use.strength, up=source[tensors[kind]])
+            out.append((PARAMETERS.get(kind, "weight"), change))
+    check_halves(tensors, use.path, module)
     if "down" in tensors:
         down, up = source[tensors["down"]], source[tensors["up"]]
         if min(down.ndim, up.ndim) < 2 or not 0 < len(down) == up.shape[1:].numel():

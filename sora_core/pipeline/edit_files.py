@@ -160,12 +160,13 @@ def audible(path: Path, splice: Splice, files: int, tell: Callable[[str], None],
     """Whether one of some files has sound that can be kept, seen before anything is sampled; says what of it cannot."""
     copied = splice.sets is not None and files == 1 and SoundFile.of(path, 0.0) is not None
     try:
-        if not copied and read_sound(path) is None:
-            return False
+        sound = None if copied else read_sound(path)
     except MediaError as error:
         warn(f"the sound is dropped: {error}")
         return False
-    if said := unheard_note(path):
+    if sound is None and not copied:
+        return False
+    for said in filter(None, (sound.note if sound else "", unheard_note(path))):
         tell(said)
     return True
 

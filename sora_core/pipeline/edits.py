@@ -18,6 +18,7 @@ from ..editing import Edit, stitch
 from ..editing.strides import Stretch, in_stretches, part_of, seed_of, stretch_edit, stretches
 from ..errors import InputError
 from ..grid import LatentGrid, VideoSize, plan
+from ..layers.surroundings import unaffected
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from .limits import time_estimate
@@ -47,6 +48,7 @@ def edit_seconds(model: SoraModel, edit: Edit, *, steps: int, guided: bool = Tru
     return len(parts) * time_estimate(model, one, steps=steps, guided=guided)
 
 
+@unaffected
 def sample_edit(
     model: SoraModel,
     edit: Edit,
@@ -66,6 +68,7 @@ def sample_edit(
     return sample_edits(model, [edit], [prompts], settings, [seed], negative=negative, progress=progress, runs=runs)
 
 
+@unaffected
 def sample_edits(
     model: SoraModel,
     edits: Sequence[Edit],
@@ -123,6 +126,7 @@ def encode_prompts(model: SoraModel, edits: Sequence[Edit], prompts: Sequence[st
     return torch.stack([encode_text(model, given) for given in texts])
 
 
+@unaffected
 def edit_video(
     model: SoraModel,
     edit: Edit,

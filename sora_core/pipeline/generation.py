@@ -18,6 +18,7 @@ from ..diffusion.noise import check_seed
 from ..errors import InputError
 from ..files import size_text
 from ..grid import LatentGrid, VideoSize, frames_for, plan
+from ..layers.surroundings import unaffected
 from ..media import Segmented, check_output, evened, publish, room_for, segment_frames
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
@@ -132,6 +133,7 @@ class Laps:
         self.seconds[part], self._began = now - self._began, now
 
 
+@unaffected
 def generate(
     prompt: str,
     *,

@@ -16,6 +16,7 @@ from ..files import size_text
 from ..grid import LatentGrid
 from ..layers import kernels
 from ..layers.attention import attend
+from ..layers.surroundings import unaffected
 from ..memory import free_memory
 from ..settings import DEFAULTS
 from ..vae import CausalCodec, tiles_for
@@ -88,6 +89,7 @@ def latents_memory(grid: LatentGrid) -> int:
     return 4 * LATENTS * math.prod(grid.shape)
 
 
+@unaffected
 @torch.no_grad()
 def time_estimate(
     model: SoraModel,

@@ -19,6 +19,7 @@ from ..dit import DiT, DiTConfig
 from ..emphasis import plain
 from ..errors import CheckpointError, InputError
 from ..grid import Geometry
+from ..layers.surroundings import unaffected
 from ..layers.team import Team
 from ..refine import Refiner, load_refiner
 from ..settings import DEFAULTS, SamplingSettings
@@ -101,6 +102,7 @@ def check_device(name: torch.device | str) -> torch.device:
         raise InputError(f"there is no device {name!r} here; this torch can use {here}") from error
 
 
+@unaffected
 def load_bundled(
     folder: str | Path | None = None, *, device: torch.device | str = "cpu", fast: bool = False
 ) -> SoraModel:
@@ -136,6 +138,7 @@ def with_few_steps(model: SoraModel, lora: Path) -> SoraModel:
     return replace(model, dit=dit, settings=SamplingSettings(steps=steps, cfg=1.0, solver="euler"))
 
 
+@unaffected
 def load_open(
     *,
     transformer: str | Path,
@@ -179,6 +182,7 @@ def sizes(dit: DiT) -> str:
     return f"width {dit.config.width}, {dit.config.depth} blocks and {dit.config.channels} channels"
 
 
+@unaffected
 def load_codec(path: Path, *, device: torch.device | str = "cpu") -> BundledCodec:
     """A codec of the bundled kind."""
     checkpoint = checkpoints.load(path)

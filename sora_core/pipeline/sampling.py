@@ -32,6 +32,7 @@ from ..dit.parallel import over_clips
 from ..errors import InputError, ResourceError
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
 from ..layers import kernels
+from ..layers.surroundings import unaffected
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Denoiser, LatentState, Progress, PromptSchedule
 from ..vae import CausalCodec, decode_bounded
@@ -63,6 +64,7 @@ def texts_of(prompts: str | Iterable[str]) -> list[str]:
     return texts
 
 
+@unaffected
 @torch.no_grad()
 def encode_text(model: SoraModel, prompts: str | Iterable[str]) -> Tensor:
     """Text features [B,S,D], those of each word times its weight (`emphasis`); an empty prompt is all zeros."""
@@ -74,6 +76,7 @@ def encode_text(model: SoraModel, prompts: str | Iterable[str]) -> Tensor:
     return features
 
 
+@unaffected
 def empty_state(grid: LatentGrid, geometry: Geometry, *, batch: int = 1) -> LatentState:
     """A grid on which everything is to be made."""
     latent = torch.zeros(batch, *grid.shape)
@@ -103,6 +106,7 @@ def denoiser(model: SoraModel, state: LatentState, fps: float, rows: Tensor | No
     return over_clips(network, clips) if clips else network
 
 
+@unaffected
 def sample(
     model: SoraModel,
     state: LatentState,
@@ -256,6 +260,7 @@ def guided_denoiser(
     return network
 
 
+@unaffected
 @torch.no_grad()
 def decode_stream(codec: CausalCodec, latent: Tensor, *, mid_stream: bool = False) -> Iterator[Tensor]:
     """Chunks [B,3,F,H,W] in -1..1 of a latent, in bounded memory."""
@@ -276,6 +281,7 @@ def decode_from(codec: CausalCodec, latent: Tensor, start: int) -> Iterator[Tens
         skip = max(0, skip - chunk.shape[2])
 
 
+@unaffected
 def sample_video(
     model: SoraModel,
     prompts: str | Iterable[str],

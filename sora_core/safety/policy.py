@@ -25,7 +25,10 @@ __all__ = ["ACTIONS", "CATEGORIES", "MINORS", "Policy", "Rule", "bundled_policy"
 
 MINORS = "minors"
 """sexual content with minors: always refused"""
-CATEGORIES = ("violence", "sexual", "hate", "likeness", "ip", MINORS)
+LEARNED = ("violence", "sexual", "hate", "likeness", "ip", MINORS)
+"""what the classifier knows; the order of its outputs"""
+CATEGORIES = (*LEARNED, "crime")
+"""`crime`, the making of bombs and drugs, is found by the lexicon alone"""
 ACTIONS = ("allow", "warn", "refuse")
 FRAME_ACTIONS = ("stop", "blur", "mark", "off")
 THRESHOLD = 0.5

@@ -25,7 +25,7 @@ from torch import Tensor
 from .. import checkpoints
 from ..errors import CheckpointError
 from .normalise import disguise, normalise
-from .policy import CATEGORIES
+from .policy import LEARNED
 
 __all__ = ["DISGUISES", "ClassifierConfig", "Prompt", "PromptClassifier", "prompts", "train_classifier"]
 
@@ -64,7 +64,7 @@ class ClassifierConfig:
 def prompts(fold: int = 0) -> tuple[Prompt, ...]:
     """All prompts to learn from; `fold` 0 to 4 chooses which fifth of each label of `prompts.txt` is held out."""
     parts, out = parts_of("prompts.txt"), []
-    for label in (*CATEGORIES, "harmless"):
+    for label in (*LEARNED, "harmless"):
         chosen = sorted((p for p in parts if p[0] == label), key=lambda p: sha256(p[2].encode()).digest())
         out += [
             Prompt(text=text, label=label, language=language, held_out=i % HELD_OUT == fold)
@@ -110,8 +110,8 @@ class PromptClassifier:
         """The bundled classifier, or another of its kind. Raises CheckpointError."""
         path = path or Path(str(files(__package__.rpartition(".")[0]) / "weights" / "prompts.safetensors"))
         tensors = checkpoints.load(path).tensors
-        if "weight" not in tensors or "bias" not in tensors or tensors["weight"].shape[1:] != (len(CATEGORIES),):
-            raise CheckpointError(f"{path} has no weight [buckets,{len(CATEGORIES)}] and bias of a prompt classifier")
+        if "weight" not in tensors or "bias" not in tensors or tensors["weight"].shape[1:] != (len(LEARNED),):
+            raise CheckpointError(f"{path} has no weight [buckets,{len(LEARNED)}] and bias of a prompt classifier")
         return cls(tensors["weight"], tensors["bias"])
 
     def save(self, path: Path, config: ClassifierConfig) -> None:
@@ -126,7 +126,7 @@ class PromptClassifier:
 
     def __call__(self, text: str) -> dict[str, float]:
         """The probability of every category."""
-        return dict(zip(CATEGORIES, self.logits([text]).sigmoid()[0].tolist(), strict=True))
+        return dict(zip(LEARNED, self.logits([text]).sigmoid()[0].tolist(), strict=True))
 
 
 @cache
@@ -150,13 +150,13 @@ def train_classifier(config: ClassifierConfig, *, fold: int = 0) -> PromptClassi
             forms = [prompt.text, *(disguise(prompt.text, how) for how in DISGUISES), *thinned(prompt.text)]
             texts += forms
             labels += [prompt.label] * len(forms)
-    target = torch.tensor([[float(label == category) for category in CATEGORIES] for label in labels])
+    target = torch.tensor([[float(label == category) for category in LEARNED] for label in labels])
     rows = [features(text, config.buckets) for text in texts]
     numbers = torch.from_numpy(np.concatenate([n for n, _ in rows]))
     weights = torch.from_numpy(np.concatenate([w for _, w in rows]))
     offsets = torch.tensor([0, *np.cumsum([len(n) for n, _ in rows])[:-1].tolist()])
-    weight = torch.zeros(config.buckets, len(CATEGORIES), requires_grad=True)
-    bias = torch.full((len(CATEGORIES),), -2.0, requires_grad=True)
+    weight = torch.zeros(config.buckets, len(LEARNED), requires_grad=True)
+    bias = torch.full((len(LEARNED),), -2.0, requires_grad=True)
     optimizer = torch.optim.Adam([weight, bias], lr=config.learning_rate)
     positive = (len(target) / target.sum(0).clamp(min=1)).clamp(max=4).sqrt()
     for step in range(config.steps):
