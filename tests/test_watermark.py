@@ -7,7 +7,7 @@ import torch
 from sora_nodes.sora_core.errors import InputError
 from sora_nodes.sora_core.safety import codeword
 from sora_nodes.sora_core.safety.marking import MESSAGE, Marker, bundled_watermark, read_mark
-from sora_nodes.sora_core.safety.watermark import PILOT, Watermark, WatermarkConfig, load_watermark
+from sora_nodes.sora_core.safety.watermark import PILOT, Watermark, WatermarkConfig, load_watermark, luma
 from sora_nodes.sora_core.training.attacks import Attacks, attack, coded, cropped, x264
 from sora_nodes.sora_core.training.pictures import clips, leaves
 from sora_nodes.sora_core.training.watermark import WatermarkTraining, read_training, train
@@ -117,15 +117,45 @@ def test_a_flat_picture_carries_a_fainter_mark_and_a_small_one_a_stronger() -> N
     flat = torch.full_like(busy, 0.5)
     asked = [model.strength(model.contrast(p)[1], *p.shape[2:]) for p in (flat, busy, busy[..., :64, :64])]
     assert asked[0] > asked[1] == model.config.psnr > asked[2]
+    blues = [model.blue(model.contrast(p)[1], *p.shape[2:]) for p in (flat, busy, flat[..., :64, :64])]
+    assert blues[0] > blues[1] == blues[2] == 0, "the blue is marked where the luma fades"
 
 
-@pytest.mark.parametrize(("size", "least"), [((112, 112), 38.5), ((112, 192), 41.0)])
+def test_the_blue_of_a_flat_picture_is_marked_and_found_without_its_luma() -> None:
+    flat = torch.full((2, 144, 256, 3), 120, dtype=torch.uint8)
+    marked = next(iter(Marker(bundled_watermark(), MESSAGE)([flat])))
+    red, green, blue = (marked[..., channel].float() - 120 for channel in range(3))
+    assert blue.std() > 2.5 > 2 * red.std(), "luma hardly changes"
+    assert float((0.299 * red + 0.587 * green + 0.114 * blue).std()) < 1
+    assert read_mark([marked], search=False).message == MESSAGE
+    tinted = flat.clone()
+    tinted[..., 2] = (120 + (blue - red)).byte()
+    assert read_mark([tinted], search=False).message == MESSAGE
+    grey = (0.299 * marked[..., 0] + 0.587 * marked[..., 1] + 0.114 * marked[..., 2]).round().byte()
+    assert read_mark([grey[..., None].repeat(1, 1, 1, 3)], search=False).message == MESSAGE
+
+
+def test_a_number_of_ones_own_and_a_strength_that_was_asked_for_are_in_the_luma_alone() -> None:
+    flat = torch.full((1, 144, 256, 3), 120, dtype=torch.uint8)
+    for marker in (Marker(bundled_watermark(), 12345), Marker(bundled_watermark(), MESSAGE, psnr=40.0)):
+        marked = next(iter(marker([flat])))
+        assert torch.equal(marked[..., 0], marked[..., 2]) and not torch.equal(marked, flat)
+
+
+def test_a_mark_in_the_luma_alone_is_found_as_before_the_blue_was_marked() -> None:
+    frames = render([sample_scene(6_000_001)], ClipShape(frames=4, height=112, width=192, fps=8.0))[0]
+    marked = next(iter(Marker(bundled_watermark(), MESSAGE, psnr=42.0)([frames])))
+    seen = (x264(marked.permute(0, 3, 1, 2).float() / 255, 28) * 255).byte().permute(0, 2, 3, 1)
+    assert read_mark([seen], search=False).message == MESSAGE
+
+
+@pytest.mark.parametrize(("size", "least"), [((112, 112), 38.5), ((112, 192), 42.0)])
 def test_the_mark_of_a_flat_clip_is_hard_to_see_and_outlasts_strong_compression(
     size: tuple[int, int], least: float
 ) -> None:
     frames = render([sample_scene(6_000_000)], ClipShape(frames=8, height=size[0], width=size[1], fps=8.0))[0]
     marked = next(iter(Marker(bundled_watermark(), MESSAGE)([frames])))
-    error = (marked.float() - frames.float()).square().mean()
+    error = luma(marked.movedim(-1, 1).float() - frames.movedim(-1, 1).float()).square().mean()
     assert float(10 * torch.log10(255**2 / error)) > least
     seen = x264(marked.permute(0, 3, 1, 2).float() / 255, 28)
     assert read_mark([(seen * 255).byte().permute(0, 2, 3, 1)], search=False).message == MESSAGE

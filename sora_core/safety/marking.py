@@ -7,8 +7,9 @@
 The pattern's strength is worked out at key frames and held between them, so that marking costs little more than an
 addition. Reading adds up the votes of frames spread over the clip. A mark is found by its pilot; of a number that is
 expected (the default one), every bit is known beforehand, so that the whole pattern is the pilot and much less of it
-need be left. Where the whole frame shows nothing, windows of it are tried (a crop), found by correlating with the
-pattern at all places and many scales at once.
+need be left. Luma and blue vote together, and the luma alone, which may be all that is marked. Where the whole
+frame shows nothing, windows of it are tried (a crop), found by correlating with the pattern at all places and many
+scales at once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +27,7 @@ from torch import Tensor
 
 from ..errors import MediaError
 from .codeword import decode, encode
-from .watermark import LEAST_SIDE, PILOT, WHOLE, Watermark, Window, cosines, load_watermark
+from .watermark import CB, LEAST_SIDE, LUMA, PILOT, WHOLE, Watermark, Window, cosines, load_watermark, together
 
 __all__ = ["MESSAGE", "MarkFound", "MarkOnce", "Marker", "bundled_watermark", "read_mark"]
 
@@ -41,11 +43,13 @@ CUT, MOVED = 40.0, 16.0
 LEAST_HELD = 20
 ROUND, MOST_FRAMES = 12, 120
 """frames after which every second one of the rest votes, and that vote in all"""
-SURE, SURE_AFTER_SEARCH = 5.5, 6.0
+SURE, SURE_AFTER_SEARCH = 5.6, 6.1
 """deviations of the pilot that count as found: about one in 50 million by chance, and after trying all windows"""
-SURE_OF_EXPECTED = 4.5
+SURE_OF_EXPECTED = 4.65
 """deviations of the expected number's pattern that count as found in the whole frame: about one in 300,000 by chance
-(of 240,000 other numbers in unmarked clips the highest reached 4.1)"""
+(of 260,000 other numbers in unmarked clips one reached it)"""
+BLUE_ADDS = (0.0, -CB * LUMA[2] / LUMA[1], CB)
+"""what a level of Cb adds to red, green and blue"""
 SMALLEST = 0.8
 """the smallest window that is tried, of each side"""
 STEPS = 20
@@ -81,8 +85,11 @@ class Marker:
         self, model: Watermark, message: int, *, psnr: float | None = None, key_every: int = KEY_EVERY
     ) -> None:
         self.model, self.psnr, self.key_every = model, psnr, key_every
+        self.alone = psnr is not None or message != MESSAGE
+        """whether all is in the luma: a number that nobody expects needs more than the blue carries"""
         self.bits = encode(message)[None]
         self.pattern: Tensor | None = None
+        self.blue: Tensor | None = None
         self.key: Tensor | None = None
         self.lowest = self.highest = self.added = torch.empty(0)
         self.held = 0
@@ -117,18 +124,27 @@ class Marker:
         """Work out what is added until the next key frame: bytes [H,W,3] that wrap around, and their room."""
         height, width = frame.shape[:2]
         if self.pattern is None or self.pattern.shape[-2:] != frame.shape[:2]:
-            self.pattern = self.model.pattern(self.bits, height, width)
+            self.pattern, self.blue = self.model.pattern(self.bits, height, width), None
         step = max(1, min(height, width) // (2 * self.model.config.look))
         picture = frame[::step, ::step].permute(2, 0, 1)[None].float().div_(255)
         small, busy = self.model.contrast(picture)
-        psnr = self.psnr or self.model.strength(busy, height, width)
-        residual = self.model.residual(self.model.hiding(small, busy), self.pattern, psnr)
-        level = residual[0, 0].mul_(255).round_().clamp_(-127, 127).to(torch.int8)
+        psnr = self.psnr or self.model.strength(busy, height, width, alone=self.alone)
+        residual = self.model.residual(self.model.hiding(small, busy), self.pattern, psnr)[0, 0].mul_(255)
+        blue = 0.0 if self.alone else self.model.blue(busy, height, width)
+        if self.blue is None and blue:
+            self.blue = self.model.blue_pattern(self.bits, height, width)[0, 0]
+        level = whole(residual)
         levels = torch.empty(frame.shape, dtype=torch.int8)
-        for channel in range(3):  # four times as fast as expanding it
-            levels[..., channel] = level
+        for channel, adds in enumerate(BLUE_ADDS):  # four times as fast as expanding it
+            own = self.blue is not None and blue * adds != 0
+            levels[..., channel] = whole(residual + cast(Tensor, self.blue) * (blue * adds)) if own else level
         self.lowest, self.highest = (-levels).clamp_(min=0).byte(), 255 - levels.clamp(min=0).byte()
         self.added = levels.view(torch.uint8)
+
+
+def whole(levels: Tensor) -> Tensor:
+    """Rounded to what can be added to bytes."""
+    return levels.round().clamp_(-127, 127).to(torch.int8)
 
 
 class MarkOnce:
@@ -177,17 +193,17 @@ def read_mark(
         size = (frame.shape[0], frame.shape[1])
         if min(size) < LEAST_SIDE:
             return MarkFound(found=False, score=0.0, frames=1)
-        votes = votes + model.cleaned(frame.permute(2, 0, 1)[None].float() / 255)
+        votes = votes + model.layers(frame.permute(2, 0, 1)[None].float() / 255)
         count += 1
     if not count:
         raise MediaError("a video without frames has no mark to read.")
     known = torch.cat([torch.zeros(PILOT), torch.ones(1)])
     patterns = [known] if expected is None else [known, torch.cat([encode(expected), torch.ones(1)])]
-    window, soft = WHOLE, model.votes(model.correlations(votes, *size))[0]
-    if search and not seen(soft, patterns, WHOLE):
+    window, soft = WHOLE, model.read_layers(votes, *size)[0]
+    if search and not any(seen(soft, patterns, WHOLE)):
         for known in reversed(patterns):
             tried = refined(model, votes, size, find_window(model, votes, *size, known), known)
-            other = model.votes(model.correlations(votes, *size, tried))[0]
+            other = model.read_layers(votes, *size, tried)[0]
             if standing_out(other, known) >= SURE_AFTER_SEARCH:
                 window, soft = tried, other
                 break
@@ -195,27 +211,27 @@ def read_mark(
 
 
 def standing_out(soft: Tensor, known: Tensor) -> float:
-    """Deviations by which soft values [65] agree with the bits that are known (-1, 1, and 0 for unknown ones)."""
-    return float(soft @ known) / math.sqrt(float(known.abs().sum()))
+    """Deviations by which soft values [n,65] agree with the bits that are known (-1, 1, and 0 for unknown ones), of
+    that row that agrees most."""
+    return float((soft @ known).max()) / math.sqrt(float(known.abs().sum()))
 
 
 def seen(soft: Tensor, patterns: list[Tensor], window: Window) -> list[bool]:
     """Which of the patterns (the pilot, the expected number's) stand out enough in a window."""
     least = (SURE, SURE_OF_EXPECTED) if window == WHOLE else (SURE_AFTER_SEARCH, SURE_AFTER_SEARCH)
-    found = [standing_out(soft, known) >= enough for known, enough in zip(patterns, least, strict=False)]
-    return found if any(found) else []
+    return [standing_out(soft, known) >= enough for known, enough in zip(patterns, least, strict=False)]
 
 
 def reading(soft: Tensor, window: Window, frames: int, patterns: list[Tensor], expected: int | None) -> MarkFound:
-    """What soft values [65] say, where the pilot or the expected number's pattern stands out."""
+    """What soft values [n,65] say, where the pilot or the expected number's pattern stands out."""
     found = seen(soft, patterns, window)
     score = max(standing_out(soft, known) for known in patterns)
-    message, agreement = decode(soft[:PILOT])
-    if found and not found[0]:
+    message, agreement = decode(soft[int((soft @ patterns[0]).argmax()), :PILOT])
+    if any(found) and not found[0]:
         message = expected or 0
     return MarkFound(
-        found=bool(found), score=round(score, 2), message=message if found else None, agreement=round(agreement, 3),
-        window=window, frames=frames,
+        found=any(found), score=round(score, 2), message=message if any(found) else None,
+        agreement=round(agreement, 3), window=window, frames=frames,
     )  # fmt: skip
 
 
@@ -242,7 +258,7 @@ def refined(model: Watermark, votes: Tensor, size: tuple[int, int], window: Wind
 
     def score(ends: list[float]) -> float:
         shown = (ends[0], ends[1], ends[2], ends[3])
-        return standing_out(model.votes(model.correlations(votes, *size, shown))[0], known)
+        return standing_out(model.read_layers(votes, *size, shown)[0], known)
 
     ends = list(window)
     best = score(ends)
@@ -257,22 +273,24 @@ def refined(model: Watermark, votes: Tensor, size: tuple[int, int], window: Wind
 
 
 def find_window(model: Watermark, votes: Tensor, height: int, width: int, known: Tensor) -> Window:
-    """The window [votes 1,1,S,S] most likely shows: the best place of the known bits' pattern over sizes and shifts."""
+    """The window [votes 1,2,S,S] most likely shows: the best place of the known bits' pattern over sizes and shifts, in
+    the luma or in luma and blue together."""
     side = model.config.canvas
     rows = cosines(model.config.band, side).to(votes)
-    table = model.signs * model.table(model.weight, height, width) * known[model.places.clamp(min=0)]
-    pilot = torch.fft.rfft2(torch.einsum("ij,ih,jw->hw", table, rows, rows))
+    tables = model.tables(height, width) * known[model.places.clamp(min=0)]
+    pilot = torch.fft.rfft2(torch.einsum("lij,ih,jw->lhw", tables, rows, rows))
     sizes = [round(side * (1 - (1 - SMALLEST) * i / STEPS)) for i in range(STEPS + 1)]
     best, window = -math.inf, WHOLE
     for high in sizes:
         tall = F.interpolate(votes, (high, side), mode="bilinear", antialias=True)
-        shown = torch.zeros(len(sizes), side, side)
+        shown = torch.zeros(len(sizes), 2, side, side)
         for i, wide in enumerate(sizes):
-            shown[i, :high, :wide] = F.interpolate(tall, (high, wide), mode="bilinear", antialias=True)[0, 0]
+            shown[i, :, :high, :wide] = F.interpolate(tall, (high, wide), mode="bilinear", antialias=True)[0]
         match = torch.fft.irfft2(torch.fft.rfft2(shown).conj() * pilot, s=(side, side))
-        match = match / match.flatten(1).std(1)[:, None, None].clamp(min=1e-9)
+        match = match / match.flatten(2).std(2)[..., None, None].clamp(min=1e-9)
+        match[:, 1] = together(match)
         for i, wide in enumerate(sizes):
-            places = match[i, : side - high + 1, : side - wide + 1]
+            places = match[i, :, : side - high + 1, : side - wide + 1].amax(0)
             score = float(places.max())
             if score > best:
                 top, left = divmod(int(places.argmax()), places.shape[1])

@@ -1,14 +1,17 @@
-"""The invisible watermark: a 32-bit number in the luma of every frame, found again after compression, scaling and crop.
+"""The invisible watermark: a 32-bit number in every frame, found again after compression, scaling and crop.
 
 Encoder. The number's 64 channel bits and a fixed pilot are spread over the low spatial frequencies of the frame: every
 coefficient of a two-dimensional cosine basis carries one bit (or the pilot) with a fixed sign and a learned amplitude.
 The basis is that of the whole frame, whatever its size, so that scaling changes nothing. A small network says where the
-picture hides the pattern; the sum is scaled to a set PSNR.
+picture hides the pattern; the sum is scaled to a set PSNR. On flat grounds, where luma shows as grain, most of the
+mark is in the blue instead: the same bits on a few low frequencies of Cb, with signs of their own and luma as it was.
+The eye hardly sees blue-yellow detail, and codecs keep low frequencies.
 
-Decoder. A small network takes the picture away and evens out what is left; its output is correlated with the basis.
-The correlations of frames add up, which is how frames vote.
+Decoder. A small network takes the picture away from the luma and evens out what is left (of the blue, means around
+every place do); the output is correlated with the basis. The correlations of frames add up, which is how frames vote.
 
-Encoder and decoder were trained together (`training.watermark`) through compression, noise, scaling and crops.
+Encoder and decoder of the luma were trained together (`training.watermark`) through compression, noise, scaling and
+crops; the blue has nothing to learn.
 
 Legend: F frames, H W height and width, S side of the decoder's canvas, M side of the table of coefficients.
 """
@@ -40,9 +43,23 @@ PILOT = CHANNEL_BITS
 """the group of the coefficients that carry the pilot"""
 ROOMY, STRONGER = 160, 2.6
 """pixels of a side below which the mark is stronger, and by how many decibels for every halving"""
-FLAT, FAINTER = (0.02, 0.01), 3.0
-"""mean local contrast from which, down to which, a mark grows fainter, by how many decibels where there is room: on
-flat grounds it is seen sooner, and outlasts compression better"""
+FLAT, EDGE, FAINTER, FAINTER_ALONE = (0.014, 0.009), 0.03, 10.0, 3.0
+"""mean local contrast from which, down to which, the luma's mark grows fainter, of which an edge counts as so much at
+most, and by how many decibels where there is room, with a mark in the blue and alone: on flat grounds it is seen
+sooner"""
+LESS_ROOM = 2.0
+"""halvings of `ROOMY` take so much of that away: half a halving takes all"""
+BLUE, WAVES, LARGE = 1.8, (48.0, 16.0), 512
+"""the mark of the blue: levels of Cb, of pixels a wave from the longest to the shortest, in pictures of up to so many
+pixels a side (in larger ones the waves grow along)"""
+READ = 12.0
+"""pixels of the shortest wave that is read: the picture may have been made smaller"""
+WEIGHTS = (1.0, 1.5)
+"""of the votes of luma and blue where both are marked"""
+BLUE_FULL = 0.5
+"""share of all the luma's fading at which the blue is full: it comes before the luma goes"""
+CB = 1.772
+"""blue less luma, in units of Cb; green gives way, so that luma stays"""
 LEAST_SIDE = 16
 """pixels: a smaller frame has no room for the pattern"""
 
@@ -150,6 +167,21 @@ class Watermark(nn.Module):
         pattern = torch.einsum("bij,ih,jw->bhw", self.coefficients(bits, height, width), rows, columns)[:, None]
         return pattern / pattern.flatten(1).std(1).clamp(min=1e-6)[:, None, None, None]
 
+    def blue_table(self, height: int, width: int, shortest: float) -> Tensor:
+        """Which coefficients the blue carries down to a wave of so many pixels, [M,M], 0 or 1."""
+        order = torch.arange(self.config.band).to(self.signs)
+        waves = torch.hypot(order[:, None] / (2 * height), order[None] / (2 * width))
+        waves = waves * max(1.0, math.sqrt(height * width) / LARGE)
+        return ((waves >= 1 / WAVES[0]) & (waves <= 1 / shortest) & (self.places >= 0)).float()
+
+    def blue_pattern(self, bits: Tensor, height: int, width: int) -> Tensor:
+        """The pattern that the blue carries, [B,1,H,W], of deviation 1, or 0 where there is no room."""
+        rows, columns = (cosines(self.config.band, side).to(bits) for side in (height, width))
+        carried = torch.cat([bits, bits.new_ones(len(bits), 1)], 1)[:, self.places.clamp(min=0)]
+        table = self.signs.T * self.blue_table(height, width, WAVES[1])
+        pattern = torch.einsum("bij,ih,jw->bhw", carried * table, rows, columns)[:, None]
+        return pattern / pattern.flatten(1).std(1).clamp(min=1e-6)[:, None, None, None]
+
     def contrast(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Frames [F,3,H,W] in 0..1 as small luma, and its local contrast, both [F,1,h,w]."""
         small = F.interpolate(luma(frames), (self.config.look, self.config.look), mode="area")
@@ -168,16 +200,25 @@ class Watermark(nn.Module):
         size = torch.linalg.vector_norm(full, dim=(1, 2, 3), keepdim=True) / math.sqrt(full[0].numel())
         return full * (level / size.clamp(min=1e-9))
 
-    def strength(self, busy: Tensor, height: int, width: int) -> float:
-        """Decibels of a marked frame of a size and of that local contrast: a small one has little room and takes a
-        stronger mark, a flat one with room a fainter one."""
-        smaller = max(0.0, min(2.0, math.log2(ROOMY / math.sqrt(height * width))))
+    def ease(self, busy: Tensor, height: int, width: int) -> float:
+        """How far the luma's mark fades in a frame of a size and of that local contrast, 0 to 1: where it is flat, and
+        has room for a mark in the blue."""
         most, least = FLAT
-        flat = max(0.0, min(1.0, (most - float(busy.mean())) / (most - least)))
-        return self.config.psnr - STRONGER * smaller + FAINTER * flat * max(0.0, 1 - smaller)
+        flat = max(0.0, min(1.0, (most - float(busy.clamp(max=EDGE).mean())) / (most - least)))
+        return flat * max(0.0, 1 - LESS_ROOM * smaller(height, width))
+
+    def strength(self, busy: Tensor, height: int, width: int, *, alone: bool = False) -> float:
+        """Decibels of the luma's mark in a frame of a size and of that local contrast: a small one has little room and
+        takes a stronger mark, a flat one with room a fainter one. alone: nothing is in the blue."""
+        fainter = FAINTER_ALONE if alone else FAINTER
+        return self.config.psnr - STRONGER * smaller(height, width) + fainter * self.ease(busy, height, width)
+
+    def blue(self, busy: Tensor, height: int, width: int) -> float:
+        """Levels of Cb of the mark in the blue of such a frame."""
+        return BLUE * min(1.0, self.ease(busy, height, width) / BLUE_FULL)
 
     def mark(self, frames: Tensor, bits: Tensor, psnr: float | None = None) -> Tensor:
-        """Marked frames [F,3,H,W] in 0..1 of channel bits [F or 1,64]."""
+        """Frames [F,3,H,W] in 0..1 of channel bits [F or 1,64] with the mark in the luma alone."""
         pattern = self.pattern(bits, *frames.shape[-2:])
         return (frames + self.residual(self.hiding(*self.contrast(frames)), pattern, psnr)).clamp(0, 1)
 
@@ -192,6 +233,35 @@ class Watermark(nn.Module):
         rest = rest + self.run(self.remove, rest)
         power = F.avg_pool2d(rest.square(), 15, 1, 7, count_include_pad=False)
         return rest / (power + 1e-3).sqrt()
+
+    def cleaned_blue(self, frames: Tensor) -> Tensor:
+        """What is left of the Cb of frames [F,3,H,W] in 0..1, [F,1,S,S], evened out: means of wide windows are taken
+        away, and places where much is left count less."""
+        side = self.config.canvas
+        blue = (frames[:, 2:] - luma(frames)) * (255 / CB)
+        half = [min(side // 2, n) for n in blue.shape[-2:]]
+        blue = F.interpolate(F.interpolate(blue, half, mode="area"), (side // 2, side // 2), mode="bilinear")
+        rest = blue - F.avg_pool2d(blue, 17, 1, 8, count_include_pad=False)
+        power = F.avg_pool2d(rest.square(), 7, 1, 3, count_include_pad=False)
+        return F.interpolate(rest / (power + 1).sqrt(), (side, side), mode="bilinear")
+
+    def layers(self, frames: Tensor) -> Tensor:
+        """What is left of luma and blue, [F,2,S,S]."""
+        return torch.cat([self.cleaned(frames), self.cleaned_blue(frames)], 1)
+
+    def tables(self, height: int, width: int) -> Tensor:
+        """Signs and weights of the coefficients of luma and blue, [2,M,M]."""
+        luma_table = self.signs * self.table(self.weight, height, width)
+        return torch.stack([luma_table, self.signs.T * self.blue_table(height, width, READ)])
+
+    def read_layers(self, layers: Tensor, height: int, width: int, window: Window = WHOLE) -> Tensor:
+        """Soft values [F,2,65] of `layers`, of frames of a size that show a window: of the luma, and of both, since a
+        mark is in the luma alone or in both."""
+        side, m = self.config.canvas, self.config.band
+        rows, columns = (cosines(m, side, *ends).to(layers) for ends in (window[:2], window[2:]))
+        found = torch.einsum("flhw,ih,jw->flij", layers, rows, columns) * self.tables(height, width)
+        soft = self.votes(found.flatten(0, 1)).unflatten(0, found.shape[:2])
+        return torch.stack([soft[:, 0], together(soft)], 1)
 
     def correlations(self, cleaned: Tensor, height: int, width: int, window: Window = WHOLE) -> Tensor:
         """Cleaned frames [F,1,S,S], of frames of a size that show a window of the marked frame, to signed weighted
@@ -213,6 +283,16 @@ class Watermark(nn.Module):
         """Soft values [F,65] of frames [F,3,H,W] in 0..1, one vote a frame."""
         height, width = frames.shape[-2:]
         return self.votes(self.correlations(self.cleaned(frames), height, width, window))
+
+
+def smaller(height: int, width: int) -> float:
+    """How often a frame's side halves the one that has room, 0 to 2."""
+    return max(0.0, min(2.0, math.log2(ROOMY / math.sqrt(height * width))))
+
+
+def together(layers: Tensor) -> Tensor:
+    """Values of luma and blue, each of deviation 1, [F,2,...], as one, [F,...], of deviation 1."""
+    return (WEIGHTS[0] * layers[:, 0] + WEIGHTS[1] * layers[:, 1]) / math.hypot(*WEIGHTS)
 
 
 def layout(config: WatermarkConfig) -> tuple[Tensor, Tensor]:
