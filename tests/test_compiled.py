@@ -3,7 +3,7 @@
 import torch
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.training.channels_last import residual
-from sora_nodes.sora_core.training.compiled import compiled_blocks, graphs
+from sora_nodes.sora_core.training.compiled import compiled_blocks, graphs, rehearsed
 from sora_nodes.sora_core.training.forward import block_forward
 from torch import Tensor
 
@@ -56,11 +56,13 @@ def test_a_compiled_residual_block_gives_what_it_gives_at_ten_sizes() -> None:
     assert graphs() - before <= 2
 
 
-def test_sizes_beyond_the_graphs_there_may_be_run_uncompiled(monkeypatch) -> None:
+def test_after_the_rehearsal_what_fits_no_graph_runs_uncompiled(monkeypatch) -> None:
     """A card compiles one for half a minute."""
     torch._dynamo.reset()
     compiled = compiled_blocks("eager").residual
-    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 1)
+    monkeypatch.setattr("sora_nodes.sora_core.training.compiled.GRAPHS", 1)
+    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 8)
+    rehearsed()
     before, c = graphs(), 4
     weights = [torch.rand(c), torch.randn(c, c, 3, 3), torch.randn(c), torch.rand(c), torch.randn(c, 3 * c)]
     for dtype in (torch.float32, torch.float64):

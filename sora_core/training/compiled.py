@@ -3,7 +3,7 @@
 Compiled functions take modules and tensors as arguments, and sizes are unknowns. Torch's duck shapes, which take two
 equal numbers for one unknown, are switched off: a batch of six clips would pass for the six vectors of the modulation.
 The compiler still writes some kernels for numbers of tokens up to a bound alone, and makes the block anew beyond it.
-That takes half a minute of a card, so it may do so a few times; then what fits no graph runs uncompiled.
+That takes half a minute of a card, so after the rehearsal it may do so twice; then what fits no graph runs uncompiled.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 from .channels_last import residual
 from .forward import block_forward
 
-__all__ = ["Blocks", "compiled_blocks", "graphs"]
+__all__ = ["Blocks", "compiled_blocks", "graphs", "rehearsed"]
 
 
 GRAPHS = 4
-"""of one function, at most"""
+"""of one function, after the rehearsal; the transformer's block then has two"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +33,20 @@ class Blocks:
 
 def compiled_blocks(backend: str = "inductor") -> Blocks:
     """Both blocks, to be compiled when they are first called."""
-    import torch._dynamo.config as compiler
     import torch.fx.experimental._config as shapes
 
     shapes.use_duck_shape = False  # type: ignore[attr-defined]
-    compiler.recompile_limit = GRAPHS
     return Blocks(
         residual=torch.compile(residual, dynamic=True, backend=backend),
         transformer=torch.compile(block_forward, dynamic=True, backend=backend),
     )
+
+
+def rehearsed() -> None:
+    """All forms have been seen: from now on a function that has `GRAPHS` gets no more."""
+    import torch._dynamo.config as compiler
+
+    compiler.recompile_limit = GRAPHS
 
 
 def graphs() -> int:

@@ -33,7 +33,7 @@ from .channels_last import FastCodec
 from .checks import BLOCK_OF_TRANSFORMER, check_calls, check_networks
 from .classifier import ClassifierLoss
 from .codec import BLOCK, CodecLoss, measure_latents, psnr
-from .compiled import Blocks, compiled_blocks, graphs
+from .compiled import Blocks, compiled_blocks, graphs, rehearsed
 from .export import save_codec, save_transformer, trained_by
 from .forward import TextToVideo
 from .loop import matrices_in, ready_card
@@ -216,6 +216,7 @@ def warmed_up(session: Session, fast: FastCodec, model: TextToVideo) -> Session:
         session.say(f"transformer's block compiled: {graphs()} graphs")
         CodecLoss(codec=fast, stores=session.stores, **session.plan.codec.loss).rehearse()
         session.say(f"codec's block compiled: {graphs()} graphs")
+        rehearsed()
     except Exception as error:  # whatever a compiler may raise
         session.say(f"blocks are not compiled, all runs slower: {type(error).__name__}: {str(error)[:400]}")
         session = replace(session, blocks=Blocks())
