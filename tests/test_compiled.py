@@ -61,11 +61,11 @@ def test_after_the_rehearsal_what_fits_no_graph_runs_uncompiled(monkeypatch) -> 
     torch._dynamo.reset()
     compiled = compiled_blocks("eager").residual
     monkeypatch.setattr("sora_nodes.sora_core.training.compiled.GRAPHS", 1)
-    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 8)
-    rehearsed()
     before, c = graphs(), 4
     weights = [torch.rand(c), torch.randn(c, c, 3, 3), torch.randn(c), torch.rand(c), torch.randn(c, 3 * c)]
-    for dtype in (torch.float32, torch.float64):
-        x, *given = (value.to(dtype) for value in (torch.randn(2, 3, 4, 5, c), *weights, torch.zeros(c)))
-        torch.testing.assert_close(compiled(x, *given), residual(x, *given))
+    with torch._dynamo.config.patch(recompile_limit=8):  # what is set within is undone behind it
+        rehearsed()
+        for dtype in (torch.float32, torch.float64):
+            x, *given = (value.to(dtype) for value in (torch.randn(2, 3, 4, 5, c), *weights, torch.zeros(c)))
+            torch.testing.assert_close(compiled(x, *given), residual(x, *given))
     assert graphs() - before == 1
