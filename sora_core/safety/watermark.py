@@ -48,7 +48,7 @@ FLAT, EDGE, FAINTER, FAINTER_ALONE = (0.014, 0.009), 0.03, 10.0, 3.0
 most, and by how many decibels where there is room, with a mark in the blue and alone: on flat grounds it is seen
 sooner"""
 LESS_ROOM = 2.0
-"""halvings of `ROOMY` take so much of that away: half a halving takes all"""
+"""share of the blue that a halving of `ROOMY` takes away: half a halving takes all. Of a mark alone a whole one does"""
 BLUE, WAVES, LARGE = 1.8, (48.0, 16.0), 512
 """the mark of the blue: levels of Cb, of pixels a wave from the longest to the shortest, in pictures of up to so many
 pixels a side (in larger ones the waves grow along)"""
@@ -200,18 +200,24 @@ class Watermark(nn.Module):
         size = torch.linalg.vector_norm(full, dim=(1, 2, 3), keepdim=True) / math.sqrt(full[0].numel())
         return full * (level / size.clamp(min=1e-9))
 
-    def ease(self, busy: Tensor, height: int, width: int) -> float:
-        """How far the luma's mark fades in a frame of a size and of that local contrast, 0 to 1: where it is flat, and
-        has room for a mark in the blue."""
+    def flatness(self, busy: Tensor) -> float:
+        """How flat a frame of that local contrast is, 0 to 1."""
         most, least = FLAT
-        flat = max(0.0, min(1.0, (most - float(busy.clamp(max=EDGE).mean())) / (most - least)))
-        return flat * max(0.0, 1 - LESS_ROOM * smaller(height, width))
+        return max(0.0, min(1.0, (most - float(busy.clamp(max=EDGE).mean())) / (most - least)))
+
+    def ease(self, busy: Tensor, height: int, width: int) -> float:
+        """How far a mark in the blue takes the luma's place in a frame of a size and of that local contrast, 0 to 1:
+        where it is flat, and has room for it."""
+        return self.flatness(busy) * max(0.0, 1 - LESS_ROOM * smaller(height, width))
 
     def strength(self, busy: Tensor, height: int, width: int, *, alone: bool = False) -> float:
         """Decibels of the luma's mark in a frame of a size and of that local contrast: a small one has little room and
         takes a stronger mark, a flat one with room a fainter one. alone: nothing is in the blue."""
-        fainter = FAINTER_ALONE if alone else FAINTER
-        return self.config.psnr - STRONGER * smaller(height, width) + fainter * self.ease(busy, height, width)
+        halved = smaller(height, width)
+        fainter = FAINTER_ALONE * self.flatness(busy) * max(0.0, 1 - halved)
+        if not alone:
+            fainter = max(fainter, FAINTER * self.ease(busy, height, width))
+        return self.config.psnr - STRONGER * halved + fainter
 
     def blue(self, busy: Tensor, height: int, width: int) -> float:
         """Levels of Cb of the mark in the blue of such a frame."""
