@@ -159,3 +159,25 @@ def test_the_mark_of_a_flat_clip_is_hard_to_see_and_outlasts_strong_compression(
     assert float(10 * torch.log10(255**2 / error)) > least
     seen = x264(marked.permute(0, 3, 1, 2).float() / 255, 28)
     assert read_mark([(seen * 255).byte().permute(0, 2, 3, 1)], search=False).message == MESSAGE
+
+
+def test_a_frame_that_is_marked_is_given_no_second_mark_and_an_unmarked_one_all_of_it() -> None:
+    scene = render([sample_scene(6_000_000)], ClipShape(frames=2, height=112, width=192, fps=8.0))[0]
+    marker = Marker(bundled_watermark(), MESSAGE)
+    once = marker.marked(scene)
+    assert marker.given == (1.0, 1.0)
+    assert torch.equal(Marker(bundled_watermark(), MESSAGE).marked(once), once)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (112, 192)])
+def test_the_mark_does_not_grow_with_generations_that_carry_it_on(size: tuple[int, int]) -> None:
+    """As extensions do: what is made goes on from marked frames, blurred a little, and is marked in its turn."""
+    scene = render([sample_scene(6_000_000)], ClipShape(frames=1, height=size[0], width=size[1], fps=8.0))[0]
+    first = Marker(bundled_watermark(), MESSAGE).marked(scene)
+    marked = first
+    for _ in range(6):
+        mark = (marked.float() - scene).permute(0, 3, 1, 2)
+        carried = torch.nn.functional.avg_pool2d(mark, 3, 1, 1, count_include_pad=False).permute(0, 2, 3, 1)
+        marked = Marker(bundled_watermark(), MESSAGE).marked((scene + carried).round().clamp(0, 255).byte())
+    assert (marked.float() - scene).std() < 1.5 * (first.float() - scene).std()
+    assert read_mark([marked], search=False).message == MESSAGE

@@ -4,10 +4,11 @@
     for chunk in mark(chunks): ...                 # uint8 [F,H,W,3], as many frames as came in
     found = read_mark(iter_frames(path, 16))       # MarkFound(score, message, ...) or one with found = False
 
-The pattern's strength is worked out at key frames and held between them, so that marking costs little more than an
-addition. Reading adds up the votes of frames spread over the clip. A mark is found by its pilot; of a number that is
-expected (the default one), every bit is known beforehand, so that the whole pattern is the pilot and much less of it
-need be left. Luma and blue vote together, and the luma alone, which may be all that is marked. Where the whole
+The pattern's strength is worked out at key frames and held between them. A frame is given what it lacks of the mark:
+what goes on from marked frames has some of theirs, and would have more of it with every generation. Reading adds up
+the votes of frames spread over the clip. A mark is found by its pilot; of a number that is expected (the default one),
+every bit is known beforehand, so that the whole pattern is the pilot and much less of it need be left. Luma and blue
+vote together, and the luma alone, which may be all that is marked. Where the whole
 frame shows nothing, windows of it are tried (a crop), found by correlating with the pattern at all places and many
 scales at once.
 """
@@ -27,7 +28,19 @@ from torch import Tensor
 
 from ..errors import MediaError
 from .codeword import decode, encode
-from .watermark import CB, LEAST_SIDE, LUMA, PILOT, WHOLE, Watermark, Window, cosines, load_watermark, together
+from .watermark import (
+    CB,
+    LEAST_SIDE,
+    LUMA,
+    PILOT,
+    WHOLE,
+    Watermark,
+    Window,
+    cosines,
+    load_watermark,
+    luma,
+    together,
+)
 
 __all__ = ["MESSAGE", "MarkFound", "MarkOnce", "Marker", "bundled_watermark", "read_mark"]
 
@@ -48,6 +61,10 @@ SURE, SURE_AFTER_SEARCH = 5.6, 6.1
 SURE_OF_EXPECTED = 4.65
 """deviations of the expected number's pattern that count as found in the whole frame: about one in 300,000 by chance
 (of 260,000 other numbers in unmarked clips one reached it)"""
+LACKING, LACKING_EVERY = 4, 8
+"""steps between nothing and all of the mark in which frames are given what they lack, and frames it is measured for"""
+MEASURED = 80
+"""pixels, at least, of the shorter side that it is measured on"""
 BLUE_ADDS = (0.0, -CB * LUMA[2] / LUMA[1], CB)
 """what a level of Cb adds to red, green and blue"""
 SMALLEST = 0.8
@@ -90,8 +107,11 @@ class Marker:
         self.bits = encode(message)[None]
         self.pattern: Tensor | None = None
         self.blue: Tensor | None = None
+        self.residual = torch.empty(0)
+        self.blue_level = 0.0
         self.key: Tensor | None = None
         self.lowest = self.highest = self.added = torch.empty(0)
+        self.given: tuple[float, float] | None = None
         self.held = 0
 
     def __call__(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
@@ -100,11 +120,16 @@ class Marker:
             small = min(chunk.shape[1:3]) < LEAST_SIDE
             yield chunk if small or not len(chunk) else self.marked(chunk)
 
+    @torch.no_grad()
     def marked(self, frames: Tensor) -> Tensor:
         """Marked frames, uint8 [F,H,W,3]."""
         out = torch.empty(frames.shape, dtype=torch.uint8)
         for frame, target in zip(frames, out, strict=True):
             self.follow(frame)
+            if self.held % LACKING_EVERY == 0 or self.given is None:
+                if (lacking := self.lacking(frame)) != self.given:
+                    self.give(*lacking)
+                self.given = lacking
             # what would leave 0..255 is held back first, so that bytes may wrap around: two passes over bytes
             torch.clamp(frame, self.lowest, self.highest, out=target)
             target.add_(self.added)
@@ -116,30 +141,79 @@ class Marker:
         limit = CUT if self.held > self.key_every - LEAST_HELD else MOVED
         if self.held <= 0 or self.key is None or self.key.shape != thumb.shape or far(thumb, self.key) > limit:
             self.look(frame)
-            self.key, self.held = thumb, self.key_every
+            self.key, self.held, self.given = thumb, self.key_every, None
         self.held -= 1
 
-    @torch.no_grad()
     def look(self, frame: Tensor) -> None:
-        """Work out what is added until the next key frame: bytes [H,W,3] that wrap around, and their room."""
+        """Work out the whole mark until the next key frame: levels of luma, [H,W], and of the blue, by its contrast."""
         height, width = frame.shape[:2]
         if self.pattern is None or self.pattern.shape[-2:] != frame.shape[:2]:
             self.pattern, self.blue = self.model.pattern(self.bits, height, width), None
         step = max(1, min(height, width) // (2 * self.model.config.look))
         picture = frame[::step, ::step].permute(2, 0, 1)[None].float().div_(255)
+        self.weigh(picture, self.pattern)
+        if there := round(self.there(frame), 1):  # without it, the picture is flatter than it looks
+            self.weigh(picture - self.residual[::step, ::step] * (there / 255), self.pattern)
+        if self.blue is None and self.blue_level:
+            self.blue = self.model.blue_pattern(self.bits, height, width)[0, 0]
+
+    def weigh(self, picture: Tensor, pattern: Tensor) -> None:
+        """How strong the mark is in luma and blue of a picture [1,3,h,w] in 0..1."""
+        height, width = pattern.shape[-2:]
         small, busy = self.model.contrast(picture)
         psnr = self.psnr or self.model.strength(busy, height, width, alone=self.alone)
-        residual = self.model.residual(self.model.hiding(small, busy), self.pattern, psnr)[0, 0].mul_(255)
-        blue = 0.0 if self.alone else self.model.blue(busy, height, width)
-        if self.blue is None and blue:
-            self.blue = self.model.blue_pattern(self.bits, height, width)[0, 0]
+        self.residual = self.model.residual(self.model.hiding(small, busy), pattern, psnr)[0, 0].mul_(255)
+        self.blue_level = 0.0 if self.alone else self.model.blue(busy, height, width)
+
+    def there(self, frame: Tensor) -> float:
+        """The share of the luma's mark that a frame has already."""
+        step = max(1, min(frame.shape[:2]) // MEASURED)
+        light = luma(frame[::step, ::step].permute(2, 0, 1)[None].float())
+        return share_of(light, self.residual[::step, ::step], wide=9, even=15)
+
+    def there_blue(self, frame: Tensor) -> float:
+        """The levels of the blue's mark that a frame has already."""
+        step = max(1, min(frame.shape[:2]) // MEASURED)
+        picture = frame[::step, ::step].permute(2, 0, 1)[None].float()
+        blue = (picture[:, 2:] - luma(picture)) / CB
+        half = [F.avg_pool2d(each, 2) for each in (blue, cast(Tensor, self.blue)[None, None, ::step, ::step])]
+        return share_of(half[0], half[1][0, 0], wide=17, even=7)
+
+    def lacking(self, frame: Tensor) -> tuple[float, float]:
+        """The shares of luma's and blue's marks that a frame is to be given, in steps."""
+        blue = self.there_blue(frame) / self.blue_level if self.blue_level else 1.0
+        return in_steps(1 - self.there(frame)), in_steps(1 - blue)
+
+    def give(self, light: float, blue: float) -> None:
+        """Work out what is added for shares of luma's and blue's marks: bytes [H,W,3] that wrap around, and their
+        room."""
+        residual = self.residual * light
         level = whole(residual)
-        levels = torch.empty(frame.shape, dtype=torch.int8)
+        levels = torch.empty((*residual.shape, 3), dtype=torch.int8)
         for channel, adds in enumerate(BLUE_ADDS):  # four times as fast as expanding it
-            own = self.blue is not None and blue * adds != 0
-            levels[..., channel] = whole(residual + cast(Tensor, self.blue) * (blue * adds)) if own else level
+            own = blue * self.blue_level * adds
+            levels[..., channel] = whole(residual + cast(Tensor, self.blue) * own) if own else level
         self.lowest, self.highest = (-levels).clamp_(min=0).byte(), 255 - levels.clamp(min=0).byte()
         self.added = levels.view(torch.uint8)
+
+
+def in_steps(share: float) -> float:
+    """A share from 0 to 1 as steps have it."""
+    return max(0.0, min(1.0, round(LACKING * share) / LACKING))
+
+
+def share_of(picture: Tensor, pattern: Tensor, *, wide: int, even: int) -> float:
+    """How much of a pattern [h,w] is in a picture [1,1,h,w] of levels: weighted least squares between both without what
+    is broader than `wide` pixels, where places with more of the picture's own around them (`even`) count less."""
+    fine, wanted = (each - box(each, wide) for each in (picture, pattern[None, None]))
+    weight = wanted / (box(fine.square(), even) + 0.5)
+    return float((weight * fine).sum() / (weight * wanted).sum().clamp(min=1e-9))
+
+
+def box(picture: Tensor, side: int) -> Tensor:
+    """Means of squares around every place."""
+    tall = F.avg_pool2d(picture, (side, 1), 1, (side // 2, 0), count_include_pad=False)
+    return F.avg_pool2d(tall, (1, side), 1, (0, side // 2), count_include_pad=False)
 
 
 def whole(levels: Tensor) -> Tensor:
