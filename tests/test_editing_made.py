@@ -184,6 +184,19 @@ def test_a_jump_at_the_seam_is_taken_out_where_nothing_moves_before_or_after_it(
     assert (matched[made, 28:] - decoded[made, 28:]).abs().mean() < 0.05
 
 
+def test_a_thing_that_the_network_drops_at_the_seam_leaves_no_outline_behind() -> None:
+    """The codec draws its edge wider than it was; what it took from the kept frames there is not for made ones."""
+    ground, shape = torch.full((64, 64, 3), 0.5), torch.zeros(64, 64, 3)
+    shape[16:40, 16:40] = 1
+    with_it = torch.where(shape > 0, torch.tensor([0.1, 0.5, 0.9]), ground).expand(12, -1, -1, -1)
+    by_codec = torch.nn.functional.avg_pool2d(with_it.movedim(-1, 1), 5, 1, 2, count_include_pad=False).movedim(1, -1)
+    keep = torch.arange(12) < 6
+    decoded = torch.where(keep.view(-1, 1, 1, 1), by_codec, ground)
+    without = decoded.clone()
+    matched = matched_to(decoded, with_it.contiguous(), keep)
+    assert (matched[6:] - without[6:]).abs().amax() < 0.03
+
+
 def test_what_is_carried_over_ten_seams_does_not_add_up() -> None:
     true = frames(1, height=32, width=32)
     generator = torch.Generator().manual_seed(0)

@@ -27,6 +27,8 @@ STILL = 0.08
 """a change between frames (of 0..1) above which a place counts as moving"""
 JUMP = 0.3
 """a step at the seam above which it is no slip of the network, even where nothing moved before or after"""
+THING, GONE = 15, 0.17
+"""pixels of a thing, and the mean step at the seam of so large a place above which it appears or vanishes there"""
 NOISE = 0.02
 """a change between made frames below which it is the network's noise"""
 FADE = 8.0
@@ -249,7 +251,7 @@ def _from_side(decoded: Tensor, given: FrameSource, side: Tensor, start: int, en
     begin, nearest = ahead[0], decoded[side[0]] * gain + offset
     least = _change(ahead, begin).amax(0)
     moves = (_change(known[1:2], known[0]) / STILL).square().sum(0)
-    joined = torch.exp(-((_change(begin[None], nearest) / JUMP) ** 2))
+    joined = torch.exp(-((_change(begin[None], nearest) / JUMP) ** 2)) * _stays(begin, nearest)
 
     def frames(part: slice) -> Tensor:
         made = decoded[part] * gain + offset
@@ -266,6 +268,14 @@ def _from_side(decoded: Tensor, given: FrameSource, side: Tensor, start: int, en
 def _change(frames: Tensor, other: Tensor) -> Tensor:
     """How far frames [F,H,W,3] are from another [H,W,3] around each pixel, [F,H,W,1]."""
     return F.avg_pool2d((frames - other).abs().mean(-1)[:, None], 5, 1, 2, count_include_pad=False)[:, 0, :, :, None]
+
+
+def _stays(begin: Tensor, nearest: Tensor) -> Tensor:
+    """How far no thing appears or vanishes between two frames [H,W,3] at or near each place, [1,H,W,1]: its edge, which
+    the codec draws wider, would stay behind as a ghost."""
+    far = (begin - nearest).abs().mean(-1)[None, None]
+    far = F.avg_pool2d(far, THING, 1, THING // 2, count_include_pad=False)
+    return torch.exp(-((F.max_pool2d(far, THING, 1, THING // 2) / GONE) ** 4))[:, 0, :, :, None]
 
 
 def _correction(decoded: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
