@@ -20,7 +20,7 @@ from .graph import Graph, Link, Node
 from .images import FileImages
 from .registry import Registry, accepted
 from .session import Session
-from .validate import RunPlan, plan
+from .validate import RunPlan, WorkflowError, linked_misfits, plan
 
 __all__ = ["Executor", "Result"]
 
@@ -129,7 +129,7 @@ class Executor:
         self, node: Node, signatures: dict[str, str], prompt: dict[str, Any], graph: Graph, session: Session
     ) -> _Kept:
         cls = self.registry.cls(node.kind)
-        known = {name for name, *_ in self.registry.inputs(node.kind)}
+        known = {name for name, *_ in self.registry.inputs(node)}
         values = {
             name: self._kept[signatures[value.node]].outputs[value.slot] if isinstance(value, Link) else value
             for name, value in node.inputs.items()
@@ -143,6 +143,10 @@ class Executor:
                 result = cls.PREPARE_CLASS_CLONE(wanted).EXECUTE_NORMALIZED(**values)
         except SoraError as error:
             raise _named(error, node) from error
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if problems := linked_misfits(node, values, self.registry):
+                raise WorkflowError(problems) from error
+            raise
         ui = (result.ui.as_dict() if hasattr(result.ui, "as_dict") else result.ui) or {}
         if met := [note for value in values.values() if isinstance(value, FileImages) for note in value.new_notes()]:
             ui = {**ui, "text": (" ".join([*map(str, ui.get("text", ())), *met]),)}

@@ -22,9 +22,9 @@ from .registry import Registry, accepted
 from .session import NAME_INPUT, SPARE, check_own, current, inside
 from .widgets import BUTTONS
 
-__all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "notes_on", "plan"]
+__all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "linked_misfits", "notes_on", "plan"]
 
-SHOWN = ("PreviewImage",)
+SHOWN = ("PreviewImage", "PreviewAny")
 """output nodes that show, and keep no file"""
 NOTHING_KEPT = "nothing here keeps a file: add a node that saves, such as SaveImage or SoraSaveVideo"
 
@@ -104,8 +104,8 @@ def _known(graph: Graph, registry: Registry) -> tuple[Graph, dict[str, str]]:
     nodes, notes = dict(graph.nodes), dict(graph.notes)
     for key, node in graph.nodes.items():
         if node.kind in registry:
-            names = {name for name, *_ in registry.inputs(node.kind)}
-            unknown = [name for name in node.inputs if name.partition(".")[0] not in names]
+            names = {name for name, *_ in registry.inputs(node)}
+            unknown = [name for name in node.inputs if name not in names]
             nodes[key] = replace(node, inputs={k: v for k, v in node.inputs.items() if k not in unknown})
             if said := [name[:40] for name in unknown if name not in BUTTONS]:
                 left = f"it has no input {', '.join(said[:8])}, so this is left out"
@@ -225,7 +225,7 @@ def _circle(graph: Graph, waits: dict[str, set[str]]) -> Problem:
 def _check(node: Node, graph: Graph, registry: Registry) -> tuple[Node, list[Problem]]:
     """The node with its constants in their types, and its problems."""
     values, problems = dict(node.inputs), []
-    for name, kind, options, required in registry.inputs(node.kind):
+    for name, kind, options, required in registry.inputs(node):
         if name not in values:
             if required:
                 given = f"nothing{graph.absent.get((node.id, name), '')}"
@@ -255,6 +255,19 @@ def _check_link(node: Node, name: str, kind: Any, link: Link, graph: Graph, regi
             yield _problem(
                 node, name, f"{_shown_type(outputs[link.slot])} of {source}", f"a link of type {_shown_type(kind)}"
             )
+
+
+def linked_misfits(node: Node, values: Mapping[str, Any], registry: Registry) -> list[Problem]:
+    """Values that came by links and that the node's widgets would not take; a node may still do with them."""
+    problems = []
+    for name, kind, options, _ in registry.inputs(node):
+        if kind in ("INT", "FLOAT", "STRING", "BOOLEAN") and isinstance(node.inputs.get(name), Link):
+            try:
+                _value(values[name], kind, options)
+            except _MisfitError as misfit:
+                given = f"{_shown(values[name])} of node {node.inputs[name].node[:40]}"
+                problems.append(_problem(node, name, given, str(misfit)))
+    return problems
 
 
 class _MisfitError(ValueError):

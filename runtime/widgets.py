@@ -15,7 +15,7 @@ from typing import Any
 from ..sora_core.errors import InputError
 from .graph import CONTROLS, Range
 
-__all__ = ["ADDED", "agree", "declared", "left_out", "moves_in", "prompt_names", "widget_values", "wrapped"]
+__all__ = ["ADDED", "CHOICE", "agree", "declared", "left_out", "moves_in", "prompt_names", "widget_values", "wrapped"]
 
 PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA", "LOAD_3D"}
