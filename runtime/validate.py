@@ -22,8 +22,14 @@ from .registry import Registry, accepted
 from .session import NAME_INPUT, SPARE, check_own, current, inside
 from .widgets import BUTTONS
 
-__all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "linked_misfits", "notes_on", "plan"]
+__all__ = [
+    "SWITCH", "Problem", "RunPlan", "WorkflowError", "check_there", "linked_misfits", "notes_on", "plan",
+    "whole_number",
+]  # fmt: skip
 
+SWITCH = {"true": True, "1": True, "false": False, "0": False}
+"""what true and false are called"""
+_ZEROS = re.compile(r"(?<=\d)\.0*\s*\Z")
 SHOWN = ("PreviewImage", "PreviewAny")
 """output nodes that show, and keep no file"""
 NOTHING_KEPT = "nothing here keeps a file: add a node that saves, such as SaveImage or SoraSaveVideo"
@@ -281,10 +287,10 @@ def _value(value: Any, kind: Any, options: dict[str, Any]) -> Any:
     if kind in ("INT", "FLOAT"):
         return _number(value, kind, options)
     if kind == "BOOLEAN":
-        for given, meant in ((True, True), (False, False), (1, True), (0, False), ("true", True), ("false", False)):
-            if (value.lower() if isinstance(value, str) else value) == given and not isinstance(value, float):
-                return meant
-        raise _MisfitError("true or false")
+        switch = SWITCH.get(str(value).strip().lower())
+        if switch is None:
+            raise _MisfitError("true or false")
+        return switch
     if kind == "STRING":
         if isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
             return _text(str(value))
@@ -315,14 +321,20 @@ def _number(value: Any, kind: str, options: dict[str, Any]) -> int | float:
 
 
 def _parsed(value: float | str, kind: str) -> int | float:
-    """ "20", 20 and 20.0 are the whole number 20; 20.5 is none."""
+    """ "20", "20.0", 20 and 20.0 are the whole number 20; 20.5 is none."""
     if kind == "FLOAT":
         return float(value)
     if isinstance(value, str):
-        return int(value)
+        return whole_number(value)
     if value != int(value):
         raise ValueError(value)
     return int(value)
+
+
+def whole_number(text: str) -> int:
+    """The whole number that a text is; "20.0" is how tables with gaps write 20. "1.2E+19" is none, since digits of it
+    are lost. Raises ValueError."""
+    return int(_ZEROS.sub("", text))
 
 
 def _choice(value: Any, choices: list[Any] | None, options: dict[str, Any]) -> Any:

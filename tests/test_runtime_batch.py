@@ -72,8 +72,11 @@ def test_each_row_is_a_run_and_the_files_are_named_after_the_columns(tmp_path: P
         "\ufeff1.value;name\r\n5;red cube\r\n6;x\r\n",
         "1.value\tname\n5\tred cube\n\n6\tx\n",
         "1.value,name\n5,red cube\n,\n6,x\n , \n,,,\n",
+        "1.value,name,,\n5,red cube,,\n6,x,\n",
+        "sep=;\r\n1.value;name\r\n5;red cube\r\n6;x\r\n",
+        '"1.value";name\n5;"red cube"\n6;x\n',
     ],
-    ids=["commas", "semicolons", "tabs", "blank rows"],
+    ids=["commas", "semicolons", "tabs", "blank rows", "blank columns", "stated", "quotes"],
 )
 def test_tables_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
     (tmp_path / "jobs.csv").write_text(text, encoding="utf-8", newline="")
@@ -82,6 +85,27 @@ def test_tables_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -
         ({"1.value": "5", "name": "red cube"}, ""),
         ({"1.value": "6", "name": "x"}, ""),
     ]
+
+
+def test_a_comma_in_a_quoted_name_parts_no_columns(tmp_path: Path) -> None:
+    named = graph().set("4.filename_prefix", "{name, short}")
+    (job,) = read_jobs(table(tmp_path, '"1.value";"name, short"\n5;x\n'), named)
+    assert job.row == {"1.value": "5", "name, short": "x"}
+
+
+def test_cells_of_spaces_and_null_leave_the_workflow_its_own_value(tmp_path: Path) -> None:
+    for path in (
+        table(tmp_path, "1.value,2.value\n ,4\n"),
+        table(tmp_path, '{"1.value": null, "2.value": "4"}\n', "jobs.jsonl"),
+    ):
+        assert read_jobs(path, graph())[0].row == {"2.value": "4"}
+
+
+def test_numbers_and_switches_are_read_as_programs_write_them(tmp_path: Path) -> None:
+    """A column of whole numbers with a gap comes out of pandas as 7.0; of 1.2E+15 digits are lost."""
+    jobs = read_jobs(table(tmp_path, "1.seed,1.negate\n7.0,TRUE\n8,0\n1.2E+15,1\n9.5,1\n1,yes\n"), graph())
+    outcomes = run_jobs(jobs, Counting(), session(tmp_path))
+    assert [outcome.status for outcome in outcomes] == ["done", "done", "failed", "failed", "failed"]
 
 
 def test_a_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -285,6 +309,7 @@ def test_seeds_move_on_from_row_to_row_unless_the_row_gives_one(tmp_path: Path) 
         ("1.value,job\n1,mine\n", "the column 'job' another name"),
         ("1.value,1.value\n1,2\n", "each column once"),
         ('1.value\n"1\n', "no CSV table"),
+        ("4.filename_prefix,ToySave.filename_prefix\na,b\n", "'ToySave.filename_prefix' are one input"),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused_before_anything_runs(tmp_path: Path, text: str, says: str) -> None:
