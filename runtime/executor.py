@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..sora_core.errors import SoraError
+from .drawing import NOT_DRAWN, redrawn
 from .graph import Graph, Link, Node
 from .images import FileImages
 from .registry import Registry, accepted
@@ -71,7 +72,11 @@ class Executor:
         on_text: told what a node shows as soon as it has run
         """
         with session.active():
-            return self._run(plan(graph, self.registry), session, on_text)
+            ready = plan(graph, self.registry)
+            drawing = redrawn(graph, ready.graph, self.registry.object_info()) if graph.saved else None
+            if graph.saved and drawing is None:
+                session.warn(NOT_DRAWN)
+            return self._run(replace(ready, graph=replace(ready.graph, saved=drawing)), session, on_text)
 
     def _run(self, plan: RunPlan, session: Session, on_text: Callable[[Node, str], None]) -> Result:
         began, ran, shown = time.monotonic(), 0, {}

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -23,6 +24,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
 from ..sora_core.files import beside
+from .drawing import NOT_DRAWN, redrawn
 from .given import typed
 from .graph import Graph, Link
 from .naming import filled
@@ -74,9 +76,13 @@ class RemoteClient:
     def __call__(self, graph: Graph, session: Session) -> list[str]:
         """Runs a graph. Returns the files it gave, now below the session's output folder."""
         with self.understood():
-            graph = filled(typed(graph, self.object_info()))
-            _check_names(graph)
-            run = self._queue(self._uploaded(graph, session))
+            graph = typed(graph, self.object_info())
+            ready = self._uploaded(filled(graph), session)
+            _check_names(ready)
+            drawing = redrawn(graph, ready, self.object_info())
+            if graph.saved and drawing is None:
+                session.warn(NOT_DRAWN)
+            run = self._queue(replace(ready, saved=drawing))
             try:
                 entry = self._finished(run, session)
             except (KeyboardInterrupt, Cancelled):
