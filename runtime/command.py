@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..sora_core.claims import sweep, working_folder
-from ..sora_core.errors import InputError
+from ..sora_core.errors import InputError, SoraError
 from ..sora_core.files import check_folder, check_name, check_writable
 from .batch import Outcome, run_jobs
 from .executor import Executor
@@ -208,8 +208,14 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
         jobs = read_jobs(request.each, graph, session, known)
     _check_output(request.output)
     outcomes = run_jobs(jobs, runner, session, on_outcome=callbacks.outcome)
-    write_table(request.output / TABLE, jobs, outcomes)
-    write_contact_sheet(request.output / SHEET, request.output, outcomes)
+    for report in (
+        lambda: write_table(request.output / TABLE, jobs, outcomes),
+        lambda: write_contact_sheet(request.output / SHEET, request.output, outcomes),
+    ):
+        try:
+            report()
+        except SoraError as error:  # the files of the jobs are there, and so is what became of each
+            callbacks.warn(str(error))
     return outcomes
 
 

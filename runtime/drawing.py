@@ -10,10 +10,11 @@ from copy import deepcopy
 from typing import Any
 
 from ..sora_core.errors import InputError
+from .choices import literal
 from .graph import Graph, Link
 from .saved import Holder, Info, converted
 from .session import NAME_INPUT
-from .widgets import completed, widget_values, wrapped
+from .widgets import completed, prompt_names, widget_values, wrapped
 
 __all__ = ["NOT_DRAWN", "redrawn"]
 
@@ -38,7 +39,9 @@ def redrawn(graph: Graph, ran: Graph, info: Info) -> dict[str, Any] | None:
         before, holders = converted(drawing, info)
         for place, value in wanted.items():
             if place in before.choices or _constants(before).get(place) != value:
-                _put(holders[place], value, info)
+                key, name = place
+                chosen = isinstance(value, str) and name in prompt_names(info[graph.nodes[key].kind])
+                _put(holders[place], literal(value) if chosen else value, info)
         after, _ = converted(drawing, info)
     except (InputError, LookupError):
         return None

@@ -326,6 +326,18 @@ def test_a_column_may_be_an_input_that_the_workflow_leaves_out(tmp_path: Path) -
         run_batch(replace(request, each=table(tmp_path, "1.nota\nx\n")), Callbacks())
 
 
+def test_a_report_that_cannot_be_written_hides_no_outcome(tmp_path: Path) -> None:
+    (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "journal.jsonl").touch()
+    (tmp_path / "output" / "results.csv").mkdir()
+    said: list[str] = []
+    each = table(tmp_path, "1.value\n5\n")
+    request = RunRequest(workflow=tmp_path / "flow.json", output=tmp_path / "output", each=each, nodes=registry)
+    assert [outcome.status for outcome in run_batch(request, Callbacks(warn=said.append))] == ["done"]
+    assert len(said) == 1 and "results.csv" in said[0]
+
+
 def test_a_name_that_asks_for_a_column_is_told_where_there_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
     said: list[str] = []

@@ -269,6 +269,9 @@ def test_seeds_that_moved_on_and_choices_that_were_made_are_drawn() -> None:
     said = from_saved({"nodes": [drawn(1, "Say", ["a {red|blue} ball"])], "links": []}, info)
     drawing = redrawn(said, said, info)
     assert drawing is not None and drawing["nodes"][0]["widgets_values"] == [said.nodes["1"].inputs["text"]]
+    asis = said.set("1.text", "a {b|c}")
+    drawing = redrawn(asis, asis, info)
+    assert drawing is not None and from_saved(drawing, info).nodes["1"].inputs["text"] == "a {b|c}"
 
 
 def test_what_the_drawing_cannot_hold_leaves_it_out() -> None:
