@@ -140,9 +140,10 @@ class Graph:
         name, dot, key = target.rpartition(".")
         if not dot or not name or not key:
             raise InputError(f"{target[:80]!r} is not of the form NODE.INPUT, such as 6.text")
-        first, _, rest = target.partition(".")
-        if first in self.nodes and rest in self.nodes[first].inputs:  # an input that another one brings has a dot
-            name, key = first, rest
+        inputs = {name for node in self.nodes.values() for name in node.inputs if "." in name}
+        if dotted := [name for name in inputs if target.endswith(f".{name}")]:  # inputs that another one brings
+            key = max(dotted, key=len)
+            name = target.removesuffix(f".{key}")
         return self.find(name), key
 
     def check_input(self, target: str, known: Callable[[str], Any]) -> None:
