@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from .results import SHEET, TABLE, check_reports, write_contact_sheet, write_tab
 from .saved import from_saved
 from .server import RemoteClient
 from .session import Report, Session, make_folder
-from .validate import check_there, notes_on, plan
+from .validate import check_there, idle, notes_on, plan
 
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
@@ -49,6 +49,11 @@ class RunRequest:
     """a small video of what is sampled so far, written again and again"""
     nodes: Callable[[], Registry]
     """the nodes that are here; asked once the folders are known, since they list files"""
+
+    @property
+    def targets(self) -> list[str]:
+        """The NODE.INPUT of each setting."""
+        return [setting.partition("=")[0] for setting in self.settings]
 
     def session(self, temp: Path, callbacks: Callbacks) -> Session:
         """Raises InputError for a device or a preview that cannot be, ResourceError for a folder of results whose name
@@ -152,6 +157,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
             graph = _graph_for(server, request)
             _say_notes(graph, callbacks)
             _say_columns(graph, callbacks)
+            _say_idle(graph, request.targets, server.object_info(), callbacks)
             files = server(graph, session)
         finally:
             session.release()
@@ -162,6 +168,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         notes = plan(graph, registry).notes  # a mistake is told before any folder is made
     _say_notes(replace(graph, notes=notes), callbacks)
     _say_columns(graph, callbacks)
+    _say_idle(graph, request.targets, registry.object_info(), callbacks)
     _check_output(request.output)
     runs = run_store(request.output, callbacks.warn)
     with working_folder(request.output) as temp:
@@ -185,12 +192,12 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     runner: Callable[[Graph, Session], list[str]]
     if request.server is not None:
         server = RemoteClient(request.server)
-        graph, runner, known = _graph_for(server, request), server, _known(server.object_info(), None)
+        graph, runner, info = _graph_for(server, request), server, server.object_info()
         _say_notes(graph, callbacks)
     else:
         with session.active():
             registry = request.nodes()
-            graph, known = load_graph(request, None, registry), _known(None, registry)
+            graph, info = load_graph(request, None, registry), registry.object_info()
             notes = notes_on(graph, registry)
         _say_notes(replace(graph, notes=notes), callbacks)
         executor = Executor(registry)
@@ -205,7 +212,9 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
                 runs.close()
 
     with session.active():  # nodes list files
-        jobs = read_jobs(request.each, graph, session, known)
+        jobs = read_jobs(request.each, graph, session, info.get)
+    columns = list(dict.fromkeys(column for job in jobs for column in job.row if "." in column))
+    _say_idle(graph, [*request.targets, *columns], info, callbacks)
     _check_output(request.output)
     outcomes = run_jobs(jobs, runner, session, on_outcome=callbacks.outcome)
     for report in (
@@ -223,6 +232,15 @@ def _say_notes(graph: Graph, callbacks: Callbacks) -> None:
     for key, said in graph.notes.items():
         if key in graph.nodes:
             callbacks.text(graph.nodes[key], said)
+
+
+def _say_idle(graph: Graph, targets: list[str], info: Mapping[str, Any], callbacks: Callbacks) -> None:
+    """Warns of values for nodes that are not run; targets: `NODE.INPUT` each."""
+    unused = idle(graph, info)
+    for target in targets:
+        node, name = graph.place(target)
+        if node.id in unused:
+            callbacks.warn(f"{target[:80]} changes nothing: {node} leads to no output, so it is not run")
 
 
 def _say_columns(graph: Graph, callbacks: Callbacks) -> None:

@@ -23,7 +23,7 @@ from .session import NAME_INPUT, SPARE, check_own, current, inside
 from .widgets import BUTTONS
 
 __all__ = [
-    "SWITCH", "Problem", "RunPlan", "WorkflowError", "check_there", "linked_misfits", "notes_on", "plan",
+    "SWITCH", "Problem", "RunPlan", "WorkflowError", "check_there", "idle", "linked_misfits", "notes_on", "plan",
     "whole_number",
 ]  # fmt: skip
 
@@ -97,6 +97,12 @@ def plan(graph: Graph, registry: Registry) -> RunPlan:
 def notes_on(graph: Graph, registry: Registry) -> dict[str, str]:
     """What is to be said of a workflow whatever its values are, by node id."""
     return _known(graph, registry)[1]
+
+
+def idle(graph: Graph, info: Mapping[str, Any]) -> set[str]:
+    """The nodes that lead to no output, by `/object_info`, and are not run."""
+    outputs = [node.id for node in graph.nodes.values() if info.get(node.kind, {}).get("output_node")]
+    return set(graph.nodes) - set(_upstream(graph, outputs))
 
 
 def _outputs(graph: Graph, registry: Registry) -> list[str]:

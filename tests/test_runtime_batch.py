@@ -326,6 +326,19 @@ def test_a_column_may_be_an_input_that_the_workflow_leaves_out(tmp_path: Path) -
         run_batch(replace(request, each=table(tmp_path, "1.nota\nx\n")), Callbacks())
 
 
+def test_a_value_for_a_node_that_is_not_run_is_told(tmp_path: Path) -> None:
+    (tmp_path / "flow.json").write_text(json.dumps({**sum_workflow(), "9": number(9.0)}))
+    said: list[str] = []
+    request = RunRequest(
+        workflow=tmp_path / "flow.json", output=tmp_path / "output", settings=["9.value=3", "1.value=3"], nodes=registry
+    )
+    run(request, Callbacks(warn=said.append))
+    each = table(tmp_path, "1.value,9.seed\n5,6\n6,6\n")
+    run_batch(replace(request, settings=[], each=each), Callbacks(warn=said.append))
+    told = "changes nothing: node 9 (ToyNumber) leads to no output, so it is not run"
+    assert said == [f"9.value {told}", f"9.seed {told}"]
+
+
 def test_a_report_that_cannot_be_written_hides_no_outcome(tmp_path: Path) -> None:
     (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
     (tmp_path / "output").mkdir()
