@@ -208,7 +208,9 @@ def _moved(seed: float, how: str, times: int, span: Range) -> float:
     if how == "randomize":
         drawn = int.from_bytes(hashlib.sha256(f"{seed}:{times}".encode()).digest()[:6], "big")
         count = None if span.high is None else int(max(span.high - span.low, 0) // span.step) + 1
-        moved = span.low + (drawn if count is None else drawn % count) * span.step
+        wide = count is None or count > 1 << 48
+        low = max(0, span.low) if wide else span.low  # seeds are not below 0, whatever a node for any number allows
+        moved = low + (drawn if count is None else drawn % count) * span.step
     else:
         moved = max(span.low, seed + span.step * (times if how == "increment" else -times))
         moved = moved if span.high is None else min(span.high, moved)

@@ -12,6 +12,7 @@ from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.images import FileImages
 from sora_nodes.runtime.registry import Registry
+from sora_nodes.runtime.saved import from_saved
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import notes_on
 from sora_nodes.sora_core.errors import InputError, ResourceError
@@ -171,6 +172,13 @@ def test_a_number_is_named_once_and_linked(tmp_path: Path) -> None:
     prompt["1"] = node("PrimitiveInt", value=-5)
     with pytest.raises(InputError, match=r"input width: given -5 of node 1; expected a whole number from 1"):
         files_of(prompt, tmp_path)
+
+
+def test_a_number_that_is_drawn_anew_for_each_run_can_be_a_seed() -> None:
+    value = {"id": 1, "type": "PrimitiveInt", "widgets_values": [5, "randomize"], "inputs": [], "outputs": []}
+    drawn = from_saved({"nodes": [value], "links": []}, Registry.of(StockExtension()).object_info())
+    seeds = [drawn.advance(times).nodes["1"].inputs["value"] for times in range(9)]
+    assert len(set(seeds)) == 9 and min(seeds) >= 0
 
 
 def test_a_workflow_of_them_runs(tmp_path: Path) -> None:
