@@ -132,7 +132,10 @@ def converted(document: dict[str, Any], info: Info) -> tuple[Graph, dict[tuple[s
             open_texts = {name for name in prompt_names(known) if has_choices(inputs.get(name))} if known else set()
             for name, source in _sources(scope, node):
                 if source is _NOTHING:
-                    absent[api_id, name] = _why_nothing(scope, node, name)
+                    why = absent[api_id, name] = _why_nothing(scope, node, name)
+                    if why and name in inputs:
+                        own = f"{name} gets nothing{why}: its own value {str(inputs[name])[:60]!r} counts"
+                        notes[api_id] = "; ".join(filter(None, (notes.get(api_id), own)))
                     continue
                 open_texts.discard(name)
                 if not isinstance(source, _Constant):

@@ -186,6 +186,15 @@ def test_an_input_that_lacks_what_a_switched_off_node_gave_names_that_node(mode:
         plan(convert(workflow(nodes, [[1, 0, 2, 0]])), registry())
 
 
+@pytest.mark.parametrize("mode", [2, 4])
+def test_a_widget_that_counts_since_what_feeds_it_is_switched_off_is_told(mode: int) -> None:
+    linked = drawn(2, "ToyNumber", NUMBER)
+    linked["inputs"] = [{"name": "note", "type": "STRING", "link": None, "widget": {"name": "note"}}]
+    graph = convert(workflow([drawn(1, "ToyNumber", NUMBER, mode=mode), linked], [[1, 1, 2, 0]]))
+    assert graph.notes["2"].startswith("note gets nothing, since node 1 (ToyNumber) is ")
+    assert graph.notes["2"].endswith(": its own value 'hello' counts") and graph.nodes["2"].inputs["note"] == "hello"
+
+
 def test_gaps_among_the_links_are_skipped() -> None:
     document = workflow([drawn(1, "ToyNumber", NUMBER), drawn(2, "ToySave", ["x"])], [[1, 0, 2, 0]])
     document["links"].insert(0, None)
