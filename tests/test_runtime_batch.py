@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from runtime_toys import number, registry, session, sum_workflow
 from sora_nodes.runtime.batch import Journal, Outcome, run_jobs
-from sora_nodes.runtime.command import Callbacks, RunRequest, run, run_batch
+from sora_nodes.runtime.command import Callbacks, RunRequest, run, run_batch, validate
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.jobs import read_jobs
@@ -335,8 +335,9 @@ def test_a_value_for_a_node_that_is_not_run_is_told(tmp_path: Path) -> None:
     run(request, Callbacks(warn=said.append))
     each = table(tmp_path, "1.value,9.seed\n5,6\n6,6\n")
     run_batch(replace(request, settings=[], each=each), Callbacks(warn=said.append))
+    assert validate(request, Callbacks(warn=said.append)) == 4
     told = "changes nothing: node 9 (ToyNumber) leads to no output, so it is not run"
-    assert said == [f"9.value {told}", f"9.seed {told}"]
+    assert said == [f"9.value {told}", f"9.seed {told}", f"9.value {told}"]
 
 
 def test_a_report_that_cannot_be_written_hides_no_outcome(tmp_path: Path) -> None:
