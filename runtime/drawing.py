@@ -37,15 +37,16 @@ def redrawn(graph: Graph, ran: Graph, info: Info) -> dict[str, Any] | None:
     drawing = deepcopy(graph.saved)
     try:
         before, holders = converted(drawing, info)
-        for place, value in wanted.items():
-            if place in before.choices or _constants(before).get(place) != value:
-                key, name = place
+        stood = _constants(before)
+        for (key, name), value in wanted.items():
+            place = key, name
+            if place in before.choices or stood.get(place) != value:
                 chosen = isinstance(value, str) and name in prompt_names(info[graph.nodes[key].kind])
                 _put(holders[place], literal(value) if chosen else value, info)
         after, _ = converted(drawing, info)
     except (InputError, LookupError):
         return None
-    return drawing if _constants(after) == _constants(before) | wanted else None
+    return drawing if _constants(after) == stood | wanted else None
 
 
 def _constants(graph: Graph) -> dict[tuple[str, str], Any]:
