@@ -184,6 +184,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[dict[str, Any], str]]:
+    text = text.lstrip("\r\n")
     if stated := _STATED.match(text):
         comma, text = stated[1], text[stated.end() :]
     else:

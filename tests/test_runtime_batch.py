@@ -73,10 +73,11 @@ def test_each_row_is_a_run_and_the_files_are_named_after_the_columns(tmp_path: P
         "1.value\tname\n5\tred cube\n\n6\tx\n",
         "1.value,name\n5,red cube\n,\n6,x\n , \n,,,\n",
         "1.value,name,,\n5,red cube,,\n6,x,\n",
+        "\n\n1.value,name\n5,red cube\n6,x\n",
         "sep=;\r\n1.value;name\r\n5;red cube\r\n6;x\r\n",
         '"1.value";name\n5;"red cube"\n6;x\n',
     ],
-    ids=["commas", "semicolons", "tabs", "blank rows", "blank columns", "stated", "quotes"],
+    ids=["commas", "semicolons", "tabs", "blank rows", "blank columns", "blank first", "stated", "quotes"],
 )
 def test_tables_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
     (tmp_path / "jobs.csv").write_text(text, encoding="utf-8", newline="")
