@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from ..runtime.command import RunRequest, validate
+    from ..runtime.command import Callbacks, RunRequest, validate
     from ..runtime.validate import WorkflowError
 
     request = RunRequest(
@@ -84,7 +84,8 @@ def execute(args: argparse.Namespace) -> int:
     )
     try:
         if args.validate:
-            count = validate(request)
+            lines = _Lines()
+            count = validate(request, Callbacks(text=lines.text, warn=lines.warn))
             say(
                 json.dumps({"valid": True, "nodes": count})
                 if args.json

@@ -10,7 +10,7 @@ import hashlib
 import re
 from itertools import count
 
-__all__ = ["chosen", "has_choices"]
+__all__ = ["chosen", "has_choices", "literal"]
 
 COMMENT = re.compile(r"/\*[\s\S]*?\*/|//.*")
 INNERMOST = re.compile(r"\\.|\{((?:[^{}\\]|\\.)*)(?:\}|\Z)", re.DOTALL)
@@ -40,6 +40,11 @@ def chosen(text: str, times: int) -> str:
         if text == before:
             break
     return re.sub(r"\\([{}|])", r"\1", text)
+
+
+def literal(text: str) -> str:
+    """What stands in a field for choices so that `text` comes out of it as it is."""
+    return re.sub(r"([{}|])", r"\\\1", text) if has_choices(text) else text
 
 
 def options(text: str) -> list[str]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..sora_core.claims import sweep, working_folder
-from ..sora_core.errors import InputError
+from ..sora_core.errors import InputError, SoraError
 from ..sora_core.files import check_folder, check_name, check_writable
 from .batch import Outcome, run_jobs
 from .executor import Executor
 from .graph import Graph, Node
-from .jobs import columns_in_names, read_jobs
+from .jobs import Job, columns_in_names, read_jobs
 from .reading import is_saved_format, read_document
 from .registry import Registry
 from .results import SHEET, TABLE, check_reports, write_contact_sheet, write_table
 from .saved import from_saved
 from .server import RemoteClient
 from .session import Report, Session, make_folder
-from .validate import check_there, notes_on, plan
+from .validate import check_there, idle, notes_on, plan
 
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
@@ -104,32 +104,34 @@ def _known(info: dict[str, Any] | None, registry: Registry | None) -> Callable[[
     return lambda kind: registry.info(kind) if registry and kind in registry else None
 
 
-def validate(request: RunRequest) -> int:
+def validate(request: RunRequest, callbacks: Callbacks) -> int:
     """Checks a workflow, and every row of `request.each`, without running it. Returns how many nodes would run; of a
     server, how many it has.
 
     Raises WorkflowError with all that is wrong with the workflow, InputError with the rows that would fail.
     """
-    with request.session(request.output / ".temp", Callbacks()).active():
+    with request.session(request.output / ".temp", callbacks).active():
+        registry = None
         if request.server is not None:
             server = RemoteClient(request.server)
-            graph = _graph_for(server, request)
-            if request.each is not None:
-                _check_rows(request.each, graph, None, _known(server.object_info(), None))
-            return len(graph.nodes)
-        registry = request.nodes()
-        graph = load_graph(request, None, registry)
-        count = len(plan(graph, registry).order)
-        if request.each is not None:
-            _check_rows(request.each, graph, registry, _known(None, registry))
+            graph, info = _graph_for(server, request), server.object_info()
+            count, said = len(graph.nodes), graph
+        else:
+            registry = request.nodes()
+            graph, info = load_graph(request, None, registry), registry.object_info()
+            ready = plan(graph, registry)
+            count, said = len(ready.order), replace(graph, notes=ready.notes)
+        jobs = [] if request.each is None else read_jobs(request.each, graph, known=info.get)
+        _say(said, jobs, info, request, callbacks)
+        _check_rows(request.each, jobs, registry)
         return count
 
 
-def _check_rows(table: Path, graph: Graph, registry: Registry | None, known: Callable[[str], Any]) -> None:
+def _check_rows(table: Path | None, jobs: list[Job], registry: Registry | None) -> None:
     """Raises InputError that names the rows of a table which would fail, and why; without a registry, as far as the
-    table itself shows it. known: see `_known`."""
+    table itself shows it."""
     wrong = []
-    for job in read_jobs(table, graph, known=known):
+    for job in jobs:
         try:
             if job.graph is None:
                 raise InputError(job.error)
@@ -150,8 +152,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         _check_output(request.output)  # before the work there begins
         try:
             graph = _graph_for(server, request)
-            _say_notes(graph, callbacks)
-            _say_columns(graph, callbacks)
+            _say(graph, [], server.object_info(), request, callbacks)
             files = server(graph, session)
         finally:
             session.release()
@@ -160,8 +161,7 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
         registry = request.nodes()
         graph = load_graph(request, None, registry)
         notes = plan(graph, registry).notes  # a mistake is told before any folder is made
-    _say_notes(replace(graph, notes=notes), callbacks)
-    _say_columns(graph, callbacks)
+    _say(replace(graph, notes=notes), [], registry.object_info(), request, callbacks)
     _check_output(request.output)
     runs = run_store(request.output, callbacks.warn)
     with working_folder(request.output) as temp:
@@ -185,14 +185,13 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
     runner: Callable[[Graph, Session], list[str]]
     if request.server is not None:
         server = RemoteClient(request.server)
-        graph, runner, known = _graph_for(server, request), server, _known(server.object_info(), None)
-        _say_notes(graph, callbacks)
+        graph, runner, info = _graph_for(server, request), server, server.object_info()
+        notes = graph.notes
     else:
         with session.active():
             registry = request.nodes()
-            graph, known = load_graph(request, None, registry), _known(None, registry)
+            graph, info = load_graph(request, None, registry), registry.object_info()
             notes = notes_on(graph, registry)
-        _say_notes(replace(graph, notes=notes), callbacks)
         executor = Executor(registry)
         runs = run_store(request.output, callbacks.warn)
 
@@ -205,24 +204,36 @@ def run_batch(request: RunRequest, callbacks: Callbacks) -> list[Outcome]:
                 runs.close()
 
     with session.active():  # nodes list files
-        jobs = read_jobs(request.each, graph, session, known)
+        jobs = read_jobs(request.each, graph, session, info.get)
+    _say(replace(graph, notes=notes), jobs, info, request, callbacks)
     _check_output(request.output)
     outcomes = run_jobs(jobs, runner, session, on_outcome=callbacks.outcome)
-    write_table(request.output / TABLE, jobs, outcomes)
-    write_contact_sheet(request.output / SHEET, request.output, outcomes)
+    for report in (
+        lambda: write_table(request.output / TABLE, jobs, outcomes),
+        lambda: write_contact_sheet(request.output / SHEET, request.output, outcomes),
+    ):
+        try:
+            report()
+        except SoraError as error:  # the files of the jobs are there, and so is what became of each
+            callbacks.warn(str(error))
     return outcomes
 
 
-def _say_notes(graph: Graph, callbacks: Callbacks) -> None:
+def _say(graph: Graph, jobs: list[Job], info: Mapping[str, Any], request: RunRequest, callbacks: Callbacks) -> None:
+    """What is to be known of a workflow and of the jobs of a table before any of it runs: notes on its nodes, columns
+    that nothing fills in, values for nodes that are not run."""
     for key, said in graph.notes.items():
         if key in graph.nodes:
             callbacks.text(graph.nodes[key], said)
-
-
-def _say_columns(graph: Graph, callbacks: Callbacks) -> None:
-    if columns := columns_in_names(graph):
-        asked = ", ".join(f"{{{column[:40]}}}" for column in columns[:8])
+    if request.each is None and (names := columns_in_names(graph)):
+        asked = ", ".join(f"{{{name[:40]}}}" for name in names[:8])
         callbacks.warn(f"names of files keep {asked} as it stands: only a table (--each) fills that in")
+    columns = dict.fromkeys(column for job in jobs for column in job.row if "." in column)
+    unused = idle(graph, info)
+    for target in (*(setting.partition("=")[0] for setting in request.settings), *columns):
+        node, _ = graph.place(target)
+        if node.id in unused:
+            callbacks.warn(f"{target[:80]} changes nothing: {node} leads to no output, so it is not run")
 
 
 def _graph_for(server: RemoteClient, request: RunRequest) -> Graph:

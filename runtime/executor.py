@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..sora_core.errors import SoraError
+from .drawing import NOT_DRAWN, redrawn
 from .graph import Graph, Link, Node
 from .images import FileImages
 from .registry import Registry, accepted
 from .session import Session
-from .validate import RunPlan, plan
+from .validate import RunPlan, WorkflowError, linked_misfits, plan
 
 __all__ = ["Executor", "Result"]
 
@@ -71,7 +72,11 @@ class Executor:
         on_text: told what a node shows as soon as it has run
         """
         with session.active():
-            return self._run(plan(graph, self.registry), session, on_text)
+            ready = plan(graph, self.registry)
+            drawing = redrawn(graph, ready.graph, self.registry.object_info()) if graph.saved else None
+            if graph.saved and drawing is None:
+                session.warn(NOT_DRAWN)
+            return self._run(replace(ready, graph=replace(ready.graph, saved=drawing)), session, on_text)
 
     def _run(self, plan: RunPlan, session: Session, on_text: Callable[[Node, str], None]) -> Result:
         began, ran, shown = time.monotonic(), 0, {}
@@ -129,7 +134,7 @@ class Executor:
         self, node: Node, signatures: dict[str, str], prompt: dict[str, Any], graph: Graph, session: Session
     ) -> _Kept:
         cls = self.registry.cls(node.kind)
-        known = {name for name, *_ in self.registry.inputs(node.kind)}
+        known = {name for name, *_ in self.registry.inputs(node)}
         values = {
             name: self._kept[signatures[value.node]].outputs[value.slot] if isinstance(value, Link) else value
             for name, value in node.inputs.items()
@@ -143,6 +148,10 @@ class Executor:
                 result = cls.PREPARE_CLASS_CLONE(wanted).EXECUTE_NORMALIZED(**values)
         except SoraError as error:
             raise _named(error, node) from error
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if problems := linked_misfits(node, values, self.registry):
+                raise WorkflowError(problems) from error
+            raise
         ui = (result.ui.as_dict() if hasattr(result.ui, "as_dict") else result.ui) or {}
         if met := [note for value in values.values() if isinstance(value, FileImages) for note in value.new_notes()]:
             ui = {**ui, "text": (" ".join([*map(str, ui.get("text", ())), *met]),)}

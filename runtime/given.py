@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from .graph import Graph
-from .validate import Problem, WorkflowError
+from .validate import SWITCH, Problem, WorkflowError, whole_number
 from .widgets import declared
 
 __all__ = ["typed"]
 
-_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _EXPECTED = {"INT": "a whole number", "FLOAT": "a number", "BOOLEAN": "true or false"}
 
 
@@ -43,11 +42,11 @@ def typed(graph: Graph, info: Mapping[str, Any]) -> Graph:
 def _read(text: str, kind: str) -> Any:
     """A text as a value of the type. Raises ValueError where it is none."""
     if kind == "INT":
-        return int(text)
+        return whole_number(text)
     if kind == "BOOLEAN":
-        if text.strip().lower() not in _SWITCH:
+        if text.strip().lower() not in SWITCH:
             raise ValueError(text)
-        return _SWITCH[text.strip().lower()]
+        return SWITCH[text.strip().lower()]
     if not math.isfinite(number := float(text)):
         raise ValueError(text)
     return number

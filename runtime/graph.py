@@ -140,9 +140,10 @@ class Graph:
         name, dot, key = target.rpartition(".")
         if not dot or not name or not key:
             raise InputError(f"{target[:80]!r} is not of the form NODE.INPUT, such as 6.text")
-        first, _, rest = target.partition(".")
-        if first in self.nodes and rest in self.nodes[first].inputs:  # an input that another one brings has a dot
-            name, key = first, rest
+        inputs = {name for node in self.nodes.values() for name in node.inputs if "." in name}
+        if dotted := [name for name in inputs if target.endswith(f".{name}")]:  # inputs that another one brings
+            key = max(dotted, key=len)
+            name = target.removesuffix(f".{key}")
         return self.find(name), key
 
     def check_input(self, target: str, known: Callable[[str], Any]) -> None:
@@ -207,7 +208,9 @@ def _moved(seed: float, how: str, times: int, span: Range) -> float:
     if how == "randomize":
         drawn = int.from_bytes(hashlib.sha256(f"{seed}:{times}".encode()).digest()[:6], "big")
         count = None if span.high is None else int(max(span.high - span.low, 0) // span.step) + 1
-        moved = span.low + (drawn if count is None else drawn % count) * span.step
+        wide = count is None or count > 1 << 48
+        low = max(0, span.low) if wide else span.low  # seeds are not below 0, whatever a node for any number allows
+        moved = low + (drawn if count is None else drawn % count) * span.step
     else:
         moved = max(span.low, seed + span.step * (times if how == "increment" else -times))
         moved = moved if span.high is None else min(span.high, moved)

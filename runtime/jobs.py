@@ -3,7 +3,7 @@
 A column is `NODE.INPUT` (id, title or type of a node), or a plain name for use in file names: every `filename_prefix`
 of the workflow may hold `{column}`. In a CSV an empty cell leaves the workflow's own value, and a row without any value
 is no job; columns are parted by commas, or by the semicolons or tabs that some spreadsheets write. A JSONL line leaves
-columns out.
+columns out, or gives null.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ MAX_BYTES, MAX_ROWS = 256 * 2**20, 100_000
 NUMBER = "job"
 """what the row's number is called in file names"""
 ENDINGS = frozenset().union(*KINDS.values())
+_LINE = re.compile(r'(?:"[^"]*"|[^"\n])*')
+"""a row, line breaks within its quotes included"""
+_QUOTED = re.compile(r'"[^"]*"')
+_STATED = re.compile(r'"?sep=(.)"?\r?\n')
+"""the line by which Excel is told what parts the cells"""
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -136,6 +141,7 @@ def _check_columns(
     """A misspelt column would be a thousand videos of the wrong thing: it is refused before anything runs."""
     columns = dict.fromkeys(column for row, _ in rows for column in row)
     asked = set(columns_in_names(graph))
+    places: dict[tuple[str, str], str] = {}
     for column in columns:
         if column == NUMBER:
             raise InputError(f"{path}: {{{NUMBER}}} stands for a row's number; give the column {NUMBER!r} another name")
@@ -144,6 +150,12 @@ def _check_columns(
                 graph.check_input(column, known)
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
+            node, name = graph.place(column)
+            other = places.setdefault((node.id, name), column)
+            if other != column:
+                raise InputError(
+                    f"{path}: the columns {other!r} and {column!r} are one input, {name} of {node}; keep one"
+                )
         elif column not in asked:
             raise InputError(
                 f"{path}: the column {column!r} is neither NODE.INPUT nor used as {{{column}}} in a {NAME_INPUT}"
@@ -172,22 +184,28 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[dict[str, Any], str]]:
-    line = text.partition("\n")[0]
-    comma = "," if "," in line else next((mark for mark in ";\t" if mark in line), ",")
+    text = text.lstrip("\r\n")
+    if stated := _STATED.match(text):
+        comma, text = stated[1], text[stated.end() :]
+    else:
+        line = _QUOTED.sub("", _LINE.match(text)[0])  # type: ignore[index]  # it matches nothing at least
+        comma = "," if "," in line else next((mark for mark in ";\t" if mark in line), ",")
     try:
         table = list(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=comma))
     except csv.Error as error:
         raise InputError(f"{path} is no CSV table: {error}") from error
-    header = [name.strip() for name in table[0]] if table else []
+    used = max((place for row in table for place, cell in enumerate(row, 1) if cell.strip()), default=0)
+    header, *table = [row[:used] for row in table] or [[]]  # without the empty columns that spreadsheets leave behind
+    header = [name.strip() for name in header]
     if not all(header) or len(set(header)) != len(header):
         raise InputError(
             f"the first line of {path} must name each column once; it has"
             f" {', '.join(map(repr, header[:12])) or 'nothing'}"
         )
-    for cells in table[1:]:
+    for cells in table:
         if any(cell.strip() for cell in cells):  # spreadsheets leave rows of commas behind the last one
             wrong = "" if len(cells) == len(header) else f"the row has {len(cells)} cells, the header {len(header)}"
-            yield {name: cell for name, cell in zip(header, cells, strict=False) if cell != ""}, wrong
+            yield {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()}, wrong
 
 
 def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[dict[str, Any], str]]:
@@ -199,6 +217,6 @@ def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[dict[str, Any], str]]:
         except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict) and not any(isinstance(value, (dict, list)) for value in row.values()):
-            yield row, ""
+            yield {name: value for name, value in row.items() if value is not None}, ""
         else:
             yield {}, f"the line is no JSON object of plain values: {line.strip()[:60]}"

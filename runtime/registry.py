@@ -9,6 +9,7 @@ from typing import Any
 
 from .graph import Link, Node
 from .schema import ComfyExtension, ComfyNode
+from .widgets import CHOICE
 
 __all__ = ["Registry", "accepted"]
 
@@ -49,18 +50,31 @@ class Registry:
         """What `/object_info` gives."""
         return {name: self.info(name) for name in self._classes}
 
-    def inputs(self, kind: str) -> Iterator[tuple[str, Any, dict[str, Any], bool]]:
-        """(name, type, options, required) of a node type's inputs, in order."""
-        info = self.info(kind)["input"]
-        for group in ("required", "optional"):
-            for name, spec in info.get(group, {}).items():
-                yield name, spec[0], spec[1] if len(spec) > 1 else {}, group == "required"
+    def inputs(self, node: Node) -> Iterator[tuple[str, Any, dict[str, Any], bool]]:
+        """(name, type, options, required) of a node's inputs, in order, with those that a choice of its brings."""
+        return _inputs(self.info(node.kind)["input"], node.inputs)
 
     def override(self, kind: str, name: str) -> Callable[..., Any] | None:
         """The class's own `validate_inputs` or `fingerprint_inputs`; None where it only has the base's."""
         cls = self._classes[kind]
         owner = next((c for c in cls.__mro__ if name in vars(c)), None)
         return None if owner is None or owner.__module__.startswith("comfy_api.") else getattr(cls, name)
+
+
+def _inputs(
+    groups: dict[str, Any], values: dict[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, dict[str, Any], bool]]:
+    for group in ("required", "optional"):
+        for name, spec in groups.get(group, {}).items():
+            full, kind, options = prefix + name, spec[0], spec[1] if len(spec) > 1 else {}
+            if kind != CHOICE:
+                yield full, kind, options, group == "required"
+                continue
+            brings = {option["key"]: option["inputs"] for option in options["options"]}
+            yield full, list(brings), options, group == "required"
+            if full in values:
+                chosen = values[full] if isinstance(values[full], str) else None
+                yield from _inputs(brings.get(chosen, {}), values, f"{full}.")
 
 
 def accepted(check: Callable[..., Any], node: Node) -> dict[str, Any]:

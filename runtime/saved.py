@@ -20,7 +20,7 @@ from .choices import has_choices
 from .graph import CONTROLS, MAX_NODES, Graph, Range, types_fit
 from .widgets import agree, left_out, moves_in, prompt_names, widget_values, wrapped
 
-__all__ = ["from_saved"]
+__all__ = ["Holder", "converted", "from_saved"]
 
 MAX_LINKS = 10 * MAX_NODES
 _MUTED, _BYPASSED = 2, 4
@@ -54,12 +54,22 @@ Info = dict[str, dict[str, Any]]
 """`/object_info`: what each node type takes and gives."""
 
 
+class Holder(NamedTuple):
+    """What in the drawing holds the value of an input: the widget `name` of a node; `place` among its values, where it
+    is known."""
+
+    node: dict[str, Any]
+    name: str
+    place: int | None = None
+
+
 class _Constant(NamedTuple):
     """The value of a primitive, and what becomes of it from run to run; that of a promoted widget moves on as its
     node says (_AS_BEFORE)."""
 
     value: Any
     control: str | None
+    holder: Holder
 
 
 class _Step(NamedTuple):
@@ -97,6 +107,12 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
     Raises InputError where the file is no drawing: nodes or links that cannot be read, subgraphs that contain
     themselves.
     """
+    return converted(document, info)[0]
+
+
+def converted(document: dict[str, Any], info: Info) -> tuple[Graph, dict[tuple[str, str], Holder]]:
+    """See `from_saved`; also what holds each constant, by (node id, input)."""
+    holders: dict[tuple[str, str], Holder] = {}
     prompt: dict[str, Any] = {}
     controls: dict[tuple[str, str], str] = {}
     ranges: dict[tuple[str, str], Range] = {}
@@ -110,17 +126,23 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
             known = info.get(node["type"])
             inputs, controlled = widget_values(node, known) if known else ({}, {})
             api_id = scope.prefix + key
+            holders.update({(api_id, name): Holder(node, name) for name in inputs})
             if said := left_out(node, known) if known else "":
                 notes[api_id] = said
             open_texts = {name for name in prompt_names(known) if has_choices(inputs.get(name))} if known else set()
             for name, source in _sources(scope, node):
                 if source is _NOTHING:
-                    absent[api_id, name] = _why_nothing(scope, node, name)
+                    why = absent[api_id, name] = _why_nothing(scope, node, name)
+                    if why and name in inputs:
+                        own = f"{name} gets nothing{why}: its own value {str(inputs[name])[:60]!r} counts"
+                        notes[api_id] = "; ".join(filter(None, (notes.get(api_id), own)))
                     continue
                 open_texts.discard(name)
                 if not isinstance(source, _Constant):
-                    source = _Constant(source, None)
-                inputs[name] = source.value
+                    inputs[name] = source
+                    controlled.pop(name, None)
+                    continue
+                inputs[name], holders[api_id, name] = source.value, source.holder
                 if source.control != _AS_BEFORE:
                     controlled.pop(name, None)
                     controlled.update({name: source.control} if source.control else {})
@@ -134,9 +156,10 @@ def from_saved(document: dict[str, Any], info: Info) -> Graph:
             choices.update({(api_id, name): inputs[name] for name in open_texts})
     if not prompt and document["nodes"]:
         raise InputError("no node of the workflow would run: all are muted, bypassed or drawn for the eye alone")
-    return Graph.from_api(
+    graph = Graph.from_api(
         prompt, controls=controls, ranges=ranges, saved=document, notes=notes, choices=choices, absent=absent
-    ).advance(0)
+    )
+    return graph.advance(0), holders
 
 
 def _scopes(document: dict[str, Any], info: Info) -> list[_Scope]:
@@ -277,18 +300,19 @@ def _from_node(scope: _Scope, origin: str, slot: int, wanted: str | None) -> Any
     if node["type"] in _REROUTES or node["type"] in _SETTERS:
         return _Step(scope, next((item.get("link") for item in _dicts(node.get("inputs"))), None))
     if node["type"] == "PrimitiveNode":
-        return _primitive(node.get("widgets_values"))
+        return _primitive(node)
     if origin in scope.inner:
         inner = scope.inner[origin]
         return _Step(inner, inner.exits.get(slot))
     return [scope.prefix + origin, slot]
 
 
-def _primitive(values: Any) -> Any:
+def _primitive(node: dict[str, Any]) -> Any:
+    values = node.get("widgets_values")
     if not isinstance(values, list) or not values:
         return _NOTHING
     control = values[1] if len(values) > 1 and values[1] in CONTROLS else None
-    return _Constant(wrapped(values[0]), control)
+    return _Constant(wrapped(values[0]), control, Holder(node, "value", 0))
 
 
 def _set_elsewhere(scope: _Scope, getter: dict[str, Any]) -> _Step:
@@ -324,16 +348,18 @@ def _promoted(scope: _Scope, name: str) -> Any:
     if scope.user is None or name not in scope.promoted:
         return _NOTHING
     values, named = scope.user.get("widgets_values"), scope.user.get("widgets_values_named")
+    place = [*scope.promoted].index(name)
+    holder = Holder(scope.user, name, place)
     if isinstance(named, dict) and name in named and agree(values, named):
-        return _Constant(wrapped(named[name]), _AS_BEFORE)
+        return _Constant(wrapped(named[name]), _AS_BEFORE, holder)
     if isinstance(values, list) and len(values) == len(scope.promoted):
-        return _Constant(wrapped(values[[*scope.promoted].index(name)]), _AS_BEFORE)
+        return _Constant(wrapped(values[place]), _AS_BEFORE, holder)
     key, widget = scope.promoted[name]
     if key in scope.inner:
         return _promoted(scope.inner[key], widget)
     node = scope.nodes[key]
     held = widget_values(node, scope.info[node["type"]])[0] if node["type"] in scope.info else {}
-    return _Constant(held[widget], _AS_BEFORE) if widget in held else _NOTHING
+    return _Constant(held[widget], _AS_BEFORE, Holder(node, widget)) if widget in held else _NOTHING
 
 
 def _passed_through(node: dict[str, Any], slot: int, known: dict[str, Any] | None, wanted: str | None) -> Any:

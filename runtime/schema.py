@@ -18,8 +18,8 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 __all__ = [
-    "Boolean", "Clip", "Combo", "ComfyExtension", "ComfyNode", "Conditioning", "Custom", "Float", "FolderType",
-    "Hidden",
+    "Boolean", "Clip", "Combo", "ComfyExtension", "ComfyNode", "Conditioning", "Custom", "DynamicCombo", "Float",
+    "FolderType", "Hidden",
     "Image", "Int", "Latent", "Mask", "Model", "NodeOutput", "NumberDisplay", "Schema", "String", "UploadType",
     "Vae", "Video",
 ]  # fmt: skip
@@ -230,6 +230,37 @@ class Combo:
         io_type = "COMBO"
 
 
+def _grouped(inputs: list[Input]) -> dict[str, dict[str, Any]]:
+    """Inputs as `/object_info` lists them, by whether they must be given."""
+    groups: dict[str, dict[str, Any]] = {"required": {}}
+    for item in inputs:
+        groups.setdefault("optional" if item.optional else "required", {})[item.id] = (
+            item.get_io_type(),
+            item.as_dict(),
+        )
+    return groups
+
+
+class DynamicCombo:
+    """One of a list, each with further inputs, which are called `PARENT.CHILD`; `execute` takes them by that name."""
+
+    @dataclass(frozen=True)
+    class Option:
+        key: str
+        inputs: list[Any] = field(default_factory=list)
+
+    class Input(Input):
+        io_type = "COMFY_DYNAMICCOMBO_V3"
+
+        def __init__(self, id: str, options: list[DynamicCombo.Option], **common: Any) -> None:
+            super().__init__(id, **common)
+            self.options = options
+
+        def as_dict(self) -> dict[str, Any]:
+            options = [{"key": option.key, "inputs": _grouped(option.inputs)} for option in self.options]
+            return super().as_dict() | {"options": options}
+
+
 Image = Custom("IMAGE")
 Mask = Custom("MASK")
 Latent = Custom("LATENT")
@@ -269,12 +300,7 @@ class Schema:
 
     def info(self, python_module: str) -> dict[str, Any]:
         """This node's entry in `/object_info`."""
-        inputs: dict[str, dict[str, Any]] = {"required": {}}
-        for item in self.inputs:
-            inputs.setdefault("optional" if item.optional else "required", {})[item.id] = (
-                item.get_io_type(),
-                item.as_dict(),
-            )
+        inputs = _grouped(self.inputs)
         if self.hidden:
             inputs["hidden"] = {h.name: (h.value,) for h in self.hidden}
         return {

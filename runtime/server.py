@@ -8,20 +8,23 @@ import json
 import re
 import time
 import uuid
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
 from ..sora_core.files import beside
+from .drawing import NOT_DRAWN, redrawn
 from .given import typed
 from .graph import Graph, Link
 from .naming import filled
@@ -48,12 +51,20 @@ class RemoteClient:
     """A ComfyUI by its address. Calling it runs a graph there, as `Executor.run` does here."""
 
     def __init__(self, url: str, *, timeout: float = 30.0) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname or not _port_fits(url, parts):
-            raise InputError(f"{url!r} is no server address; give one such as http://127.0.0.1:8188")
-        self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        shown = re.sub(r"^((?:\w+://)?).*@", r"\1", url)
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise InputError(f"{shown!r} is no server address; give one such as http://127.0.0.1:8188")
+        login, _, host = parts.netloc.rpartition("@")
+        self.url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+        """without the user and password, since messages name it"""
+        self._login = {"Authorization": f"Basic {b64encode(unquote(login).encode()).decode()}"} if login else {}
         self.timeout = timeout
-        self._opener = _opener(parts.hostname)
+        self._opener = _opener(parts.hostname or "")
         self._info: Info | None = None
 
     def object_info(self) -> Info:
@@ -65,9 +76,13 @@ class RemoteClient:
     def __call__(self, graph: Graph, session: Session) -> list[str]:
         """Runs a graph. Returns the files it gave, now below the session's output folder."""
         with self.understood():
-            graph = filled(typed(graph, self.object_info()))
-            _check_names(graph)
-            run = self._queue(self._uploaded(graph, session))
+            graph = typed(graph, self.object_info())
+            ready = self._uploaded(filled(graph), session)
+            _check_names(ready)
+            drawing = redrawn(graph, ready, self.object_info())
+            if graph.saved and drawing is None:
+                session.warn(NOT_DRAWN)
+            run = self._queue(replace(ready, saved=drawing))
             try:
                 entry = self._finished(run, session)
             except (KeyboardInterrupt, Cancelled):
@@ -213,7 +228,7 @@ class RemoteClient:
         return found
 
     def _open(self, path: str, data: bytes | Upload | None = None, headers: dict[str, str] | None = None) -> Any:
-        request = Request(self.url + path, data=data, headers=headers or {})  # noqa: S310 - http and https alone get here
+        request = Request(self.url + path, data=data, headers={**self._login, **(headers or {})})  # noqa: S310 - http and https alone get here
         limit = 2 * self.timeout + (0 if data is None else len(data) / _SLOWEST)
         try:
             return in_time(partial(self._opener.open, request, timeout=self.timeout), limit)
@@ -284,13 +299,6 @@ def _opener(host: str) -> OpenerDirector:
     except ValueError:
         loopback = host == "localhost" or host.endswith(".localhost")
     return build_opener(_NoRedirect, *([ProxyHandler({})] if loopback else []))
-
-
-def _port_fits(url: str, parts: Any) -> bool:
-    try:
-        return parts.port is None or parts.port > 0
-    except ValueError:
-        return False
 
 
 def _check_names(graph: Graph) -> None:

@@ -22,9 +22,15 @@ from .registry import Registry, accepted
 from .session import NAME_INPUT, SPARE, check_own, current, inside
 from .widgets import BUTTONS
 
-__all__ = ["Problem", "RunPlan", "WorkflowError", "check_there", "notes_on", "plan"]
+__all__ = [
+    "SWITCH", "Problem", "RunPlan", "WorkflowError", "check_there", "idle", "linked_misfits", "notes_on", "plan",
+    "whole_number",
+]  # fmt: skip
 
-SHOWN = ("PreviewImage",)
+SWITCH = {"true": True, "1": True, "false": False, "0": False}
+"""what true and false are called"""
+_ZEROS = re.compile(r"(?<=\d)\.0*\s*\Z")
+SHOWN = ("PreviewImage", "PreviewAny")
 """output nodes that show, and keep no file"""
 NOTHING_KEPT = "nothing here keeps a file: add a node that saves, such as SaveImage or SoraSaveVideo"
 
@@ -93,6 +99,12 @@ def notes_on(graph: Graph, registry: Registry) -> dict[str, str]:
     return _known(graph, registry)[1]
 
 
+def idle(graph: Graph, info: Mapping[str, Any]) -> set[str]:
+    """The nodes that lead to no output, by `/object_info`, and are not run."""
+    outputs = [node.id for node in graph.nodes.values() if info.get(node.kind, {}).get("output_node")]
+    return set(graph.nodes) - set(_upstream(graph, outputs))
+
+
 def _outputs(graph: Graph, registry: Registry) -> list[str]:
     return [
         node.id for node in graph.nodes.values() if node.kind in registry and registry.info(node.kind)["output_node"]
@@ -104,8 +116,8 @@ def _known(graph: Graph, registry: Registry) -> tuple[Graph, dict[str, str]]:
     nodes, notes = dict(graph.nodes), dict(graph.notes)
     for key, node in graph.nodes.items():
         if node.kind in registry:
-            names = {name for name, *_ in registry.inputs(node.kind)}
-            unknown = [name for name in node.inputs if name.partition(".")[0] not in names]
+            names = {name for name, *_ in registry.inputs(node)}
+            unknown = [name for name in node.inputs if name not in names]
             nodes[key] = replace(node, inputs={k: v for k, v in node.inputs.items() if k not in unknown})
             if said := [name[:40] for name in unknown if name not in BUTTONS]:
                 left = f"it has no input {', '.join(said[:8])}, so this is left out"
@@ -225,7 +237,7 @@ def _circle(graph: Graph, waits: dict[str, set[str]]) -> Problem:
 def _check(node: Node, graph: Graph, registry: Registry) -> tuple[Node, list[Problem]]:
     """The node with its constants in their types, and its problems."""
     values, problems = dict(node.inputs), []
-    for name, kind, options, required in registry.inputs(node.kind):
+    for name, kind, options, required in registry.inputs(node):
         if name not in values:
             if required:
                 given = f"nothing{graph.absent.get((node.id, name), '')}"
@@ -257,6 +269,19 @@ def _check_link(node: Node, name: str, kind: Any, link: Link, graph: Graph, regi
             )
 
 
+def linked_misfits(node: Node, values: Mapping[str, Any], registry: Registry) -> list[Problem]:
+    """Values that came by links and that the node's widgets would not take; a node may still do with them."""
+    problems = []
+    for name, kind, options, _ in registry.inputs(node):
+        if kind in ("INT", "FLOAT", "STRING", "BOOLEAN") and isinstance(node.inputs.get(name), Link):
+            try:
+                _value(values[name], kind, options)
+            except _MisfitError as misfit:
+                given = f"{_shown(values[name])} of node {node.inputs[name].node[:40]}"
+                problems.append(_problem(node, name, given, str(misfit)))
+    return problems
+
+
 class _MisfitError(ValueError):
     """Says what would have fitted."""
 
@@ -268,10 +293,10 @@ def _value(value: Any, kind: Any, options: dict[str, Any]) -> Any:
     if kind in ("INT", "FLOAT"):
         return _number(value, kind, options)
     if kind == "BOOLEAN":
-        for given, meant in ((True, True), (False, False), (1, True), (0, False), ("true", True), ("false", False)):
-            if (value.lower() if isinstance(value, str) else value) == given and not isinstance(value, float):
-                return meant
-        raise _MisfitError("true or false")
+        switch = SWITCH.get(str(value).strip().lower())
+        if switch is None:
+            raise _MisfitError("true or false")
+        return switch
     if kind == "STRING":
         if isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
             return _text(str(value))
@@ -302,14 +327,20 @@ def _number(value: Any, kind: str, options: dict[str, Any]) -> int | float:
 
 
 def _parsed(value: float | str, kind: str) -> int | float:
-    """ "20", 20 and 20.0 are the whole number 20; 20.5 is none."""
+    """ "20", "20.0", 20 and 20.0 are the whole number 20; 20.5 is none."""
     if kind == "FLOAT":
         return float(value)
     if isinstance(value, str):
-        return int(value)
+        return whole_number(value)
     if value != int(value):
         raise ValueError(value)
     return int(value)
+
+
+def whole_number(text: str) -> int:
+    """The whole number that a text is; "20.0" is how tables with gaps write 20. "1.2E+19" is none, since digits of it
+    are lost. Raises ValueError."""
+    return int(_ZEROS.sub("", text))
 
 
 def _choice(value: Any, choices: list[Any] | None, options: dict[str, Any]) -> Any:

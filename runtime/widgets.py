@@ -15,7 +15,18 @@ from typing import Any
 from ..sora_core.errors import InputError
 from .graph import CONTROLS, Range
 
-__all__ = ["ADDED", "agree", "declared", "left_out", "moves_in", "prompt_names", "widget_values", "wrapped"]
+__all__ = [
+    "ADDED",
+    "CHOICE",
+    "agree",
+    "completed",
+    "declared",
+    "left_out",
+    "moves_in",
+    "prompt_names",
+    "widget_values",
+    "wrapped",
+]
 
 PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 DRAWN = {"COLOR", "COLORS", "CURVE", "BOUNDING_BOX", "BOUNDING_BOXES", "MARKDOWN", "TEXTAREA", "LOAD_3D"}
@@ -77,12 +88,23 @@ def _named(node: dict[str, Any], info: dict[str, Any], named: dict[str, Any]) ->
     return out | {name: wrapped(named[name]) for name in ADDED.get(node["type"], ()) if name in named}, controls
 
 
-def _by_place(node: dict[str, Any], info: dict[str, Any], listed: list[Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values in the order of the node's inputs. Raises InputError where that cannot be the order of the file."""
+def completed(node: dict[str, Any], info: dict[str, Any]) -> list[Any]:
+    """A saved node's values in order, with the defaults of those that a file from before they were added lacks."""
+    listed = node["widgets_values"]
+    missing: list[Any] = []
+    _by_place(node, info, listed, missing)
+    return [*listed, *missing]
+
+
+def _by_place(
+    node: dict[str, Any], info: dict[str, Any], listed: list[Any], missing: list[Any] | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values in the order of the node's inputs; `missing` takes the defaults of those that are not listed. Raises
+    InputError where that cannot be the order of the file."""
     queue, out = list(listed), dict[str, Any]()
     controls: dict[str, str] = {}
     wrong: list[str] = []
-    short = False
+    missing = [] if missing is None else missing
     for name, kind, spec in _widgets(info["input"], node, out):
         if queue:
             value = queue.pop(0)
@@ -92,7 +114,8 @@ def _by_place(node: dict[str, Any], info: dict[str, Any], listed: list[Any]) -> 
                 if kind == CHOICE:
                     raise _another(node, wrong)
         elif (default := _default(kind, spec)) is not None:
-            out[name], short = default, True
+            out[name] = default
+            missing.append(default)
         if _controlled(name, spec) and queue and queue[0] in CONTROLS:
             controls[name] = queue.pop(0)
         while any(str(flag).endswith("_upload") for flag in spec) and queue and queue[0] in UPLOADS:
@@ -100,7 +123,7 @@ def _by_place(node: dict[str, Any], info: dict[str, Any], listed: list[Any]) -> 
     for name in ADDED.get(node["type"], ()):
         if queue:
             out[name] = wrapped(queue.pop(0))
-    if wrong and (queue or short):
+    if wrong and (queue or missing):
         raise _another(node, wrong)
     return out, controls
 

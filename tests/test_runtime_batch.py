@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from runtime_toys import number, registry, session, sum_workflow
 from sora_nodes.runtime.batch import Journal, Outcome, run_jobs
-from sora_nodes.runtime.command import Callbacks, RunRequest, run, run_batch
+from sora_nodes.runtime.command import Callbacks, RunRequest, run, run_batch, validate
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.jobs import read_jobs
@@ -72,8 +72,12 @@ def test_each_row_is_a_run_and_the_files_are_named_after_the_columns(tmp_path: P
         "\ufeff1.value;name\r\n5;red cube\r\n6;x\r\n",
         "1.value\tname\n5\tred cube\n\n6\tx\n",
         "1.value,name\n5,red cube\n,\n6,x\n , \n,,,\n",
+        "1.value,name,,\n5,red cube,,\n6,x,\n",
+        "\n\n1.value,name\n5,red cube\n6,x\n",
+        "sep=;\r\n1.value;name\r\n5;red cube\r\n6;x\r\n",
+        '"1.value";name\n5;"red cube"\n6;x\n',
     ],
-    ids=["commas", "semicolons", "tabs", "blank rows"],
+    ids=["commas", "semicolons", "tabs", "blank rows", "blank columns", "blank first", "stated", "quotes"],
 )
 def test_tables_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
     (tmp_path / "jobs.csv").write_text(text, encoding="utf-8", newline="")
@@ -82,6 +86,27 @@ def test_tables_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -
         ({"1.value": "5", "name": "red cube"}, ""),
         ({"1.value": "6", "name": "x"}, ""),
     ]
+
+
+def test_a_comma_in_a_quoted_name_parts_no_columns(tmp_path: Path) -> None:
+    named = graph().set("4.filename_prefix", "{name, short}")
+    (job,) = read_jobs(table(tmp_path, '"1.value";"name, short"\n5;x\n'), named)
+    assert job.row == {"1.value": "5", "name, short": "x"}
+
+
+def test_cells_of_spaces_and_null_leave_the_workflow_its_own_value(tmp_path: Path) -> None:
+    for path in (
+        table(tmp_path, "1.value,2.value\n ,4\n"),
+        table(tmp_path, '{"1.value": null, "2.value": "4"}\n', "jobs.jsonl"),
+    ):
+        assert read_jobs(path, graph())[0].row == {"2.value": "4"}
+
+
+def test_numbers_and_switches_are_read_as_programs_write_them(tmp_path: Path) -> None:
+    """A column of whole numbers with a gap comes out of pandas as 7.0; of 1.2E+15 digits are lost."""
+    jobs = read_jobs(table(tmp_path, "1.seed,1.negate\n7.0,TRUE\n8,0\n1.2E+15,1\n9.5,1\n1,yes\n"), graph())
+    outcomes = run_jobs(jobs, Counting(), session(tmp_path))
+    assert [outcome.status for outcome in outcomes] == ["done", "done", "failed", "failed", "failed"]
 
 
 def test_a_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -285,6 +310,7 @@ def test_seeds_move_on_from_row_to_row_unless_the_row_gives_one(tmp_path: Path) 
         ("1.value,job\n1,mine\n", "the column 'job' another name"),
         ("1.value,1.value\n1,2\n", "each column once"),
         ('1.value\n"1\n', "no CSV table"),
+        ("4.filename_prefix,ToySave.filename_prefix\na,b\n", "'ToySave.filename_prefix' are one input"),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused_before_anything_runs(tmp_path: Path, text: str, says: str) -> None:
@@ -299,6 +325,32 @@ def test_a_column_may_be_an_input_that_the_workflow_leaves_out(tmp_path: Path) -
     assert [outcome.status for outcome in run_batch(request, Callbacks())] == ["failed", "done"]
     with pytest.raises(InputError, match=r"jobs\.csv: node 1 \(ToyNumber\) has no input 'nota'"):
         run_batch(replace(request, each=table(tmp_path, "1.nota\nx\n")), Callbacks())
+
+
+def test_a_value_for_a_node_that_is_not_run_is_told(tmp_path: Path) -> None:
+    (tmp_path / "flow.json").write_text(json.dumps({**sum_workflow(), "9": number(9.0)}))
+    said: list[str] = []
+    request = RunRequest(
+        workflow=tmp_path / "flow.json", output=tmp_path / "output", settings=["9.value=3", "1.value=3"], nodes=registry
+    )
+    run(request, Callbacks(warn=said.append))
+    each = table(tmp_path, "1.value,9.seed\n5,6\n6,6\n")
+    run_batch(replace(request, settings=[], each=each), Callbacks(warn=said.append))
+    assert validate(request, Callbacks(warn=said.append)) == 4
+    told = "changes nothing: node 9 (ToyNumber) leads to no output, so it is not run"
+    assert said == [f"9.value {told}", f"9.seed {told}", f"9.value {told}"]
+
+
+def test_a_report_that_cannot_be_written_hides_no_outcome(tmp_path: Path) -> None:
+    (tmp_path / "flow.json").write_text(json.dumps(sum_workflow()))
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "journal.jsonl").touch()
+    (tmp_path / "output" / "results.csv").mkdir()
+    said: list[str] = []
+    each = table(tmp_path, "1.value\n5\n")
+    request = RunRequest(workflow=tmp_path / "flow.json", output=tmp_path / "output", each=each, nodes=registry)
+    assert [outcome.status for outcome in run_batch(request, Callbacks(warn=said.append))] == ["done"]
+    assert len(said) == 1 and "results.csv" in said[0]
 
 
 def test_a_name_that_asks_for_a_column_is_told_where_there_is_no_table(tmp_path: Path) -> None:

@@ -235,6 +235,11 @@ def test_values_are_set_by_id_title_or_type() -> None:
     graph = Graph.from_api(prompt)
     assert graph.set("left.value", 7).nodes["1"].inputs["value"] == 7
     assert graph.set("ToySave.filename_prefix", "x").nodes["4"].inputs["filename_prefix"] == "x"
+    brings = Graph.from_api(
+        {"5": {"class_type": "Save", "inputs": {"format": "mp4", "format.codec": "auto", "codec": ""}}}
+    )
+    for target in ("5.format.codec", "Save.format.codec"):
+        assert brings.set(target, "h264").nodes["5"].inputs == {"format": "mp4", "format.codec": "h264", "codec": ""}
     for wrong, says in (
         ("ToyNumber.value", r"could be any of 1 \(left\), 2 \(ToyNumber\)"),
         ("nobody.x", "has no node"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
 from runtime_toys import registry
+from sora_nodes.runtime.drawing import redrawn
+from sora_nodes.runtime.given import typed
 from sora_nodes.runtime.graph import Graph, Link
 from sora_nodes.runtime.saved import from_saved
 from sora_nodes.runtime.validate import WorkflowError, plan
@@ -183,6 +186,15 @@ def test_an_input_that_lacks_what_a_switched_off_node_gave_names_that_node(mode:
         plan(convert(workflow(nodes, [[1, 0, 2, 0]])), registry())
 
 
+@pytest.mark.parametrize("mode", [2, 4])
+def test_a_widget_that_counts_since_what_feeds_it_is_switched_off_is_told(mode: int) -> None:
+    linked = drawn(2, "ToyNumber", NUMBER)
+    linked["inputs"] = [{"name": "note", "type": "STRING", "link": None, "widget": {"name": "note"}}]
+    graph = convert(workflow([drawn(1, "ToyNumber", NUMBER, mode=mode), linked], [[1, 1, 2, 0]]))
+    assert graph.notes["2"].startswith("note gets nothing, since node 1 (ToyNumber) is ")
+    assert graph.notes["2"].endswith(": its own value 'hello' counts") and graph.nodes["2"].inputs["note"] == "hello"
+
+
 def test_gaps_among_the_links_are_skipped() -> None:
     document = workflow([drawn(1, "ToyNumber", NUMBER), drawn(2, "ToySave", ["x"])], [[1, 0, 2, 0]])
     document["links"].insert(0, None)
@@ -222,6 +234,58 @@ def test_an_unknown_node_is_kept_with_the_pack_that_the_file_names() -> None:
 def test_a_group_node_of_an_older_interface_is_named_as_that() -> None:
     with pytest.raises(WorkflowError, match="a group node of an older interface: make it a subgraph"):
         plan(convert(workflow([drawn(1, "workflow>Mine"), drawn(2, "ToySave", ["x"])], [[1, 0, 2, 0]])), registry())
+
+
+def named(values: list[Any], **changes: Any) -> dict[str, Any]:
+    """A ToyNumber as interfaces from 1.49 on save it."""
+    keys = ("value", "seed", "control_after_generate", "kind", "negate", "note")
+    return drawn(1, "ToyNumber", values, widgets_values_named=dict(zip(keys, values, strict=True)), **changes)
+
+
+PRIMITIVE = workflow([drawn(4, "PrimitiveNode", [9.5, "fixed"]), drawn(5, "ToyAdd")], [[4, 0, 5, 0], [4, 0, 5, 1]])
+
+
+@pytest.mark.parametrize(
+    ("document", "change"),
+    [
+        (workflow([drawn(1, "ToyNumber", NUMBER)], []), {"1.value": "3", "1.negate": "false", "1.note": "7"}),
+        (workflow([drawn(1, "ToyNumber", [2.5, 7])], []), {"1.seed": 8, "1.negate": True}),
+        (workflow([drawn(1, "ToyNumber", {"seed": 3, "value": 1.0})], []), {"1.seed": 8}),
+        (workflow([named([7, 7, "fixed", "double", True, "7"])], []), {"1.seed": 8, "1.note": "x"}),
+        (nested(), {"5:1.value": 4, "5:1.seed": 6}),
+        (nested(values=[8.25]), {"5:1.value": 4.0}),
+        (nested(values=[8.25], widgets_values_named={"value": 8.25}), {"5:1.value": 4.0}),
+        (PRIMITIVE, {"5.a": 1.0, "5.b": 1.0}),
+    ],
+    ids=["places", "older file", "names", "both", "within a subgraph", "promoted", "promoted by name", "primitive"],
+)
+def test_the_drawing_that_files_carry_shows_what_ran(document: dict[str, Any], change: dict[str, Any]) -> None:
+    before, graph = deepcopy(document), convert(document)
+    for target, value in change.items():
+        graph = graph.set(target, value)
+    ran = typed(graph, registry().object_info())
+    drawing = redrawn(graph, ran, registry().object_info())
+    assert drawing is not None and convert(drawing).to_api() == ran.to_api()
+    assert document == before, "the workflow of the next row is untouched"
+
+
+def test_seeds_that_moved_on_and_choices_that_were_made_are_drawn() -> None:
+    document = workflow([drawn(1, "ToyNumber", NUMBER)], [])
+    moved = convert(document).advance(3)
+    drawing = redrawn(moved, moved, registry().object_info())
+    assert drawing is not None and drawing["nodes"][0]["widgets_values"][1] == 10
+    info = {"Say": {"input": {"required": {"text": ["STRING", {"dynamicPrompts": True}]}}}}
+    said = from_saved({"nodes": [drawn(1, "Say", ["a {red|blue} ball"])], "links": []}, info)
+    drawing = redrawn(said, said, info)
+    assert drawing is not None and drawing["nodes"][0]["widgets_values"] == [said.nodes["1"].inputs["text"]]
+    asis = said.set("1.text", "a {b|c}")
+    drawing = redrawn(asis, asis, info)
+    assert drawing is not None and from_saved(drawing, info).nodes["1"].inputs["text"] == "a {b|c}"
+
+
+def test_what_the_drawing_cannot_hold_leaves_it_out() -> None:
+    two = convert(PRIMITIVE).set("5.a", 1.0)
+    assert redrawn(two, two, registry().object_info()) is None, "one primitive, two values"
 
 
 @pytest.mark.parametrize(

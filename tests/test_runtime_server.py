@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,7 @@ class Fake(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
+        self.state["login"] = self.headers.get("Authorization")
         raw = next((data for route, data in self.state.get("raw", {}).items() if url.path.startswith(route)), None)
         if url.path in self.state.get("drips", ()):
             self.drip()
@@ -337,7 +339,18 @@ def test_no_proxy_stands_before_this_machine(
     assert RemoteClient(comfy[0].url).object_info()
 
 
-@pytest.mark.parametrize("address", ["", "http://", "http://a:99999", "ftp://a", "http://:80"])
+@pytest.mark.parametrize("address", ["", "http://", "http://a:99999", "ftp://a", "http://:80", "http://[::1"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(InputError, match="no server address"):
         RemoteClient(address)
+
+
+def test_a_password_in_the_address_is_sent_and_never_shown(comfy: tuple[RemoteClient, dict[str, Any]]) -> None:
+    server, state = comfy
+    RemoteClient(server.url.replace("//", "//me:se%40cret@")).object_info()
+    assert state["login"] == f"Basic {b64encode(b'me:se@cret').decode()}"
+    with pytest.raises(ResourceError, match=r"http://127\.0\.0\.1:9 cannot be reached: (?!.*secret)"):
+        RemoteClient("http://me:secret@127.0.0.1:9").object_info()
+    for address in ("me:secret@a:99999", "http://me:se/cret@a"):
+        with pytest.raises(InputError, match=r"^(?!.*cret).*no server address"):
+            RemoteClient(address)

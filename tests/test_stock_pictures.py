@@ -12,7 +12,9 @@ from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.images import FileImages
 from sora_nodes.runtime.registry import Registry
+from sora_nodes.runtime.saved import from_saved
 from sora_nodes.runtime.session import Session
+from sora_nodes.runtime.validate import notes_on
 from sora_nodes.sora_core.errors import InputError, ResourceError
 from sora_nodes.sora_core.media import FileSource, read_image, write_video
 
@@ -38,7 +40,7 @@ def test_scaling(method: str) -> None:
     assert out(stock.ImageScale, image, method, 0, 8, "disabled").shape == (10, 8, 12, 3)
     assert out(stock.ImageScale, image, method, 0, 0, "disabled") is image
     assert out(stock.ImageScaleBy, image, method, 0.5).shape == (10, 2, 3, 3)
-    flat = torch.full((1, 4, 6, 3), 0.25098040)
+    flat = torch.full((1, 4, 6, 3), 0.25098040)  # 64 of 255
     assert torch.allclose(out(stock.ImageScale, flat, method, 9, 5, "center"), flat[:, :1, :1], atol=1e-3)
 
 
@@ -96,14 +98,94 @@ def test_parts_and_runs() -> None:
     assert both.shape == (5, 4, 6, 4) and torch.equal(both[:3, ..., :3], image) and (both[:3, ..., 3] == 1).all()
 
 
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}
+
+
+EMPTY = node("EmptyImage", width=64, height=48, batch_size=2, color=255)
+
+
+def files_of(prompt: dict[str, Any], tmp_path: Path) -> list[str]:
+    session = Session(input=tmp_path, output=tmp_path / "out", temp=tmp_path / "temp")
+    try:
+        return Executor(Registry.of(StockExtension())).run(Graph.from_api(prompt), session).files()
+    finally:
+        session.release()
+
+
+def test_what_saves_or_shows_hands_on_what_it_was_given(tmp_path: Path) -> None:
+    prompt = {
+        "1": EMPTY,
+        "2": node("SaveImage", images=["1", 0], filename_prefix="a%batch_num%"),
+        "3": node("PreviewImage", images=["2", 0]),
+        "4": node("CreateVideo", images=["3", 0], fps=8.0, bit_depth=8),
+        "5": node("SaveVideo", video=["4", 0], filename_prefix="b", format="auto", codec="auto"),
+        "6": node("GetVideoComponents", video=["5", 0]),
+        "7": node("PreviewAny", source=["6", 2]),
+        "8": node("SaveImage", images=["6", 0], filename_prefix=["7", 0]),
+    }
+    names = ["a0_00001_.png", "a1_00001_.png", "b_00001_.mp4", "8.0_00001_.png", "8.0_00002_.png"]
+    assert files_of(prompt, tmp_path) == names
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name"),
+    [
+        ({"format": "mp4", "codec": "h264"}, "v_00001_.mp4"),  # as it was before a format brought its codecs
+        ({"format": "auto", "format.codec": "auto"}, "v_00001_.mp4"),
+        (
+            {
+                "format": "mkv", "format.codec": "h264", "format.codec.encoding": "re-encode",
+                "format.codec.encoding.crf": 0.0, "format.codec.encoding.color_space": "auto",
+            },
+            "v_00001_.mkv",
+        ),
+    ],
+)  # fmt: skip
+def test_a_video_is_saved_in_the_format_that_is_chosen(chosen: dict[str, Any], name: str, tmp_path: Path) -> None:
+    video = node("CreateVideo", images=["1", 0], fps=8.0)
+    save = node("SaveVideo", video=["2", 0], filename_prefix="v", **chosen)
+    assert files_of({"1": EMPTY, "2": video, "3": save}, tmp_path) == [name]
+
+
+def test_what_a_choice_does_not_bring_or_hold_is_named(tmp_path: Path) -> None:
+    video = node("CreateVideo", images=["1", 0], fps=8.0)
+    wrong = {"format": "webm", "format.codec": "h264"}
+    with pytest.raises(InputError, match=r"input format.codec: given 'h264'; expected one of: auto, av1"):
+        files_of(
+            {"1": EMPTY, "2": video, "3": node("SaveVideo", video=["2", 0], filename_prefix="v", **wrong)}, tmp_path
+        )
+    graph = Graph.from_api({"3": node("SaveVideo", **{"format": "mp4", "format.codec.encoding.crf": 5})})
+    assert "no input format.codec.encoding.crf" in notes_on(graph, Registry.of(StockExtension()))["3"]
+
+
+def test_a_number_is_named_once_and_linked(tmp_path: Path) -> None:
+    prompt = {
+        "1": node("PrimitiveInt", value=32),
+        "2": {**EMPTY, "inputs": {**EMPTY["inputs"], "width": ["1", 0]}},
+        "3": node("GetImageSize", image=["2", 0]),
+        "4": {**EMPTY, "inputs": {**EMPTY["inputs"], "height": ["3", 0], "batch_size": 1}},
+        "5": node("SaveImage", images=["4", 0], filename_prefix="n"),
+    }
+    (name,) = files_of(prompt, tmp_path)
+    assert read_image(tmp_path / "out" / name).shape == (1, 32, 64, 3)
+    prompt["1"] = node("PrimitiveInt", value=-5)
+    with pytest.raises(InputError, match=r"input width: given -5 of node 1; expected a whole number from 1"):
+        files_of(prompt, tmp_path)
+
+
+def test_a_number_that_is_drawn_anew_for_each_run_can_be_a_seed() -> None:
+    value = {"id": 1, "type": "PrimitiveInt", "widgets_values": [5, "randomize"], "inputs": [], "outputs": []}
+    drawn = from_saved({"nodes": [value], "links": []}, Registry.of(StockExtension()).object_info())
+    seeds = [drawn.advance(times).nodes["1"].inputs["value"] for times in range(9)]
+    assert len(set(seeds)) == 9 and min(seeds) >= 0
+
+
 def test_a_workflow_of_them_runs(tmp_path: Path) -> None:
-    graph = Graph.from_api({
+    prompt = {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 48, "batch_size": 1, "color": 255}},
         "2": {"class_type": "ImageScaleBy", "inputs": {"image": ["1", 0], "upscale_method": "area", "scale_by": 0.5}},
         "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "plain/x"}},
-    })  # fmt: skip
-    session = Session(input=tmp_path, output=tmp_path / "out", temp=tmp_path / "temp")
-    files = Executor(Registry.of(StockExtension())).run(graph, session).files()
-    session.release()
-    picture = read_image(tmp_path / "out" / files[0])
+    }  # fmt: skip
+    picture = read_image(tmp_path / "out" / files_of(prompt, tmp_path)[0])
     assert picture.shape == (1, 24, 32, 3) and picture[0, 5, 5].tolist() == [0, 0, 255]

@@ -13,6 +13,6 @@ class StockExtension(io.ComfyExtension):
     """ComfyUI's nodes, as far as they are here."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        from . import loaders, media, pictures, sampling
+        from . import loaders, media, pictures, sampling, values
 
-        return [*media.NODES, *pictures.NODES, *sampling.NODES, *loaders.NODES]
+        return [*media.NODES, *pictures.NODES, *values.NODES, *sampling.NODES, *loaders.NODES]

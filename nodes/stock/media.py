@@ -6,8 +6,11 @@ from typing import Any
 
 from ...runtime import host, ui
 from ...runtime import schema as io
+from ...sora_core.encoding import AUTO, Encoding
+from .. import clips
 from ..host import saved_metadata
 from ..layouts import pictures
+from ..showing import ShownVideo
 
 __all__ = ["NODES"]
 
@@ -69,8 +72,45 @@ class LoadVideo(io.ComfyNode):
         return io.NodeOutput(host.VideoFromFile(str(path)), ui=ui.PreviewText(" ".join(notes)) if notes else None)
 
 
+def qualities(usual: float, worst: float) -> Any:
+    """Whether a codec encodes what it could copy, and how well."""
+    crf = io.Float.Input("crf", default=usual, min=0.0, max=worst, step=1.0)
+    space = io.Combo.Input("color_space", options=["auto", "sRGB"], default="auto")
+    choices = [io.DynamicCombo.Option("auto"), io.DynamicCombo.Option("re-encode", [crf, space])]
+    return io.DynamicCombo.Input("encoding", options=choices, optional=True)
+
+
+def codecs(*without: str) -> Any:
+    """The codecs of a container. It may be left out, as in files from before the container brought it."""
+    brings = {"auto": [], "h264": [qualities(23.0, 51.0)], "av1": [qualities(30.0, 63.0)]}
+    choices = [io.DynamicCombo.Option(name, inputs) for name, inputs in brings.items() if name not in without]
+    return io.DynamicCombo.Input("codec", options=choices, optional=True)
+
+
+def encoding_for(video: Any, format: str, chosen: dict[str, Any]) -> Encoding:
+    """What the widgets of SaveVideo ask for: a stream that is of the codec already is copied, unless it is to be
+    encoded anew."""
+    at = "format.codec" if "format.codec" in chosen else "codec"
+    codec, crf = chosen.get(at, AUTO), chosen.get(f"{at}.encoding.crf")
+    if crf is not None:
+        return Encoding(format=format, codec=codec, crf=round(crf))
+    if format == "webm":
+        return Encoding(format=format, codec="av1")
+    return Encoding(format=format, codec=codec if codec != AUTO and codec != codec_of(video) else AUTO)
+
+
+def codec_of(video: Any) -> str:
+    """The name of the codec that the picture of a VIDEO is in, or will be where it is in memory."""
+    from ...sora_core.media.source import opened
+
+    if not isinstance(video, host.VideoFromFile):
+        return "h264"
+    with opened(str(video.get_stream_source())) as (_, stream):
+        return str(stream.codec_context.codec.canonical_name)
+
+
 class SaveVideo(io.ComfyNode):
-    """A VIDEO as an mp4 in the output folder."""
+    """A VIDEO as a file in the output folder."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -81,17 +121,25 @@ class SaveVideo(io.ComfyNode):
             inputs=[
                 io.Video.Input("video"),
                 io.String.Input("filename_prefix", default="video/ComfyUI"),
-                io.Combo.Input("format", options=["auto", "mp4"], default="auto"),
-                io.Combo.Input("codec", options=["auto", "h264"], default="auto"),
+                io.DynamicCombo.Input(
+                    "format",
+                    options=[
+                        *(io.DynamicCombo.Option(name, [codecs()]) for name in ("auto", "mp4", "mkv")),
+                        io.DynamicCombo.Option("webm", [codecs("h264")]),
+                    ],
+                ),
+                codecs(),
             ],
+            outputs=[io.Video.Output()],
             is_output_node=True,
         )
 
     @classmethod
-    def execute(cls, video: Any, filename_prefix: str, format: str, codec: str) -> io.NodeOutput:
-        path, result = host.output_path(filename_prefix, ".mp4", *video.get_dimensions())
-        pictures.save_video(video, path, saved_metadata(cls.hidden), hidden=cls.hidden)
-        return io.NodeOutput(ui=ui.PreviewVideo([result]))
+    def execute(cls, video: Any, filename_prefix: str, format: str, **chosen: Any) -> io.NodeOutput:
+        encoding = encoding_for(video, "mp4" if format == "auto" else format, chosen)
+        path, result = host.output_path(filename_prefix, encoding.ending, *video.get_dimensions())
+        said = clips.save(video, path, saved_metadata(cls.hidden), encoding, hidden=cls.hidden)
+        return io.NodeOutput(video, ui=ShownVideo([result], "\n".join(said)))
 
 
 class CreateVideo(io.ComfyNode):
@@ -107,17 +155,22 @@ class CreateVideo(io.ComfyNode):
                 io.Image.Input("images"),
                 io.Float.Input("fps", default=30.0, min=1.0, max=120.0, step=1.0),
                 io.Audio.Input("audio", optional=True),
+                io.Int.Input("bit_depth", default=8, min=8, max=10, step=2, optional=True),
             ],
             outputs=[io.Video.Output()],
         )
 
     @classmethod
-    def execute(cls, images: Any, fps: float, audio: Any = None) -> io.NodeOutput:
+    def validate_inputs(cls, bit_depth: int = 8) -> bool | str:
+        return bit_depth == 8 or "frames have a bit_depth of 8 here; the pixel_format of Sora Save Video writes ten"
+
+    @classmethod
+    def execute(cls, images: Any, fps: float, audio: Any = None, bit_depth: int = 8) -> io.NodeOutput:
         return io.NodeOutput(pictures.video_of(images, fps, audio))
 
 
 class GetVideoComponents(io.ComfyNode):
-    """A VIDEO to its frames."""
+    """A VIDEO to its frames, which have eight bits and the colours of screens whatever the file has."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -130,6 +183,8 @@ class GetVideoComponents(io.ComfyNode):
                 io.Image.Output(display_name="images"),
                 io.Audio.Output(display_name="audio"),
                 io.Float.Output(display_name="fps"),
+                io.Int.Output(display_name="bit_depth"),
+                io.Combo.Output(display_name="color_space"),
             ],
         )
 
@@ -138,7 +193,7 @@ class GetVideoComponents(io.ComfyNode):
         parts = video.get_components()
         notes = getattr(parts, "notes", ())
         shown = ui.PreviewText(" ".join(notes)) if notes else None
-        return io.NodeOutput(parts.images, parts.audio, float(parts.frame_rate), ui=shown)
+        return io.NodeOutput(parts.images, parts.audio, float(parts.frame_rate), 8, "sRGB", ui=shown)
 
 
 class SaveImage(io.ComfyNode):
@@ -151,17 +206,19 @@ class SaveImage(io.ComfyNode):
             display_name="Save Image",
             category="image",
             inputs=[io.Image.Input("images"), io.String.Input("filename_prefix", default="ComfyUI")],
+            outputs=[io.Image.Output(display_name="images")],
             is_output_node=True,
         )
 
     @classmethod
     def execute(cls, images: Any, filename_prefix: str) -> io.NodeOutput:
         results = []
-        for image in images:
-            path, result = host.output_path(filename_prefix, ".png", image.shape[1], image.shape[0])
+        for number, image in enumerate(images):
+            prefix = filename_prefix.replace("%batch_num%", str(number))
+            path, result = host.output_path(prefix, ".png", image.shape[1], image.shape[0])
             pictures.save_image(image, path, saved_metadata(cls.hidden), hidden=cls.hidden)
             results.append(result)
-        return io.NodeOutput(ui=ui.SavedImages(results))
+        return io.NodeOutput(images, ui=ui.SavedImages(results))
 
 
 class PreviewImage(io.ComfyNode):
@@ -174,12 +231,13 @@ class PreviewImage(io.ComfyNode):
             display_name="Preview Image",
             category="image",
             inputs=[io.Image.Input("images")],
+            outputs=[io.Image.Output(display_name="images")],
             is_output_node=True,
         )
 
     @classmethod
-    def execute(cls, images: Any) -> None:
-        return None
+    def execute(cls, images: Any) -> io.NodeOutput:
+        return io.NodeOutput(images)
 
 
 NODES = [LoadImage, LoadVideo, SaveVideo, CreateVideo, GetVideoComponents, SaveImage, PreviewImage]

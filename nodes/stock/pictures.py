@@ -193,7 +193,7 @@ class ImageFromBatch(io.ComfyNode):
             category="image/batch",
             inputs=[
                 io.Image.Input("image"),
-                io.Int.Input("batch_index", default=0, min=-MAX_FRAMES, max=MAX_FRAMES),
+                io.Int.Input("batch_index", default=0, min=-MAX_SIDE, max=MAX_SIDE),
                 io.Int.Input("length", default=1, min=1, max=MAX_FRAMES),
             ],
             outputs=[io.Image.Output()],
@@ -255,7 +255,7 @@ def lanczos(frame: Tensor, width: int, height: int) -> Tensor:
     import torch
     from PIL import Image
 
-    levels = (frame.clamp(0, 1) * 255).round().byte().numpy()
+    levels = (frame * 255).clamp(0, 255).byte().numpy()
     picture = Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
     values = np.array(picture.resize((width, height), Image.Resampling.LANCZOS), dtype=np.float32) / 255
     return torch.from_numpy(values.reshape(height, width, -1))
