@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from ..errors import MediaError
 from .colour import Colours, ToRgb
 from .containers import CONTAINERS, address
-from .kinds import not_a_video
+from .kinds import heic_note, not_a_video
 from .metadata import CROP_KEY, tags_of
 from .timing import Timeline
 
@@ -47,6 +47,8 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and the video stream of a file; what goes wrong inside becomes a MediaError."""
     if not os.path.isfile(path):  # which is False, too, for what the system cannot name
         raise MediaError(f"there is no video file {path}.")
+    if said := heic_note(path):
+        raise MediaError(f"{path} cannot be read as a video: {said}.")
     try:
         with av.open(address(path), container_options=CONTAINERS) as container:
             stream = video_stream(path, container)
