@@ -98,6 +98,8 @@ class Display:
     """height and width inside the padding that our writer adds to odd sides"""
     turns: int
     """quarter turns counter-clockwise"""
+    mirrored: bool
+    """whether it is turned upside down in a mirror before"""
     colours: Colours
     notes: tuple[str, ...] = ()
 
@@ -112,7 +114,7 @@ class Display:
         pixels = to_rgb(frame, self.scaled)
         if self.crop:
             pixels = pixels[: self.crop[0], : self.crop[1]]
-        return np.ascontiguousarray(np.rot90(pixels, self.turns))
+        return np.ascontiguousarray(np.rot90(pixels[::-1] if self.mirrored else pixels, self.turns))
 
     @staticmethod
     def of(container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> Display:
@@ -130,7 +132,20 @@ class Display:
         rotation = getattr(first, "rotation", 0) or 0
         if rotation % 90:
             notes.append(f"its turn by {rotation} degrees is rounded to a quarter turn")
-        return Display(colours=colours, scaled=scaled, crop=crop, turns=round(rotation / 90) % 4, notes=tuple(notes))
+        return Display(
+            colours=colours, scaled=scaled, crop=crop, turns=round(rotation / 90) % 4, mirrored=is_mirrored(first),
+            notes=tuple(notes),
+        )  # fmt: skip
+
+
+def is_mirrored(frame: av.VideoFrame) -> bool:
+    """Whether a frame is shown in a mirror, as some front cameras have it: left and right are exchanged in its display
+    matrix of 3x3 integers."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    return bool(a * d - b * c < 0)
 
 
 def left_out(container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> Iterator[str]:

@@ -215,8 +215,14 @@ def form_of(source: FileSource) -> tuple[Form, ParameterSets]:
             raise MediaError(f"its pixels are {context.pix_fmt} and those of new frames yuv420p")
         if frame.interlaced_frame:
             raise MediaError("it is interlaced")
-        if display.turns or stream.sample_aspect_ratio not in SQUARE or frame.height % 2 or frame.width % 2:
-            raise MediaError("it is shown turned, cropped to odd sides or with pixels that are not square")
+        if (
+            display.turns
+            or display.mirrored
+            or stream.sample_aspect_ratio not in SQUARE
+            or frame.height % 2
+            or frame.width % 2
+        ):
+            raise MediaError("it is shown turned or mirrored, cropped to odd sides or with pixels that are not square")
         if display.colours.transfer in (PQ, HLG):
             raise MediaError("it has high dynamic range and new frames have not")
         tags = tuple(
