@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def known_formats() -> list[str]:
 
 
 def kind_of(path: str | Path) -> tuple[str, bool] | None:
-    """The format of a picture file and whether it holds several; None for any other file."""
+    """The format of a picture file and whether it holds several; None for anything else."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
