@@ -16,6 +16,7 @@ from typing import cast
 
 import av
 import numpy as np
+from av.buffer import Buffer
 from av.container import InputContainer
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
@@ -141,7 +142,7 @@ class Display:
 def is_mirrored(frame: av.VideoFrame) -> bool:
     """Whether a frame is shown in a mirror, as some front cameras have it: left and right are exchanged in its display
     matrix of 3x3 integers."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix = cast("Buffer | None", frame.side_data.get("DISPLAYMATRIX"))
     if matrix is None:
         return False
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
