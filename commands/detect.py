@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 GENERATED = 1
 STILLS = {".png", ".webp", ".jpg", ".jpeg"}
+PICTURES = 16
+"""of an animation that is no video, such as webp, by which it is judged"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +35,9 @@ def execute(args: argparse.Namespace) -> int:
 
 def frames_of(path: Path) -> Iterator[Tensor]:
     """The frames of a video or picture, streamed."""
-    from ..sora_core.media import iter_frames, read_image
+    from ..sora_core.media import is_picture, iter_frames, read_pictures
 
-    if path.suffix.lower() in STILLS:
-        yield read_image(path)
+    if path.suffix.lower() in STILLS or is_picture(path):
+        yield read_pictures(path, most=PICTURES).frames
     else:
         yield from iter_frames(path, 16)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from sora_nodes.cli import main
+from sora_nodes.commands.detect import frames_of
 from sora_nodes.sora_core.errors import MediaError, SoraError
 from sora_nodes.sora_core.evaluation.fuzz import mutated, targets
 from sora_nodes.sora_core.media import write_video
@@ -70,6 +72,14 @@ def test_a_file_that_cannot_be_read_does_not_silence_the_others(
     said = capsys.readouterr()
     none, clip = (json.loads(line) for line in said.out.splitlines())
     assert none["file"] == "none.mp4" and none["error"] in said.err and clip["file"] == "-clip.mp4"
+
+
+@pytest.mark.parametrize("name", ["still.bmp", "still", "still.tiff", "moves.webp", "moves.gif", "moves.png"])
+def test_pictures_of_any_kind_and_name_are_judged_and_animations_by_all_their_frames(tmp_path: Path, name: str) -> None:
+    frames = [Image.fromarray(frame) for frame in drawn(1, 3).numpy()]
+    moving = {"save_all": True, "append_images": frames[1:], "duration": 100} if "moves" in name else {}
+    frames[0].save(tmp_path / name, format=None if "." in name else "BMP", **moving)
+    assert sum(len(chunk) for chunk in frames_of(tmp_path / name)) == (3 if moving else 1)
 
 
 def test_mutations_change_what_they_are_given(tmp_path: Path) -> None:

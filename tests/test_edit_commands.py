@@ -1,6 +1,7 @@
 """`sora extend CLIP` and its kin: from files to a file, the clip's own frames as they were."""
 
 import json
+import os
 from pathlib import Path
 
 import av
@@ -192,6 +193,8 @@ def test_damage_that_is_met_on_the_way_is_said(
         (["extend", "."], "is no file but a folder"),
         (["extend", "a red ball rolls on " * 20], "there is no file a red ball"),
         (["extend", "a red ball", "a.mp4"], 'the file comes first: sora extend a.mp4 "a red ball"'),
+        (["extend", "a.mp4", "-o", "link.mp4"], "cannot write link.mp4: there is no folder"),
+        (["detect", "pipe"], "there is no video file pipe"),
         (["detect", "x" * 300], "there is no video file xxx"),
         (["run", "x" * 300], "there is no workflow file xxx"),
         (["run", "p.png", "--input", "x" * 300], "carries no workflow"),
@@ -202,6 +205,8 @@ def test_what_cannot_be_is_refused_by_name(
 ) -> None:
     frames = [Image.fromarray(np.full((40, 64, 3), level, np.uint8)) for level in (0, 90, 180)]
     frames[0].save("p.webp", save_all=True, append_images=frames[1:], duration=100)
+    Path("link.mp4").symlink_to("gone/x.mp4")
+    os.mkfifo("pipe")
     assert cli.main(command) == 2
     assert says in capsys.readouterr().err
 

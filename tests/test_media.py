@@ -2,6 +2,7 @@
 
 import resource
 import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -143,15 +144,32 @@ def test_a_steady_rate_with_rounded_stamps_is_left_alone(tmp_path: Path) -> None
     assert not media.probe(path).variable_rate and media.read_video(path).frames.shape[0] == 7
 
 
-def test_a_turned_phone_gives_an_upright_video(mp4: Path) -> None:
-    """The matrix in the track header says: turn by 90 degrees clockwise for showing."""
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((0, 1, -1, 0), lambda frames: torch.rot90(frames, -1, (1, 2))),
+        ((-1, 0, 0, 1), lambda frames: frames.flip(2)),
+        ((1, 0, 0, -1), lambda frames: frames.flip(1)),
+        ((0, 1, 1, 0), lambda frames: frames.transpose(1, 2)),
+    ],
+    ids=["turned", "mirrored", "upside down", "turned in a mirror"],
+)
+def test_a_phone_that_turns_or_mirrors_gives_what_it_shows(
+    mp4: Path, matrix: tuple[int, ...], shown: Callable[[Tensor], Tensor]
+) -> None:
+    """The matrix in the track header says how; what is shown is neither copied as it is stored."""
     data = bytearray(mp4.read_bytes())
     at = data.index(b"tkhd") + 44
-    data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 32 << 16, 0, 1 << 30)
+    a, b, c, d = (value << 16 for value in matrix)
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     mp4.write_bytes(data)
+    expected = shown(clip())
     info = media.probe(mp4)
-    assert (info.height, info.width) == (48, 32)
-    assert close(media.read_video(mp4).frames, torch.rot90(clip(), -1, (1, 2)))
+    assert (info.height, info.width) == expected.shape[1:3]
+    assert close(media.read_video(mp4).frames, expected)
+    source = media.FileSource(mp4)
+    splice = media.Splice.of([media.Piece(source=source, kept=True)], source.fps)
+    assert splice.sets is None and "shown turned or mirrored" in splice.note
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.png", "a.webp"])

@@ -137,6 +137,8 @@ def test_a_script_named_as_a_picture_is_not_run(tmp_path: Path) -> None:
 
 def test_a_file_taken_for_another_kind_is_said_to_be_what_it_is(tmp_path: Path) -> None:
     picture, video, empty = tmp_path / "p.png", tmp_path / "v.mp4", tmp_path / "e.mp4"
+    phone = tmp_path / "photo.heic"
+    phone.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
     Image.new("RGB", (32, 32), "red").save(picture)
     media.write_video(video, torch.zeros(3, 32, 32, 3, dtype=torch.uint8), fps=8)
     empty.touch()
@@ -145,6 +147,8 @@ def test_a_file_taken_for_another_kind_is_said_to_be_what_it_is(tmp_path: Path) 
         (media.FileSource, empty, "as a video: it is empty"),
         (media.read_image, video, "as a picture: it is a video"),
         (media.read_image, empty, "as a picture: it is empty"),
+        (media.read_image, phone, "it is a picture of the kind HEIC, which is not read; save it as .png or .jpg"),
+        (media.FileSource, phone, "it is a picture of the kind HEIC"),
     ):
         with pytest.raises(MediaError, match=words):
             read(path)

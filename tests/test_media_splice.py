@@ -155,6 +155,10 @@ def test_what_does_not_fit_is_encoded_and_said(tmp_path: Path) -> None:
         splice = Splice.of([Piece(source=source, kept=True), Piece(source=TensorSource(new, source.fps))], source.fps)
         assert splice.sets is None and words in splice.note, (words, splice.note)
         assert publish(tmp_path / "out.mp4", splice) == source.length + 3
+    for ending in ("nut", "ts"):  # their H.264 has start codes, where an mp4 has lengths
+        broadcast = film(tmp_path / f"b.{ending}")
+        splice = Splice.of([Piece(source=broadcast, kept=True)], float(RATE))
+        assert splice.sets is None and "stored as for broadcasting" in splice.note
     slow = Splice.of([Piece(source=film(tmp_path / "b.mp4"), kept=True)], 24.0)
     assert "25 frames a second, not 24" in slow.note
 

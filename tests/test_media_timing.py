@@ -372,3 +372,10 @@ def test_a_picture_that_is_renewed_part_by_part_is_read_from_where_it_is_whole(t
     whole = media.FileSource(path).read(0, 72)
     for start in (30, 55, 67):
         assert torch.equal(media.FileSource(path).read(start, 72), whole[start:])
+
+
+def test_an_avi_that_shows_a_frame_twice_has_its_own_rate_and_is_whole(tmp_path: Path) -> None:
+    path = toys.film(tmp_path / "x.avi", [toys.numbered(i) for i in range(48)], [0, *range(2, 49)], rate=24)
+    source = media.FileSource(path)
+    assert source.fps == 24 and source.notes == ()
+    assert toys.numbers(source.read(0, source.length)) == list(range(48))

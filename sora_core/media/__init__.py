@@ -10,6 +10,7 @@ Pixels have three layouts, turned into each other in `convert` alone:
 from ..files import check_writable
 from .convert import frames_to_video, image_to_video, video_to_frames, video_to_image
 from .images import Pictures, read_image, read_pictures, write_image, write_webp
+from .kinds import is_picture
 from .metadata import read_metadata
 from .publish import Guards, publish
 from .read import MediaInfo, Video, iter_frames, probe, read_video
@@ -44,6 +45,7 @@ __all__ = [
     "frames_to_video",
     "has_sound",
     "image_to_video",
+    "is_picture",
     "iter_frames",
     "probe",
     "publish",

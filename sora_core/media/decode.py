@@ -16,6 +16,7 @@ from typing import cast
 
 import av
 import numpy as np
+from av.buffer import Buffer
 from av.container import InputContainer
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
@@ -24,7 +25,7 @@ from av.video.stream import VideoStream
 from ..errors import MediaError
 from .colour import Colours, ToRgb
 from .containers import CONTAINERS, address
-from .kinds import not_a_video
+from .kinds import heic_note, not_a_video
 from .metadata import CROP_KEY, tags_of
 from .timing import Timeline
 
@@ -47,6 +48,8 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and the video stream of a file; what goes wrong inside becomes a MediaError."""
     if not os.path.isfile(path):  # which is False, too, for what the system cannot name
         raise MediaError(f"there is no video file {path}.")
+    if said := heic_note(path):
+        raise MediaError(f"{path} cannot be read as a video: {said}.")
     try:
         with av.open(address(path), container_options=CONTAINERS) as container:
             stream = video_stream(path, container)
@@ -96,6 +99,8 @@ class Display:
     """height and width inside the padding that our writer adds to odd sides"""
     turns: int
     """quarter turns counter-clockwise"""
+    mirrored: bool
+    """whether it is turned upside down in a mirror before"""
     colours: Colours
     notes: tuple[str, ...] = ()
 
@@ -110,7 +115,7 @@ class Display:
         pixels = to_rgb(frame, self.scaled)
         if self.crop:
             pixels = pixels[: self.crop[0], : self.crop[1]]
-        return np.ascontiguousarray(np.rot90(pixels, self.turns))
+        return np.ascontiguousarray(np.rot90(pixels[::-1] if self.mirrored else pixels, self.turns))
 
     @staticmethod
     def of(container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> Display:
@@ -128,7 +133,20 @@ class Display:
         rotation = getattr(first, "rotation", 0) or 0
         if rotation % 90:
             notes.append(f"its turn by {rotation} degrees is rounded to a quarter turn")
-        return Display(colours=colours, scaled=scaled, crop=crop, turns=round(rotation / 90) % 4, notes=tuple(notes))
+        return Display(
+            colours=colours, scaled=scaled, crop=crop, turns=round(rotation / 90) % 4, mirrored=is_mirrored(first),
+            notes=tuple(notes),
+        )  # fmt: skip
+
+
+def is_mirrored(frame: av.VideoFrame) -> bool:
+    """Whether a frame is shown in a mirror, as some front cameras have it: left and right are exchanged in its display
+    matrix of 3x3 integers."""
+    matrix = cast("Buffer | None", frame.side_data.get("DISPLAYMATRIX"))
+    if matrix is None:
+        return False
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    return bool(a * d - b * c < 0)
 
 
 def left_out(container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> Iterator[str]:

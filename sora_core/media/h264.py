@@ -12,7 +12,16 @@ from dataclasses import dataclass
 
 from ..errors import MediaError
 
-__all__ = ["MOST_SETS", "ParameterSets", "begins_anew", "framed", "recovers_late", "sequence_sets", "sets_within"]
+__all__ = [
+    "AVCC",
+    "MOST_SETS",
+    "ParameterSets",
+    "begins_anew",
+    "framed",
+    "recovers_late",
+    "sequence_sets",
+    "sets_within",
+]
 
 IDR, SEI, SPS, PPS = 5, 6, 7, 8
 """kinds of NAL units: a picture that refers to none before it, messages, and parameters of sequences and pictures"""
@@ -20,6 +29,8 @@ RECOVERY = 6
 """the message that says from where on pictures are whole"""
 FIRST_KINDS = {1, 2, IDR}
 """kinds of NAL units that a picture begins with"""
+AVCC = b"\x01"
+"""what the record of a stream begins with whose units lie behind lengths; others have start codes"""
 MOST_SETS = 31
 """sets of a kind that the record can count"""
 LENGTH = 4
@@ -101,7 +112,7 @@ class ParameterSets:
     def of(record: bytes) -> ParameterSets:
         """As a file's `avcC` record or an encoder's header names them. Raises MediaError for what is neither."""
         try:
-            if record[:1] == b"\x01":
+            if record[:1] == AVCC:
                 if record[4] & 3 != LENGTH - 1:
                     raise MediaError("its NAL units have lengths of an unusual size")
                 found = list(listed(record))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Protocol, cast
 import av
 import numpy as np
 import torch
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
@@ -26,6 +27,8 @@ __all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "resampled"
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 """what AAC can hold, by channels"""
+SPEAKERS = ["FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR"]
+"""in the usual order of channels"""
 RATES = {
     "aac": {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350},
     "libopus": {48000, 24000, 16000, 12000, 8000},
@@ -37,6 +40,8 @@ TAIL = 0.3
 """seconds of sound behind the last frame that are worth a word: many encoders leave a tenth"""
 GAP = 0.1
 """seconds between the stamps of sound from which silence is heard there"""
+GUESSED = {"mpeg", "mpegts", "asf"}
+"""containers whose streams' durations are guessed from the last bytes, often too short, or those of the whole file"""
 LONGEST_GAP = 60
 """seconds; stamps that are further apart are of two clocks"""
 MATROSKA_TIME = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
@@ -75,14 +80,12 @@ class SoundFile:
     @staticmethod
     def of(path: Path, start: float) -> SoundFile | None:
         """The sound of a file that begins at that second of the clip, or None where it cannot be copied into an mp4."""
-        with opened(path) as (container, video):
+        with opened(path) as (container, _):
             context = container.streams.audio[0].codec_context if container.streams.audio else None
             if context is None or context.name not in HELD or not context.rate:
                 return None
-            shown = shown_seconds(video, first_second(path))
-            return SoundFile(
-                path=path, start=start, rate=context.rate, end=None if shown is None else start + float(shown)
-            )
+        shown = shown_seconds(path, first_second(path))
+        return SoundFile(path=path, start=start, rate=context.rate, end=None if shown is None else start + float(shown))
 
 
 def check_numbers(waveform: Tensor, rate: float) -> None:
@@ -119,26 +122,45 @@ def first_second(path: str | Path) -> Fraction:
 
 
 def unheard_note(path: Path) -> str:
-    """What is to be said of a file whose sound goes on when its frames have ended; empty where it does not, or the
-    header does not say."""
+    """What is to be said of a file whose sound goes on when its frames have ended; empty where it does not."""
+    first = first_second(path)
+    shown = shown_seconds(path, first)
+    heard = heard_seconds(path, first)
+    if not shown or not heard or heard - shown < TAIL:
+        return ""
+    return f"{path.name}: its sound goes on for {float(heard - shown):.1f} s behind its last frame, and is cut there."
+
+
+def shown_seconds(path: str | Path, first: Fraction) -> Fraction | None:
+    """How long the frames of a file are shown; `first`: the second at which they begin. None where nothing tells."""
     with opened(path) as (container, video):
-        first = first_second(path)
-        shown = shown_seconds(video, first)
-        heard = shown_seconds(container.streams.audio[0], first) if container.streams.audio else None
-        if not shown or not heard or heard - shown < TAIL:
-            return ""
-        return (
-            f"{path.name}: its sound goes on for {float(heard - shown):.1f} s behind its last frame, and is cut there."
-        )
+        if video.duration and video.time_base and container.format.name not in GUESSED:
+            return video.duration * video.time_base
+        return seconds_until_end(container, video, first)
 
 
-def shown_seconds(video: VideoStream | AudioStream, first: Fraction) -> Fraction | None:
-    """How long the frames of a file are shown, where its header says so; `first`: the second at which they begin."""
-    if video.duration and video.time_base:
-        return video.duration * video.time_base
-    said = MATROSKA_TIME.fullmatch(video.metadata.get("DURATION", ""))
-    until = said and 3600 * int(said[1]) + 60 * int(said[2]) + Fraction(said[3])
-    return until - min(first, Fraction(0)) if until else None  # the tag counts from second 0 of the clock
+def heard_seconds(path: str | Path, first: Fraction) -> Fraction | None:
+    """How long after the first frame the sound of a file ends; None where there is none, or nothing tells."""
+    with opened(path) as (container, _):
+        if not container.streams.audio:
+            return None
+        stream = container.streams.audio[0]
+        if stream.duration and stream.time_base and container.format.name not in GUESSED:
+            return ((stream.start_time or 0) + stream.duration) * stream.time_base - first
+        return seconds_until_end(container, stream, first)
+
+
+def seconds_until_end(container: InputContainer, stream: VideoStream | AudioStream, first: Fraction) -> Fraction | None:
+    """The end of a stream that states no duration: as Matroska's tag says it, else that of its last packet."""
+    if said := MATROSKA_TIME.fullmatch(stream.metadata.get("DURATION", "")):
+        until = 3600 * int(said[1]) + 60 * int(said[2]) + Fraction(said[3])
+        return until - min(first, Fraction(0)) or None  # the tag counts from second 0 of the clock
+    last = None
+    with suppress(av.FFmpegError):  # a file that breaks off: what came before counts
+        for packet in container.demux(stream):
+            if packet.size and packet.pts is not None:
+                last = max(last or packet.pts, packet.pts + (packet.duration or 0))
+    return None if last is None else last * (stream.time_base or Fraction(0)) - first
 
 
 def read_sound(path: str | Path, *, whole: bool = False) -> Sound | None:
@@ -148,32 +170,35 @@ def read_sound(path: str | Path, *, whole: bool = False) -> Sound | None:
     whole: and what is heard when the frames have ended. Raises MediaError for sound that cannot be decoded,
     ResourceError where it does not fit into memory.
     """
-    with opened(path) as (container, video):
+    with opened(path) as (container, _):
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
-        if stream.codec_context is None or not stream.codec_context.rate or not stream.codec_context.channels:
+        if stream.codec_context is None or not stream.codec_context.rate:
             raise MediaError(f"{path} has sound of a kind that cannot be decoded here.")
-        rate, channels = stream.codec_context.rate, stream.codec_context.channels
-        seconds = (container.duration or 0) / av.time_base
-        check_memory_for(round(8 * seconds * rate * channels), f"the sound of {path}", "cut the file")
-        parts, begin, lost = samples(container, stream)
+        rate = stream.codec_context.rate
+        parts, begin, lost = samples(path, container, stream)
         if not parts:
             raise MediaError(f"{path} has sound that cannot be decoded.")
         wave = np.concatenate(parts, 1)
         first = first_second(path)
         late = begin - float(first)
         heard = torch.from_numpy(shifted(wave, round(late * rate)))
-        shown = None if whole else shown_seconds(video, first)
+        shown = None if whole else shown_seconds(path, first)
         note = f"{Path(path).name}: {lost:.1f} s of its sound cannot be read, and are silent." if lost > GAP else ""
         return Sound(waveform=heard if shown is None else heard[:, : round(shown * rate)], rate=rate, note=note)
 
 
-def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.ndarray], float, float]:
+def samples(path: str | Path, container: InputContainer, stream: AudioStream) -> tuple[list[np.ndarray], float, float]:
     """Decoded parts [C,S], all of the form of the first, the second at which they begin, and how many seconds are
     broken or missing. Those are silent, so that what follows keeps its place; so is what is no number."""
     context, unit = stream.codec_context, stream.time_base or Fraction(0)
-    resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.rate)
+    form, order = channels_of(context)
+    if not form.nb_channels:
+        raise MediaError(f"{path} has sound of a kind that cannot be decoded here.")
+    seconds = (container.duration or 0) / av.time_base
+    check_memory_for(round(8 * seconds * context.rate * form.nb_channels), f"the sound of {path}", "cut the file")
+    resampler = av.AudioResampler(format="flt", layout=form, rate=context.rate)
     parts: list[np.ndarray] = []
     begin, count = 0.0, 0
     stop, broken = Fraction(0), Fraction(0)
@@ -196,13 +221,37 @@ def samples(container: InputContainer, stream: AudioStream) -> tuple[list[np.nda
                         count += parts[-1].shape[1]
                 frame.pts = None
                 count += frame.samples
-                parts += [part.to_ndarray() for part in resampler.resample(frame)]
+                parts += [waveform_of(part)[order] for part in resampler.resample(frame)]
     except av.FFmpegError:
         pass  # a file that breaks off: what came before is kept
-    parts += [part.to_ndarray() for part in resampler.resample(None)]
+    parts += [waveform_of(part)[order] for part in resampler.resample(None)]
     stated = ((stream.start_time or 0) + stream.duration) * unit if stream.duration else stop
     cut = stated - stop if stated - stop > TAIL else 0
     return [np.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0) for part in parts], begin, float(broken + cut)
+
+
+def channels_of(context: AudioCodecContext) -> tuple[av.AudioLayout, list[int] | slice]:
+    """The layout in which sound is read, and the channels of it in the usual order.
+
+    The layout is the file's own where channels of that number are written so, else a wider one in which each keeps its
+    speaker. A mov may have any order; what it says of it is read once here, and then replaced: every reading makes
+    PyAV 18 free it.
+    """
+    own = context.layout
+    name, count = own.name, own.nb_channels
+    if "+" in name:
+        speakers = [channel.name for channel in own.channels]
+        known = {*speakers} <= {*SPEAKERS}
+        order = sorted(range(count), key=lambda i: SPEAKERS.index(speakers[i])) if known else [*range(count)]
+        context.layout = "+".join(speakers[i] for i in order) if known else f"{count} channels"
+        return context.layout, order
+    usual = name.removesuffix("(side)") in LAYOUTS.values() or "channels" in name or count > 8
+    return own if usual else av.AudioLayout("5.1" if count <= 6 else "7.1"), slice(None)
+
+
+def waveform_of(frame: av.AudioFrame) -> np.ndarray:
+    """[C,S] of a frame in float, channels side by side: PyAV 18 reads beyond the planes of eight channels."""
+    return frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T
 
 
 def shifted(wave: np.ndarray, late: int) -> np.ndarray:
@@ -291,7 +340,8 @@ class SoundTrack:
         end = min(self.wave.shape[1], round(seconds * self.rate))
         if end <= self.given:
             return
-        frame = av.AudioFrame.from_ndarray(self.wave[:, self.given : end].copy(), format="fltp", layout=self.layout)
+        packed = np.ascontiguousarray(self.wave[:, self.given : end].T).reshape(1, -1)  # see `waveform_of`
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=self.layout)
         frame.rate, frame.pts, frame.time_base = self.rate, self.given, Fraction(1, self.rate)
         self.container.mux(self.stream.encode(frame))
         self.given = end

@@ -20,7 +20,7 @@ from ..errors import InputError, MediaError
 from ..grid import VideoSize
 from .colour import FULL, ToRgb
 from .decode import opened, stored
-from .h264 import ParameterSets, begins_anew, sets_within
+from .h264 import AVCC, ParameterSets, begins_anew, sets_within
 from .source import FileSource, FrameSource
 from .tone import HLG, PQ
 from .write import estimated_bytes
@@ -215,15 +215,24 @@ def form_of(source: FileSource) -> tuple[Form, ParameterSets]:
             raise MediaError(f"its pixels are {context.pix_fmt} and those of new frames yuv420p")
         if frame.interlaced_frame:
             raise MediaError("it is interlaced")
-        if display.turns or stream.sample_aspect_ratio not in SQUARE or frame.height % 2 or frame.width % 2:
-            raise MediaError("it is shown turned, cropped to odd sides or with pixels that are not square")
+        if (
+            display.turns
+            or display.mirrored
+            or stream.sample_aspect_ratio not in SQUARE
+            or frame.height % 2
+            or frame.width % 2
+        ):
+            raise MediaError("it is shown turned or mirrored, cropped to odd sides or with pixels that are not square")
         if display.colours.transfer in (PQ, HLG):
             raise MediaError("it has high dynamic range and new frames have not")
         tags = tuple(
             int(value)
             for value in (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
         )
-        sets = ParameterSets.of(bytes(context.extradata or b""))
+        record = bytes(context.extradata or b"")
+        if record[:1] != AVCC:
+            raise MediaError("its H.264 is stored as for broadcasting and not as in an mp4")
+        sets = ParameterSets.of(record)
     full = colours.is_full(frame)
     return Form(
         height=frame.height, width=frame.width, crop=display.crop, matrix=colours.matrix_of(frame), full=full,

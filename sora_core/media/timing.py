@@ -154,7 +154,10 @@ def packets(
                         anew[sets] = bytes(p)
     except av.FFmpegError:
         notes.append("it breaks off in the middle")
-    if total - len(found) + whole < stream.frames:
+    there = total - len(found) + whole
+    if container.format.name == "avi" and whole:  # it counts the places, too, in which the frame before is shown on
+        there = max(there, (found[whole - 1].pts or 0) + 1)
+    if there < stream.frames:
         notes.append(f"it is cut short: {whole} of {stream.frames} frames are there")
     elif said - reached > max(CLEARLY_MISSING, 2 * reached / max(1, whole)):
         notes.append(f"it is cut short: {reached:.1f} of {said:.1f} s are there")
@@ -279,6 +282,8 @@ def raster(
     steps = [b - a for a, b in pairwise(clock)]
     if not steps:
         return every, every, stated or 1.0, False
+    if stated and all(abs(t - clock[0] - i / (stated * unit)) <= 1 for i, t in enumerate(clock)):
+        return every, every, stated, False
     if even(clock):
         exact = len(steps) / ((clock[-1] - clock[0]) * unit)
         if exact > MAX_RATE and stated:
