@@ -232,9 +232,9 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "", *, nouns: bool = F
     elif _ORBIT.search(text):
         text = _ORBIT.sub("and ", text) + " circle around each other"
     text = _CAMERA_AGAIN.sub(partial(_once, notes=notes), text)
-    for said, plain in (*_TOGETHER, *_STACKED):
+    for said, meant in (*_TOGETHER, *_STACKED):
         pattern = said.replace("NAME", NAME).replace("SOLIDS", _SOLIDS).replace("SOLID", _SOLID)
-        text = re.sub(pattern, plain, text)
+        text = re.sub(pattern, meant, text)
     text = _placed(text)
     _count_notes(text, notes)
     text = text if way is None else _directed(text, seed, way)

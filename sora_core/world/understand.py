@@ -384,7 +384,9 @@ def _things(
     """Each noun with the adjectives before it and the motion after it (or before the first); what was said of each,
     and the second motions and colours. "The ball" after "a red ball" is the same one."""
     nouns = _nouns(text)
-    things, stated, told = [], [], []
+    things: list[ThingFacts] = []
+    stated: list[tuple[bool, bool]] = []
+    told: list[int] = []
     more: tuple[tuple[str, str], ...] = ()
     start = 0
     spans = []
