@@ -28,7 +28,7 @@ WORD = re.compile(r"[^\W_]+(?:[@$!|+€*][^\W_]+)*[@$]?|[@$][^\W_]+")
 SIGNED = re.compile(r"(?<=\w)[@$!|+€*]+(?=\w)")
 """signs between letters, which may stand for a letter or keep two words apart: `{a cat|a dog}`"""
 HYPHENS = re.compile(r"(?<!\w)\w+(?:[-.·_]\w+)+")
-SPACED = re.compile(r"(?<!\w)(?:[^\W_][\W_]){2,}[^\W_](?![^\W_])")
+SPACED = re.compile(r"(?<!\w)(?:[^\W_](?:[^\w'’]|_)){2,}[^\W_](?![^\W_])")
 LONGEST, RUN = 24, 400
 """letters of a word that is looked for in a spaced-out run, and of the run"""
 COVERED = 0.8
