@@ -76,6 +76,10 @@ _COLOURED_PLACE = re.compile(
     rf" (?:is|are|was) (?P<of>{COLOUR})\b"
 )
 _ONE_OF_TWO = re.compile(rf"\b(?P<one>{COLOUR}) or (?P<other>(?:an? )?(?:{COLOUR}))(?= (?:{NAME})\b)")
+_THE_OTHER = re.compile(
+    rf"\b(?:one|the first) (?P<noun>{NAME}) (?:is )?(?P<one>{COLOUR}),?(?: and)? (?:the )?(?:other|second)(?: one)?"
+    rf" (?:is )?(?P<other>{COLOUR})\b"
+)
 _RAINBOW = re.compile(rf"\brainbow(?:[ -]colou?red)? (?=(?:{_SOLID})\b)")
 _OWN_COLOURS = {
     "blue": r"sky|water|sea|ocean|lake", "green": "grass|lawn|meadow|field", "white": "snow|ice|sand|beach",
@@ -184,6 +188,7 @@ def told_apart(text: str, notes: list[str]) -> str:
         notes.append(f"{found[0].strip()!r}: the bundled model gives a thing one colour.")
         return found.groupdict().get("one") or ""
 
+    text = _THE_OTHER.sub(lambda m: _each([m["one"], m["other"]], m["noun"]), text)
     text = _RAINBOW.sub(one_colour, _ONE_OF_TWO.sub(one_colour, text))
     text = _ONE_OF.sub(the_one, _ONES.sub(ones, text))
     text = _ANOTHER.sub(lambda m: f"{m['noun']}{m['between']} {m['noun']}", text)

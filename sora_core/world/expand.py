@@ -88,6 +88,8 @@ def expanded(
     caption_, lost = emphasised(made.caption, parts)
     notes = [f"the weight of {word!r} is lost, since the caption does not say it" for word in lost]
     negative = ", ".join(filter(None, (made.negative, refused)))
+    if vocabulary is not None and (gone := _gone(text, f"{made.caption} {negative}", vocabulary)):
+        notes.append(unknown_note(gone, vocabulary))
     return replace(made, caption=caption_, negative=negative, notes=(*cut, *copied, *made.notes, *notes))
 
 
@@ -141,7 +143,9 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool, nouns:
             # several come out best in the fewest words
             level = "plain" if own or several(understood) else "descriptive"
             text = caption(facts, level, seed, prefer=_said(plain.text))
-        notes = left_out(understood) + (() if nouns else going_note(prompt, facts.things))
+        notes = left_out(understood) + (
+            () if nouns else relation_note(plain.text, understood) + going_note(prompt, facts.things)
+        )
         text = f"{text.rstrip('.')}. {', '.join(unknown)}." if unknown else text
     elif own:
         text = plain.text
@@ -151,7 +155,7 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool, nouns:
     if after is not None and told is not None:
         then, changes = _after(after.text, told, understood)
         notes += after.notes + (() if changes else (then_note(then),))
-    notes = (*plain.notes, *speed_note(prompt), *(() if nouns else relation_note(plain.text, understood)), *notes)
+    notes = (*plain.notes, *speed_note(prompt), *notes)
     whole = (text.rstrip(" ,.") + then).strip(" ,")
     return Expansion(caption=whole and f"{whole}.", negative=plain.negative, notes=notes)
 
@@ -173,6 +177,13 @@ def _set_apart(facts: Facts) -> str:
     if any(thing.motion not in ("still", "") for thing in facts.things):
         return text
     return text.replace(" on the left and ", f" on the left {words.RELATION_PHRASES[facts.relation][0]} ", 1)
+
+
+def _gone(prompt: str, read: str, vocabulary: Collection[str]) -> list[str]:
+    """Words that these weights do not know and others do, "rain", and that are not in what is read, where they would be
+    named."""
+    kept = re.findall(r"[\w'-]+", read)
+    return [word for word in unknown_words(prompt, vocabulary) if not unknown_words(word) and word not in kept]
 
 
 def unknown_note(unknown: Sequence[str], vocabulary: Collection[str] | None = None) -> str:

@@ -64,6 +64,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"\bit (?:gets|grows|turns|becomes|is getting|goes) dark\b", "at night"),
     (r"\b(?:the )?sun (?:sets|goes down|is setting|rises|comes up|is rising)\b", "at sunset"),
     (r"\b(?:the )?(?:morning (?:comes|breaks)|(?:day|dawn) breaks)\b", "at sunset"),
+    (r"\b(?:the )?snow (?:falls|is falling|comes down)\b", "it is snowing"),
     (r"\b(?:the |some |thick )?(?:fog|mist) (?:rolls in|comes in|comes up|rises|settles|gathers)\b", "in fog"),
     (
         rf"{_NOT_CAMERA}\b(?:(?:has |have |had )?stopped|stops?\b|halts?\b"

@@ -119,6 +119,11 @@ def _both(said: str) -> Callable[[re.Match[str]], str]:
 
 _TOGETHER: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (
+        r"^(?:the )?two (?P<alike>(?:[a-z]+ ){0,2}?)(?P<many>SOLIDS)\s*[:,;]? (?:of which )?one (?P<first>[a-z]+s\b.*?)"
+        r"(?:,| and|, and|;) (?:the other|one|another)(?: one)? (?P<second>[a-z]+s\b.*)$",
+        lambda m: f"a {m['alike']}{one_of(m['many'])} {m['first']}, a {m['alike']}{one_of(m['many'])} {m['second']}",
+    ),
+    (
         rf"{_PAIR} (?:{GO}) (?:towards?|to) (?:each other|one another)",
         _both("on the left {one} rolls to the right, on the right {two} rolls to the left"),
     ),
@@ -323,7 +328,8 @@ def _is_motion(word: str, vocabulary: frozenset[str]) -> bool:
     key = next((key for key, pattern in (*TOWARD, *MOTIONS, ("left", GO)) if re.fullmatch(pattern, plain)), None)
     phrases = words.MOTION_PHRASES[key] if key else ()
     verbs = {verb.removesuffix("e") for phrase in phrases for verb in re.findall(r"\{(\w+)\}", phrase)}
-    return any(other.startswith(verb) for verb in verbs for other in vocabulary) or any(
+    forms = re.compile(rf"(?:{'|'.join(map(re.escape, verbs))})\w?(?:e?s|ing|ed|e)?")
+    return bool(verbs and any(map(forms.fullmatch, vocabulary))) or any(
         re.fullmatch(rf"{stem}{stem[-1]}?(?:e?s|ing|ed|e|y|ies|ying|en)?", word)
         and any(other.startswith(stem) for other in vocabulary)
         for stem in words.MOTION_STEMS

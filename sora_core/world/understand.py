@@ -318,8 +318,9 @@ def understand(prompt: str) -> Understood:
     """The facts a prompt states, in any order."""
     text = _Text(prompt)
     shot = text.take(SHOTS)
+    more = text.others("one view", shot, SHOTS)
     style = text.take(STYLES, words.ALSO_STYLES)
-    more = text.others("one style", style, STYLES, words.ALSO_STYLES)
+    more += text.others("one style", style, STYLES, words.ALSO_STYLES)
     light = text.take(LIGHTS, words.ALSO_LIGHTS)
     more += text.others("one light", light, LIGHTS, words.ALSO_LIGHTS)
     marked = _keep_motion(text, TOWARD)

@@ -14,7 +14,7 @@ __all__ = ["UNSEEN", "going_note", "left_out", "relation_note", "speed_note", "t
 UNSEEN = frozenset({"near", "behind", "front", "above"})
 """relations that weights without nouns have not seen, between solids"""
 _BETWEEN_SOLIDS = re.compile(
-    rf"\b(?:{NAME}) (?:\w+ ){{0,6}}?(?P<how>under|below|beneath|through|across|past|off|away from)"
+    rf"\b(?:{NAME}) (?:\w+ ){{0,6}}?(?P<how>under|below|beneath|through|across|past|off|away from|in|inside|into)"
     rf" (?=(?:an?|the|one) (?:\w+ ){{0,3}}?(?:{NAME})\b)"
 )
 _OTHER_GOING = re.compile(
@@ -22,6 +22,7 @@ _OTHER_GOING = re.compile(
     r"|drove|driving|rode|riding|walked)\b"
 )
 """ways to go that no solid has"""
+_WINDING = re.compile(r"\b(?:in (?:a )?circles?|back and forth|to and fro|from side to side)\b")
 _ROLLS = re.compile(r"\broll(?:s|ed|ing)?\b")
 _SPEED = re.compile(r"\b(?:(?:very |so )?(?:slow(?:ly)?|fast|quick(?:ly)?)|in slow motion)\b")
 
@@ -50,6 +51,8 @@ def going_note(prompt: str, things: Sequence[ThingFacts]) -> tuple[str, ...]:
     going = [
         thing for thing in things if thing.shape not in NOUNS and thing.motion in ("left", "right", "closer", "away")
     ]
+    if going and (winding := _WINDING.search(prompt)):
+        return (f"{winding[0]!r}: the bundled model's things go straight, to one side or to and from the camera.",)
     found = _OTHER_GOING.search(prompt)
     if found is None and not {thing.shape for thing in going} & {"ball", "ring"}:
         found = _ROLLS.search(prompt)
