@@ -37,6 +37,7 @@ def made(prompt: str) -> Expansion:
         ("a red ball rolls left, then bounces", "rolls left", "'then bounces': "),
         ("close-up of a red ball, wide shot", "close view", "'wide shot' is left out"),
         ("a red ball rolls in a circle", "rolls to the", "'in a circle': "),
+        ("a red ball rolls left, a blue cube spins", "blue cube spins", "of several things"),
         ("a red ball in a box", "red ball", "'in': "),
         ("a red ball turns blue", "red ball", "'then blue': "),
     ],

@@ -19,7 +19,7 @@ from .goes_on import as_before, plainly
 from .nouns import GAIT_VERBS, NOUNS, plural
 from .rewrite import content_words, knows_nouns, rewrite, unknown_words
 from .understand import COLOUR_OF, GO, MOTIONS, TOWARD, Understood, understand
-from .unseen import going_note, left_out, relation_note, speed_note, then_note, unseen
+from .unseen import apart_note, going_note, left_out, relation_note, speed_note, then_note, unseen
 
 __all__ = ["Expansion", "expand", "expanded", "expanded_about", "unknown_note", "unknown_words"]
 
@@ -144,7 +144,9 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool, nouns:
             level = "plain" if own or several(understood) else "descriptive"
             text = caption(facts, level, seed, prefer=_said(plain.text))
         notes = left_out(understood) + (
-            () if nouns else relation_note(plain.text, understood) + going_note(prompt, facts.things)
+            ()
+            if nouns
+            else relation_note(plain.text, understood) + apart_note(understood) + going_note(prompt, facts.things)
         )
         text = f"{text.rstrip('.')}. {', '.join(unknown)}." if unknown else text
     elif own:

@@ -4,15 +4,17 @@ import re
 from collections.abc import Sequence
 
 from . import words
-from .captions import ThingFacts
+from .captions import GOING_ON, ThingFacts
 from .colours import NAME
 from .nouns import NOUNS
 from .understand import Understood
 
-__all__ = ["UNSEEN", "going_note", "left_out", "relation_note", "speed_note", "then_note", "unseen"]
+__all__ = ["UNSEEN", "apart_note", "going_note", "left_out", "relation_note", "speed_note", "then_note", "unseen"]
 
 UNSEEN = frozenset({"near", "behind", "front", "above"})
 """relations that weights without nouns have not seen, between solids"""
+GOING_SOMEWHERE = frozenset({"left", "right", "closer", "away", GOING_ON})
+"""motions that lead somewhere"""
 _BETWEEN_SOLIDS = re.compile(
     rf"\b(?:{NAME}) (?:\w+ ){{0,6}}?(?P<how>under|below|beneath|through|across|past|off|away from|in|inside|into)"
     rf" (?=(?:an?|the|one) (?:\w+ ){{0,3}}?(?:{NAME})\b)"
@@ -48,9 +50,7 @@ def speed_note(prompt: str) -> tuple[str, ...]:
 
 def going_note(prompt: str, things: Sequence[ThingFacts]) -> tuple[str, ...]:
     """A way to go that the solids of a caption do not have."""
-    going = [
-        thing for thing in things if thing.shape not in NOUNS and thing.motion in ("left", "right", "closer", "away")
-    ]
+    going = [thing for thing in things if thing.shape not in NOUNS and thing.motion in GOING_SOMEWHERE]
     if going and (winding := _WINDING.search(prompt)):
         return (f"{winding[0]!r}: the bundled model's things go straight, to one side or to and from the camera.",)
     found = _OTHER_GOING.search(prompt)
@@ -59,6 +59,18 @@ def going_note(prompt: str, things: Sequence[ThingFacts]) -> tuple[str, ...]:
     if not going or found is None:
         return ()
     return (f"{found[0]!r}: in the bundled model's world balls and rings roll, and other solids slide.",)
+
+
+def apart_note(understood: Understood) -> tuple[str, ...]:
+    """Several solids of which one goes somewhere: in training such a one went alone, or with others like it."""
+    if len(understood.things) < 2 or understood.relation not in UNSEEN | {"beside"} or not solids(understood):
+        return ()
+    if not any(thing.motion in GOING_SOMEWHERE for thing in understood.things):
+        return ()
+    return (
+        "of several things that differ the bundled model has seen none go anywhere: they stand, bounce, spin, fall,"
+        " circle or collide; one of them may be missing.",
+    )
 
 
 def solids(understood: Understood) -> bool:
