@@ -192,6 +192,7 @@ def test_damage_that_is_met_on_the_way_is_said(
         (["extend", "p.webp"], "an animated WEBP; save it as .gif or .mp4"),
         (["extend", "."], "is no file but a folder"),
         (["extend", "a red ball rolls on " * 20], "there is no file a red ball"),
+        (["extend", "a.mp4", "a red ball", "--negative", "child porn"], "the policy refuses this prompt: minors"),
         (["extend", "a red ball", "a.mp4"], 'the file comes first: sora extend a.mp4 "a red ball"'),
         (["extend", "a.mp4", "-o", "link.mp4"], "cannot write link.mp4: there is no folder"),
         (["detect", "pipe"], "there is no video file pipe"),

@@ -85,15 +85,15 @@ def edit_file(
     before anything is sampled, where memory or the disk have no room for it.
     """
     review(prompt, warn=warn)
+    review(negative, negative=True, warn=warn)
     asked = edit.settings(settings or model.settings, model.settings)
     schedule(asked.scheduler, asked.steps, denoise=asked.denoise)  # raises for steps that cannot be
     for said in edit.notes:
         tell(said)
     caption = prompt
-    if prompt.strip():
-        warn_of_unknown_words(model, prompt, warn)
     if expand and (prompt.strip() or seen):
         caption, negative = described(prompt, negative, seed, warn, tell, seen, model.vocabulary)
+    warn_of_unknown_words(model, f"{caption} {negative}", warn)
     if unread := model.unread(caption):
         warn(unread)
     warn_of_no_guidance(negative, asked, warn)

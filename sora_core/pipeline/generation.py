@@ -188,10 +188,10 @@ def generate(
     grid = plan(sampled, model.geometry)
     check_memory(model, grid)
     schedule(settings.scheduler, settings.steps, denoise=settings.denoise)  # raises for steps that cannot be
-    warn_of_unknown_words(model, prompt, warn)
     caption = prompt
     if expand:
         caption, negative = described(prompt, negative, seed, warn, tell, vocabulary=model.vocabulary)
+    warn_of_unknown_words(model, f"{caption} {negative}", warn)
     if unread := model.unread(caption):
         warn(unread)
     warn_of_no_guidance(negative, settings, warn)

@@ -30,7 +30,11 @@ HELD = (
     r"but|except|ausser|sauf|salvo|eccetto|her|his|their|consent\w*|knowing|knowledge|wissen|zustimmung"
 )
 WORD = rf"(?!(?:{HELD}|{NEGATIONS})\b)[^\W_]+"
-NEGATED = re.compile(rf"\b(?:{NEGATIONS})(?:\s+(?:{BETWEEN}))*\s+(?:{WORD})(?:\s+(?:{JOINED})\s+(?:{WORD}))*\b")
+NEGATED = re.compile(
+    rf"(?<!\bno )(?<!\bnot )(?<!\bnever )\b(?:{NEGATIONS})"
+    rf"(?:\s+(?:{BETWEEN}))*\s+(?:{WORD})(?:\s+(?:{JOINED})\s+(?:{WORD}))*\b"
+)
+"""what is negated once: `not not nude` says nude"""
 
 
 def without_negated(text: str) -> str:

@@ -9,35 +9,44 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Set
+from html import unescape
 
 __all__ = ["disguise", "normalise"]
 
 LOOK_ALIKES = str.maketrans(
-    "авеѕіјкмнопрстухьԁԛԝһг" + "αβεηικνορτυχωγ" + "ɡıℓ",
-    "abesijkmhonpctyxbdqwhr" + "abenikvoptuxwy" + "gil",
+    "авеѕіјкмнопрстухьԁԛԝһг" + "αβεηικνορτυχωγ" + "ɡıℓ" + "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
+    "abesijkmhonpctyxbdqwhr" + "abenikvoptuxwy" + "gil" + "abcdefghijklmnoprstuvwyz",
 )
 """Cyrillic, Greek and other letters -> the Latin one they look like"""
 DIGITS = str.maketrans("013456789@$!|+€", "oieasgtbgasilte")
 """digits and signs -> the letter they stand for in disguise"""
+FLAGS = {0x1F1E6 + place: letter for place, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}
+"""the letters that flags are made of -> letters"""
+BLANK = str.maketrans("", "", "\u115f\u1160\u3164\uffa0\u2800")
+"""letters and signs that nobody sees"""
 WORD = re.compile(r"[^\W_]+(?:[@$!|+€*][^\W_]+)*[@$]?|[@$][^\W_]+")
+SIGNED = re.compile(r"(?<=\w)[@$!|+€*]+(?=\w)")
+"""signs between letters, which may stand for a letter or keep two words apart: `{a cat|a dog}`"""
 HYPHENS = re.compile(r"(?<!\w)\w+(?:[-.·_]\w+)+")
-SPACED = re.compile(r"(?<!\w)(?:[^\W_][ .\-_*·]){2,}[^\W_](?![^\W_])")
+SPACED = re.compile(r"(?<!\w)(?:[^\W_](?:[^\w'’]|_)){2,}[^\W_](?![^\W_])")
 LONGEST, RUN = 24, 400
 """letters of a word that is looked for in a spaced-out run, and of the run"""
 COVERED = 0.8
 """share of a run's letters that known words must cover"""
+MASKED = re.compile(r"(?<![\w*])(?=[a-z*]{4,24}(?![\w*]))[a-z]+(?:\*{1,2}[a-z]+)+")
+"""a word of which letters are hidden"""
 STRETCHED = re.compile(r"(.)\1{2,}")
 
 
 def plain(text: str) -> str:
-    """Compatibility forms, lower case, no invisible characters."""
-    text = unicodedata.normalize("NFKC", text).casefold()
+    """Compatibility forms, lower case, no invisible characters; `&#97;` is the letter that it stands for."""
+    text = unicodedata.normalize("NFKC", unescape(text).translate(BLANK).translate(FLAGS)).casefold()
     return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc") or c in "\n\t").replace("\n", " ")
 
 
 def bare(text: str) -> str:
-    """Without accents."""
-    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    """Without accents and other marks that letters carry."""
+    return "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) not in ("Mn", "Me"))
 
 
 def latin(word: str) -> str:
@@ -94,11 +103,20 @@ def normalise(text: str, vocabulary: Set[str] = frozenset()) -> list[str]:
     out = words_of(SPACED.sub(joined, text))
     if (other := words_of(SPACED.sub(whole, text))) != out:
         out += other
+    if (apart := SIGNED.sub(" ", text)) != text:
+        out += words_of(apart)
     runs = [letters_for_digits(whole(run)) for run in SPACED.finditer(text)] if vocabulary else []
     out += [word for run in runs if run not in vocabulary for word in split_up(run[:RUN], vocabulary)]
     hyphened = [re.sub(r"\W|_", "", run) for run in HYPHENS.findall(text)]
     stretched = [short for word in out if (short := STRETCHED.sub(r"\1", word)) != word]
-    return out + words_of(" ".join(hyphened)) + stretched
+    masked = [word for hidden in MASKED.findall(text) for word in unmasked(hidden, vocabulary)] if vocabulary else []
+    return out + words_of(" ".join(hyphened)) + stretched + masked
+
+
+def unmasked(hidden: str, vocabulary: Set[str]) -> list[str]:
+    """The words of a vocabulary that `n*de` may stand for."""
+    meant = re.compile(hidden.replace("*", "[a-z]"))
+    return sorted(word for word in vocabulary if len(word) == len(hidden) and meant.fullmatch(word))
 
 
 def disguise(text: str, how: str) -> str:

@@ -75,6 +75,12 @@ _COLOURED_PLACE = re.compile(
     rf"\b(?P<colour>{COLOUR})(?P<place> {_PLACE})\b(?! (?:{NAME})\b)|\b(?P<late>the {_PLACE})"
     rf" (?:is|are|was) (?P<of>{COLOUR})\b"
 )
+_ONE_OF_TWO = re.compile(rf"\b(?P<one>{COLOUR}) or (?P<other>(?:an? )?(?:{COLOUR}))(?= (?:{NAME})\b)")
+_THE_OTHER = re.compile(
+    rf"\b(?:one|the first) (?P<noun>{NAME}) (?:is )?(?P<one>{COLOUR}),?(?: and)? (?:the )?(?:other|second)(?: one)?"
+    rf" (?:is )?(?P<other>{COLOUR})\b"
+)
+_RAINBOW = re.compile(rf"\brainbow(?:[ -]colou?red)? (?=(?:{_SOLID})\b)")
 _OWN_COLOURS = {
     "blue": r"sky|water|sea|ocean|lake", "green": "grass|lawn|meadow|field", "white": "snow|ice|sand|beach",
     "yellow": "sand|beach|desert", "black": "night", "pale": "", "dark": "",
@@ -170,25 +176,31 @@ def told_apart(text: str, notes: list[str]) -> str:
         colours = re.findall(rf"\b(?:{COLOUR})\b", found["ones"])
         return _each(colours, found["noun"]) if found["noun"] in PLURAL_WORDS else found[0]
 
-    def one_of(found: re.Match[str]) -> str:
-        one = _one(found["noun"])
+    def the_one(found: re.Match[str]) -> str:
+        one = one_of(found["noun"])
         rest = f"a {one}" if found["count"] in ("two", "2") else f"two {found['noun']}"
         return f"a {found['colour']} {one} and {rest}"
 
     def all_of(found: re.Match[str]) -> str:
         return re.sub(rf"\b(?={NAME}\b)", f"{found['colour']} ", found["things"])
 
-    text = _ONE_OF.sub(one_of, _ONES.sub(ones, text))
+    def one_colour(found: re.Match[str]) -> str:
+        notes.append(f"{found[0].strip()!r}: the bundled model gives a thing one colour.")
+        return found.groupdict().get("one") or ""
+
+    text = _THE_OTHER.sub(lambda m: _each([m["one"], m["other"]], m["noun"]), text)
+    text = _RAINBOW.sub(one_colour, _ONE_OF_TWO.sub(one_colour, text))
+    text = _ONE_OF.sub(the_one, _ONES.sub(ones, text))
     text = _ANOTHER.sub(lambda m: f"{m['noun']}{m['between']} {m['noun']}", text)
     return _ALL_OF.sub(all_of, _LIST.sub(listed, text))
 
 
 def _each(colours: list[str], noun: str) -> str:
     """A thing of each colour."""
-    return " and ".join(f"a {colour} {_one(noun)}" for colour in colours)
+    return " and ".join(f"a {colour} {one_of(noun)}" for colour in colours)
 
 
-def _one(noun: str) -> str:
+def one_of(noun: str) -> str:
     """The singular of a noun's name."""
     if noun not in PLURAL_WORDS:
         return noun

@@ -14,17 +14,17 @@ from ..emphasis import emphasised, weighted
 from . import words
 from .captions import GOING_ON, Facts, ThingFacts, caption
 from .complete import completed, named, way_of
+from .copied import uncopied
 from .goes_on import as_before, plainly
 from .nouns import GAIT_VERBS, NOUNS, plural
-from .rewrite import Rewritten, content_words, knows_nouns, rewrite, unknown_words
-from .understand import COLOUR_OF, Understood, understand
+from .rewrite import content_words, knows_nouns, rewrite, unknown_words
+from .understand import COLOUR_OF, GO, MOTIONS, TOWARD, Understood, understand
+from .unseen import apart_note, going_note, left_out, relation_note, speed_note, then_note, unseen
 
 __all__ = ["Expansion", "expand", "expanded", "expanded_about", "unknown_note", "unknown_words"]
 
 GOING = ("roll", "slid", *(verb.removesuffix("e")[:4] for verb in GAIT_VERBS), "flie", "runn", "swim", "fly")
 """Beginnings of the verbs that a caption says with a thing's own verb of going."""
-UNSEEN = frozenset({"near", "behind", "front", "above"})
-"""relations that weights without nouns have not seen, between solids"""
 MOST_PLACES = 3
 """things that a caption tells one by one"""
 UNTOLD = (
@@ -34,11 +34,14 @@ UNTOLD = (
 LONGEST = 2000
 """letters of a prompt that are read; a caption holds some 64 words"""
 _CHANGES = re.compile(
-    r"[,.;]?\s*(?:\band\s+)?\b(?:then|turns? into|turning into|becomes?|followed by"
+    r"[,.;]?\s*(?:\band\s+)?\b(?:then\b(?! (?:back )?(?:to the )?(?:left|right|up|down)\b)"
+    r"|turns? into|turning into|becomes?|followed by"
     r"|changes? (?:(?:its |their )?colou?rs? )?(?:in)?to"
     r"|(?:morphs|transforms|transitions|fades) (?:in)?to|(?:a )?cut to"
-    rf"|turn(?:s|ing)?(?= (?:{'|'.join(COLOUR_OF)})\b))\b[,:]?\s*"
+    rf"|turn(?:s|ing)?(?= (?:{'|'.join(COLOUR_OF)})\b)"
+    r"|turn(?:s|ing)? to(?= (?:day|night|noon|sunset|dusk|dawn|evening|fog|snow)\b))\b[,:]?\s*"
 )
+_MOVES = re.compile("|".join((GO, *(pattern for _, pattern in (*TOWARD, *MOTIONS)))))
 _ABOUT_IT = re.compile(r"\b(?:it|them)\b")
 
 
@@ -76,12 +79,18 @@ def expanded(
     nouns, the weights have learned more of what two things do, and each of those things has its own colour.
     """
     cut = (f"only the first {LONGEST:,} letters of the prompt are read.",) if len(prompt) > LONGEST else ()
-    parts = weighted(prompt[:LONGEST])
+    prompt, refused, copied = uncopied(prompt[:LONGEST])
+    parts = weighted(prompt)
     text, nouns = "".join(part for part, _ in parts), knows_nouns(vocabulary)
-    made = _expanded(text, seed, seen, about=about or seen is not None, nouns=nouns)
+    made = _expanded(
+        text, seed, seen, about=about or seen is not None, nouns=nouns, alone=vocabulary is not None and not nouns
+    )
     caption_, lost = emphasised(made.caption, parts)
     notes = [f"the weight of {word!r} is lost, since the caption does not say it" for word in lost]
-    return replace(made, caption=caption_, notes=(*cut, *made.notes, *notes))
+    negative = ", ".join(filter(None, (made.negative, refused)))
+    if vocabulary is not None and (gone := _gone(text, f"{made.caption} {negative}", vocabulary)):
+        notes.append(unknown_note(gone, vocabulary))
+    return replace(made, caption=caption_, negative=negative, notes=(*cut, *copied, *made.notes, *notes))
 
 
 def expanded_about(
@@ -97,7 +106,7 @@ def expanded_about(
     return Expansion(caption=", then ".join(told) + ".") if told else Expansion(caption="", notes=(UNTOLD,))
 
 
-def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool, nouns: bool) -> Expansion:
+def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool, nouns: bool, alone: bool) -> Expansion:
     prompt = plainly(prompt.strip().lower())
     if about:
         prompt = as_before(prompt, seen.things[0].motion if seen is not None else "")
@@ -105,36 +114,51 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool, nouns:
     if later and not first and not about:  # "cut to a blue cube"
         first, later = later[0], []
     way = None if about and seen is None else way_of(seen)
-    plain = rewrite(first if seen is None else named(first, seen), seed, way, nouns=nouns)
+    plain = rewrite(first if seen is None else named(first, seen), seed, way, nouns=nouns, alone=alone)
     rng = random.Random(f"expand/{seed}")  # noqa: S311
     understood = _counted_out(understand(plain.text))
     if not nouns:
         understood = replace(understood, things=tuple(map(_in_its_own_way, understood.things)))
-    if later and not understood.things:  # "day turns into night over a yellow cube"
-        told = understand(rewrite(later[0], seed, nouns=nouns).text)
+    after = rewrite(later[0], seed, nouns=nouns, alone=alone) if later else None
+    told = understand(after.text) if after is not None else None
+    moves = after is not None and bool(_MOVES.search(after.text))
+    if told is not None and not understood.things:  # "day turns into night over a yellow cube"
         understood = replace(understood, things=told.things, stated=told.stated, relation=told.relation)
+    elif (
+        told is not None and moves and not about
+    ):  # "a ball rolls left, then bounces on snow": the snow was there before
+        understood = replace(understood, ground=understood.ground or told.ground, light=understood.light or told.light)
     said = understood
     if seen is not None:
         understood = completed(said, seen)
     unknown = unknown_words(plain.text)
-    left_out = about and seen is None
-    in_own_words = _somewhere_unknown(plain.text, unknown) or (left_out and _ABOUT_IT.search(plain.text))
+    own = about and seen is None
+    notes: tuple[str, ...] = ()
+    in_own_words = _somewhere_unknown(plain.text, unknown) or (own and _ABOUT_IT.search(plain.text))
     if understood.things and _tellable(understood) and not in_own_words:
-        facts = _stated(understood) if left_out else _facts(understood, rng, nouns=nouns)
-        if not nouns and _unseen(understood):
+        facts = _stated(understood) if own else _facts(understood, rng, nouns=nouns)
+        if not nouns and unseen(understood):
             text = _set_apart(facts)
         else:
             # several come out best in the fewest words
-            level = "plain" if left_out or several(understood) else "descriptive"
+            level = "plain" if own or several(understood) else "descriptive"
             text = caption(facts, level, seed, prefer=_said(plain.text))
+        notes = left_out(understood) + (
+            ()
+            if nouns
+            else relation_note(plain.text, understood) + apart_note(understood) + going_note(prompt, facts.things)
+        )
         text = f"{text.rstrip('.')}. {', '.join(unknown)}." if unknown else text
-    elif left_out:
+    elif own:
         text = plain.text
     else:
         text = _appended(plain.text, said, understood, unknown, rng)
-    after, notes = _after(later[0], understood, nouns=nouns) if later else ("", ())
-    notes = (*plain.notes, *(() if nouns else _relation_note(understood)), *notes)
-    whole = (text.rstrip(" ,.") + after).strip(" ,")
+    then = ""
+    if after is not None and told is not None:
+        then, changes = _after(after.text, told, understood)
+        notes += after.notes + (() if changes else (then_note(then),))
+    notes = (*plain.notes, *speed_note(prompt), *notes)
+    whole = (text.rstrip(" ,.") + then).strip(" ,")
     return Expansion(caption=whole and f"{whole}.", negative=plain.negative, notes=notes)
 
 
@@ -149,25 +173,19 @@ def several(understood: Understood) -> bool:
     return sum(thing.count for thing in understood.things) > 1
 
 
-def _unseen(understood: Understood) -> bool:
-    """Whether two solids are to stand as the bundled weights have not seen solids stand."""
-    things = understood.things
-    solids = not {thing.shape for thing in things} & NOUNS.keys()
-    return solids and understood.relation in UNSEEN and all(thing.motion == "still" for thing in things)
-
-
 def _set_apart(facts: Facts) -> str:
     """A caption of two solids in a relation that keeps each what it is, by sides: without them both become one lump."""
     text = caption(replace(facts, relation="beside"), "plain")
+    if any(thing.motion not in ("still", "") for thing in facts.things):
+        return text
     return text.replace(" on the left and ", f" on the left {words.RELATION_PHRASES[facts.relation][0]} ", 1)
 
 
-def _relation_note(understood: Understood) -> tuple[str, ...]:
-    """A sentence where a relation will not be seen."""
-    if not _unseen(understood) or understood.relation == "near":
-        return ()
-    phrase = words.RELATION_PHRASES[understood.relation][0]
-    return (f"{phrase!r}: the bundled model has not seen balls, cubes and the like so; it sets them side by side.",)
+def _gone(prompt: str, read: str, vocabulary: Collection[str]) -> list[str]:
+    """Words that these weights do not know and others do, "rain", and that are not in what is read, where they would be
+    named."""
+    kept = re.findall(r"[\w'-]+", read)
+    return [word for word in unknown_words(prompt, vocabulary) if not unknown_words(word) and word not in kept]
 
 
 def unknown_note(unknown: Sequence[str], vocabulary: Collection[str] | None = None) -> str:
@@ -176,8 +194,9 @@ def unknown_note(unknown: Sequence[str], vocabulary: Collection[str] | None = No
     named = []
     asked = unknown and vocabulary is not None
     known = [word for word in content_words() if asked and not unknown_words(word, vocabulary)]
+    known += sorted(set(vocabulary or ()) - words.FILLERS - set(known)) if asked else []
     for word in unknown:
-        near = difflib.get_close_matches(word[:40], known, n=2, cutoff=0.6)
+        near = difflib.get_close_matches(word[:40], known, n=2, cutoff=0.7)
         named.append(
             repr(word if len(word) <= 40 else f"{word[:40]}...") + (f" (nearest: {', '.join(near)})" if near else "")
         )
@@ -279,12 +298,10 @@ def _appended(text: str, said: Understood, understood: Understood, unknown: list
     return ". ".join(parts) + "."
 
 
-def _after(text: str, before: Understood, *, nouns: bool) -> tuple[str, tuple[str, ...]]:
-    """What a caption says of the time after a change, and the notes of its words."""
-    plain: Rewritten = rewrite(text, nouns=nouns)
-    after = understand(plain.text)
+def _after(text: str, after: Understood, before: Understood) -> tuple[str, bool]:
+    """What a caption says of the time after a change, and whether captions of training say such a thing."""
     if after.shot and after.shot != before.shot:
-        return f", then a cut to a new view: {words.SHOT_PHRASES[after.shot][0]}", plain.notes
+        return f", then a cut to a new view: {words.SHOT_PHRASES[after.shot][0]}", True
     parts = [
         words.GROUND_PHRASES[after.ground][0] if after.ground and after.ground != before.ground else "",
         words.LIGHT_PHRASES[after.light][0] if after.light and after.light != before.light else "",
@@ -292,4 +309,6 @@ def _after(text: str, before: Understood, *, nouns: bool) -> tuple[str, tuple[st
     ]
     others = {(t.colour, t.shape) for t in after.things} - {(t.colour, t.shape) for t in before.things}
     told = "" if others else " ".join(filter(None, parts))
-    return (f", then the place changes and it is {told}" if told else f", then {plain.text.strip(' ,.')}"), plain.notes
+    if told:
+        return f", then the place changes and it is {told}", True
+    return f", then {text.strip(' ,.')}", not text.strip(" ,.")

@@ -24,6 +24,8 @@ _VERB = rf"(?:{'|'.join(words.MOTION_STEMS)})\w*"
 _BEGINS = r"(?:starts?|begins?|continues?|keeps?|goes on|go on|carries on|carry on)(?: on)?"
 _NOT_CAMERA = r"(?<!camera )(?<!camera slowly )(?<!camera then )"
 _NEVER = r"\b(?:never|cannot|(?:ca|wo|does|do)n['’]?t|(?:does|do|can|will) not)(?: ever)? (?:stops?|pauses?|halts?)\b"
+_FROM = r"(?: in)? from (?:the )?{}(?: side)?(?! to (?:the )?(?:{}|camera))\b"
+_TO_MIDDLE = r"(?: to (?:the )?(?:middle|cent(?:er|re))\b)?"
 _VERBS = {
     "jump": "leap skip", "spin": "whirl pirouette revolve", "fall": "descend plunge plummet", "rise": "ascend",
     "run": "dash rush scoot scurry cruise sprint jog stroll trot skid slither speed tumble",
@@ -49,6 +51,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"\b(?:view|viewpoint|shot) (?=(?:pans|turns|moves|tilts|zooms|looks|orbits|circles|follows)\b)", "camera "),
     (r"\bpass(?:es|ing)? (?:by|past|through(?! the wall)|across|the (?:camera|viewer))\b", "moves"),
     (r"\b(?:swimming|rolling|running|flying|floating|walking) (?=(?:pool|hills?|track|carpet|islands?|clouds?)\b)", ""),
+    (r"\bpass(?:es|ing)? (?=(?:an?|the|one) (?!wall\b|gr[ae]y wall\b))", "moves beside "),
     (r"\brecedes?\b", "moves away"),
     (r"\breceding\b", "moving away"),
     (r"\b(?:zoom|whizz?|shoot)(?:s|ing|es)?(?= (?:past|by|off|across|away|along|left|right|to the)\b)", "moves"),
@@ -61,6 +64,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"\bit (?:gets|grows|turns|becomes|is getting|goes) dark\b", "at night"),
     (r"\b(?:the )?sun (?:sets|goes down|is setting|rises|comes up|is rising)\b", "at sunset"),
     (r"\b(?:the )?(?:morning (?:comes|breaks)|(?:day|dawn) breaks)\b", "at sunset"),
+    (r"\b(?:the )?snow (?:falls|is falling|comes down)\b", "it is snowing"),
     (r"\b(?:the |some |thick )?(?:fog|mist) (?:rolls in|comes in|comes up|rises|settles|gathers)\b", "in fog"),
     (
         rf"{_NOT_CAMERA}\b(?:(?:has |have |had )?stopped|stops?\b|halts?\b"
@@ -69,12 +73,16 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         "stands still",
     ),
     (rf"{_NOT_CAMERA}\b(?:freezes?|pauses?|waits?|(?:keeps?|holds?) still)\b", "stands still"),
-    (r"\b(?:do not|don't) move\b(?! the camera)", "stands still"),
+    (
+        rf"{_NOT_CAMERA}\b(?:(?:do|should|must|shall|will|may|need)(?:n't| not)|won't|is not to|never) move\b"
+        r"(?! the camera)",
+        "stands still",
+    ),
     (r"\bstays? (?:where \w+ (?:is|are)|put|there|as (?:it is|they are))\b", "stands still"),
     (r"\bremains?(?: still| there)?\b(?! (?:the same|unchanged|as))", "stands still"),
     (r"\bnothing (?:else )?(?:happens|moves|changes)\b", "stands still"),
-    (rf"({GO})(?: in)? from the left(?: side)?(?! to)\b", r"\1 to the right"),
-    (rf"({GO})(?: in)? from the right(?: side)?(?! to)\b", r"\1 to the left"),
+    (rf"({GO}){_FROM.format('left', 'right')}{_TO_MIDDLE}", r"\1 to the right"),
+    (rf"({GO}){_FROM.format('right', 'left')}{_TO_MIDDLE}", r"\1 to the left"),
     (r"\b(?:comes?|coming|enters?|entering|appears?)(?: in)? from the left(?: side)?(?! to)\b", "moves to the right"),
     (r"\b(?:comes?|coming|enters?|entering|appears?)(?: in)? from the right(?: side)?(?! to)\b", "moves to the left"),
     (r"(?<=camera )(?:stops?|halts?)(?: moving)?\b", "does not move"),

@@ -7,14 +7,14 @@ rewrite("two balls, a red one and a blue one, no snow")
 import random
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
 from . import words
 from .captions import inflect
 from .captions import vocabulary as captions_words
-from .colours import COLOUR, JOINED, NAME, NOUN, SHADES, TINTED, own_colours, placed_colours, shaded, told_apart
+from .colours import COLOUR, JOINED, NAME, NOUN, SHADES, TINTED, one_of, own_colours, placed_colours, shaded, told_apart
 from .goes_on import plainly
 from .nouns import NOUNS
 from .understand import COLOUR_OF, COUNT_OF, GO, MOST, MOTIONS, PLURAL_WORDS, SHAPE_OF, SIZE_OF, TOWARD
@@ -31,6 +31,7 @@ class Rewritten:
     notes: tuple[str, ...] = ()
 
 
+_NUMBER = rf"(?:\d+|{'|'.join((*words.COUNT_WORDS.values(), *words.NUMBERS))})"
 _AFFIRMED: tuple[tuple[str, str], ...] = (
     (r"\bhalf a dozen\b", "six"),
     (r"\bnothing (?P<where>(?:on|in|at|under) [a-z ]{1,30}?) (?:but|except(?: for)?) ", r"\g<where> "),
@@ -39,6 +40,13 @@ _AFFIRMED: tuple[tuple[str, str], ...] = (
     (r"\b(?:not|no) (?:only|just|merely|simply) ", ""),
     (r"\bbut (?:also|too)\b", "and"),
     (r"\b(?:no|not) (?:more|less|fewer) than ", ""),
+    (rf"\b(?:at least|at most|up to|about|around|roughly|approximately|nearly|almost) (?={_NUMBER}\b)", ""),
+    (rf"\bbetween {_NUMBER} and (?={_NUMBER}\b)", ""),
+    (r"\b(?:fewer|less) than three\b", "two"),
+    (r"\b(?:fewer|less) than four\b", "three"),
+    (r"\bmore than one\b", "two"),
+    (r"\bmore than two\b", "three"),
+    (r"\bmore than three\b", "four"),
     (r"\bnot far (?:away )?from\b", "near"),
     (r",? ?\b(?:no matter (?:what|how|where)|(?:with(?:out)? (?:no |an? |any )?|no )doubt)\b", ""),
 )
@@ -91,8 +99,64 @@ _SAID_BY_SIDE: tuple[re.Pattern[str], ...] = (
 )
 """two things, each with its side, in another order than captions tell them"""
 _ITS_SIDE = re.compile(r"^(?P<one>.+?),? (?:and )?(?:to|on|at) its (?P<side>left|right)(?: side)?,? (?P<two>.+)$")
-_STACKED: tuple[tuple[str, str], ...] = (
+_SOLID = "|".join(name for name, shape in SHAPE_OF.items() if shape in words.SHAPE_WORDS and name not in PLURAL_WORDS)
+_SOLIDS = "|".join(name for name, shape in SHAPE_OF.items() if shape in words.SHAPE_WORDS and name in PLURAL_WORDS)
+_PAIR = (
+    r"^(?:(?:the )?two (?P<alike>(?:[a-z]+ ){0,2}?)(?P<many>SOLIDS)"
+    r"|(?P<one>(?:an?|the|one) (?:[a-z]+ ){0,3}?(?:SOLID)) and (?P<two>(?:an?|the|one) (?:[a-z]+ ){0,3}?(?:SOLID)))"
+)
+
+
+def _both(said: str) -> Callable[[re.Match[str]], str]:
+    """What two things do to one another, with each of them where `said` has a blank."""
+
+    def each(found: re.Match[str]) -> str:
+        one = f"a {found['alike']}{one_of(found['many'])}" if found["many"] else ""
+        return said.format(one=found["one"] or one, two=found["two"] or one)
+
+    return each
+
+
+_TOGETHER: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
+    (
+        r"^(?:the )?two (?P<alike>(?:[a-z]+ ){0,2}?)(?P<many>SOLIDS)\s*[:,;]? (?:of which )?one (?P<first>[a-z]+s\b.*?)"
+        r"(?:,| and|, and|;) (?:the other|one|another)(?: one)? (?P<second>[a-z]+s\b.*)$",
+        lambda m: f"a {m['alike']}{one_of(m['many'])} {m['first']}, a {m['alike']}{one_of(m['many'])} {m['second']}",
+    ),
+    (
+        rf"{_PAIR} (?:{GO}) (?:towards?|to) (?:each other|one another)",
+        _both("on the left {one} rolls to the right, on the right {two} rolls to the left"),
+    ),
+    (
+        rf"{_PAIR} (?:{GO}) (?:apart|(?:away )?from (?:each other|one another))",
+        _both("on the left {one} rolls to the left, on the right {two} rolls to the right"),
+    ),
+    (
+        rf"{_PAIR} (?:collide|crash|bump|hit)(?: (?:into |with )?(?:each other|one another))?",
+        _both("{one} rolls into {two}"),
+    ),
+)
+"""what two things do to each other, as captions tell it of each"""
+_CAMERA_AGAIN = re.compile(
+    r"\b(?P<first>(?:camera (?:\w+ )?(?:pan|turn|tilt|look|move)|pan|tilt)(?:s|ning|ting|ing)? (?:to the )?"
+    r"(?:left|right|up|down))(?P<more>,?(?: and)?(?: then)?(?: back)? (?:to the )?(?:left|right|up|down))\b"
+)
+_STACKED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\b(?:right )?(?:on top of|atop|upon)\b", "above"),
+    (
+        r"(?<= )(NAME)((?: (?:stands|sits|rests|lies|is|standing|sitting|resting|lying))?) on"
+        r" (?=(?:an?|the|one) (?:[a-z]+ ){0,2}?(?:SOLID)\b)",
+        r"\1\2 above ",
+    ),
+    (
+        r"^(?P<mid>.*?\b(?:NAME)\b[^,]*?),? (?:in )?between (?:two|both) (?P<ends>(?:[a-z]+ ){0,2}?)(?P<many>SOLIDS)\b",
+        lambda m: f"a {m['ends']}{one_of(m['many'])}, {m['mid']}, a {m['ends']}{one_of(m['many'])}",
+    ),
+    (
+        r"^(?P<mid>.*?\b(?:NAME)\b[^,]*?),? (?:in )?between (?P<left>(?:an?|the|one) (?:[a-z]+ ){0,3}?(?:NAME))"
+        r" and (?P<right>(?:an?|the|one|another) (?:[a-z]+ ){0,3}?(?:NAME))\b",
+        r"\g<left>, \g<mid>, \g<right>",
+    ),
     (
         r"^(?P<low>.*\b(?:NAME))\s+(?:(?:is|are|stands?|sits?|lies)\s+)?(?:under|below|beneath|underneath)\s+"
         r"(?P<high>(?:an? |the |one )?(?:[a-z]+ ){0,3}?(?:NAME))\b",
@@ -145,10 +209,11 @@ def knows_nouns(vocabulary: Collection[str] | None) -> bool:
     return vocabulary is not None and not NOUNS.keys().isdisjoint(vocabulary)
 
 
-def rewrite(prompt: str, seed: int = 0, way: str | None = "", *, nouns: bool = False) -> Rewritten:
+def rewrite(prompt: str, seed: int = 0, way: str | None = "", *, nouns: bool = False, alone: bool = False) -> Rewritten:
     """The prompt in plain words. Where something goes and no direction is said it goes that `way` ("to the left"), one
     that the seed chooses where that is empty, or, with None, it is not said where to. nouns: for weights that know
-    living and made things."""
+    living and made things; alone: for weights of which it is known that they know solids alone, so that no slip is read
+    as another thing."""
     prompt = unicodedata.normalize("NFKC", prompt).lower().replace("’", "'")
     text = re.sub(r"\s+", " ", re.sub(r"[\"“”()\[\]_]", " ", prompt)).strip(" ,.;!")
     text = re.sub(
@@ -159,7 +224,7 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "", *, nouns: bool = F
         text = re.sub(said.replace("COLOUR", COLOUR).replace("NAME", NAME), plain, text)
     text, refused = _without_refusals(re.sub(r"\s+", " ", text).strip(" ,"))
     notes: list[str] = []
-    text = _mended(text, notes)
+    text = _mended(text, notes, nouns=not alone)
     if nouns:
         text = own_colours(_ridden(_of_nouns(text), notes), notes)
     text = shaded(re.sub(r"\b(?:beach (?=balls?\b)|ice cream (?=cones?\b))", "", text), notes)
@@ -171,12 +236,20 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "", *, nouns: bool = F
         text = own_colours(text, notes)
     elif _ORBIT.search(text):
         text = _ORBIT.sub("and ", text) + " circle around each other"
-    for said, plain in _STACKED:
-        text = re.sub(said.replace("NAME", NAME), plain, text)
+    text = _CAMERA_AGAIN.sub(partial(_once, notes=notes), text)
+    for said, meant in (*_TOGETHER, *_STACKED):
+        pattern = said.replace("NAME", NAME).replace("SOLIDS", _SOLIDS).replace("SOLID", _SOLID)
+        text = re.sub(pattern, meant, text)
     text = _placed(text)
     _count_notes(text, notes)
     text = text if way is None else _directed(text, seed, way)
     return Rewritten(text=text, negative=", ".join(refused), notes=tuple(dict.fromkeys(notes)))
+
+
+def _once(found: re.Match[str], notes: list[str]) -> str:
+    """The first of two ways that the camera is to move, with a note."""
+    notes.append(f"{found['more'].strip(' ,')!r} is left out: the bundled model shows one motion of the camera.")
+    return found["first"]
 
 
 def _without_refusals(text: str) -> tuple[str, list[str]]:
@@ -239,11 +312,13 @@ def _known(vocabulary: frozenset[str]) -> frozenset[str]:
     return frozenset(known - (phrased - told))
 
 
-def content_words() -> list[str]:
-    """The words that name something to see: what a slip may have meant."""
+def content_words(*, nouns: bool = True) -> list[str]:
+    """The words that name something to see: what a slip may have meant. Without nouns those of the solids alone."""
     tables = (COLOUR_OF, words.ALSO_GROUNDS, words.ALSO_LIGHTS, words.ALSO_STYLES)
     phrases = [p for t in (words.GROUND_PHRASES, words.LIGHT_PHRASES) for choices in t.values() for p in choices]
-    single = {name for name in SHAPE_OF if " " not in name} | {word for table in tables for word in table}
+    single = {name for name, key in SHAPE_OF.items() if " " not in name and (nouns or key not in NOUNS)} | {
+        word for table in tables for word in table
+    }
     return sorted(single | {w for phrase in phrases for w in phrase.split() if len(w) > 3 and w not in words.FILLERS})
 
 
@@ -253,16 +328,17 @@ def _is_motion(word: str, vocabulary: frozenset[str]) -> bool:
     key = next((key for key, pattern in (*TOWARD, *MOTIONS, ("left", GO)) if re.fullmatch(pattern, plain)), None)
     phrases = words.MOTION_PHRASES[key] if key else ()
     verbs = {verb.removesuffix("e") for phrase in phrases for verb in re.findall(r"\{(\w+)\}", phrase)}
-    return any(other.startswith(verb) for verb in verbs for other in vocabulary) or any(
-        re.fullmatch(rf"{stem}\w?(?:e?s|ing|ed|e|y|ies|ying|en)?", word)
+    forms = re.compile(rf"(?:{'|'.join(map(re.escape, verbs))})\w?(?:e?s|ing|ed|e)?")
+    return bool(verbs and any(map(forms.fullmatch, vocabulary))) or any(
+        re.fullmatch(rf"{stem}{stem[-1]}?(?:e?s|ing|ed|e|y|ies|ying|en)?", word)
         and any(other.startswith(stem) for other in vocabulary)
         for stem in words.MOTION_STEMS
     )
 
 
-def _mended(text: str, notes: list[str]) -> str:
+def _mended(text: str, notes: list[str], *, nouns: bool) -> str:
     """The text with slips of the keyboard put right, each with a note."""
-    known = content_words()
+    known = content_words(nouns=nouns)
     for word in unknown_words(text):
         meant = next((other for other in known if _slip(word, other)), None)
         if meant is not None:
