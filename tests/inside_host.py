@@ -129,6 +129,39 @@ def check_guiders(our: Our) -> None:
     )
 
 
+def check_schedules(our: Our) -> None:
+    """Flow schedules of other models, which differ in the unit of a timestep alone, and what cannot be a schedule."""
+    latent, custom, advanced = grid(our.vae), nodes_custom_sampler, nodes_model_advanced
+    same = theirs(advanced.ModelSamplingSD3().patch(our.model, 3.0)[0], our.said, our.empty, latent)
+    aura = advanced.ModelSamplingAuraFlow().patch_aura(our.model, 3.0)[0]
+    differ("ModelSamplingAuraFlow", theirs(aura, our.said, our.empty, latent), same)
+    for patched in (
+        advanced.ModelSamplingDiscrete().patch(our.model, "v_prediction", False)[0],
+        advanced.ModelSamplingContinuousEDM().patch(our.model, "eps", 120.0, 0.002)[0],
+    ):
+        refused("sampled as a flow", lambda patched=patched: theirs(patched, our.said, our.empty, latent))
+    levels = custom.KarrasScheduler().get_sigmas(3, 14.6, 0.03, 7.0)[0]
+    guider, euler = (
+        custom.BasicGuider().get_guider(our.model, our.said)[0],
+        custom.KSamplerSelect().get_sampler("euler")[0],
+    )
+    noise = custom.RandomNoise().get_noise(5)[0]
+    refused(
+        "takes sigmas from 1 to 0, and a scheduler before the sampler gives it 14.6",
+        lambda: custom.SamplerCustomAdvanced().sample(noise, guider, euler, levels, latent),
+    )
+
+
+def check_merged(our: Our) -> None:
+    """Merged wholly into another model, it is that one: the weights that a block holds beside its layers, too."""
+    latent, other = grid(our.vae), objects.load(pipeline.load_bundled(fast=True))[0]
+    plain = ours(our.model, our.said, latent)
+    merged = nodes_model_merging.ModelMergeBlocks().merge(our.model, other, input=0.0, middle=0.0, out=0.0)[0]
+    for time in ("once", "twice"):
+        differ(f"merged into another, {time}", ours(merged, our.said, latent), ours(other, our.said, latent))
+    differ("before it was merged", ours(our.model, our.said, latent), plain)
+
+
 def check_caches_and_windows(our: Our) -> None:
     """EasyCache, LazyCache and context windows: the host's own, on our MODEL."""
     latent = grid(our.vae, 64, 64, 2.5)
@@ -315,6 +348,8 @@ if __name__ == "__main__":
         check_casting,
         check_low_memory,
         check_guiders,
+        check_schedules,
+        check_merged,
         check_caches_and_windows,
         check_saved,
         check_tiles,
