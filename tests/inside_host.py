@@ -152,6 +152,30 @@ def check_schedules(our: Our) -> None:
     )
 
 
+def check_regions(our: Our) -> None:
+    """Regions as shares of the picture, and masks with bounds, through Sora Sampler: as a mask of all frames says."""
+    latent, blue = grid(our.vae, 128, 64), our.encoded("a blue cube spins on grass at noon")
+    left = torch.zeros(1, 64, 128)
+    left[:, :, :64] = 1
+    masked = [
+        stock.ConditioningCombine().combine(
+            stock.ConditioningSetMask().append(our.said, left, area, 1.0)[0],
+            stock.ConditioningSetMask().append(blue, 1 - left, area, 1.0)[0],
+        )[0]
+        for area in ("default", "mask bounds")
+    ]
+    differ("masks with bounds", *(ours(our.model, said, latent) for said in masked))
+    halves = stock.ConditioningCombine().combine(
+        stock.ConditioningSetAreaPercentage().append(our.said, 0.5, 1.0, 0.0, 0.0, 1.0)[0],
+        stock.ConditioningSetAreaPercentage().append(blue, 0.5, 1.0, 0.5, 0.0, 1.0)[0],
+    )[0]
+    fixed = stock.ConditioningCombine().combine(
+        stock.ConditioningSetArea().append(our.said, 64, 64, 0, 0, 1.0)[0],
+        stock.ConditioningSetArea().append(blue, 64, 64, 64, 0, 1.0)[0],
+    )[0]
+    differ("halves of the picture", *(ours(our.model, said, latent) for said in (halves, fixed)))
+
+
 def check_merged(our: Our) -> None:
     """Merged wholly into another model, it is that one: the weights that a block holds beside its layers, too."""
     latent, other = grid(our.vae), objects.load(pipeline.load_bundled(fast=True))[0]
@@ -350,6 +374,7 @@ if __name__ == "__main__":
         check_guiders,
         check_schedules,
         check_merged,
+        check_regions,
         check_caches_and_windows,
         check_saved,
         check_tiles,

@@ -68,6 +68,8 @@ def sample(
     samples, mask = latent["samples"], latent.get("noise_mask")
     if is_nested(samples):
         positive, negative = (timed(model, prompts, latent) for prompts in (positive, negative))
+    else:
+        positive, negative = _regions(positive), _regions(negative)
     made = comfy.sample.sample_custom(
         model, _noise(latent, seed), settings.cfg, comfy.samplers.sampler_object(settings.solver),
         _sigmas(model, settings),
@@ -262,6 +264,20 @@ def _without_text(model: ModelPatcher, positive: Any, cfg: float) -> Any:
 
 
 # --- what ComfyUI's samplers are given
+
+
+def _regions(conditioning: Any) -> Any:
+    """CONDITIONING whose regions hold for a video: shares of height and width are of all frames, and a mask is followed
+    without the crop to its bounds, which ComfyUI knows for pictures alone."""
+
+    regions = []
+    for text, settings in conditioning:
+        told = {**settings, "set_area_to_bounds": False}
+        area = settings.get("area", ())
+        if len(area) == 5:  # ("percentage", height, width, y, x)
+            told["area"] = ("percentage", 1.0, *area[1:3], 0.0, *area[3:])
+        regions.append([text, told])
+    return regions
 
 
 def _with_picture(model: ModelPatcher, conditioning: Any, latent: Latent) -> Any:
