@@ -42,6 +42,11 @@ class SoraLoadModel(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, model: str | None = None) -> int:
+        file = model not in (calls.BUNDLED, calls.FAST)
+        return host.model_path(model).stat().st_mtime_ns if model and file else 0
+
+    @classmethod
     def execute(cls, model: str) -> io.NodeOutput:
         return io.NodeOutput(*calls.load_model(model))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -254,6 +255,11 @@ def check_saved(our: Our) -> None:
     save_file({"x": torch.zeros(1)}, Path(folder_paths.get_output_directory()) / "checkpoints" / "foreign.safetensors")
     options = loading.SoraLoadModel.define_schema().inputs[0].options
     assert options == ["bundled", "bundled, 4 steps", "sora_00001_.safetensors"], options
+    saved, times = Path(folder_paths.get_full_path_or_raise("checkpoints", options[2])), set()
+    for time in (1, 2):
+        os.utime(saved, (time, time))
+        times.add(loading.SoraLoadModel.fingerprint_inputs(model=options[2]))
+    assert len(times) == 2, "a file that was saved again is loaded again"
     model, clip, vae = calls.load_model(options[2])
     differ("a saved checkpoint", ours(model, stock.CLIPTextEncode().encode(clip, PROMPT)[0], latent), made)
     refused(
