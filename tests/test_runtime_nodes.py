@@ -14,8 +14,10 @@ import torch
 from device_toys import moved, second_device
 from sora_nodes import cli
 from sora_nodes.nodes import calls, host, models
+from sora_nodes.nodes.host import io, ui
 from sora_nodes.nodes.layouts.latents import LatentInfo
 from sora_nodes.nodes.sampling import SoraSampler
+from sora_nodes.nodes.showing import ShownVideo
 from sora_nodes.nodes.video import SoraDecodeVideo
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
@@ -318,3 +320,10 @@ def test_a_stored_state_of_another_run_is_named_and_left(tmp_path: Path, capsys:
     assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *QUICK]) == 0
     said = capsys.readouterr().err
     assert "not used: 0123.safetensors" in said and other.read_bytes() == b"of another run"
+
+
+def test_what_a_node_shows_has_the_same_keys_with_and_without_words() -> None:
+    """ComfyUI joins what a node shows of each of a list of videos by the keys of the first."""
+    video = [ui.SavedResult("a.mp4", "", io.FolderType.output)]
+    silent, told = ShownVideo(video).as_dict(), ShownVideo(video, "it has no sound").as_dict()
+    assert silent.keys() == told.keys() and [*silent["text"], *told["text"]] == ["it has no sound"]
