@@ -15,10 +15,10 @@ from device_toys import moved, second_device
 from sora_nodes import cli
 from sora_nodes.nodes import calls, host, models
 from sora_nodes.nodes.host import io, ui
-from sora_nodes.nodes.layouts.latents import LatentInfo
+from sora_nodes.nodes.layouts.latents import KEY, LatentInfo
 from sora_nodes.nodes.sampling import SoraSampler
 from sora_nodes.nodes.showing import ShownVideo
-from sora_nodes.nodes.video import SoraDecodeVideo
+from sora_nodes.nodes.video import SoraDecodeVideo, lost_note
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.dit import DiT, DiTConfig
@@ -320,6 +320,13 @@ def test_a_stored_state_of_another_run_is_named_and_left(tmp_path: Path, capsys:
     assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *QUICK]) == 0
     said = capsys.readouterr().err
     assert "not used: 0123.safetensors" in said and other.read_bytes() == b"of another run"
+
+
+def test_a_latent_that_lost_what_it_knew_is_said_where_it_is_decoded() -> None:
+    """Rebatch Latents gives every latent a mask and drops all else; one without a mask is a stock sampler's own."""
+    mask = torch.ones(1, 1, 8, 8)
+    assert "Rebatch Latents" in lost_note({"samples": None, "noise_mask": mask})
+    assert not lost_note({"samples": None}) and not lost_note({"samples": None, "noise_mask": mask, KEY: LatentInfo()})
 
 
 def test_what_a_node_shows_has_the_same_keys_with_and_without_words() -> None:
