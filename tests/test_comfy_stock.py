@@ -221,6 +221,17 @@ MISTAKES = {
         },
         r"\(KSampler\): the bundled MODEL reads 64 words",
     ),
+    "prompts of a node for two text encoders": (
+        {"2": node("CLIPTextEncodeFlux", clip=["1", 1], clip_l="a ball", t5xxl="a ball", guidance=3.5)},
+        r"\(CLIPTextEncodeFlux\): the CLIP of Sora Load Model has one text encoder",
+    ),
+    "noise levels of another model": (
+        {
+            **custom(BASIC),
+            "sigmas": node("KarrasScheduler", steps=4, sigma_max=14.6, sigma_min=0.03, rho=7.0),
+        },
+        r"\(SamplerCustomAdvanced\): the bundled MODEL takes sigmas from 1 to 0",
+    ),
     "latents of another model in VAE Decode": (
         {"5": node("EmptyHunyuanLatentVideo", width=64, height=64, length=5, batch_size=1)},
         r"\(VAEDecode\): this codec decodes latents \[B,32,T,H,W\]",
