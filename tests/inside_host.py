@@ -210,6 +210,13 @@ def check_caches_and_windows(our: Our) -> None:
         assert not torch.equal(made, plain) and (made - plain).abs().mean() < 0.1 * plain.abs().mean(), (
             "Sora Feature Cache"
         )
+    ring = objects.ring_time(our.model)
+    either = [
+        ours(model, our.said, latent, steps=25)
+        for model in (objects.feature_cache(ring, 0.1), objects.ring_time(objects.feature_cache(our.model, 0.1)))
+    ]
+    differ("a cache and a ring, in either order", *either)
+    assert not torch.equal(either[0], ours(ring, our.said, latent, steps=25)), "the cache leaves out no step of a ring"
     cut = windows(our.model, 13)
     assert ours(cut, our.said, latent).shape == plain.shape and ours(cut, our.said, latent).isfinite().all()
     shots = "1: a red ball on grass at noon\n1.5: a blue cone on grass at noon"

@@ -35,12 +35,11 @@ from .text import MARK
 
 __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
-RING = "sora_ring"
-"""the key of ring time among a MODEL's wrappers"""
+CACHE, RING, FLOW_EDIT = ORDER = ("sora_feature_cache", "sora_ring", "sora_flow_edit")
+"""the keys of our decorators among a MODEL's wrappers, from the outermost in, in whatever order nodes attach them: a
+cache inside of a ring would see another turn of the clip at every step"""
 TINY = {"Wan21": "taew2_1", "Wan22": "taew2_2"}
 """a format of latents -> part of the name of a tiny decoder's file"""
-FLOW_EDIT = "sora_flow_edit"
-"""the key of the FlowEdit correction among them"""
 
 
 def progress_bar() -> Progress:
@@ -152,8 +151,11 @@ def patched(model: ModelPatcher, key: str, decorate: Callable[[Denoiser, dict[st
         return decorate(network, options)(x, sigma, riders, context)
 
     copy = model.clone()
-    copy.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, key)
-    copy.add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, wrapper)
+    attached = {name: copy.get_wrappers(WrappersMP.APPLY_MODEL, name) for name in ORDER} | {key: [wrapper]}
+    for name, wrappers in attached.items():
+        copy.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, name)
+        for one in wrappers:
+            copy.add_wrapper_with_key(WrappersMP.APPLY_MODEL, name, one)
     return copy
 
 
