@@ -16,6 +16,7 @@ from sora_nodes import cli
 from sora_nodes.nodes import calls, host, models
 from sora_nodes.nodes.host import io, ui
 from sora_nodes.nodes.layouts.latents import KEY, LatentInfo
+from sora_nodes.nodes.layouts.pictures import check_video
 from sora_nodes.nodes.sampling import SoraSampler
 from sora_nodes.nodes.showing import ShownVideo
 from sora_nodes.nodes.video import SoraDecodeVideo, lost_note
@@ -334,3 +335,11 @@ def test_what_a_node_shows_has_the_same_keys_with_and_without_words() -> None:
     video = [ui.SavedResult("a.mp4", "", io.FolderType.output)]
     silent, told = ShownVideo(video).as_dict(), ShownVideo(video, "it has no sound").as_dict()
     assert silent.keys() == told.keys() and [*silent["text"], *told["text"]] == ["it has no sound"]
+
+
+def test_a_video_whose_file_is_gone_is_said(tmp_path: Path) -> None:
+    """A result that is kept may name a file of a temp folder that somebody has emptied since."""
+    with pytest.raises(
+        InputError, match=r"the file .*gone\.mp4, which is there no more; change any input"
+    ):
+        check_video(host.VideoFromFile(str(tmp_path / "gone.mp4")))
