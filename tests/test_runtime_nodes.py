@@ -339,7 +339,5 @@ def test_what_a_node_shows_has_the_same_keys_with_and_without_words() -> None:
 
 def test_a_video_whose_file_is_gone_is_said(tmp_path: Path) -> None:
     """A result that is kept may name a file of a temp folder that somebody has emptied since."""
-    with pytest.raises(
-        InputError, match=r"the file .*gone\.mp4, which is there no more; change any input"
-    ):
+    with pytest.raises(InputError, match=r"the file .*gone\.mp4, which is there no more; change any input"):
         check_video(host.VideoFromFile(str(tmp_path / "gone.mp4")))

@@ -293,8 +293,10 @@ def _with_picture(model: ModelPatcher, conditioning: Any, latent: Latent) -> Any
 
 
 def _sigmas(model: ModelPatcher, settings: SamplingSettings) -> Tensor:
-    """The schedule that the MODEL brings."""
+    """The schedule that the MODEL brings. Raises InputError for numbers that only a linked node can give."""
     steps, denoise = settings.steps, settings.denoise
+    if steps < 1 or not 0 < denoise <= 1:
+        raise InputError(f"steps must be at least 1 and denoise above 0 and at most 1, not {steps} and {denoise:g}")
     total = steps if denoise > 0.9999 else int(steps / denoise)
     levels = model.get_model_object("model_sampling")
     return comfy.samplers.calculate_sigmas(levels, settings.scheduler, total)[-(steps + 1) :]
