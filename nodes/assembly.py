@@ -66,6 +66,10 @@ class SoraStoryboard(io.ComfyNode):
         return checked(lambda: shots is None or doors.check_shots(shots_of(shots), "shots"))
 
     @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> int:
+        return doors.policy_changed()
+
+    @classmethod
     def execute(
         cls, clip: Any, vae: Any, shots: str, transition: str, blend_seconds: float, latent: Any
     ) -> io.NodeOutput:

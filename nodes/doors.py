@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from ..sora_core.safety.provenance import Origin
 
 __all__ = [
+    "changed",
     "check_positive",
     "check_shots",
     "files_behind",
     "frame_guards",
     "marked",
     "origin_of",
+    "policy_changed",
     "reviewed",
     "sampled_behind",
     "signing",
@@ -53,6 +55,19 @@ def reviewed(text: str, conditioning: list[list[Any]]) -> list[list[Any]]:
         return conditioning
     said = f"{review.sentence()}; change the prompt, or the policy where it is yours to change."
     return [[features, {**settings, REFUSED: said}] for features, settings in conditioning]
+
+
+def policy_changed(policy: str | None = None) -> int:
+    """When the policy that applies was changed last, 0 for the bundled one: what nodes whose result it decides give as
+    fingerprint, so that a result from before is not kept. policy: a file, or nothing for the user's own."""
+    from ..sora_core.safety import config_folder
+
+    return changed(Path(policy) if policy and policy.strip() else config_folder() / "policy.json")
+
+
+def changed(path: Path) -> int:
+    """When a file was changed last, in nanoseconds; 0 for none."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def check_positive(positive: Any) -> None:

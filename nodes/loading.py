@@ -12,6 +12,9 @@ from .layouts.cuts import UNITS, Cut
 
 __all__ = ["NODES"]
 
+IMAGES = 5
+"""the output of Sora Load Video that has its frames"""
+
 
 class SoraLoadModel(io.ComfyNode):
     """The weights as MODEL, CLIP and VAE."""
@@ -40,6 +43,11 @@ class SoraLoadModel(io.ComfyNode):
                 io.Vae.Output(tooltip="The video compression network, for sizes, encoding and decoding."),
             ],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str | None = None) -> int:
+        file = model not in (calls.BUNDLED, calls.FAST)
+        return host.model_path(model).stat().st_mtime_ns if model and file else 0
 
     @classmethod
     def execute(cls, model: str) -> io.NodeOutput:
@@ -95,12 +103,14 @@ class SoraLoadVideo(io.ComfyNode):
         return checked(lambda: host.input_path(file).is_file() and begins_within(file, start, length, unit))
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_: Any) -> int:
-        return host.input_path(file).stat().st_mtime_ns
+    def fingerprint_inputs(cls, file: str, **_: Any) -> list[Any]:
+        """With whether its frames are linked, since they are read only where they are."""
+        node = cls.hidden.unique_id if cls.hidden is not None else None
+        return [host.input_path(file).stat().st_mtime_ns, output_linked(host.queued_prompt(), node, IMAGES)]
 
     @classmethod
     def execute(cls, file: str, **cut: Any) -> io.NodeOutput:
-        linked = cls.hidden is not None and output_linked(cls.hidden.prompt, cls.hidden.unique_id, 5)
+        linked = cls.hidden is not None and output_linked(cls.hidden.prompt, cls.hidden.unique_id, IMAGES)
         video, images, size, notes = clips.loaded(host.input_path(file), Cut(**cut), in_memory=linked)
         shown = ui.PreviewText("\n".join(notes)) if notes else None
         return io.NodeOutput(video, size.frames, size.fps, size.width, size.height, images, ui=shown)

@@ -93,6 +93,10 @@ class SoraLongVideo(io.ComfyNode):
         return checked(lambda: segments is None or doors.check_shots(shots_of(segments, name), name))
 
     @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> int:
+        return doors.policy_changed()
+
+    @classmethod
     def execute(
         cls,
         model: Any,

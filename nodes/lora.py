@@ -44,6 +44,10 @@ class SoraLoadLora(io.ComfyNode):
         return checked(lambda: lora_name is None or host.check_lora(lora_name))
 
     @classmethod
+    def fingerprint_inputs(cls, lora_name: str | None = None, **_: Any) -> int:
+        return 0 if lora_name is None else host.lora_path(lora_name).stat().st_mtime_ns
+
+    @classmethod
     def execute(cls, model: Any, lora_name: str, strength: float) -> io.NodeOutput:
         made, notes = models.current().with_lora(model, host.lora_path(lora_name), strength)
         return io.NodeOutput(made, ui=ui.PreviewText("\n".join(notes)) if notes else None)

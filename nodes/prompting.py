@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..sora_core.errors import InputError
 from ..sora_core.settings import DEFAULTS
-from . import calls
+from . import calls, doors
 from .host import io, ui
 from .layouts.conditioning import marked_empty
 from .layouts.edits import clip_of
@@ -127,6 +127,10 @@ class SoraTextEncode(io.ComfyNode):
             ],
             outputs=[io.Conditioning.Output(tooltip="For the sampler's positive or negative input.")],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> int:
+        return doors.policy_changed()
 
     @classmethod
     def execute(cls, clip: Any, text: str) -> io.NodeOutput:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.naming import fill_prefix, prompt_values
-from . import host, safety_calls
+from . import doors, host, safety_calls
 from .host import io, ui
 from .inputs import checked
 from .layouts.pictures import check_video, save_video
@@ -38,6 +38,10 @@ class SoraReviewPrompt(io.ComfyNode):
                 io.String.Output(display_name="report", tooltip="JSON: the action, and category and rule of findings."),
             ],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, policy: str | None = None, **_: Any) -> int:
+        return doors.policy_changed(policy)
 
     @classmethod
     def execute(cls, prompt: str, policy: str, stop: bool) -> io.NodeOutput:
@@ -71,6 +75,10 @@ class SoraReviewFrames(io.ComfyNode):
                 io.String.Output(display_name="report", tooltip="JSON: spans with times and scores."),
             ],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, policy: str | None = None, **_: Any) -> int:
+        return doors.policy_changed(policy)
 
     @classmethod
     def execute(cls, image: Any, fps: float, action: str, policy: str) -> io.NodeOutput:
@@ -176,10 +184,19 @@ class SoraVerifyVideo(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, file: str | None = None, anchor: str | None = None) -> list[int]:
+        """Of names that are linked, nothing: what they lead to is not known yet."""
+        return [doors.changed(named_file(file)) if file else 0, doors.changed(Path(anchor)) if anchor else 0]
+
+    @classmethod
     def execute(cls, file: str, anchor: str) -> io.NodeOutput:
-        path = Path(file) if Path(file).is_absolute() else host.input_path(file)
-        status, report, said = safety_calls.verified(path, anchor)
+        status, report, said = safety_calls.verified(named_file(file), anchor)
         return io.NodeOutput(status, report, ui=ui.PreviewText(said))
+
+
+def named_file(name: str) -> Path:
+    """The file of a path, or of a bare name in the input folder. Raises InputError where there is none of that name."""
+    return Path(name) if Path(name).is_absolute() else host.input_path(name)
 
 
 class SoraDetect(io.ComfyNode):

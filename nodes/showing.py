@@ -19,8 +19,10 @@ class ShownVideo(ui.PreviewVideo):
         self.said = said
 
     def as_dict(self) -> dict[str, Any]:
+        """The same keys whether there is something to say or not: of a node that runs for each of a list, ComfyUI
+        joins what its runs show by the keys of the first."""
         shown = super().as_dict() if self.values else {}
-        return {**shown, **({"text": (self.said,)} if self.said else {})}
+        return {**shown, "text": (self.said,) if self.said else ()}
 
 
 def preview_input() -> Any:

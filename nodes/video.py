@@ -13,7 +13,7 @@ from .edit_fields import audio_vae_input
 from .host import io
 from .inputs import checked
 from .layouts.edits import sound_for
-from .layouts.latents import finished_size, info_of
+from .layouts.latents import KEY, finished_size, info_of
 from .layouts.pictures import check_video
 from .showing import ShownVideo, preview_input, previewed
 
@@ -84,7 +84,7 @@ class SoraDecodeVideo(io.ComfyNode):
             vae, samples, path, fps=rate, progress=host.progress(), watermark=watermark, sound=sound,
             size=(width, height),
         )  # fmt: skip
-        notes = "\n".join(filter(None, (note, said)))
+        notes = "\n".join(filter(None, (lost_note(samples), note, said)))
         return io.NodeOutput(host.owned_video(path), first, ui=previewed(path if preview else None, notes))
 
 
@@ -189,6 +189,16 @@ def check_disk(path: Path, video: Any, encoding: Encoding) -> None:
             start, length = host.video_window(video)
             frames = max(1, min(file.length - int(start * fps), int(length * fps) or file.length))
     check_writable(path, estimated_bytes(VideoSize(frames=frames, height=height, width=width, fps=fps)))
+
+
+def lost_note(latent: dict[str, Any]) -> str:
+    """What is to be said of a LATENT that has a mask and nothing else of ours, as Rebatch Latents leaves any."""
+    if KEY in latent or "noise_mask" not in latent:
+        return ""
+    return (
+        "this latent has a mask and says nothing of its size or of an edit, so all of its grid is decoded; a node that"
+        " makes latents anew, as Rebatch Latents does, drops both: leave it out."
+    )
 
 
 def rate_of(latent: dict[str, Any], fps: float) -> tuple[float, str]:

@@ -24,7 +24,7 @@ __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_lora", "check_room",
     "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "prepared", "progress", "runs", "schedulers",
+    "model_path", "output_path", "owned_video", "prepared", "progress", "queued_prompt", "runs", "schedulers",
     "solvers", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
@@ -122,6 +122,11 @@ def solvers(ours: list[str]) -> list[str]:
 def schedulers(ours: list[str]) -> list[str]:
     """Names of how noise levels are spaced, likewise."""
     return ours
+
+
+def queued_prompt() -> dict[str, Any]:
+    """The workflow that runs, for a node that is asked for its fingerprint: here a run knows all links beforehand."""
+    return {}
 
 
 def absent(reason: str) -> Any:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,6 +130,63 @@ def check_guiders(our: Our) -> None:
     )
 
 
+def check_schedules(our: Our) -> None:
+    """Flow schedules of other models, which differ in the unit of a timestep alone, and what cannot be a schedule."""
+    latent, custom, advanced = grid(our.vae), nodes_custom_sampler, nodes_model_advanced
+    same = theirs(advanced.ModelSamplingSD3().patch(our.model, 3.0)[0], our.said, our.empty, latent)
+    aura = advanced.ModelSamplingAuraFlow().patch_aura(our.model, 3.0)[0]
+    differ("ModelSamplingAuraFlow", theirs(aura, our.said, our.empty, latent), same)
+    for patched in (
+        advanced.ModelSamplingDiscrete().patch(our.model, "v_prediction", False)[0],
+        advanced.ModelSamplingContinuousEDM().patch(our.model, "eps", 120.0, 0.002)[0],
+    ):
+        refused("sampled as a flow", lambda patched=patched: theirs(patched, our.said, our.empty, latent))
+    levels = custom.KarrasScheduler().get_sigmas(3, 14.6, 0.03, 7.0)[0]
+    guider, euler = (
+        custom.BasicGuider().get_guider(our.model, our.said)[0],
+        custom.KSamplerSelect().get_sampler("euler")[0],
+    )
+    noise = custom.RandomNoise().get_noise(5)[0]
+    refused(
+        "takes sigmas from 1 to 0, and a scheduler before the sampler gives it 14.6",
+        lambda: custom.SamplerCustomAdvanced().sample(noise, guider, euler, levels, latent),
+    )
+
+
+def check_regions(our: Our) -> None:
+    """Regions as shares of the picture, and masks with bounds, through Sora Sampler: as a mask of all frames says."""
+    latent, blue = grid(our.vae, 128, 64), our.encoded("a blue cube spins on grass at noon")
+    left = torch.zeros(1, 64, 128)
+    left[:, :, :64] = 1
+    masked = [
+        stock.ConditioningCombine().combine(
+            stock.ConditioningSetMask().append(our.said, left, area, 1.0)[0],
+            stock.ConditioningSetMask().append(blue, 1 - left, area, 1.0)[0],
+        )[0]
+        for area in ("default", "mask bounds")
+    ]
+    differ("masks with bounds", *(ours(our.model, said, latent) for said in masked))
+    halves = stock.ConditioningCombine().combine(
+        stock.ConditioningSetAreaPercentage().append(our.said, 0.5, 1.0, 0.0, 0.0, 1.0)[0],
+        stock.ConditioningSetAreaPercentage().append(blue, 0.5, 1.0, 0.5, 0.0, 1.0)[0],
+    )[0]
+    fixed = stock.ConditioningCombine().combine(
+        stock.ConditioningSetArea().append(our.said, 64, 64, 0, 0, 1.0)[0],
+        stock.ConditioningSetArea().append(blue, 64, 64, 64, 0, 1.0)[0],
+    )[0]
+    differ("halves of the picture", *(ours(our.model, said, latent) for said in (halves, fixed)))
+
+
+def check_merged(our: Our) -> None:
+    """Merged wholly into another model, it is that one: the weights that a block holds beside its layers, too."""
+    latent, other = grid(our.vae), objects.load(pipeline.load_bundled(fast=True))[0]
+    plain = ours(our.model, our.said, latent)
+    merged = nodes_model_merging.ModelMergeBlocks().merge(our.model, other, input=0.0, middle=0.0, out=0.0)[0]
+    for time in ("once", "twice"):
+        differ(f"merged into another, {time}", ours(merged, our.said, latent), ours(other, our.said, latent))
+    differ("before it was merged", ours(our.model, our.said, latent), plain)
+
+
 def check_caches_and_windows(our: Our) -> None:
     """EasyCache, LazyCache and context windows: the host's own, on our MODEL."""
     latent = grid(our.vae, 64, 64, 2.5)
@@ -152,6 +210,13 @@ def check_caches_and_windows(our: Our) -> None:
         assert not torch.equal(made, plain) and (made - plain).abs().mean() < 0.1 * plain.abs().mean(), (
             "Sora Feature Cache"
         )
+    ring = objects.ring_time(our.model)
+    either = [
+        ours(model, our.said, latent, steps=25)
+        for model in (objects.feature_cache(ring, 0.1), objects.ring_time(objects.feature_cache(our.model, 0.1)))
+    ]
+    differ("a cache and a ring, in either order", *either)
+    assert not torch.equal(either[0], ours(ring, our.said, latent, steps=25)), "the cache leaves out no step of a ring"
     cut = windows(our.model, 13)
     assert ours(cut, our.said, latent).shape == plain.shape and ours(cut, our.said, latent).isfinite().all()
     shots = "1: a red ball on grass at noon\n1.5: a blue cone on grass at noon"
@@ -197,6 +262,11 @@ def check_saved(our: Our) -> None:
     save_file({"x": torch.zeros(1)}, Path(folder_paths.get_output_directory()) / "checkpoints" / "foreign.safetensors")
     options = loading.SoraLoadModel.define_schema().inputs[0].options
     assert options == ["bundled", "bundled, 4 steps", "sora_00001_.safetensors"], options
+    saved, times = Path(folder_paths.get_full_path_or_raise("checkpoints", options[2])), set()
+    for time in (1, 2):
+        os.utime(saved, (time, time))
+        times.add(loading.SoraLoadModel.fingerprint_inputs(model=options[2]))
+    assert len(times) == 2, "a file that was saved again is loaded again"
     model, clip, vae = calls.load_model(options[2])
     differ("a saved checkpoint", ours(model, stock.CLIPTextEncode().encode(clip, PROMPT)[0], latent), made)
     refused(
@@ -315,6 +385,9 @@ if __name__ == "__main__":
         check_casting,
         check_low_memory,
         check_guiders,
+        check_schedules,
+        check_merged,
+        check_regions,
         check_caches_and_windows,
         check_saved,
         check_tiles,

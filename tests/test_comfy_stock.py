@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from comfy_toys import PACK, Comfy, Socket, comfy, frames, here, needs_comfy, node, psnr, session, stock
 from PIL import Image
 from sora_nodes.commands.run import local_registry
@@ -16,6 +17,7 @@ from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.sora_core.errors import SoraError
+from sora_nodes.sora_core.media import write_video
 
 __all__ = ["comfy", "here"]
 
@@ -140,6 +142,18 @@ def test_a_saved_checkpoint_is_loaded_again(comfy: Comfy, tmp_path: Path) -> Non
     assert first and psnr(frames(tmp_path / "first" / picture), frames(tmp_path / "again" / other)) >= 40
 
 
+def test_frames_that_are_linked_after_a_run_are_read(comfy: Comfy, tmp_path: Path) -> None:
+    """Sora Load Video reads its frames where they are linked, and what it kept of a run without that link has none."""
+    write_video(comfy.base / "input" / "linked.mp4", torch.zeros(1, 3, 5, 64, 64), fps=8.0)
+    nodes = {
+        "1": node("SoraLoadVideo", file="linked.mp4"),
+        "2": node("PreviewAny", source=["1", 1]),
+        "3": node("SaveImage", images=["1", 5], filename_prefix="linked"),
+    }
+    comfy.server(Graph.from_api({name: nodes[name] for name in "12"}), session(tmp_path, "before"))
+    assert len(comfy.server(Graph.from_api(nodes), session(tmp_path, "after"))) == 5
+
+
 def test_an_example_of_another_model_lacks_its_files_alone(comfy: Comfy, tmp_path: Path) -> None:
     graph = load_graph(
         RunRequest(workflow=PACK / "example_workflows/wan_loop.json", nodes=local_registry),
@@ -220,6 +234,21 @@ MISTAKES = {
             "5": k_sampler(model=["1", 0], positive=["joined", 0]),
         },
         r"\(KSampler\): the bundled MODEL reads 64 words",
+    ),
+    "prompts of a node for two text encoders": (
+        {"2": node("CLIPTextEncodeFlux", clip=["1", 1], clip_l="a ball", t5xxl="a ball", guidance=3.5)},
+        r"\(CLIPTextEncodeFlux\): the CLIP of Sora Load Model has one text encoder",
+    ),
+    "noise levels of another model": (
+        {
+            **custom(BASIC),
+            "sigmas": node("KarrasScheduler", steps=4, sigma_max=14.6, sigma_min=0.03, rho=7.0),
+        },
+        r"\(SamplerCustomAdvanced\): the bundled MODEL takes sigmas from 1 to 0",
+    ),
+    "no steps, by a link": (
+        {"number": node("PrimitiveInt", value=0), "5": sora_sampler(steps=["number", 0])},
+        r"SoraSampler.*steps must be at least 1 and denoise above 0",
     ),
     "latents of another model in VAE Decode": (
         {"5": node("EmptyHunyuanLatentVideo", width=64, height=64, length=5, batch_size=1)},

@@ -14,9 +14,12 @@ import torch
 from device_toys import moved, second_device
 from sora_nodes import cli
 from sora_nodes.nodes import calls, host, models
-from sora_nodes.nodes.layouts.latents import LatentInfo
+from sora_nodes.nodes.host import io, ui
+from sora_nodes.nodes.layouts.latents import KEY, LatentInfo
+from sora_nodes.nodes.layouts.pictures import check_video
 from sora_nodes.nodes.sampling import SoraSampler
-from sora_nodes.nodes.video import SoraDecodeVideo
+from sora_nodes.nodes.showing import ShownVideo
+from sora_nodes.nodes.video import SoraDecodeVideo, lost_note
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.dit import DiT, DiTConfig
@@ -318,3 +321,23 @@ def test_a_stored_state_of_another_run_is_named_and_left(tmp_path: Path, capsys:
     assert cli.main(["run", str(EXAMPLES / "text_to_video.json"), *QUICK]) == 0
     said = capsys.readouterr().err
     assert "not used: 0123.safetensors" in said and other.read_bytes() == b"of another run"
+
+
+def test_a_latent_that_lost_what_it_knew_is_said_where_it_is_decoded() -> None:
+    """Rebatch Latents gives every latent a mask and drops all else; one without a mask is a stock sampler's own."""
+    mask = torch.ones(1, 1, 8, 8)
+    assert "Rebatch Latents" in lost_note({"samples": None, "noise_mask": mask})
+    assert not lost_note({"samples": None}) and not lost_note({"samples": None, "noise_mask": mask, KEY: LatentInfo()})
+
+
+def test_what_a_node_shows_has_the_same_keys_with_and_without_words() -> None:
+    """ComfyUI joins what a node shows of each of a list of videos by the keys of the first."""
+    video = [ui.SavedResult("a.mp4", "", io.FolderType.output)]
+    silent, told = ShownVideo(video).as_dict(), ShownVideo(video, "it has no sound").as_dict()
+    assert silent.keys() == told.keys() and [*silent["text"], *told["text"]] == ["it has no sound"]
+
+
+def test_a_video_whose_file_is_gone_is_said(tmp_path: Path) -> None:
+    """A result that is kept may name a file of a temp folder that somebody has emptied since."""
+    with pytest.raises(InputError, match=r"the file .*gone\.mp4, which is there no more; change any input"):
+        check_video(host.VideoFromFile(str(tmp_path / "gone.mp4")))

@@ -1,6 +1,7 @@
 """The safety nodes, and the doors of the others: a refused prompt stops what would follow it, frames are marked."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 from sora_nodes.commands.run import local_registry
-from sora_nodes.nodes import calls, doors, safety
+from sora_nodes.nodes import assembly, calls, doors, long, prompting, safety
 from sora_nodes.nodes.safety_calls import MESSAGE
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core.errors import InputError, MediaError
-from sora_nodes.sora_core.safety import PolicyError
+from sora_nodes.sora_core.safety import PolicyError, config_folder
 from sora_nodes.sora_core.safety import doors as core_doors
 from sora_nodes.sora_core.safety.frames import FrameReview
 from sora_nodes.sora_core.safety.marking import read_mark
@@ -47,6 +48,34 @@ def test_a_reviewed_prompt_passes_or_stops(tmp_path: Path) -> None:
     assert json.loads(of(safety.SoraReviewPrompt.execute("a gory massacre", "", False))[1])["action"] == "refuse"
     with pytest.raises(InputError, match=r"none\.json"):
         safety.SoraReviewPrompt.execute("a red ball", str(tmp_path / "none.json"), True)
+
+
+def test_what_a_policy_decides_is_decided_anew_when_it_changes(tmp_path: Path) -> None:
+    """A result from before the change is not kept, whichever policy applies: the user's own, or a named file."""
+    own = config_folder() / "policy.json"
+    own.parent.mkdir(parents=True)
+    reviewing: list[Any] = [safety.SoraReviewPrompt, safety.SoraReviewFrames]
+    nodes = [*reviewing, prompting.SoraTextEncode, assembly.SoraStoryboard, long.SoraLongVideo]
+    bundled = [node.fingerprint_inputs() for node in nodes]
+    own.write_text("{}")
+    assert all(node.fingerprint_inputs() != before for node, before in zip(nodes, bundled, strict=True))
+    named = tmp_path / "policy.json"
+    for node in reviewing:
+        named.write_text("{}")
+        os.utime(named, (1, 1))
+        before = node.fingerprint_inputs(policy=str(named))
+        os.utime(named, (2, 2))
+        assert node.fingerprint_inputs(policy=str(named)) != before
+
+
+def test_a_file_that_changed_is_verified_again(tmp_path: Path) -> None:
+    video, root = tmp_path / "a.mp4", tmp_path / "root.pem"
+    told = [safety.SoraVerifyVideo.fingerprint_inputs(file=str(video), anchor=str(root))]
+    for path in (video, root):
+        path.write_bytes(b"x")
+        told.append(safety.SoraVerifyVideo.fingerprint_inputs(file=str(video), anchor=str(root)))
+    assert len({*map(tuple, told)}) == 3
+    assert safety.SoraVerifyVideo.fingerprint_inputs() == [0, 0], "what is linked is not known yet"
 
 
 def test_a_refused_prompt_stops_the_sampler_that_follows_it_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

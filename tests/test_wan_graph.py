@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from sora_nodes.commands.run import local_registry
+from sora_nodes.nodes.lora import SoraLoadLora
 from sora_nodes.nodes.native.models import early_look, feature_cache
 from sora_nodes.nodes.native.parts import part_of
 from sora_nodes.runtime.command import RunRequest, load_graph
@@ -223,6 +225,17 @@ def test_another_kind_of_file_is_named_before_the_run(tmp_path: Path, loader: st
 
 
 Q = "diffusion_model.blocks.0.self_attn.q"
+
+
+def test_a_lora_file_that_changed_is_loaded_again(tmp_path: Path) -> None:
+    """Trained again under its name, it is not what an earlier run had loaded."""
+    session = session_with(tmp_path, {"a.safetensors": "SoraLoadLora"})
+    told = set()
+    with session.active():
+        for time in (1, 2):
+            os.utime(session.models / "loras" / "a.safetensors", (time, time))
+            told.add(SoraLoadLora.fingerprint_inputs(lora_name="a.safetensors"))
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("kind", ["SoraLoadLora", "LoraLoaderModelOnly"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from functools import wraps
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +25,7 @@ __all__ = [
     "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_lora", "check_room",
     "device",
     "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
-    "model_path", "output_path", "owned_video", "prepared", "progress", "runs", "schedulers",
+    "model_path", "output_path", "owned_video", "prepared", "progress", "queued_prompt", "runs", "schedulers",
     "solvers", "stream_source",
     "temp_path", "ui",
     "video_window", "writes_metadata",
@@ -77,6 +78,14 @@ def lora_files() -> list[str]:
 def lora_path(name: str) -> Path:
     """A LoRA file of that name."""
     return Path(folder_paths.get_full_path_or_raise("loras", name))
+
+
+def queued_prompt() -> dict[str, Any]:
+    """The workflow that runs, for a node that is asked for its fingerprint, which ComfyUI does not tell it; empty where
+    there is no server."""
+    server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    running = [] if server is None else list(server.prompt_queue.currently_running.values())
+    return running[0][2] if running else {}
 
 
 def check_lora(name: str) -> bool:

@@ -16,12 +16,13 @@ import comfy.latent_formats
 import comfy.model_base
 import comfy.model_management as memory
 import comfy.model_patcher
+import comfy.model_sampling
 import comfy.supported_models_base
 import torch
 from comfy.conds import CONDConstant, CONDRegular
 from comfy.ldm.common_dit import pad_to_patch_size
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
+from comfy.patcher_extension import CallbacksMP, WrapperExecutor, WrappersMP, get_all_wrappers
 from torch import Tensor
 
 from ...sora_core.diffusion import shift_for_grid, span_prompts
@@ -45,6 +46,8 @@ DTYPE = torch.float32
 """the bundled model is small: it runs as it was trained, and gives the same frames on every device"""
 SHIFT = shift_for_grid((8, 8), (2, 2))
 """of the schedule where nothing tells the MODEL of a grid: our rule at 64x64"""
+HIGHEST = 1.001
+"""a noise level that is taken for 1, with what rounding does to it"""
 TIME = "sora_time"
 """the key of the LatentTime in transformer_options"""
 KEPT = 4
@@ -197,6 +200,24 @@ class SoraBase(comfy.model_base.BaseModel):
             out["sora_shots"] = CONDConstant(tuple(tuple(row) if isinstance(row, list) else row for row in shots))
         return out
 
+    @plainly
+    def process_timestep(self, timestep: Tensor, **_: Any) -> Tensor:
+        """1000 sigma, by whatever flow schedule a ModelSampling node has put in place of ours. Raises InputError for
+        the schedules of other kinds of models, and for noise levels above 1."""
+        levels = self.model_sampling
+        if not isinstance(levels, comfy.model_sampling.CONST):
+            raise InputError(
+                "the bundled MODEL is sampled as a flow, and a ModelSampling node before the sampler makes another kind"
+                " of model of it; take ModelSamplingSD3, or none"
+            )
+        scaled = timestep * (1000 / levels.timestep(torch.ones_like(timestep)))
+        if (level := float(scaled.max()) / 1000) > HIGHEST:
+            raise InputError(
+                f"the bundled MODEL takes sigmas from 1 to 0, and a scheduler before the sampler gives it {level:.4g};"
+                " take BasicScheduler, or set sigma_max to 1"
+            )
+        return scaled
+
     def scale_latent_inpaint(self, latent_image: Tensor, **_: Any) -> Tensor:
         return latent_image
 
@@ -245,7 +266,17 @@ def sora_patcher(model: SoraModel, *, disable_dynamic: bool = False) -> ModelPat
     patcher = kind(base.eval().requires_grad_(False), load_device=device, offload_device=rest)
     patcher.cached_patcher_init = (sora_patcher, (model,))
     patcher.set_model_sampler_cfg_function(_guided)
+    patcher.add_callback(CallbacksMP.ON_LOAD, _patch_own)
     return patcher
+
+
+def _patch_own(patcher: ModelPatcher, device: Any, *_: Any) -> None:
+    """Patches the weights that a block holds itself, as a merge or a LoRA asks for: ComfyUI patches those of layers
+    alone."""
+    for key in patcher.patches:
+        owner = patcher.model.get_submodule(key.rpartition(".")[0])
+        if key not in patcher.backup and any(owner.children()):
+            patcher.patch_weight_to_device(key, device)
 
 
 def patcher_class() -> type[ModelPatcher]:

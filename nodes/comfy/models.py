@@ -15,7 +15,7 @@ from ...sora_core.settings import DEFAULTS
 from ..layouts.latents import Latent, samples_of
 from . import sampling
 from .model import sora_patcher
-from .sampling import patched, ring_time, sample
+from .sampling import CACHE, patched, ring_time, sample
 from .sound import decode_sound, encode_sound, joined, makes_sound, resampled
 from .text import encode, is_sora_clip, sora_clip, unknown_words, unread
 from .vae import SoraVAE, checked, codec_of, geometry_of
@@ -33,8 +33,6 @@ __all__ = [
     "ring_time", "sample", "unknown_words", "unread", "with_lora",
 ]  # fmt: skip
 
-CACHE = "sora_feature_cache"
-"""the key of the feature cache among a MODEL's wrappers"""
 follows_schedules = is_sora_clip
 
 

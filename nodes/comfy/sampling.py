@@ -35,12 +35,11 @@ from .text import MARK
 
 __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
-RING = "sora_ring"
-"""the key of ring time among a MODEL's wrappers"""
+CACHE, RING, FLOW_EDIT = ORDER = ("sora_feature_cache", "sora_ring", "sora_flow_edit")
+"""the keys of our decorators among a MODEL's wrappers, from the outermost in, in whatever order nodes attach them: a
+cache inside of a ring would see another turn of the clip at every step"""
 TINY = {"Wan21": "taew2_1", "Wan22": "taew2_2"}
 """a format of latents -> part of the name of a tiny decoder's file"""
-FLOW_EDIT = "sora_flow_edit"
-"""the key of the FlowEdit correction among them"""
 
 
 def progress_bar() -> Progress:
@@ -68,6 +67,8 @@ def sample(
     samples, mask = latent["samples"], latent.get("noise_mask")
     if is_nested(samples):
         positive, negative = (timed(model, prompts, latent) for prompts in (positive, negative))
+    else:
+        positive, negative = _regions(positive), _regions(negative)
     made = comfy.sample.sample_custom(
         model, _noise(latent, seed), settings.cfg, comfy.samplers.sampler_object(settings.solver),
         _sigmas(model, settings),
@@ -150,8 +151,11 @@ def patched(model: ModelPatcher, key: str, decorate: Callable[[Denoiser, dict[st
         return decorate(network, options)(x, sigma, riders, context)
 
     copy = model.clone()
-    copy.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, key)
-    copy.add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, wrapper)
+    attached = {name: copy.get_wrappers(WrappersMP.APPLY_MODEL, name) for name in ORDER} | {key: [wrapper]}
+    for name, wrappers in attached.items():
+        copy.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, name)
+        for one in wrappers:
+            copy.add_wrapper_with_key(WrappersMP.APPLY_MODEL, name, one)
     return copy
 
 
@@ -264,6 +268,20 @@ def _without_text(model: ModelPatcher, positive: Any, cfg: float) -> Any:
 # --- what ComfyUI's samplers are given
 
 
+def _regions(conditioning: Any) -> Any:
+    """CONDITIONING whose regions hold for a video: shares of height and width are of all frames, and a mask is followed
+    without the crop to its bounds, which ComfyUI knows for pictures alone."""
+
+    regions = []
+    for text, settings in conditioning:
+        told = {**settings, "set_area_to_bounds": False}
+        area = settings.get("area", ())
+        if len(area) == 5:  # ("percentage", height, width, y, x)
+            told["area"] = ("percentage", 1.0, *area[1:3], 0.0, *area[3:])
+        regions.append([text, told])
+    return regions
+
+
 def _with_picture(model: ModelPatcher, conditioning: Any, latent: Latent) -> Any:
     """CONDITIONING that tells an image-to-video Wan what is kept, where no node has told it of an image."""
     mask = latent.get("noise_mask")
@@ -275,8 +293,10 @@ def _with_picture(model: ModelPatcher, conditioning: Any, latent: Latent) -> Any
 
 
 def _sigmas(model: ModelPatcher, settings: SamplingSettings) -> Tensor:
-    """The schedule that the MODEL brings."""
+    """The schedule that the MODEL brings. Raises InputError for numbers that only a linked node can give."""
     steps, denoise = settings.steps, settings.denoise
+    if steps < 1 or not 0 < denoise <= 1:
+        raise InputError(f"steps must be at least 1 and denoise above 0 and at most 1, not {steps} and {denoise:g}")
     total = steps if denoise > 0.9999 else int(steps / denoise)
     levels = model.get_model_object("model_sampling")
     return comfy.samplers.calculate_sigmas(levels, settings.scheduler, total)[-(steps + 1) :]

@@ -22,6 +22,7 @@ from ...sora_core.text.encoder import TextConfig, TextEncoder
 from ...sora_core.text.tokenizer import PAD, UNKNOWN, WordTokenizer, split_words
 from ...sora_core.world.expand import unknown_words as unknown_to
 from ..saved_models import CONFIG
+from .mistakes import plainly
 from .model import DTYPE, HostLayers
 
 __all__ = ["MARK", "encode", "is_sora_clip", "sora_clip", "unknown_words", "unread"]
@@ -30,20 +31,29 @@ MARK = "sora_text"
 """in a CONDITIONING: its features are those of our encoder"""
 
 
+class Tokens(dict[str, list[list[tuple[Any, ...]]]]):
+    """What a prompt became, for our one text encoder; nodes made for models with others ask for theirs by name."""
+
+    @plainly
+    def __missing__(self, name: str) -> Any:
+        raise InputError(
+            f"the CLIP of Sora Load Model has one text encoder, and this node asks for another model's ({name!r}); take"
+            " CLIP Text Encode or Sora Text Encode"
+        )
+
+
 class SoraTokenizer:
     """Words to ids, each with the weight that `(word:1.2)` gives it."""
 
     def __init__(self, words: WordTokenizer, configs: dict[str, Any]) -> None:
         self.words, self.configs = words, configs
 
-    def tokenize_with_weights(
-        self, text: str, return_word_ids: bool = False, **_: Any
-    ) -> dict[str, list[list[tuple[Any, ...]]]]:
+    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **_: Any) -> Tokens:
         parts = token_weights(escape_important(text), 1.0)
         said = [(word, weight) for part, weight in parts for word in split_words(unescape_important(part))]
         ids = [(self.words.ids.get(word, UNKNOWN), weight) for word, weight in said[: self.words.length]]
         ids += [(PAD, 1.0)] * (self.words.length - len(ids))
-        return {"sora": [[(*pair, i + 1) if return_word_ids else pair for i, pair in enumerate(ids)]]}
+        return Tokens(sora=[[(*pair, i + 1) if return_word_ids else pair for i, pair in enumerate(ids)]])
 
     def untokenize(self, pairs: Any) -> list[Any]:
         names = {number: word for word, number in self.words.ids.items()}

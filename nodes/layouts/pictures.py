@@ -54,9 +54,16 @@ def check_image(image: Any, name: str) -> None:
 
 
 def check_video(video: Any, name: str = "video") -> None:
-    """Raises InputError for what is no VIDEO, as nodes with outputs of any type may give it."""
+    """Raises InputError for what is no VIDEO, as nodes with outputs of any type may give it, and for one whose file is
+    gone, as when somebody empties the temp folder while a result is kept."""
     if not hasattr(video, "get_components"):
         raise InputError(f"{name} is to be a VIDEO and is {type(video).__name__}; Create Video makes one of frames")
+    source = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
+    if isinstance(source, str) and not Path(source).is_file():
+        raise InputError(
+            f"{name} was in the file {source}, which is there no more; change any input of the node that made it, and"
+            " run again"
+        )
 
 
 def load_image(path: Path) -> tuple[Tensor, Tensor]:
