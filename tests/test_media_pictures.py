@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from PIL import Image, features
+from PIL import Image, ImageCms, features
 from sora_nodes.nodes.layouts import pictures
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError, ResourceError
@@ -78,6 +78,29 @@ def test_colours_under_transparency_are_kept(tmp_path: Path, name: str) -> None:
     image, mask = pictures.load_image(tmp_path / name)
     assert torch.equal(image, torch.tensor([1.0, 0, 0]).expand(1, 8, 8, 3))
     assert mask[0, :4].max() == 0 and mask[0, 4:].min() == 1
+
+
+def swapped_profile() -> bytes:
+    """The profile of a screen whose red and green have changed places."""
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return plain.replace(b"rXYZ", b"....").replace(b"gXYZ", b"rXYZ").replace(b"....", b"gXYZ")
+
+
+def test_a_picture_to_animate_is_read_by_its_colour_profile_and_load_image_reads_it_as_comfyui_does(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (8, 8), (220, 30, 40)).save(path, icc_profile=swapped_profile())
+    assert (media.read_image(path)[0, 0, 0] - torch.tensor([30, 220, 40])).abs().max() <= 3
+    assert media.read_pictures(path).frames[0, 0, 0].tolist() == [220, 30, 40]
+
+
+@pytest.mark.parametrize("profile", ["sRGB", "broken"])
+def test_the_profile_of_srgb_or_one_that_cannot_be_read_changes_no_bit(tmp_path: Path, profile: str) -> None:
+    known = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() if profile == "sRGB" else b"no profile"
+    values = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.png", icc_profile=known)
+    assert np.array_equal(media.read_image(tmp_path / "a.png")[0].numpy(), values)
 
 
 def test_a_picture_that_is_cut_short_is_named(tmp_path: Path) -> None:

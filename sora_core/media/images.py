@@ -6,12 +6,13 @@ import os
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps
 from torch import Tensor
 
 from ..errors import MediaError, ResourceError, SoraError
@@ -26,6 +27,8 @@ __all__ = ["Pictures", "pictures", "read_image", "read_pictures", "write_image",
 
 BYTES_PER_PIXEL = 20
 """of a frame: RGB and alpha, both once more in float, as nodes take them"""
+ROUNDED = 2
+"""levels by which a profile may change colours and count as sRGB"""
 MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 """beyond which Pillow takes a file for an attack"""
 
@@ -47,17 +50,19 @@ class Pictures:
 
 @unaffected
 def read_image(path: str | Path) -> Tensor:
-    """A picture, or the first frame of an animation, as uint8 [1,H,W,3], upright and without its transparency.
+    """A picture, or the first frame of an animation, as uint8 [1,H,W,3], upright and without its transparency, in the
+    colours of screens where its profile tells other ones, as photos of phones do.
 
     Raises MediaError for a file that is missing, broken or too large, ResourceError where memory is short.
     """
-    return read_pictures(path, most=1).frames
+    return read_pictures(path, most=1, profiles=True).frames
 
 
-def read_pictures(path: str | Path, *, most: int | None = None) -> Pictures:
+def read_pictures(path: str | Path, *, most: int | None = None, profiles: bool = False) -> Pictures:
     """All frames of a picture (gif, webp, apng and tiff have several), at most `most`; raises as `read_image` does.
 
-    Levels of more than 8 bits are scaled to 8. Frames of another size than the first are left out, as in ComfyUI.
+    Levels of more than 8 bits are scaled to 8. Frames of another size than the first are left out and, without
+    `profiles`, colour profiles are not read, both as in ComfyUI.
     """
     if not os.path.isfile(path):  # which is False, too, for what the system cannot name
         raise MediaError(f"there is no picture {path}.")
@@ -65,7 +70,7 @@ def read_pictures(path: str | Path, *, most: int | None = None) -> Pictures:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # size is checked below, and what is odd in a file is read or refused
             with Image.open(path, formats=known_formats()) as image:
-                return decoded(path, image, most)
+                return decoded(path, image, most, profiles=profiles)
     except SoraError:
         raise
     except Image.DecompressionBombError as error:
@@ -76,7 +81,7 @@ def read_pictures(path: str | Path, *, most: int | None = None) -> Pictures:
         raise MediaError(f"{path} cannot be read as a picture: {not_a_picture(path, error)}.") from error
 
 
-def decoded(path: str | Path, image: Image.Image, most: int | None) -> Pictures:
+def decoded(path: str | Path, image: Image.Image, most: int | None, *, profiles: bool) -> Pictures:
     count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     count = min(count, most or count)
     what, size = f"{path} ({count} of {image.width}x{image.height})", image.width * image.height
@@ -87,7 +92,8 @@ def decoded(path: str | Path, image: Image.Image, most: int | None) -> Pictures:
         image.seek(index)
         upright = turned(image)
         if not colours or colours[0].shape[:2] == (upright.height, upright.width):
-            colours.append(np.array(eight_bits(upright).convert("RGB")))
+            seen = in_srgb(upright) if profiles else upright
+            colours.append(np.array(eight_bits(seen).convert("RGB")))
             clear = upright.has_transparency_data
             alphas.append(np.array(upright.convert("RGBA").getchannel("A")) if clear else None)
     opaque = np.full(colours[0].shape[:2], 255, np.uint8)
@@ -100,6 +106,20 @@ def turned(image: Image.Image) -> Image.Image:
     image.load()
     with suppress(Exception):
         return ImageOps.exif_transpose(image)
+    return image
+
+
+def in_srgb(image: Image.Image) -> Image.Image:
+    """A picture in sRGB by its colour profile; as it is where it has none, or none that can be read, or sRGB's own."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode.startswith(("I", "F")):
+        return image
+    with suppress(Exception):
+        plain = image if image.mode in ("L", "CMYK") else image.convert("RGB")
+        known, screen = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+        seen = ImageCms.profileToProfile(plain, known, screen, outputMode="RGB")
+        highest = ImageChops.difference(seen, plain.convert("RGB")).getextrema() if seen else ((0, 0),)
+        return seen if seen and max(top for _, top in highest) > ROUNDED else image
     return image
 
 
