@@ -118,8 +118,8 @@ def in_srgb(image: Image.Image) -> Image.Image:
         plain = image if image.mode in ("L", "CMYK") else image.convert("RGB")
         known, screen = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
         seen = ImageCms.profileToProfile(plain, known, screen, outputMode="RGB")
-        highest = ImageChops.difference(seen, plain.convert("RGB")).getextrema() if seen else ((0, 0),)
-        return seen if seen and max(top for _, top in highest) > ROUNDED else image
+        if seen and np.asarray(ImageChops.difference(seen, plain.convert("RGB"))).max() > ROUNDED:
+            return seen
     return image
 
 
