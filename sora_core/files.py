@@ -67,7 +67,7 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
     """Raise ResourceError unless a file of `estimated_bytes` can be written at `path`. Called before the work
     begins."""
     path = Path(path)
-    folder = (Path(os.path.realpath(path)) if path.is_symlink() else path.absolute()).parent
+    folder = (Path(os.path.realpath(path)) if os.path.islink(path) else path.absolute()).parent
     check_name(path)
     if not folder.is_dir():
         raise ResourceError(f"cannot write {path}: there is no folder {folder}; make it or name another.")
