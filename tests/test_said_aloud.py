@@ -1,6 +1,8 @@
 """What a prompt says is in the caption, or a sentence says that it is not."""
 
 import pytest
+from sora_nodes.sora_core.pipeline.generation import review_both
+from sora_nodes.sora_core.safety import PolicyError
 from sora_nodes.sora_core.weights import vocabulary
 from sora_nodes.sora_core.world import describe, sample_scene
 from sora_nodes.sora_core.world.copied import uncopied
@@ -110,3 +112,14 @@ def test_a_slip_is_read_as_a_word_that_the_weights_know() -> None:
     assert "nearest" not in unknown_note(["quality"], vocabulary())
     assert unknown_words("ein Ball rollt", vocabulary()) == ["ein", "rollt"]
     assert unknown_words(made("a red bal on gras").caption, vocabulary()) == []
+
+
+def test_what_a_copied_prompt_avoids_is_reviewed_as_what_is_avoided() -> None:
+    copied = "a red ball on snow\nNegative prompt: nsfw, nude\nSteps: 20, Sampler: Euler a"
+    review_both(copied, "", None, lambda _: None, expand=True)
+    with pytest.raises(PolicyError):
+        review_both(copied, "", None, lambda _: None, expand=False)  # all of it would be sampled
+    with pytest.raises(PolicyError):
+        review_both("a nude woman\nNegative prompt: fog", "", None, lambda _: None, expand=True)
+    with pytest.raises(PolicyError, match="minors"):
+        review_both("a red ball\nNegative prompt: child porn", "", None, lambda _: None, expand=True)

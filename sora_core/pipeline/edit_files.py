@@ -30,14 +30,13 @@ from ..media import (
 )
 from ..media.sound import resampled, unheard_note
 from ..media.source import check_limits
-from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.captions import Facts
 from .edits import edit_grid, edit_seconds, sample_edit
-from .generation import METADATA_KEY, described, warn_of_no_guidance, warn_of_unknown_words
+from .generation import METADATA_KEY, described, review_both, warn_of_no_guidance, warn_of_unknown_words
 from .limits import check_memory, memory_estimate
 from .model import SoraModel
 from .stored import FOLDER, RunStore
@@ -84,8 +83,7 @@ def edit_file(
     files whose sound is kept, each with the second of the finished clip at which it begins. Raises ResourceError,
     before anything is sampled, where memory or the disk have no room for it.
     """
-    review(prompt, warn=warn)
-    review(negative, negative=True, warn=warn)
+    review_both(prompt, negative, None, warn, expand=expand)
     asked = edit.settings(settings or model.settings, model.settings)
     schedule(asked.scheduler, asked.steps, denoise=asked.denoise)  # raises for steps that cannot be
     for said in edit.notes:

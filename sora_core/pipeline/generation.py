@@ -20,6 +20,7 @@ from ..files import size_text
 from ..grid import LatentGrid, VideoSize, frames_for, plan
 from ..layers.surroundings import unaffected
 from ..media import Segmented, check_output, evened, publish, room_for, segment_frames
+from ..safety import Policy
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
@@ -27,6 +28,7 @@ from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..vae import CausalCodec
 from ..world.captions import Facts
+from ..world.copied import uncopied
 from ..world.expand import expanded_about, unknown_note
 from .drafts import brought_up, draft_size, refine_memory, refine_seconds
 from .limits import check_memory, decode_estimate, in_tiles, memory_estimate, time_estimate
@@ -73,6 +75,16 @@ def check_prompt(prompt: str) -> None:
         raise InputError(
             "the prompt is empty; say what to show, such as 'a red ball rolls to the left on snow at sunset'"
         )
+
+
+def review_both(
+    prompt: str, negative: str, policy: Policy | None, warn: Callable[[str], None], *, expand: bool
+) -> None:
+    """What the policy says of what is to be shown and of what is to be avoided, to which, where a caption is made of
+    the prompt (`expand`), what a copied prompt itself avoids belongs. Raises PolicyError."""
+    shown, avoided, _ = uncopied(prompt) if expand else (prompt, "", ())
+    review(shown, policy, warn=warn)
+    review(", ".join(filter(None, (negative, avoided))), policy, negative=True, warn=warn)
 
 
 def warn_of_unknown_words(model: SoraModel, prompt: str, warn: Callable[[str], None]) -> None:
@@ -169,8 +181,7 @@ def generate(
     prompt, negative = texts_of([prompt, negative])
     check_prompt(prompt)
     check_seed(seed)
-    review(prompt, protection.policy, warn=warn)
-    review(negative, protection.policy, negative=True)
+    review_both(prompt, negative, protection.policy, warn, expand=expand)
     width, height = pair(size)
     asked = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
     fps = asked.fps
