@@ -104,9 +104,12 @@ class SoraLoadVideo(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file: str, **_: Any) -> list[Any]:
-        """With whether its frames are linked, since they are read only where they are."""
-        node = cls.hidden.unique_id if cls.hidden is not None else None
-        return [host.input_path(file).stat().st_mtime_ns, output_linked(host.queued_prompt(), node, IMAGES)]
+        """With which of the nodes like it have frames that are linked, since they are read only there: hosts do not
+        all tell which one is asked."""
+        prompt = host.queued_prompt()
+        alike = [key for key, node in prompt.items() if node.get("class_type") == "SoraLoadVideo"]
+        linked = [key for key in alike if output_linked(prompt, key, IMAGES)]
+        return [host.input_path(file).stat().st_mtime_ns, linked]
 
     @classmethod
     def execute(cls, file: str, **cut: Any) -> io.NodeOutput:
