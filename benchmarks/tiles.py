@@ -16,10 +16,10 @@ from hd import CODECS, codec_of
 from table import show
 from torch import Tensor
 
-SIDE = 24
+SIDE = 25
 """latent cells of the picture's side"""
 TILE = 16
-"""latent cells of a tile's side"""
+"""latent cells of a tile's side: two of them share as many cells as tiles do at least"""
 FRAMES = 5
 COLUMNS = ("codec", "encoded, dB", "decoded, dB", "step, encoded", "step, decoded")
 

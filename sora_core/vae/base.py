@@ -9,8 +9,7 @@ part on the latent's grid that sees the whole picture (`tiling`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn as nn
@@ -19,7 +18,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..grid import Geometry
 from ..layers.causal import StreamCache
-from .tiling import Need, Part, Tiled, Tiles
+from .tiling import Need, Tiles, parts
 
 __all__ = ["CausalCodec"]
 
@@ -70,9 +69,9 @@ class CausalCodec(nn.Module):
         self, chunks: Iterable[Tensor], *, mid_stream: bool = False, tiles: Tiles | None = None
     ) -> Iterator[Tensor]:
         """Latent chunks of a stream of pixel chunks of any lengths; memory holds one chunk, or less in `tiles`."""
-        cache, first, step = StreamCache(), not mid_stream, self.geometry.time_factor
+        first, step, factor = not mid_stream, self.geometry.time_factor, self.geometry.space_factor
         waiting: Tensor | None = None
-        with self._tiled(self.encode_tile, cache, tiles, given=self.geometry.space_factor, made=1) as part:
+        with parts(self.encode_whole, self.encode_tile, tiles, given=factor, made=1) as (whole, part):
             for chunk in chunks:
                 self._check_video(chunk)
                 waiting = chunk if waiting is None else torch.cat([waiting, chunk], 2)
@@ -81,7 +80,7 @@ class CausalCodec(nn.Module):
                 if usable > 0:
                     features = part(waiting[:, :, :usable], first)
                     waiting = waiting[:, :, usable:].clone()  # the rest of it is freed
-                    yield self._normalise(self.encode_whole(features, cache, first))
+                    yield self._normalise(whole(features, first))
                     first = False
         if waiting is not None and waiting.shape[2]:
             form = f"{step}n" if mid_stream else f"{step}n+1"
@@ -94,27 +93,15 @@ class CausalCodec(nn.Module):
         self, latents: Iterable[Tensor], *, mid_stream: bool = False, tiles: Tiles | None = None
     ) -> Iterator[Tensor]:
         """Pixel chunks of a stream of latent chunks of any lengths; in `tiles`, in less memory."""
-        cache, first = StreamCache(), not mid_stream
-        with self._tiled(self.decode_tile, cache, tiles, given=1, made=self.geometry.space_factor) as part:
+        first, factor = not mid_stream, self.geometry.space_factor
+        with parts(self.decode_whole, self.decode_tile, tiles, given=1, made=factor) as (whole, part):
             for latent in latents:
                 if latent.ndim != 5 or latent.shape[1] != self.geometry.channels:
                     raise InputError(
                         f"this codec decodes latents [B,{self.geometry.channels},T,H,W], not {list(latent.shape)}"
                     )
-                yield part(self.decode_whole(self._denormalise(latent), cache, first), first)
+                yield part(whole(self._denormalise(latent), first), first)
                 first = False
-
-    @staticmethod
-    @contextmanager
-    def _tiled(
-        part: Part, cache: StreamCache, tiles: Tiles | None, *, given: int, made: int
-    ) -> Iterator[Callable[[Tensor, bool], Tensor]]:
-        """A part of the codec over the chunks of one stream: on whole pictures, or in tiles."""
-        if tiles is None or tiles.size is None:
-            yield lambda x, first: part(x, cache, first)
-            return
-        with closing(Tiled(part, tiles, given=given, made=made)) as run:
-            yield run
 
     def _check_video(self, video: Tensor) -> None:
         factor = self.geometry.space_factor

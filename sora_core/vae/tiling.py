@@ -2,9 +2,10 @@
 
 Only the part of a codec that sees no further than its convolutions reach runs in tiles (`CausalCodec.encode_tile`,
 `decode_tile`); what sees the whole picture stays whole. Tiles overlap and are cross-faded, away from their borders,
-where a tile sees zeros instead of its neighbour. Each tile has its own causal cache. Those caches are the larger part
-of a codec's memory: where all of them together are too much, a tile that rests has its cache on disk, in a file without
-a name that disappears with the process, and a tile runs over several latent frames before the next one comes.
+where a tile sees zeros instead of its neighbour. Each tile has its own causal cache, and so has what stays whole. Those
+caches are the larger part of a codec's memory: where all of them together are too much, what rests has its cache on
+disk, in a file without a name that disappears with the process, and a tile runs over several latent frames before the
+next one comes.
 
 Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width in latent cells.
 """
@@ -12,8 +13,8 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import IO
@@ -25,9 +26,9 @@ from ..errors import InputError
 from ..files import scratch_file
 from ..layers.causal import StreamCache
 
-__all__ = ["OVERLAP", "Need", "Tiled", "Tiles", "choose_tiles"]
+__all__ = ["OVERLAP", "Need", "Tiles", "choose_tiles", "parts"]
 
-OVERLAP = 10
+OVERLAP = 7
 """latent cells that neighbouring tiles share"""
 LEAST = 16
 """cells of a tile's side, at least"""
@@ -41,6 +42,9 @@ MOST = 32
 """tiles in a row or column"""
 
 Part = Callable[[Tensor, StreamCache, bool], Tensor]
+"""of a codec: from a chunk, with what it remembers of the chunks before; whether it is the first"""
+Run = Callable[[Tensor, bool], Tensor]
+"""the same over the chunks of one stream"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +85,9 @@ class Need:
     work: int
     """what the tiled part has in use at most, beside that"""
     whole: int
-    """what the part that sees the whole picture takes"""
+    """what the part that sees the whole picture takes while it runs"""
+    handed: int = 0
+    """what lies between the two parts, per latent frame of a chunk"""
     frame: int
     """of a latent frame's pixels"""
     work_grows: bool = False
@@ -97,7 +103,8 @@ class Need:
         kept = self.kept * part * (1 if tiles.spill else len(rows) * len(columns))
         work = self.work * part * (chunk if self.work_grows else 1)
         pixels = self.frame * chunk * (height * width + part * (tiles.size is not None))
-        return self.fixed + self.whole * height * width + kept + work + pixels
+        whole, tiled = self.whole * height * width, self.handed * chunk * height * width + kept + work
+        return self.fixed + pixels + (max(whole, tiled) if tiles.spill else whole + tiled)
 
 
 def choose_tiles(need: Need, height: int, width: int, budget: int | None = None) -> Tiles:
@@ -158,13 +165,30 @@ def weights(windows: list[slice], scale: int) -> list[Tensor]:
     return out
 
 
-class Tiled:
-    """A part of a codec, run tile by tile over the chunks of one stream; `close` gives its files back."""
+@contextmanager
+def parts(whole: Part, tile: Part, tiles: Tiles | None, *, given: int, made: int) -> Iterator[tuple[Run, Run]]:
+    """Both parts of a codec over the chunks of one stream: the one on whole pictures, the other in `tiles`, if any.
 
-    def __init__(self, part: Part, tiles: Tiles, *, given: int, made: int) -> None:
-        """given, made: places per latent cell, in height and in width, of what the part takes and of what it gives."""
-        self.part, self.tiles, self.given, self.made = part, tiles, given, made
-        self._shelf = Shelf(spill=tiles.spill)
+    given, made: places per latent cell, in height and in width, of what `tile` takes and of what it gives.
+    """
+    if tiles is None or tiles.size is None:
+        cache = StreamCache()
+        yield lambda x, first: whole(x, cache, first), lambda x, first: tile(x, cache, first)
+        return
+
+    def on_whole(x: Tensor, first: bool) -> Tensor:
+        with shelf.cache("whole") as cache:
+            return whole(x, cache, first)
+
+    with closing(Shelf(spill=tiles.spill)) as shelf:
+        yield on_whole, Tiled(tile, tiles, shelf, given=given, made=made)
+
+
+class Tiled:
+    """A part of a codec, run tile by tile over the chunks of one stream."""
+
+    def __init__(self, part: Part, tiles: Tiles, shelf: Shelf, *, given: int, made: int) -> None:
+        self.part, self.tiles, self.shelf, self.given, self.made = part, tiles, shelf, given, made
 
     def __call__(self, x: Tensor, first: bool) -> Tensor:
         """What the part gives of the next chunk of whole pictures [B,C,T,H*given,W*given]."""
@@ -173,7 +197,7 @@ class Tiled:
         down, along = weights(rows, self.made), weights(columns, self.made)
         out = x.new_empty(0)
         for i, j in product(range(len(rows)), range(len(columns))):
-            with self._shelf.cache((i, j)) as cache:
+            with self.shelf.cache((i, j)) as cache:
                 tile = self.part(x[..., scaled(rows[i], self.given), scaled(columns[j], self.given)], cache, first)
             if not out.numel():
                 out = tile.new_zeros(*tile.shape[:3], height * self.made, width * self.made)
@@ -182,28 +206,25 @@ class Tiled:
             del tile  # before the next one is made
         return out
 
-    def close(self) -> None:
-        self._shelf.close()
-
 
 class Shelf:
-    """The causal caches of the tiles of one stream, in memory, or each in a nameless file while its tile rests."""
+    """The causal caches of the parts of one stream, in memory, or each in a nameless file while its part rests."""
 
     def __init__(self, *, spill: bool) -> None:
         self._spill, self._open = spill, ExitStack()
-        self._caches: dict[tuple[int, int], StreamCache] = {}
-        self._files: dict[tuple[int, int], IO[bytes]] = {}
+        self._caches: dict[Hashable, StreamCache] = {}
+        self._files: dict[Hashable, IO[bytes]] = {}
 
     @contextmanager
-    def cache(self, tile: tuple[int, int]) -> Iterator[StreamCache]:
-        """The cache of a tile, to be used and changed within the block."""
-        cache = self._caches.setdefault(tile, StreamCache())
+    def cache(self, part: Hashable) -> Iterator[StreamCache]:
+        """The cache of a part, to be used and changed within the block."""
+        cache = self._caches.setdefault(part, StreamCache())
         if not self._spill:
             yield cache
             return
-        if tile not in self._files:
-            self._files[tile] = self._open.enter_context(scratch_file())
-        file = self._files[tile]
+        if part not in self._files:
+            self._files[part] = self._open.enter_context(scratch_file())
+        file = self._files[part]
         file.seek(0)
         cache.load(file)
         yield cache

@@ -34,7 +34,7 @@ from .tiling import Need
 from .wan_need import numbers, run_up
 
 __all__ = [
-    "Attention2d", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final",
+    "Attention2d", "Layers", "RMSNorm", "Resample", "ResidualBlock", "Wan21Codec", "Wan21Config", "by_frame", "final",
     "middle", "norm_conv",
     "norm_conv_out", "run",
 ]  # fmt: skip
@@ -49,6 +49,7 @@ STD = (
 )
 """of every latent channel, as published"""
 Part = Callable[[Tensor, StreamCache, bool], Tensor]
+Layers = Sequence[nn.Module]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,7 +293,7 @@ def run(layers: Any, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """Pixels [B,3,F,H,W] -> moments [B,2C,T,H/8,W/8] (before `conv1`): `tile`, then `whole`."""
+    """Pixels [B,3,F,H,W] -> moments [B,2C,T,H/8,W/8] (before `conv1`): `tile`, then `whole`, on the latent's grid."""
 
     def __init__(self, config: Wan21Config, ops: Any) -> None:
         super().__init__()
@@ -304,21 +305,29 @@ class Encoder(nn.Module):
             if i < len(config.time_strides):
                 layers.append(Resample(out, out, ops, up=False, time=config.time_strides[i]))
         self.downsamples = nn.ModuleList(layers)
-        self.fine = min([i for i, layer in enumerate(layers) if changes_rate(layer)], default=len(layers))
+        self.on_latent = config.blocks
+        self.last = len(layers) - config.blocks
+        self.fine = min([i for i, layer in enumerate(layers) if changes_rate(layer)], default=self.last)
         self.middle = middle(widths[-1], ops)
         self.head = final(widths[-1], 2 * config.channels, ops)
 
+    def parts(self) -> tuple[Layers, Layers, Layers]:
+        """The layers frame by frame, those until the latent's grid, and those on it."""
+        layers = self.downsamples
+        return layers[: self.fine], layers[self.fine : self.last], layers[self.last :]
+
     def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        fine, coarse = self.downsamples[: self.fine], self.downsamples[self.fine :]
+        fine, coarse, _ = self.parts()
         x = by_frame(lambda frame, begins: run(fine, causal_conv(self.conv1, frame, cache), cache, begins), x, first)
         return run(coarse, x, cache, first)
 
     def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        return norm_conv(self.head["0"], self.head["2"], run(self.middle, x, cache, first), cache)
+        x = run(self.middle, run(self.parts()[2], x, cache, first), cache, first)
+        return norm_conv(self.head["0"], self.head["2"], x, cache)
 
 
 class Decoder(nn.Module):
-    """Raw latents [B,C,T,h,w] (after `conv2`) -> pixels [B,3,F,8h,8w]: `whole`, then `tile`."""
+    """Raw latents [B,C,T,h,w] (after `conv2`) -> pixels [B,3,F,8h,8w]: `whole`, on the latent's grid, then `tile`."""
 
     def __init__(self, config: Wan21Config, ops: Any) -> None:
         super().__init__()
@@ -332,14 +341,21 @@ class Decoder(nn.Module):
             if i < len(config.time_strides):
                 layers.append(Resample(out, out // 2, ops, up=True, time=config.time_strides[::-1][i]))
         self.upsamples = nn.ModuleList(layers)
-        self.coarse = max([i + 1 for i, layer in enumerate(layers) if changes_rate(layer)], default=0)
+        self.on_latent = config.blocks + 1
+        self.coarse = max([i + 1 for i, layer in enumerate(layers) if changes_rate(layer)], default=self.on_latent)
         self.head = final(widths[-1], 3, ops)
 
+    def parts(self) -> tuple[Layers, Layers, Layers]:
+        """The layers on the latent's grid, those until the last change of the frame rate, and those frame by frame."""
+        layers = self.upsamples
+        return layers[: self.on_latent], layers[self.on_latent : self.coarse], layers[self.coarse :]
+
     def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        return run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
+        x = run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
+        return run(self.parts()[0], x, cache, first)
 
     def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        coarse, fine, last = self.upsamples[: self.coarse], self.upsamples[self.coarse :], self.head
+        (_, coarse, fine), last = self.parts(), self.head
         x = run(coarse, x, cache, first)
         return by_frame(
             lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first
@@ -393,13 +409,14 @@ class Wan21Codec(CausalCodec):
         half, unit = self.encoder if encode else self.decoder, self.conv1.weight.element_size()
         fast = kernels.for_device(self.conv1.weight.device)
         kept, work = numbers(half, in_bands=fast.in_bands)
-        middle = 24 * half.middle[0].residual["2"].in_channels
+        channels = half.middle[0].residual["2"].in_channels
         pixels = 3 * self.geometry.time_factor * self.geometry.space_factor**2
         frames = 1 if fast.by_frame else self.geometry.time_factor
         kernel = max((weight.numel() for weight in half.parameters()), default=0)
         return Need(
-            kept=unit * kept, work=unit * work * frames, whole=unit * middle, frame=4 * pixels, fixed=unit * kernel
-        )
+            kept=unit * kept, work=unit * work * frames, whole=unit * (24 + 4 * half.on_latent) * channels,
+            handed=2 * unit * channels, frame=4 * pixels, fixed=unit * kernel,
+        )  # fmt: skip
 
     def _by_piece(self, part: Part, pieces: Sequence[Tensor], cache: StreamCache, first: bool) -> Tensor:
         """One part of the codec on one latent frame after the other."""

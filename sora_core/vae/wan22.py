@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from einops import rearrange, repeat
@@ -19,6 +20,7 @@ from torch import Tensor
 from ..grid import Geometry
 from ..layers.causal import StreamCache, causal_conv
 from .wan21 import (
+    Layers,
     Resample,
     ResidualBlock,
     Wan21Codec,
@@ -116,12 +118,18 @@ class Up(nn.Module):
         self.upsamples = nn.ModuleList([*layers, Resample(out, out, ops, up=True, time=time)] if double else layers)
 
     def forward(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        h = run(self.upsamples, x, cache, first)
-        return h.add_(copies(x, self.out, self.time, 2, first)) if self.doubles else h
+        if not self.doubles:
+            return run(self.upsamples, x, cache, first)
+        return self.doubled(run(self.upsamples[:-1], x, cache, first), x, cache, first)
+
+    def doubled(self, h: Tensor, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
+        """What the residual blocks made of x, doubled, with the shortcut."""
+        return self.upsamples[-1](h, cache, first).add_(copies(x, self.out, self.time, 2, first))
 
 
 class Encoder(nn.Module):
-    """Pixels [B,3,F,H,W] -> moments [B,2C,T,H/16,W/16] (before `conv1`): `tile`, then `whole`."""
+    """Pixels [B,3,F,H,W] -> moments [B,2C,T,H/16,W/16] (before `conv1`): `tile`, then `whole`, on the latent's
+    grid."""
 
     def __init__(self, config: Wan22Config, ops: Any) -> None:
         super().__init__()
@@ -132,22 +140,32 @@ class Encoder(nn.Module):
             Down(widths[i], widths[i + 1], config, ops, halve=i < len(times) - 1, time=times[i])
             for i in range(len(times))
         )
-        self.fine = min([i for i, time in enumerate(times) if time], default=len(times))
+        self.fine = min([i for i, time in enumerate(times) if time], default=len(times) - 1)
+        self.on_latent = config.blocks
         self.middle = middle(widths[-1], ops)
         self.head = final(widths[-1], 2 * config.channels, ops)
 
+    def parts(self) -> tuple[Layers, Layers, Layers]:
+        """The layers frame by frame, those until the latent's grid, and the one on it."""
+        layers = self.downsamples
+        return layers[: self.fine], layers[self.fine : -1], layers[-1:]
+
     def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = rearrange(x, "b c f (h q) (w r) -> b (c r q) f h w", q=PATCH, r=PATCH)
-        fine, coarse = self.downsamples[: self.fine], self.downsamples[self.fine :]
+        fine, coarse, _ = self.parts()
         x = by_frame(lambda frame, begins: run(fine, causal_conv(self.conv1, frame, cache), cache, begins), x, first)
         return run(coarse, x, cache, first)
 
     def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        return norm_conv(self.head["0"], self.head["2"], run(self.middle, x, cache, first), cache)
+        x = run(self.middle, run(self.parts()[2], x, cache, first), cache, first)
+        return norm_conv(self.head["0"], self.head["2"], x, cache)
 
 
 class Decoder(nn.Module):
-    """Raw latents [B,C,T,h,w] (after `conv2`) -> pixels [B,3,F,16h,16w]: `whole`, then `tile`."""
+    """Raw latents [B,C,T,h,w] (after `conv2`) -> pixels [B,3,F,16h,16w]: `whole`, on the latent's grid, then `tile`.
+
+    The first `Up` is divided: its blocks run on whole pictures, and hand on what they made beside what they were given.
+    """
 
     def __init__(self, config: Wan22Config, ops: Any) -> None:
         super().__init__()
@@ -159,15 +177,22 @@ class Decoder(nn.Module):
             Up(widths[i], widths[i + 1], config, ops, double=i < len(times) - 1, time=times[i])
             for i in range(len(times))
         )
-        self.coarse = max([i + 1 for i, time in enumerate(times) if time], default=0)
+        self.coarse = max([i + 1 for i, time in enumerate(times) if time], default=1)
+        self.on_latent = config.blocks + 1
         self.head = final(widths[-1], 3 * PATCH**2, ops)
 
+    def parts(self) -> tuple[Layers, Layers, Layers]:
+        """The layers on the latent's grid, those until the last change of the frame rate, and those frame by frame."""
+        begun, layers = self.upsamples[0].upsamples, self.upsamples
+        return begun[:-1], [begun[-1], *layers[1 : self.coarse]], layers[self.coarse :]
+
     def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        return run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
+        x = run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
+        return torch.cat([run(self.parts()[0], x, cache, first), x], 1)
 
     def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        coarse, fine, last = self.upsamples[: self.coarse], self.upsamples[self.coarse :], self.head
-        x = run(coarse, x, cache, first)
+        (_, coarse, fine), last = self.parts(), self.head
+        x = run(coarse[1:], self.upsamples[0].doubled(*x.chunk(2, 1), cache, first), cache, first)
         x = by_frame(
             lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first
         )

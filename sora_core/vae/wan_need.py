@@ -23,25 +23,25 @@ class _Walk:
 
     def __init__(self, half: Any, in_bands: bool) -> None:
         self.half, self.in_bands, self.up = half, in_bands, hasattr(half, "upsamples")
-        self.layers = list(half.upsamples if self.up else half.downsamples)
         resamples = [layer for layer in half.modules() if hasattr(layer, "resample")]
         self.rate = 2 ** sum(layer.time_conv is not None for layer in resamples)
         self.places, self.frames = 1 if self.up else 4 ** len(resamples), 1
-        self.channels = half.conv1.out_channels
+        self.channels = half.middle[0].residual["2"].in_channels if self.up else half.conv1.out_channels
         self.kept, self.most = 0, 1
 
     def numbers(self) -> tuple[int, int]:
+        first, second, third = map(list, self.half.parts())
         if self.up:
-            self.run(self.layers[: self.half.coarse], 0)
+            self.run(second, 0)
             held, self.frames = self.size, 1
-            self.run(self.layers[self.half.coarse :], held - self.size)
+            self.run(third, held - self.size)
             self.kept += 2 * self.half.head["2"].out_channels * self.places
         else:
             self.kept += 2 * self.half.conv1.in_channels * self.places
-            self.run(self.layers[: self.half.fine], 0)
+            self.run(first, 0)
             self.frames = self.rate
             self.most = max(self.most, 2 * self.size)  # the frames, and all of them as one
-            self.run(self.layers[self.half.fine :], 0)
+            self.run(second, 0)
         return self.kept, self.most
 
     @property
