@@ -27,7 +27,7 @@ from sora_nodes.sora_core.dit import ClipGrid
 from sora_nodes.sora_core.errors import InputError, ResourceError
 from sora_nodes.sora_core.grid import Geometry
 from sora_nodes.sora_core.pipeline import load_bundled
-from sora_nodes.sora_core.text.tokenizer import WordTokenizer
+from sora_nodes.sora_core.text.tokenizer import UNKNOWN, WordTokenizer
 from sora_nodes.sora_core.training.average import average
 from sora_nodes.sora_core.training.channels_last import FastCodec
 from sora_nodes.sora_core.training.codec import CodecLoss, cropped
@@ -272,6 +272,30 @@ def test_what_looks_unlike_the_world_is_always_continued() -> None:
         assert not (kept & ~strange).any() and kept[strange].float().mean() > 0.5
         whole = still.batch(24, Draws(0, step), keep=0.0).latents[:, 0, 0, 0, 0]
         assert not store.strange[(whole // 100).long()].any()
+
+
+def test_what_the_captions_have_no_word_for_is_continued_and_often_as_a_picture() -> None:
+    kind = kind_of(21, window=4)
+    store = store_of(kind, 24)
+    assert not store.strange.any()
+    told = ClipStore(kind, 24, GEOMETRY, TEXT_TOKENS, "cpu", 0.0)
+    for seed in range(24):
+        clip = clip_of(kind, seed)
+        if seed % 3 == 0:
+            clip.ids[0, 0, 0] = UNKNOWN
+        told.add(clip)
+    assert told.strange.tolist() == [seed % 3 == 0 for seed in range(24)]
+    told.latents, told.cells, told.encoded = store.latents, store.cells, 24
+    source, pictures, strangers = Source(told, (32, 64), 4), 0, 0
+    for step in range(20):
+        batch = source.batch(24, Draws(0, step), keep=0.0)
+        numbers = (batch.latents[:, 0, :, 0, 0]).long()
+        strange, mask = told.strange[numbers[:, 0] // 100], batch.mask[:, 0, :, 0, 0]
+        assert (mask[~strange] == 1).all() and (batch.mask.amax((1, 2, 3, 4)) == 1).all()
+        alone = strange & (batch.mask.mean((1, 3, 4)) == torch.tensor([0.0, 1, 1, 1])).all(1) & (batch.variant == 0)
+        assert (numbers[alone, 0] % 100 == 0).all(), "a picture is the first frame of its clip"
+        pictures, strangers = pictures + int(alone.sum()), strangers + int(strange.sum())
+    assert 0.4 < pictures / strangers < 0.7
 
 
 def test_crops_hold_things_and_stay_inside() -> None:

@@ -32,7 +32,7 @@ def clip_of(kind: ClipKind, seed: int) -> Clip:
     """A clip of noise whose every caption has another length; things in one cell in five."""
     generator = torch.Generator().manual_seed(seed)
     shape = kind.shape
-    ids = torch.randint(1, len(WORDS) + 2, (len(LEVELS), PARTS, TEXT_TOKENS), generator=generator)
+    ids = torch.randint(2, len(WORDS) + 2, (len(LEVELS), PARTS, TEXT_TOKENS), generator=generator)
     lengths = torch.randint(1, TEXT_TOKENS, (len(LEVELS), PARTS, 1), generator=generator)
     frames = (shape.frames, shape.height, shape.width)
     return Clip(

@@ -22,7 +22,9 @@ WORDING_WEIGHTS = (0.2, 0.2, 0.2, 0.22, 0.18)
 MASKS = 512
 """masks of one size, drawn once"""
 STRANGE_UNTOLD = 0.5
-"""share of the clips unlike the world whose caption is dropped: its colours are wrong"""
+"""share of the strange clips whose caption is dropped: its colours are wrong, or a word is unknown"""
+PICTURES = 0.5
+"""share of the strange clips of which the first frame alone is kept, as a picture to animate"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +79,13 @@ class Source:
         if len(self.masks) == 1:
             chosen, strange = self._usual(chosen, strange, draws)
         first, variant = self._starts(count, draws)
+        picture = strange & draws.often(0.0 if store.kind.family == "bridge" else PICTURES, count)
+        first, variant = first.where(~picture, 0), variant.where(~picture, 0)
         window = (first[:, None] + torch.arange(self.frames, device=store.device)) % store.latent_frames
         mask = self.masks[draws.integers(len(self.masks), count)]
         if store.kind.family != "bridge":
             mask = torch.where((draws.often(keep, count) | strange).view(-1, 1, 1, 1, 1), mask, 1.0)
+            mask[picture] = (torch.arange(self.frames, device=store.device) > 0).to(mask).view(1, -1, 1, 1)
         ids = store.ids[chosen, draws.weighted(self.wordings, count)]
         untold = draws.often(drop, count) | (strange & draws.often(STRANGE_UNTOLD, count))
         second = store.starts[chosen][:, 1:2]
@@ -94,7 +99,7 @@ class Source:
         )
 
     def _usual(self, chosen: Tensor, strange: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """The same clips, those that look unlike the world replaced: what is made whole looks as the caption says."""
+        """The same clips, strange ones replaced: what is made whole looks as the caption says."""
         like = (~self.store.strange[: self.store.encoded]).float() + 1e-9
         other = draws.weighted(like, len(chosen))
         chosen = torch.where(strange, other, chosen)

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..grid import Geometry
 from ..media.convert import frames_to_video
 from ..perception.classifier import ATTRIBUTES
+from ..text.tokenizer import UNKNOWN
 from .altered import altered
 from .clips import LEVELS, PARTS, Clip, ClipKind
 from .draws import Draws
@@ -32,7 +33,8 @@ class ClipStore:
     """Room for `room` clips of a kind; `count` are there, `encoded` of them have latents.
 
     latents[h,w] float16 [N,C,T,h,w] and cells[h,w] uint8 [N,1,T,h,w] are by size in pixels. A share of the clips is
-    encoded looking unlike the world (`altered`), and told apart by `strange` [N].
+    encoded looking unlike the world (`altered`); those and the ones whose captions hold an unknown word are `strange`
+    [N].
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class ClipStore:
             return False
         for name in ("video", "ids", "starts", "things", "answers", "track"):
             getattr(self, name)[self.count].copy_(getattr(clip, name))
+        self.strange[self.count] = bool((clip.ids == UNKNOWN).any())
         self.count += 1
         return True
 
@@ -86,9 +89,9 @@ class ClipStore:
             draws = Draws(a, self.kind.height * 1000 + self.kind.width, self.device)
             video = frames_to_video(self.video[a:b])
             if self.kind.family not in ("loop", "bridge"):
-                self.strange[a:b] = draws.often(self.share, b - a)
-                other = altered(video, draws)
-                video = torch.where(self.strange[a:b].view(-1, 1, 1, 1, 1), other, video)
+                unlike = draws.often(self.share, b - a)
+                video = torch.where(unlike.view(-1, 1, 1, 1, 1), altered(video, draws), video)
+                self.strange[a:b] |= unlike
             for size in self.kind.sizes:
                 self._hold(size, a, b, encode(fitted(video, *size))[:, :, -self.latent_frames :], channels)
             self.encoded = b

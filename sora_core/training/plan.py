@@ -52,6 +52,9 @@ class Clips:
     """clips that are held in all"""
     unlike: float = 0.15
     """share of the clips that are encoded looking unlike the world"""
+    named: bool = True
+    """whether words that the weights to go on from lack are learned; else clips told with such words are what a person
+    brings: always with a kept part"""
     share: float = 0.12
     """of a run by the clock, before training begins"""
     on_card: float = 0.35

@@ -150,6 +150,8 @@ def vocabulary(plan: TrainingConfig, start: Path | None, *, nouns: bool = True) 
     first: Sequence[str] = PUNCTUATION
     if start is not None:
         first = checkpoints.read_header(start / "text.safetensors").config["vocabulary"]
+        if not plan.clips.named:
+            return WordTokenizer(first, length)
     return WordTokenizer((*first, *sorted(words_of_captions(nouns=nouns).difference(first))), length)
 
 
