@@ -49,7 +49,7 @@ STD = (
 )
 """of every latent channel, as published"""
 Part = Callable[[Tensor, StreamCache, bool], Tensor]
-Layers = Sequence[nn.Module]
+Layers = list[nn.Module]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,7 +313,7 @@ class Encoder(nn.Module):
 
     def parts(self) -> tuple[Layers, Layers, Layers]:
         """The layers frame by frame, those until the latent's grid, and those on it."""
-        layers = self.downsamples
+        layers = list(self.downsamples)
         return layers[: self.fine], layers[self.fine : self.last], layers[self.last :]
 
     def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
@@ -347,7 +347,7 @@ class Decoder(nn.Module):
 
     def parts(self) -> tuple[Layers, Layers, Layers]:
         """The layers on the latent's grid, those until the last change of the frame rate, and those frame by frame."""
-        layers = self.upsamples
+        layers = list(self.upsamples)
         return layers[: self.on_latent], layers[self.on_latent : self.coarse], layers[self.coarse :]
 
     def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:

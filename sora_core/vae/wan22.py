@@ -147,7 +147,7 @@ class Encoder(nn.Module):
 
     def parts(self) -> tuple[Layers, Layers, Layers]:
         """The layers frame by frame, those until the latent's grid, and the one on it."""
-        layers = self.downsamples
+        layers = list(self.downsamples)
         return layers[: self.fine], layers[self.fine : -1], layers[-1:]
 
     def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
@@ -183,16 +183,18 @@ class Decoder(nn.Module):
 
     def parts(self) -> tuple[Layers, Layers, Layers]:
         """The layers on the latent's grid, those until the last change of the frame rate, and those frame by frame."""
-        begun, layers = self.upsamples[0].upsamples, self.upsamples
-        return begun[:-1], [begun[-1], *layers[1 : self.coarse]], layers[self.coarse :]
+        begun: Any = self.upsamples[0]
+        *blocks, doubling = begun.upsamples
+        return blocks, [doubling, *self.upsamples[1 : self.coarse]], list(self.upsamples[self.coarse :])
 
     def whole(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
         x = run(self.middle, causal_conv(self.conv1, x, cache), cache, first)
         return torch.cat([run(self.parts()[0], x, cache, first), x], 1)
 
     def tile(self, x: Tensor, cache: StreamCache, first: bool) -> Tensor:
-        (_, coarse, fine), last = self.parts(), self.head
-        x = run(coarse[1:], self.upsamples[0].doubled(*x.chunk(2, 1), cache, first), cache, first)
+        (_, (_, *coarse), fine), last = self.parts(), self.head
+        begun: Any = self.upsamples[0]
+        x = run(coarse, begun.doubled(*x.chunk(2, 1), cache, first), cache, first)
         x = by_frame(
             lambda frame, begins: norm_conv_out(last["0"], last["2"], run(fine, frame, cache, begins), cache), x, first
         )

@@ -30,7 +30,7 @@ class _Walk:
         self.kept, self.most = 0, 1
 
     def numbers(self) -> tuple[int, int]:
-        first, second, third = map(list, self.half.parts())
+        first, second, third = self.half.parts()
         if self.up:
             self.run(second, 0)
             held, self.frames = self.size, 1
