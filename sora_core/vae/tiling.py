@@ -108,10 +108,10 @@ class Need:
 
 
 def choose_tiles(need: Need, height: int, width: int, budget: int | None = None) -> Tiles:
-    """The largest pieces of a latent of that height and width in cells that keep within `budget` bytes (None: no end).
+    """The pieces of a latent of that height and width in cells that keep within `budget` bytes (None: no end).
 
     The whole picture if it fits, with the longest chunk that does; else tiles with their caches in memory; else tiles
-    with their caches on disk, as large as may be. Where nothing fits: the smallest.
+    with their caches on disk, with as little shared as may be. Where nothing fits: the smallest.
     """
     sizes = list(_sizes(height, width))
     spilled = [Tiles(chunk=chunk, size=size, spill=True) for size in sizes for chunk in (SPILLED, 1)]
@@ -120,17 +120,18 @@ def choose_tiles(need: Need, height: int, width: int, budget: int | None = None)
     most = math.inf if budget is None else budget
     fits = [plan for plan in long if need.bytes(height, width, plan) <= min(ROOMY, most)]
     fits += [plan for plan in plans if need.bytes(height, width, plan) <= most]
-    return fits[0] if fits else plans[-1]
+    return fits[0] if fits else min(plans, key=lambda plan: need.bytes(height, width, plan))
 
 
 def _sizes(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Tiles that cover a picture evenly, nearly square, the largest first; none is mostly overlap."""
-    found = set()
+    """Tiles that cover a picture evenly, nearly square, those with the least work in all first; none is mostly
+    overlap."""
+    found: dict[tuple[int, int], int] = {}
     for rows, columns in product(range(1, MOST + 1), repeat=2):
         high, wide = (math.ceil((s + (n - 1) * OVERLAP) / n) for s, n in ((height, rows), (width, columns)))
         if rows * columns > 1 and min(high, wide) >= LEAST and max(high, wide) <= 2 * min(high, wide):
-            found.add((high, wide))
-    yield from sorted(found, key=lambda size: -size[0] * size[1])
+            found.setdefault((high, wide), rows * columns * high * wide)
+    yield from sorted(found, key=lambda size: (found[size], -size[0] * size[1]))
 
 
 def _windows(side: int, size: int, overlap: int) -> list[slice]:
