@@ -289,6 +289,13 @@ def test_a_file_that_cannot_be_read_is_named_before_the_run(tmp_path: Path, name
     assert re.search(says, refusal(tmp_path, f"1.unet_name={name}"))
 
 
+def test_a_text_encoder_without_tokenizer_is_named_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    assert re.search(r"node 3 .*input clip_name.*there is no tokenizer in or beside .*spiece\.model", refusal(tmp_path))
+
+
 def test_a_type_that_weights_cannot_be_given_is_named_before_the_run(tmp_path: Path) -> None:
     assert "set weight_dtype to default" in refusal(tmp_path, "1.weight_dtype=fp8_e4m3fn")
 
