@@ -354,3 +354,30 @@ def test_parts_of_different_models_are_named(tmp_path: Path, part: str, loader: 
     write(tmp_path / part, tiny(loader, name))
     with pytest.raises(CheckpointError, match=says):
         pipeline.load_open(**{**paths, part: tmp_path / part})
+
+
+@pytest.mark.parametrize(
+    ("transformer", "low", "says"),
+    [
+        ("a.safetensors", "a.safetensors", "transformer and low are both .*a.safetensors"),
+        ("wan2.2_low_noise.safetensors", "wan2.2_high_noise.safetensors", "are swapped"),
+        ("low_noise_model/a.safetensors", "high_noise_model/a.safetensors", "are swapped"),
+        ("wan2.2_high_noise.safetensors", None, "is the high-noise expert alone; give the low-noise one as low"),
+        ("wan2.2_low_noise.safetensors", None, ""),
+        ("wan2.2_high_noise.safetensors", "wan2.2_low_noise.safetensors", ""),
+        ("wan2.2_5B.safetensors", "other_5B.safetensors", "is no expert; leave it out"),
+    ],
+)
+def test_experts_are_two_and_in_their_order(tmp_path: Path, transformer: str, low: str | None, says: str) -> None:
+    """What their files are called tells more than their sizes, which are the same."""
+    codec = "2.2" if "5B" in transformer else "2.1"
+    for file, kind in ((transformer, "UNETLoader"), (low, "UNETLoader"), (codec, "VAELoader"), ("text", "CLIPLoader")):
+        if file is not None:
+            write(tmp_path / file, tiny(kind, file))
+    files = {"transformer": tmp_path / transformer, "low": low and tmp_path / low}
+    paths = {**files, "codec": tmp_path / codec, "text": tmp_path / "text"}
+    if not says:
+        assert (pipeline.load_open(**paths).low is None) == (low is None)
+        return
+    with pytest.raises(InputError, match=says):
+        pipeline.load_open(**paths)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from sora_nodes.sora_core.dit.config import DiTConfig
 from sora_nodes.sora_core.dit.model import DiT
-from sora_nodes.sora_core.errors import CheckpointError, ResourceError
+from sora_nodes.sora_core.errors import CheckpointError, InputError, ResourceError
 from sora_nodes.sora_core.layers.eight_bit import widened
 from sora_nodes.sora_core.layers.kernels import cpu
 from sora_nodes.sora_core.open_weights import files
@@ -259,6 +259,14 @@ def test_a_tokenizer_of_another_size_is_of_another_encoder(
         return
     with pytest.raises(CheckpointError, match=rf"of another text encoder: it has {pieces} word pieces and this one 20"):
         load_open(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int8, torch.float8_e4m3fn, "bfloat16"])
+def test_a_type_that_nothing_is_computed_in_is_named(tmp_path: Path, dtype: torch.dtype) -> None:
+    with pytest.raises(
+        InputError, match=r"computed in torch\.float32, torch\.bfloat16, torch\.float16, not .*(64|8)|'"
+    ):
+        load_transformer(write(tmp_path / "wan.safetensors", transformer()), dtype=dtype)
 
 
 def bad_inputs() -> dict[str, tuple[Tensors, str]]:

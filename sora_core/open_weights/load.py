@@ -189,9 +189,11 @@ def load_open(
 
     dtype: of the computation; None is the file's own (bfloat16 for fp8 files and for a float16 text encoder, which
     would overflow), or the next best where a processor has no products of that (`computed_in`). component: transformer,
-    codec or text, where it must be one. Raises CheckpointError or ResourceError in one sentence; then nothing has been
-    allocated.
+    codec or text, where it must be one. Raises CheckpointError, InputError (another dtype) or ResourceError in one
+    sentence; then nothing has been allocated.
     """
+    if dtype is not None and dtype not in DTYPES.values():
+        raise InputError(f"weights are computed in {', '.join(map(str, DTYPES.values()))}, not {dtype!r}")
     found = recognised(path, component)
     source, kind, module, own = found.source, found.kind, found.module, found.own
     note = ""
