@@ -27,6 +27,7 @@ from sora_nodes.sora_core.editing import (
     stitch,
     storyboard,
 )
+from sora_nodes.sora_core.errors import CheckpointError
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.open_weights import OpenText, OpenTokens, published
 from sora_nodes.sora_core.pipeline import SoraModel
@@ -187,3 +188,14 @@ def test_an_empty_prompt_is_a_prompt() -> None:
     features = pipeline.encode_text(weights, ["", "a drone circles a church"])
     assert features.shape == (2, 32, 16)
     assert features[0, 0].any() and not features[0, 1:].any()
+
+
+@pytest.mark.parametrize(("part", "name"), [("dit", "blocks.0.ffn.0.weight"), ("text", "encoder.shared.weight")])
+def test_damaged_weights_are_named_before_the_second_step(part: str, name: str) -> None:
+    weights = model("T2V")
+    with torch.no_grad():
+        getattr(weights, part).get_parameter(name).fill_(torch.nan)
+    done: list[int] = []
+    with pytest.raises(CheckpointError, match=r"values that are not numbers .*: its weights are damaged"):
+        pipeline.sample_video(weights, "a church", SIZE, progress=lambda step, of: done.append(step))
+    assert not sum(done)

@@ -29,7 +29,7 @@ from ..diffusion import sample as run_sampler
 from ..diffusion.loop import Preview
 from ..dit.denoiser import DiTDenoiser, noise_level_experts
 from ..dit.parallel import over_clips
-from ..errors import InputError, ResourceError
+from ..errors import CheckpointError, InputError, ResourceError
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
 from ..layers import kernels
 from ..layers.surroundings import unaffected
@@ -67,10 +67,18 @@ def texts_of(prompts: str | Iterable[str]) -> list[str]:
 @unaffected
 @torch.no_grad()
 def encode_text(model: SoraModel, prompts: str | Iterable[str]) -> Tensor:
-    """Text features [B,S,D], those of each word times its weight (`emphasis`); an empty prompt is all zeros."""
+    """Text features [B,S,D], those of each word times its weight (`emphasis`).
+
+    Raises CheckpointError for a text encoder that gives no numbers.
+    """
     prompts = texts_of(prompts)
     device = next(model.text.parameters()).device
     features = model.text(model.tokenizer(prompts).to(device))
+    if not features.isfinite().all():
+        raise CheckpointError(
+            "the text encoder gives values that are not numbers (NaN or infinite): its weights are damaged; fetch them"
+            " again"
+        )
     weights = model.tokenizer.weights(prompts).to(features)
     features[:, : weights.shape[1]] *= weights[..., None]
     return features
