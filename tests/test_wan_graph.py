@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from sora_nodes.commands.run import local_registry
 from sora_nodes.nodes.lora import SoraLoadLora
-from sora_nodes.nodes.native.models import early_look, feature_cache
+from sora_nodes.nodes.native.models import early_look, feature_cache, measurable
 from sora_nodes.nodes.native.parts import part_of
 from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
@@ -23,9 +23,11 @@ from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.errors import CheckpointError, InputError
-from sora_nodes.sora_core.grid import Geometry
+from sora_nodes.sora_core.grid import Geometry, VideoSize
+from sora_nodes.sora_core.grid import plan as pixels
 from sora_nodes.sora_core.media import read_video
 from sora_nodes.sora_core.open_weights import load_transformer
+from sora_nodes.sora_core.pipeline.limits import decoding_memory
 from sora_nodes.sora_core.pipeline.stored import RunStore
 from sora_nodes.sora_core.settings import StepRange
 from sora_nodes.sora_core.text.pieces import TokenTable
@@ -177,6 +179,17 @@ def test_what_a_loader_did_not_bring_is_named() -> None:
 def test_a_cached_model_is_a_copy() -> None:
     model = part_of()
     assert feature_cache(model, 0.1).settings.cache == 0.1 and model.settings.cache == 0
+
+
+def test_decoding_belongs_to_what_a_run_takes() -> None:
+    """Load Diffusion Model brings no codec: that of the VAE is measured with it, before hours of sampling."""
+    dit, codec = tiny("UNETLoader", ""), tiny("VAELoader", "")
+    model, vae = part_of(codec.geometry, dit=dit), part_of(codec=codec)
+    known = measurable(vae, model)
+    assert known is not None and known.codec is codec and known.dit is dit
+    assert measurable(vae, None) is None, "a VAE alone tells nothing of sampling"
+    grid = pixels(VideoSize(frames=9, height=256, width=256, fps=16), codec.geometry)
+    assert decoding_memory(known, grid) > 10 * decoding_memory(model, grid)
 
 
 def test_a_sampler_that_takes_no_step_says_so(tmp_path: Path) -> None:
