@@ -157,7 +157,7 @@ def load_open(
     InputError for experts that are swapped or of which one is missing.
     """
     device = check_device(device)
-    check_experts(Path(transformer), low and Path(low))
+    check_experts(Path(transformer), Path(low) if low else None)
     open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device)
     dit = open_weights.load_transformer(transformer, dtype=dtype, device=device)
     published = open_weights.published(dit.config, two_experts=low is not None)

@@ -79,6 +79,9 @@ class CpuKernels(Kernels):
     def prepack(self, module: nn.Module) -> bool:
         return prepack(module)
 
+    def unpacked(self, module: nn.Module) -> int:
+        return sum(linear.weight.nbytes for _, _, linear in packable(module))
+
 
 def blocks(start: int, end: int, width: int) -> Iterator[slice]:
     """Slices of at most BLOCK numbers for each thread."""
@@ -216,18 +219,26 @@ def probe(weight: Tensor) -> Tensor:
 def prepack(module: nn.Module) -> bool:
     """Puts a PrepackedLinear in the place of each plain linear layer of bfloat16 on a CPU; tells whether there was
     one."""
-    found = False
-    for parent in module.modules():
-        for name, child in list(parent.named_children()):
-            if (
-                type(child) is nn.Linear
-                and child.weight.dtype == torch.bfloat16
-                and child.weight.device.type == "cpu"
-                and onednn()
-            ):
-                parent.register_module(name, PrepackedLinear(child))
-                found = True
-    return found
+    found = packable(module)
+    some = bool(found)
+    while found:  # none is held once it is replaced: memory has room for one more
+        parent, name, linear = found.pop()
+        parent.register_module(name, PrepackedLinear(linear))
+    return some
+
+
+def packable(module: nn.Module) -> list[tuple[nn.Module, str, nn.Linear]]:
+    """(the module that has it, its name there, the layer) of each plain linear layer of bfloat16 on a CPU that has
+    products for it."""
+    return [
+        (parent, name, child)
+        for parent in module.modules()
+        for name, child in parent.named_children()
+        if type(child) is nn.Linear
+        and child.weight.dtype == torch.bfloat16
+        and child.weight.device.type == "cpu"
+        and onednn()
+    ]
 
 
 def onednn() -> bool:
