@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..grid import Geometry, VideoSize, check_fps, plan, positions, spans
 from ..media import FrameSource, TensorSource, Video
+from ..media.convert import DARKEST
 from ..settings import SamplingSettings
 from ..types import LatentState, PromptSchedule
 from .wipe import Wipe
@@ -234,7 +235,12 @@ def knows_spans(codec: Codec, asked: bool | None) -> bool:
 
 
 def check_image(image: Tensor) -> None:
-    """Raises InputError unless `image` is uint8 or float [F,H,W,3] with at least one frame, and no bytes as float."""
+    """Raises InputError unless `image` is uint8 or float [F,H,W,3] with at least one frame, and neither bytes nor a
+    video in -1..1 as float."""
     TensorSource(image, 1.0)
     if image.is_floating_point() and not (mean := float(image.detach().mean(dtype=torch.float32))) <= BRIGHTEST:
         raise InputError(f"frames in floating point lie in 0..1, and the mean of these is {mean:g}; divide by 255.")
+    if image.is_floating_point() and (least := float(image.detach().amin())) < DARKEST:
+        raise InputError(
+            f"frames in floating point lie in 0..1, and the least of these is {least:g}; add 1 and divide by 2."
+        )

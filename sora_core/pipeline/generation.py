@@ -35,7 +35,7 @@ from .drafts import brought_up, draft_size, refine_memory, refine_seconds
 from .limits import check_memory, decode_estimate, in_tiles, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
 from .preview import EarlyLook
-from .sampling import decode_from, empty_state, encode_text, sample, texts_of
+from .sampling import decode_from, empty_state, encode_text, sample, settings_of, texts_of
 from .stored import FOLDER, RunStore, key_of
 
 __all__ = ["GenerateResult", "check_prompt", "generate"]
@@ -217,7 +217,7 @@ def generate(
             raise InputError(f"{out} is named for the early look and for the result; give the early look another name")
         check_output(preview, VideoSize(frames=2, height=2, width=2, fps=fps))
     model = model or load_bundled(device=device, fast=fast)
-    settings = settings or model.settings
+    settings = settings_of(model, settings)
     draft = draft_size(model, asked) if refine else None
     sampled = draft or asked
     grid = plan(sampled, model.geometry)

@@ -48,6 +48,7 @@ __all__ = [
     "encode_text",
     "sample",
     "sample_video",
+    "settings_of",
     "sigmas_of",
     "texts_of",
 ]
@@ -139,7 +140,7 @@ def sample(
     runs: where the run's state is stored, and taken up if it was stopped (in the place of `resume` and `checkpoint`).
     Raises InputError for settings out of range.
     """
-    settings = settings or model.settings
+    settings = settings_of(model, settings)
     sigmas = sigmas_of(model, state, settings)
     if settings.step_range is not None and settings.step_range.noised:
         resume = SamplerState(step=0, x=state.latent.float(), sigmas=sigmas, solver=settings.solver)
@@ -216,6 +217,17 @@ def with_second_try(
         again = False
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def settings_of(model: SoraModel, settings: SamplingSettings | None) -> SamplingSettings:
+    """Those of a run: the model's own where none are given. Raises InputError for anything else."""
+    if settings is None:
+        return model.settings
+    if not isinstance(settings, SamplingSettings):
+        raise InputError(
+            f"settings are SamplingSettings, such as model.settings.with_(steps=12), not {str(settings)[:80]}"
+        )
+    return settings
 
 
 def sigmas_of(model: SoraModel, state: LatentState, settings: SamplingSettings) -> Tensor:
