@@ -10,6 +10,7 @@ Legend: L tokens, D width, N heads, K head dim, R rows of modulation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -203,11 +204,25 @@ class PrepackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.probe = probe(linear.weight)
-        self.weight = nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach()), requires_grad=False)
+        self.weight = laid_out(linear.weight)
         self.bias = linear.bias
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles, which know nothing of that order: the weight as it was."""
+        plain = nn.Parameter(self.weight.to_dense(), requires_grad=False)
+        return {**self.__dict__, "_parameters": {**self._parameters, "weight": plain}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.weight = laid_out(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+def laid_out(weight: Tensor) -> nn.Parameter:
+    """A weight of bfloat16 in the order in which oneDNN's product reads it."""
+    return nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(weight.detach()), requires_grad=False)
 
 
 def probe(weight: Tensor) -> Tensor:
