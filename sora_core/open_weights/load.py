@@ -192,8 +192,7 @@ def load_open(
     codec or text, where it must be one. Raises CheckpointError, InputError (another dtype) or ResourceError in one
     sentence; then nothing has been allocated.
     """
-    if dtype is not None and dtype not in DTYPES.values():
-        raise InputError(f"weights are computed in {', '.join(map(str, DTYPES.values()))}, not {dtype!r}")
+    check_dtype(dtype)
     found = recognised(path, component)
     source, kind, module, own = found.source, found.kind, found.module, found.own
     note = ""
@@ -209,6 +208,12 @@ def load_open(
     module.requires_grad_(False).eval()
     tokens = tokenizer(source, module) if isinstance(module, UMT5) else None
     return OpenModel(kind=kind, module=module.to(device), dtype=dtype, tokens=tokens, note=note)
+
+
+def check_dtype(dtype: torch.dtype | None) -> None:
+    """Raise InputError for a type in which nothing is computed."""
+    if dtype is not None and dtype not in DTYPES.values():
+        raise InputError(f"weights are computed in {', '.join(map(str, DTYPES.values()))}, not {dtype!r}")
 
 
 def check_part(path: Path, component: str) -> None:
@@ -232,12 +237,18 @@ def check_state(path: Path, component: str, changed: int, size: int) -> None:
         tokenizer(found.source, found.module)
 
 
-def check_fits(paths: Sequence[str | Path], device: torch.device | str = "cpu") -> None:
-    """Raise ResourceError where these files together are more than the free memory; nothing of them has been read
-    then."""
-    sources = [open_source(path) for path in paths]
-    needed = sum(entry.bytes for source in sources for entry in source.entries.values())
-    check_memory(f"{' with '.join(source.path.name for source in sources)}", needed, device)
+def check_fits(
+    paths: Sequence[str | Path], device: torch.device | str = "cpu", *, dtype: torch.dtype | None = None
+) -> None:
+    """Raise ResourceError where these models together, in the type that each is computed in, are more than the free
+    memory; nothing of them has been read then. dtype: as in `load_open`."""
+    check_dtype(dtype)
+    needed, names = 0, []
+    for found in map(recognised, paths):
+        computed = dtype or computed_in(found.own, device, found.kind)
+        needed += sum(held(entry, computed) for entry in found.source.entries.values())
+        names.append(found.source.path.name)
+    check_memory(" with ".join(names), needed, device)
 
 
 def ops(eight: bool) -> Any:

@@ -158,7 +158,7 @@ def load_open(
     """
     device = check_device(device)
     check_experts(Path(transformer), Path(low) if low else None)
-    open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device)
+    open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device, dtype=dtype)
     dit = open_weights.load_transformer(transformer, dtype=dtype, device=device)
     published = open_weights.published(dit.config, two_experts=low is not None)
     if low and published.boundary is None:
