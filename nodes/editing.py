@@ -151,7 +151,6 @@ class SoraExtendVideo(io.ComfyNode):
             seconds=seconds,
             direction=direction,
             overlap=overlap,
-            mid_stream=codec.takes_spans,
         )
         made, notes, preview = shown(vae, edit, (sound, begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
@@ -217,7 +216,7 @@ class SoraLoopVideo(io.ComfyNode):
             edit = replace(edit, notes=(*edit.notes, *said))
         else:
             clip, sound = clip_of(vae, video, samples, what="clip or grid", audio_vae=audio_vae)
-            edit = loop_clip(working(vae, clip), codec, seconds=seconds, overlap=overlap, mid_stream=codec.takes_spans)
+            edit = loop_clip(working(vae, clip), codec, seconds=seconds, overlap=overlap)
             sounds = [(sound, 0.0), (replace(sound, audio=None), second_begins(edit))]
         made, notes, preview = shown(vae, edit, *sounds)
         return io.NodeOutput(made, notes, ui=preview)
@@ -264,7 +263,7 @@ class SoraConnectVideos(io.ComfyNode):
         (a, sound), (b, other) = (clip_of(vae, video, audio_vae=audio_vae) for video in (first, second))
         codec, a = codec_of(vae), working(vae, a)
         b = working(vae, b, like=a, how=fit)
-        edit = connect(a, b, codec, seconds=seconds, overlap=overlap, how=fit, mid_stream=codec.takes_spans)
+        edit = connect(a, b, codec, seconds=seconds, overlap=overlap, how=fit)
         made, notes, preview = shown(vae, edit, (sound, 0.0), (other, second_begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
 
@@ -369,7 +368,7 @@ class SoraRestyleVideo(io.ComfyNode):
         size = (wanted.height, wanted.width) if wanted else None
         codec = codec_of(vae)
         clip = working(vae, clip) if size is None else clip
-        edit = restyle(clip, codec, denoise=denoise, size=size, how=fit, flow_edit=codec.takes_spans)
+        edit = restyle(clip, codec, denoise=denoise, size=size, how=fit)
         made, notes, preview = shown(vae, edit, (sound, 0.0))
         return io.NodeOutput(made, edit.denoise, notes, ui=preview)
 

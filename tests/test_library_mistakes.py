@@ -24,6 +24,7 @@ from sora_nodes.sora_core import (
     animate,
     edit_video,
     extend,
+    fill,
     generate,
     load_bundled,
     restyle,
@@ -129,6 +130,16 @@ def test_bytes_are_taken_as_bytes_and_not_as_floats() -> None:
             CALLS[call](levels[:1])
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_a_video_in_another_range_is_not_taken_for_frames(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `sample_video` gives it, with its axes moved alone: its dark half would be black."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SoraError, match=r"lie in 0\.\.1, and the least of these is -.*; add 1 and divide by 2"):
+        CALLS[call](FRAMES[:1] * 2 - 1)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -144,6 +155,9 @@ def test_bytes_are_taken_as_bytes_and_not_as_floats() -> None:
         lambda codec, clip: VideoSize(frames=1.5, width=32, height=32, fps=8),  # type: ignore[arg-type]
         lambda codec, clip: SamplingSettings(cfg="2"),  # type: ignore[arg-type]
         lambda codec, clip: SamplingSettings(low_cfg=-3),
+        lambda codec, clip: fill(clip, codec, missing=[False] * 8 + [True]),  # type: ignore[arg-type]
+        lambda codec, clip: sample_video(tiny_model(), "a ball", SIZE, settings={"steps": 3}),  # type: ignore[arg-type]
+        lambda codec, clip: edit_video(tiny_model(), restyle(clip, codec), "a ball", 7),  # type: ignore[arg-type]
         lambda codec, clip: load_bundled(device="cuda:99"),
         lambda codec, clip: load_bundled("no such folder"),
         lambda codec, clip: write_video("a\0.mp4", FRAMES, 8),

@@ -1,13 +1,17 @@
 """What is said of memory and time grows as the work does; what is run to say it is small."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 from editing_toys import tiny_model
+from sora_nodes.sora_core.errors import ResourceError
 from sora_nodes.sora_core.grid import LatentGrid, VideoSize, plan
+from sora_nodes.sora_core.layers.kernels import cpu
 from sora_nodes.sora_core.pipeline import limits
 from sora_nodes.sora_core.vae import Tiles, bounded
 from sora_nodes.sora_core.vae.tiling import Need
+from torch import nn
 
 
 def grid(frames: int, side: int) -> LatentGrid:
@@ -55,3 +59,18 @@ def test_a_processor_is_not_filled_by_a_codec(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(type(model.codec), "need", lambda *_, **__: Need(kept=10**6, work=0, whole=0, frame=0))
     tiles = bounded.tiles_for(model.codec, 90, 160, encode=False)
     assert tiles.size is not None and model.codec.need(encode=False).bytes(90, 160, tiles) <= bounded.ENOUGH
+
+
+def test_weights_that_the_first_step_lays_out_anew_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until then they lie in a mapped file, which is no memory in use."""
+    model, some = tiny_model(), grid(9, 64)
+    monkeypatch.setattr(limits, "free_memory", lambda device: limits.memory_estimate(model, some))
+    limits.check_memory(model, some)
+    monkeypatch.setattr(cpu, "onednn", lambda: True)
+    half = replace(model, dit=deepcopy(model.dit).bfloat16())
+    weights = sum(w.nbytes for layer in half.dit.blocks.modules() if type(layer) is nn.Linear for w in [layer.weight])
+    monkeypatch.setattr(limits, "free_memory", lambda device: limits.memory_estimate(half, some) + weights)
+    limits.check_memory(half, some)
+    monkeypatch.setattr(limits, "free_memory", lambda device: limits.memory_estimate(half, some) + weights - 1)
+    with pytest.raises(ResourceError, match=r"tokens, .* for the weights\) and"):
+        limits.check_memory(half, some)

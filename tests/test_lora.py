@@ -140,6 +140,13 @@ def test_a_lora_that_changes_nothing_says_so(
     assert notes == [f"a.safetensors at {strength:g}: {count} weights changed"]
 
 
+def test_a_difference_of_what_is_no_layer_is_read(dit: DiT, tmp_path: Path) -> None:
+    name, change = "blocks.1.modulation", torch.randn(1, 6, 64)
+    save_file({f"diffusion_model.{name}.diff": change}, tmp_path / "a.safetensors")
+    made, _ = with_loras(dit, [LoraUse(path=tmp_path / "a.safetensors", strength=0.5)])
+    torch.testing.assert_close(made.state_dict()[name], dit.state_dict()[name] + 0.5 * change)
+
+
 LAYERS = {
     "lora_unet_condition_embedder_time_embedder_linear_1": "time_embedding.0",
     "lora_unet_condition_embedder_text_embedder_linear_2": "text_embedding.2",

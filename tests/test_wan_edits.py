@@ -4,6 +4,7 @@ position. Plumbing only."""
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,9 +27,11 @@ from sora_nodes.sora_core.editing import (
     stitch,
     storyboard,
 )
+from sora_nodes.sora_core.errors import CheckpointError
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.open_weights import OpenText, OpenTokens, published
 from sora_nodes.sora_core.pipeline import SoraModel
+from sora_nodes.sora_core.pipeline.generation import outside_training
 from sora_nodes.sora_core.text.pieces import TokenTable
 from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
 from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
@@ -92,11 +95,11 @@ SIZE = VideoSize(frames=9, height=SIDE, width=SIDE, fps=FPS)
 MISSING = torch.arange(9) // 2 == 2
 OPERATIONS: dict[str, Callable[[SoraModel], Edit]] = {
     "animate": lambda m: animate([Keyframe(image=clip(1).image, frame_idx=0)], m.codec, size=SIZE),
-    "extend": lambda m: extend(clip(9), m.codec, seconds=0.25, mid_stream=False),
-    "extend backward": lambda m: extend(clip(9), m.codec, seconds=0.25, direction="backward", mid_stream=False),
-    "connect": lambda m: connect(clip(9), clip(9, 1), m.codec, seconds=0.25, mid_stream=False),
+    "extend": lambda m: extend(clip(9), m.codec, seconds=0.25),
+    "extend backward": lambda m: extend(clip(9), m.codec, seconds=0.25, direction="backward"),
+    "connect": lambda m: connect(clip(9), clip(9, 1), m.codec, seconds=0.25),
     "fill": lambda m: fill(clip(9), m.codec, missing=MISSING),
-    "loop": lambda m: loop_clip(clip(9), m.codec, seconds=0.25, mid_stream=False),
+    "loop": lambda m: loop_clip(clip(9), m.codec, seconds=0.25),
     "loop from text": lambda m: loop_new(m.codec, size=SIZE),
     "restyle": lambda m: restyle(clip(9), m.codec),
 }
@@ -114,6 +117,17 @@ def test_every_operation_runs(kind: str, operation: str) -> None:
     assert torch.isfinite(image).all() and len(image) == edit.frames
     kept = (edit.state.mask == 0).expand_as(made)
     assert torch.equal(made[kept], edit.state.clean[kept])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_edits_are_made_for_a_network_that_is_told_no_spans(kind: str) -> None:
+    """Whoever calls them need not say so: no strides, no wipe, no correction and no guidance of the bundled weights."""
+    codec = MODELS[kind].codec
+    for edit in (extend(clip(9), codec, seconds=0.25), connect(clip(9), clip(9), codec, seconds=0.25)):
+        assert "told no spans" in " ".join(edit.notes) and edit.state.spans[0] == 1
+        assert edit.strides is None and edit.wipe is None
+    restyled = restyle(clip(9), codec)
+    assert not restyled.flow_edit and restyled.settings(MODELS[kind].settings, MODELS[kind].settings).cfg > 4
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -146,8 +160,42 @@ def test_the_second_expert_has_its_own_guidance() -> None:
     assert torch.equal(made(None), made(4.0)) and not torch.equal(made(None), made(3.0))
 
 
+@pytest.mark.parametrize(
+    ("size", "fps", "said"),
+    [
+        ((832, 480), 16, ""),
+        ((480, 832), 16, ""),
+        ((64, 64), 16, "64x64 at 16 fps is not what Wan 2.1 T2V 1.3B is made for (832x480 at 16 fps)"),
+        ((832, 480), 8, "832x480 at 8 fps is not what Wan 2.1 T2V 1.3B is made for"),
+    ],
+)
+def test_a_size_that_published_weights_are_not_made_for_is_said(size: tuple[int, int], fps: float, said: str) -> None:
+    asked = VideoSize(frames=9, width=size[0], height=size[1], fps=fps)
+    warned = outside_training(MODELS["T2V"], asked)
+    assert warned.startswith(said) and bool(warned) == bool(said)
+
+
+def test_published_weights_read_a_prompt_as_it_is(tmp_path: Path) -> None:
+    """Captions are for the bundled text encoder, which knows few words."""
+    prompt = "A drone circles a church"
+    weights = MODELS["T2V"].with_settings(steps=1)
+    made = pipeline.generate(prompt, out=tmp_path / "a.png", seconds=0, size=(SIDE, SIDE), model=weights)
+    assert made.caption == prompt
+
+
 def test_an_empty_prompt_is_a_prompt() -> None:
     weights = MODELS["T2V"]
     features = pipeline.encode_text(weights, ["", "a drone circles a church"])
     assert features.shape == (2, 32, 16)
     assert features[0, 0].any() and not features[0, 1:].any()
+
+
+@pytest.mark.parametrize(("part", "name"), [("dit", "blocks.0.ffn.0.weight"), ("text", "encoder.shared.weight")])
+def test_damaged_weights_are_named_before_the_second_step(part: str, name: str) -> None:
+    weights = model("T2V")
+    with torch.no_grad():
+        getattr(weights, part).get_parameter(name).fill_(torch.nan)
+    done: list[int] = []
+    with pytest.raises(CheckpointError, match=r"values that are not numbers .*: its weights are damaged"):
+        pipeline.sample_video(weights, "a church", SIZE, progress=lambda step, of: done.append(step))
+    assert not sum(done)

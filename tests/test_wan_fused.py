@@ -1,13 +1,16 @@
 """What runs on a CPU for inference gives what the plain formulas give."""
 
+import pickle
 from collections.abc import Callable
 from copy import deepcopy
+from threading import Thread
 from typing import Any
 
 import pytest
 import torch
 from sora_nodes.sora_core.dit import ClipGrid, DiT, DiTConfig
 from sora_nodes.sora_core.dit.denoiser import DiTDenoiser, noise_level_experts
+from sora_nodes.sora_core.dit.model import PREPACKING
 from sora_nodes.sora_core.layers.attention import attend
 from sora_nodes.sora_core.layers.kernels import cpu
 from sora_nodes.sora_core.types import Denoiser
@@ -88,6 +91,28 @@ def test_prepacked_weights_are_the_same_weights(dit: DiT) -> None:
         assert torch.equal(value.to_dense() if value.is_mkldnn else value, plain.state_dict()[name]), name
     kept = list(laid.parameters())
     assert all(a is b for a, b in zip(laid.prepacked().parameters(), kept, strict=True)), "once is enough"
+
+
+@pytest.mark.skipif(not cpu.onednn(), reason="needs products of bfloat16")
+@pytest.mark.parametrize("copy", [deepcopy, lambda module: pickle.loads(pickle.dumps(module))], ids=["copy", "pickle"])
+def test_prepacked_weights_are_copied_and_pickled(copy: Callable[[DiT], DiT], dit: DiT) -> None:
+    laid = deepcopy(dit).bfloat16().prepacked()
+    again, x = copy(laid), torch.randn(3, dit.config.width).bfloat16()
+    for name, layer in laid.named_modules():
+        if isinstance(layer, cpu.PrepackedLinear) and name.endswith("self_attn.q"):
+            assert torch.equal(layer(x), again.get_submodule(name)(x))
+            assert torch.equal(layer.weight.to_dense(), again.get_submodule(name).weight.to_dense())
+    assert sum(isinstance(layer, cpu.PrepackedLinear) for layer in again.modules())
+
+
+def test_threads_wait_until_weights_are_laid_out(dit: DiT) -> None:
+    """A network that runs meanwhile would read what is being moved."""
+    other = Thread(target=deepcopy(dit).prepacked)
+    with PREPACKING:
+        other.start()
+        other.join(0.05)
+        assert other.is_alive()
+    other.join()
 
 
 def test_only_bfloat16_is_prepacked(dit: DiT) -> None:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from sora_nodes.commands.run import local_registry
 from sora_nodes.nodes.lora import SoraLoadLora
-from sora_nodes.nodes.native.models import early_look, feature_cache
+from sora_nodes.nodes.native.models import early_look, feature_cache, measurable
 from sora_nodes.nodes.native.parts import part_of
 from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
@@ -23,9 +23,11 @@ from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.errors import CheckpointError, InputError
-from sora_nodes.sora_core.grid import Geometry
+from sora_nodes.sora_core.grid import Geometry, VideoSize
+from sora_nodes.sora_core.grid import plan as pixels
 from sora_nodes.sora_core.media import read_video
 from sora_nodes.sora_core.open_weights import load_transformer
+from sora_nodes.sora_core.pipeline.limits import decoding_memory
 from sora_nodes.sora_core.pipeline.stored import RunStore
 from sora_nodes.sora_core.settings import StepRange
 from sora_nodes.sora_core.text.pieces import TokenTable
@@ -179,6 +181,17 @@ def test_a_cached_model_is_a_copy() -> None:
     assert feature_cache(model, 0.1).settings.cache == 0.1 and model.settings.cache == 0
 
 
+def test_decoding_belongs_to_what_a_run_takes() -> None:
+    """Load Diffusion Model brings no codec: that of the VAE is measured with it, before hours of sampling."""
+    dit, codec = tiny("UNETLoader", ""), tiny("VAELoader", "")
+    model, vae = part_of(codec.geometry, dit=dit), part_of(codec=codec)
+    known = measurable(vae, model)
+    assert known is not None and known.codec is codec and known.dit is dit
+    assert measurable(vae, None) is None, "a VAE alone tells nothing of sampling"
+    grid = pixels(VideoSize(frames=9, height=256, width=256, fps=16), codec.geometry)
+    assert decoding_memory(known, grid) > 10 * decoding_memory(model, grid)
+
+
 def test_a_sampler_that_takes_no_step_says_so(tmp_path: Path) -> None:
     path = next(path for path in EXAMPLES if path.stem == "wan2.2_14b_text_to_video")
     session, said = session_with(tmp_path, files_of(path)), []
@@ -289,6 +302,13 @@ def test_a_file_that_cannot_be_read_is_named_before_the_run(tmp_path: Path, name
     assert re.search(says, refusal(tmp_path, f"1.unet_name={name}"))
 
 
+def test_a_text_encoder_without_tokenizer_is_named_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    assert re.search(r"node 3 .*input clip_name.*there is no tokenizer in or beside .*spiece\.model", refusal(tmp_path))
+
+
 def test_a_type_that_weights_cannot_be_given_is_named_before_the_run(tmp_path: Path) -> None:
     assert "set weight_dtype to default" in refusal(tmp_path, "1.weight_dtype=fp8_e4m3fn")
 
@@ -347,3 +367,30 @@ def test_parts_of_different_models_are_named(tmp_path: Path, part: str, loader: 
     write(tmp_path / part, tiny(loader, name))
     with pytest.raises(CheckpointError, match=says):
         pipeline.load_open(**{**paths, part: tmp_path / part})
+
+
+@pytest.mark.parametrize(
+    ("transformer", "low", "says"),
+    [
+        ("a.safetensors", "a.safetensors", "transformer and low are both .*a.safetensors"),
+        ("wan2.2_low_noise.safetensors", "wan2.2_high_noise.safetensors", "are swapped"),
+        ("low_noise_model/a.safetensors", "high_noise_model/a.safetensors", "are swapped"),
+        ("wan2.2_high_noise.safetensors", None, "is the high-noise expert alone; give the low-noise one as low"),
+        ("wan2.2_low_noise.safetensors", None, ""),
+        ("wan2.2_high_noise.safetensors", "wan2.2_low_noise.safetensors", ""),
+        ("wan2.2_5B.safetensors", "other_5B.safetensors", "is no expert; leave it out"),
+    ],
+)
+def test_experts_are_two_and_in_their_order(tmp_path: Path, transformer: str, low: str | None, says: str) -> None:
+    """What their files are called tells more than their sizes, which are the same."""
+    codec = "2.2" if "5B" in transformer else "2.1"
+    for file, kind in ((transformer, "UNETLoader"), (low, "UNETLoader"), (codec, "VAELoader"), ("text", "CLIPLoader")):
+        if file is not None:
+            write(tmp_path / file, tiny(kind, file))
+    files = {"transformer": tmp_path / transformer, "low": low and tmp_path / low}
+    paths = {**files, "codec": tmp_path / codec, "text": tmp_path / "text"}
+    if not says:
+        assert (pipeline.load_open(**paths).low is None) == (low is None)
+        return
+    with pytest.raises(InputError, match=says):
+        pipeline.load_open(**paths)

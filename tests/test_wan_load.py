@@ -2,6 +2,7 @@
 
 import gc
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,14 @@ import torch
 from safetensors.torch import save_file
 from sora_nodes.sora_core.dit.config import DiTConfig
 from sora_nodes.sora_core.dit.model import DiT
-from sora_nodes.sora_core.errors import CheckpointError, ResourceError
+from sora_nodes.sora_core.errors import CheckpointError, InputError, ResourceError
 from sora_nodes.sora_core.layers.eight_bit import widened
 from sora_nodes.sora_core.layers.kernels import cpu
 from sora_nodes.sora_core.open_weights import files
 from sora_nodes.sora_core.open_weights.keys import renamed
 from sora_nodes.sora_core.open_weights.kinds import KINDS
 from sora_nodes.sora_core.open_weights.load import check_fits, computed_in, load_codec, load_open, load_transformer
+from sora_nodes.sora_core.text.pieces import TokenTable
 from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
 from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
 from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
@@ -198,6 +200,36 @@ def test_scales_that_are_neither_one_nor_one_a_row_are_named(tmp_path: Path) -> 
         load_open(write(tmp_path / "wan.safetensors", packed))
 
 
+SCALE = "blocks.0.ffn.0.scale_weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda packed: packed.pop(SCALE), r"lacks the scales of 1 of its 26 fp8 layers \(blocks\.0\.ffn\.0\)"),
+        (
+            lambda packed: packed.update({"blocks.9.ffn.0.scale_weight": torch.ones(())}),
+            r"blocks\.9\.ffn\.0\.scale_weight",
+        ),
+    ],
+    ids=["one is missing", "one is of no weight"],
+)
+def test_scales_and_weights_belong_together(tmp_path: Path, change: Callable[[Tensors], object], message: str) -> None:
+    packed = {n: v.to(torch.float8_e4m3fn) if v.ndim == 2 else v.bfloat16() for n, v in transformer().items()}
+    packed |= {n.removesuffix("weight") + "scale_weight": torch.ones(()) for n, v in packed.items() if v.ndim == 2}
+    load_transformer(write(tmp_path / "whole.safetensors", packed))
+    change(packed)
+    with pytest.raises(CheckpointError, match=message):
+        load_transformer(write(tmp_path / "wan.safetensors", packed))
+
+
+def test_a_tensor_that_is_there_under_two_names_is_named(tmp_path: Path) -> None:
+    tensors = {f"model.diffusion_model.{name}": value for name, value in transformer().items()}
+    tensors["patch_embedding.bias"] = torch.zeros(128)
+    with pytest.raises(CheckpointError, match=r"has patch_embedding\.bias twice \(.*\): take a file of one model"):
+        load_transformer(write(tmp_path / "wan.safetensors", tensors))
+
+
 @pytest.mark.parametrize(
     "codec", [Wan21Codec(Wan21Config(width=8)), Wan22Codec(Wan22Config(width=8, decoder_width=16))], ids=["2.1", "2.2"]
 )
@@ -212,6 +244,29 @@ def test_a_text_encoder_needs_its_tokenizer(tmp_path: Path) -> None:
     tensors = numbers(UMT5(UMT5Config(vocabulary=20, width=16, depth=1, heads=2, head_dim=8, mlp_width=16)))
     with pytest.raises(CheckpointError, match=r"no tokenizer.*spiece\.model"):
         load_open(write(tmp_path / "text.safetensors", tensors))
+
+
+@pytest.mark.parametrize(("pieces", "fits"), [(None, True), (20, True), (19, True), (12, False), (21, False)])
+def test_a_tokenizer_of_another_size_is_of_another_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: int | None, fits: bool
+) -> None:
+    table = TokenTable(lambda text: [2], pieces=pieces)
+    monkeypatch.setattr(TokenTable, "near", staticmethod(lambda folder: table))
+    tensors = numbers(UMT5(UMT5Config(vocabulary=20, width=16, depth=1, heads=2, head_dim=8, mlp_width=16)))
+    path = write(tmp_path / "text.safetensors", tensors)
+    if fits:
+        assert load_open(path).tokens is table
+        return
+    with pytest.raises(CheckpointError, match=rf"of another text encoder: it has {pieces} word pieces and this one 20"):
+        load_open(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int8, torch.float8_e4m3fn, "bfloat16"])
+def test_a_type_that_nothing_is_computed_in_is_named(tmp_path: Path, dtype: torch.dtype) -> None:
+    path = write(tmp_path / "wan.safetensors", transformer())
+    for call in (lambda: load_transformer(path, dtype=dtype), lambda: check_fits([path], dtype=dtype)):
+        with pytest.raises(InputError, match=r"weights are computed in torch\.float32, .*, not"):
+            call()
 
 
 def bad_inputs() -> dict[str, tuple[Tensors, str]]:
@@ -302,8 +357,36 @@ def test_memory_is_asked_for_all_files_together(tmp_path: Path, monkeypatch: pyt
         check_fits([one, two])
 
 
+def test_memory_is_asked_for_in_the_type_of_the_computation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Float32 takes twice what the file of bfloat16 does, whether it is asked for or all that a processor has."""
+    path = write(tmp_path / "wan.safetensors", {name: value.bfloat16() for name, value in transformer().items()})
+    monkeypatch.setattr(files, "free_memory", lambda device: int(1.5 * path.stat().st_size))
+    monkeypatch.setattr(cpu, "products", lambda dtype: True)
+    check_fits([path])
+    with pytest.raises(ResourceError, match="of memory"):
+        check_fits([path], dtype=torch.float32)
+    monkeypatch.setattr(cpu, "products", lambda dtype: False)
+    with pytest.raises(ResourceError, match="of memory"):
+        check_fits([path])
+
+
 def test_memory_is_asked_for_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "free_memory", lambda device: 1000)
     monkeypatch.setattr(files.Source, "__getitem__", lambda *_: pytest.fail("a tensor was read"))
     with pytest.raises(ResourceError, match=r"needs .* of memory and 1\.0 kB are free"):
         load_transformer(write(tmp_path / "wan.safetensors", transformer()))
+
+
+def test_a_folder_of_several_models_or_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"holds no \.safetensors file: name the file itself"):
+        load_transformer(tmp_path)
+    (tmp_path / "transformer").mkdir()
+    shards(tmp_path / "transformer", transformer())
+    with pytest.raises(CheckpointError, match=r"name one of its folders \(transformer\)"):
+        load_transformer(tmp_path)
+    for file in (tmp_path / "transformer").glob("m-*"):
+        file.with_name(file.name.replace("m-", "m.fp16-")).write_bytes(file.read_bytes())
+    assert load_transformer(tmp_path / "transformer"), "the one that has an index"
+    (tmp_path / "transformer" / "m.safetensors.index.json").unlink()
+    with pytest.raises(CheckpointError, match=r"holds 2 models \(m-.*, m\.fp16-.*\): name the file itself"):
+        load_transformer(tmp_path / "transformer")

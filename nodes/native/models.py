@@ -98,11 +98,17 @@ def refiner_of(vae: Any) -> Refiner | None:
 
 
 def measurable(vae: Any, model: Any) -> SoraModel | None:
+    """A MODEL of another loader with the codec of the VAE: what decoding takes belongs to the run."""
+    from dataclasses import replace
+
     from ...sora_core.pipeline import SoraModel
     from .parts import is_loaded
 
     known = model if isinstance(model, SoraModel) else vae
-    return known if isinstance(known, SoraModel) and is_loaded(known.dit) else None
+    if not isinstance(known, SoraModel) or not is_loaded(known.dit):
+        return None
+    decodes = isinstance(vae, SoraModel) and is_loaded(vae.codec) and not is_loaded(known.codec)
+    return replace(known, codec=vae.codec) if decodes else known
 
 
 def base_settings(model: Any) -> SamplingSettings:

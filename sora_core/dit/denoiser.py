@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..diffusion.parametrization import denoised_from, level_at
+from ..errors import CheckpointError
 from ..layers import kernels
 from ..layers.kernels.graphs import Recordings
 from ..layers.team import Team
@@ -28,6 +29,8 @@ class DiTDenoiser:
     positions [T] in seconds and spans [T] in frames are what the bundled model is told; published models count tokens.
     Rotary tables and modulation rows are made once per size and mask, keys and values of the text once per prompt.
     team: the processes that share the tokens, each of which makes the same calls.
+    Raises CheckpointError where the first output holds values that are not numbers: damaged weights would else show
+    behind the last step.
     A context of [B,P,S,D] holds P prompts for each clip; `rows` [T] says which of them each latent frame follows.
     """
 
@@ -40,6 +43,8 @@ class DiTDenoiser:
         self.plans: list[tuple[torch.Size, Tensor | None, TokenPlan]] = []
         self.texts: list[tuple[Tensor, TextKV]] = []
         self.recordings = Recordings()
+        self.checked = False
+        """whether its first output holds numbers alone"""
 
     def __call__(self, x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
         weight = self.dit.patch_embedding.weight
@@ -53,6 +58,9 @@ class DiTDenoiser:
             output = forward(given, level)
         else:
             output = self.recordings(forward, (plan, text, weight), given, level)
+        if not self.checked:
+            check_numbers(given, output)
+            self.checked = True
         return denoised_from(output.to(x.device, torch.float32), x, level_at(sigma, mask), self.dit.config.prediction)
 
     def plan(self, x: Tensor, mask: Tensor, prompts: int = 1) -> TokenPlan:
@@ -86,6 +94,16 @@ class DiTDenoiser:
         text = self.dit.text(context.to(weight.device, weight.dtype).reshape(-1, *context.shape[-2:]))
         self.texts = [*self.texts[1 - KEPT :], (context, text)]
         return text
+
+
+def check_numbers(given: Tensor, output: Tensor) -> None:
+    """Raise CheckpointError where numbers came in and something else comes out."""
+    if not output.isfinite().all() and given.isfinite().all():
+        raise CheckpointError(
+            "the transformer gives values that are not numbers (NaN or infinite): its weights are damaged, a LoRA on"
+            " them is too strong, or the type that they are computed in is too narrow; fetch them again, or take"
+            " bfloat16 or float32"
+        )
 
 
 def prompts(context: Tensor) -> int:

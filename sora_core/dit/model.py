@@ -18,6 +18,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import Any, NamedTuple
 
 import torch
@@ -36,6 +37,9 @@ from .config import DiTConfig
 from .positions import GRID_FEATURES, grid_features, index_coordinates, metric_coordinates
 
 __all__ = ["ClipGrid", "DiT", "TextKV", "TokenPlan"]
+
+PREPACKING = Lock()
+"""held by the thread that lays out weights"""
 
 
 class BlockText(NamedTuple):
@@ -250,11 +254,13 @@ class DiT(nn.Module):
         """Itself with the weights of its blocks as the device's products read them: else a CPU reorders bfloat16 at
         every call.
 
-        They then lie in memory once, and a file they were mapped from is let go.
+        They then lie in memory once, and a file they were mapped from is let go. Other threads wait meanwhile: none may
+        read weights that are being moved.
         """
-        if kernels.for_device(self.patch_embedding.weight.device).prepack(self.blocks):
-            for weight in self.parameters():
-                weight.data = weight.data if weight.is_mkldnn else weight.data.clone()
+        with PREPACKING:
+            if kernels.for_device(self.patch_embedding.weight.device).prepack(self.blocks):
+                for weight in self.parameters():
+                    weight.data = weight.data if weight.is_mkldnn else weight.data.clone()
         return self
 
     def plan(self, grids: Sequence[ClipGrid], *, device: torch.device | str = "cpu") -> TokenPlan:

@@ -12,7 +12,7 @@ import torch
 
 from ..layers.surroundings import unaffected
 from .coding import size_of
-from .edit import Clip, Codec, Edit, compose, kept, made
+from .edit import Clip, Codec, Edit, compose, kept, knows_spans, made
 from .ends import BOTH_ENDS, kept_head, kept_tail
 from .frames import Placed
 from .sizes import Fit, latents_for, reconcile
@@ -33,16 +33,17 @@ def connect(
     seconds: float,
     overlap: int = BOTH_ENDS,
     how: Fit = "crop",
-    mid_stream: bool = True,
+    mid_stream: bool | None = None,
     wipe: bool = True,
 ) -> Edit:
     """Both clips whole, with `seconds` of new frames between them; the second is brought to the size and rate of the
     first.
 
-    overlap: frames of either clip that the network sees. wipe: both clips go on under a wipe of at most a second;
-    without it, and always with a network that takes no spans, the transition is what the network makes of it. Raises
-    InputError for clips shorter than 5 and 4 frames or zero seconds.
+    overlap: frames of either clip that the network sees. mid_stream: as in `extend`. wipe: both clips go on under a
+    wipe of at most a second; without it, and always with a network that takes no spans, the transition is what the
+    network makes of it. Raises InputError for clips shorter than 5 and 4 frames or zero seconds.
     """
+    mid_stream = knows_spans(codec, mid_stream)
     a, b = first, reconcile(first, second, codec, how=how)
     count, notes = latents_for(seconds, a.fps, codec.geometry, between=True)
     tail = kept_tail(a, codec, overlap, mid_stream=mid_stream)

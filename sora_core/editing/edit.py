@@ -17,11 +17,12 @@ from torch import Tensor
 from ..errors import InputError
 from ..grid import Geometry, VideoSize, check_fps, plan, positions, spans
 from ..media import FrameSource, TensorSource, Video
+from ..media.convert import DARKEST
 from ..settings import SamplingSettings
 from ..types import LatentState, PromptSchedule
 from .wipe import Wipe
 
-__all__ = ["Clip", "Codec", "Edit", "Part", "check_even", "compose", "empty", "kept", "made"]
+__all__ = ["Clip", "Codec", "Edit", "Part", "check_even", "compose", "empty", "kept", "knows_spans", "made"]
 
 
 BRIGHTEST = 4.0
@@ -227,8 +228,19 @@ def compose(parts: Sequence[Part], fps: float, like: Tensor) -> LatentState:
     )
 
 
+def knows_spans(codec: Codec, asked: bool | None) -> bool:
+    """What an operation was asked for; where nothing was, whether the network of this codec is told the spans of its
+    latents, as the bundled one is (`codec.takes_spans`)."""
+    return bool(getattr(codec, "takes_spans", True)) if asked is None else asked
+
+
 def check_image(image: Tensor) -> None:
-    """Raises InputError unless `image` is uint8 or float [F,H,W,3] with at least one frame, and no bytes as float."""
+    """Raises InputError unless `image` is uint8 or float [F,H,W,3] with at least one frame, and neither bytes nor a
+    video in -1..1 as float."""
     TensorSource(image, 1.0)
-    if image.is_floating_point() and not (mean := float(image.mean(dtype=torch.float32))) <= BRIGHTEST:
+    if image.is_floating_point() and not (mean := float(image.detach().mean(dtype=torch.float32))) <= BRIGHTEST:
         raise InputError(f"frames in floating point lie in 0..1, and the mean of these is {mean:g}; divide by 255.")
+    if image.is_floating_point() and (least := float(image.detach().amin())) < DARKEST:
+        raise InputError(
+            f"frames in floating point lie in 0..1, and the least of these is {least:g}; add 1 and divide by 2."
+        )

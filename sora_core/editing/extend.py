@@ -11,7 +11,7 @@ from typing import Literal
 from ..errors import InputError
 from ..layers.surroundings import unaffected
 from .coding import encode_clip, encode_mid_stream, frames_of, size_of
-from .edit import Clip, Codec, Edit, compose, kept, made
+from .edit import Clip, Codec, Edit, compose, kept, knows_spans, made
 from .ends import OVERLAP, kept_head, kept_tail, longest, padded
 from .frames import Window
 from .sizes import latents_for
@@ -30,17 +30,19 @@ def extend(
     seconds: float,
     direction: Direction = "forward",
     overlap: int = OVERLAP,
-    mid_stream: bool = True,
+    mid_stream: bool | None = None,
 ) -> Edit:
     """New frames after the clip, before it, or both (`seconds` each); the old ones come out untouched.
 
     overlap: frames of the clip at the seam that the network sees, rounded up to whole latent frames; for `both` all of
     the clip is on the grid.
-    mid_stream: whether the network knows latents from the middle of a stream (the bundled one does). If so, it makes
-    the new part in `strides`; if not, at once, and the tail is encoded as a clip of its own.
+    mid_stream: whether the network knows latents from the middle of a stream; None: as that of the codec does (the
+    bundled one, no published one). If so, it makes the new part in `strides`; if not, at once, and the tail is encoded
+    as a clip of its own.
 
     Raises InputError for a clip shorter than 5 frames, zero seconds or an unknown direction.
     """
+    mid_stream = knows_spans(codec, mid_stream)
     strides = bundled_strides(clip.fps, codec.geometry) if mid_stream else None
     count, notes = latents_for(seconds, clip.fps, codec.geometry)
     notes = (*clip.notes, *notes)

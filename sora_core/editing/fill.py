@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..grid import Geometry, latent_frames
 from ..layers.surroundings import unaffected
 from ..media import FrameSource
+from ..media.convert import said_of
 from .coding import encode_clip, encode_mid_stream, frames_of
 from .edit import Clip, Codec, Edit, check_even, compose, made
 from .frames import Placed, Window, lengthened, window
@@ -106,6 +107,8 @@ def _encode(source: FrameSource, mask: Tensor, codec: Codec) -> Tensor:
 def _checked(missing: Tensor, source: FrameSource) -> Tensor:
     """The mask as bool; raises InputError unless it fits the clip and leaves both something to make and something to
     keep."""
+    if not isinstance(missing, Tensor):
+        raise InputError(f"the mask is a tensor, not {said_of(missing)}")
     shape = [source.length, source.height, source.width]
     if list(missing.shape) not in (shape[:1], shape):
         raise InputError(f"the mask must be {shape[:1]} or {shape} for this clip, not {list(missing.shape)}.")

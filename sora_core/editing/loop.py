@@ -36,11 +36,13 @@ def loop_new(codec: Codec, *, size: VideoSize, batch: int = 1) -> Edit:
 
 
 @unaffected
-def loop_clip(clip: Clip, codec: Codec, *, seconds: float, overlap: int = BOTH_ENDS, mid_stream: bool = True) -> Edit:
+def loop_clip(
+    clip: Clip, codec: Codec, *, seconds: float, overlap: int = BOTH_ENDS, mid_stream: bool | None = None
+) -> Edit:
     """The clip as it is, then `seconds` of new frames that lead from its end to its beginning; played again and again
     it has no seam.
 
-    This is `connect` of the clip with itself, shown without its second beginning.
+    This is `connect` of the clip with itself, shown without its second beginning; mid_stream: as in `extend`.
     """
     edit = connect(clip, clip, codec, seconds=seconds, overlap=overlap, mid_stream=mid_stream, wipe=False)
     kept_again = int(edit.state.spans[int(edit.state.mask[0, 0, :, 0, 0].nonzero().max()) + 1 :].sum())

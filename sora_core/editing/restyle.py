@@ -13,7 +13,7 @@ from ..grid import latent_frames
 from ..layers.surroundings import unaffected
 from ..settings import check_number
 from .coding import encode_clip, frames_of, size_of
-from .edit import Clip, Codec, Edit, Part, compose, made
+from .edit import Clip, Codec, Edit, Part, compose, knows_spans, made
 from .frames import lengthened
 from .sizes import Fit, at_size
 
@@ -33,16 +33,17 @@ def restyle(
     denoise: float = DENOISE,
     size: tuple[int, int] | None = None,
     how: Fit = "crop",
-    flow_edit: bool = True,
+    flow_edit: bool | None = None,
 ) -> Edit:
     """All make, from the clip's latents; `denoise` has ComfyUI's meaning: 0 changes nothing, 1 keeps nothing (without
-    `flow_edit`).
+    `flow_edit`). flow_edit: whether the run is corrected towards the clip; None: for the bundled network alone.
 
     The clip is encoded up to the next whole latent frame, its last frame held, and trimmed again.
     """
     check_number("denoise", denoise)
     if not 0 < denoise <= 1:
         raise InputError(f"denoise must be above 0 (nothing would change) and at most 1, not {denoise:g}.")
+    flow_edit = knows_spans(codec, flow_edit)
     clip = at_size(clip, *size, how, codec) if size else clip
     if clip.latent is not None and clip.spans is not None:
         latent, spans, frames = clip.latent, clip.spans, int(clip.spans.sum())

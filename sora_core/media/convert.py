@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import MediaError
 
-__all__ = ["as_frames", "frames_to_video", "image_to_video", "said_of", "video_to_frames", "video_to_image"]
+__all__ = ["DARKEST", "as_frames", "frames_to_video", "image_to_video", "said_of", "video_to_frames", "video_to_image"]
 
 
 def frames_to_video(frames: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -24,6 +24,8 @@ def video_to_frames(video_BCFHW: Tensor) -> Tensor:
     return rounded(video_BCFHW.permute(0, 2, 3, 4, 1).flatten(0, 1), 1, 127.5)
 
 
+DARKEST = -0.5
+"""that frames in 0..1 reach, those of a wider gamut among them; a video in -1..1 is below"""
 STRIP = 64
 """rows that are turned into bytes at a time, so that they stay in the processor's cache"""
 
@@ -65,7 +67,7 @@ def said_of(pixels: object) -> str:
 
 
 def as_frames(pixels: Tensor) -> Tensor:
-    """uint8 [F,H,W,3] of any of the three layouts. Raises MediaError for anything else."""
+    """uint8 [F,H,W,3] of any of the three layouts. Raises MediaError for anything else, and for an image in -1..1."""
     if not isinstance(pixels, Tensor) or 0 in pixels.shape[1:]:
         raise MediaError(f"pixels are a tensor with a width and a height, not {said_of(pixels)}")
     if pixels.dtype == torch.uint8 and pixels.ndim == 4 and pixels.shape[-1] == 3:
@@ -73,6 +75,11 @@ def as_frames(pixels: Tensor) -> Tensor:
     if pixels.is_floating_point() and pixels.ndim == 5 and pixels.shape[1] == 3:
         return video_to_frames(pixels)
     if pixels.is_floating_point() and pixels.ndim == 4 and pixels.shape[-1] == 3:
+        if len(pixels) and (least := float(pixels.detach().amin())) < DARKEST:
+            raise MediaError(
+                f"frames [F,H,W,3] in floating point lie in 0..1, and the least of these is {least:g}; add 1 and divide"
+                " by 2."
+            )
         return rounded(pixels, 0, 255)
     raise MediaError(
         f"pixels are uint8 [F,H,W,3], float [F,H,W,3] in 0..1 or float [B,3,F,H,W] in -1..1, not {said_of(pixels)}"

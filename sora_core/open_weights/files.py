@@ -67,28 +67,34 @@ class Source(Mapping[str, Tensor]):
 
 def open_source(path: str | Path) -> Source:
     """Read the headers of a model. Raises CheckpointError for what is missing, truncated or no safetensors file."""
-    path = Path(path)
+    return Source(Path(path), files_of(Path(path)))
+
+
+def files_of(path: Path) -> list[Path]:
     if path.is_dir():
-        return Source(path, in_folder(path))
+        return files_of(in_folder(path))
     if path.name.endswith(".index.json"):
-        return Source(path, of_index(path))
+        return of_index(path)
     shard = SHARD.match(path.name)
-    return Source(path, whole_set(path.parent, shard) if shard else [path])
+    return whole_set(path.parent, shard) if shard else [path]
 
 
-def in_folder(folder: Path) -> list[Path]:
-    indexes, files = sorted(folder.glob("*.safetensors.index.json")), sorted(folder.glob("*.safetensors"))
-    if indexes:
-        return of_index(indexes[0])
-    shards = [match for file in files if (match := SHARD.match(file.name))]
-    if shards:
-        return whole_set(folder, shards[0])
-    if len(files) != 1:
-        found = ", ".join(f.name for f in files[:3]) or "none"
+def in_folder(folder: Path) -> Path:
+    """The index, a shard or the file of the one model in a folder. Raises CheckpointError where there are several, or
+    none."""
+    files = sorted(folder.glob("*.safetensors"))
+    shards = {match.expand(r"\1 \3"): file for file in files if (match := SHARD.match(file.name))}
+    models = sorted(folder.glob("*.safetensors.index.json")) or [*shards.values()] or files
+    if not models:
+        below = sorted({file.parent.name for file in folder.glob("*/*.safetensors")})
         raise CheckpointError(
-            f"{folder} should hold one model and holds {len(files)} .safetensors files ({found}): name the file itself."
+            f"{folder} holds no .safetensors file: name "
+            + (f"one of its folders ({', '.join(below)})." if below else "the file itself.")
         )
-    return files
+    if len(models) > 1:
+        found = ", ".join(model.name for model in models[:3])
+        raise CheckpointError(f"{folder} holds {len(models)} models ({found}): name the file itself.")
+    return models[0]
 
 
 def of_index(index: Path) -> list[Path]:

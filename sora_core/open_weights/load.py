@@ -44,6 +44,8 @@ EIGHT = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
 BFLOAT16_FROM = (8, 0)
 """compute capability of a card that multiplies bfloat16"""
 TOKENIZER = "spiece_model"
+LEAST_PIECES = 0.9
+"""of the rows of a text encoder: the last ones are spare"""
 WANTED = {"transformer": "a transformer", "codec": "a codec (VAE)", "text": "a text encoder"}
 EXACT = ("modulation",)
 """endings of what the network reads in float32 whatever its own type"""
@@ -119,23 +121,38 @@ def by_row(scale: Tensor, weight: Tensor) -> Tensor:
 
 
 def fit_scales(module: nn.Module, source: Source, names: dict[str, str]) -> None:
-    """Give each eight-bit layer as many scales as the file has for it. Raises CheckpointError for any other number."""
+    """Give each eight-bit layer as many scales as the file has for it. Raises CheckpointError for any other number, for
+    a scale of nothing, and for an fp8 layer without its scale where others have theirs: its numbers would be hundreds
+    of times too large."""
+    layers = {n: layer for n, layer in module.named_modules() if isinstance(layer, eight_bit.Linear)}
+    kinds = {ours: source.entries[theirs].dtype for theirs, ours in names.items()}
+    eight = {name.rsplit(".", 1)[0] for name, kind in kinds.items() if kind in EIGHT}
+    scaled = set()
     for theirs, ours in names.items():
         if not ours.endswith(SCALES):
             continue
-        shape = source.entries[theirs].shape
-        layer = dict(module.named_modules()).get(ours.rsplit(".", 1)[0])
-        if isinstance(layer, eight_bit.Linear) and not layer.take_scales(torch.Size(shape).numel()):
+        shape, owner = source.entries[theirs].shape, ours.rsplit(".", 1)[0]
+        if owner not in eight and owner not in layers:
+            raise CheckpointError(f"{source.path} has a scale for what is no fp8 weight ({ours}); fetch it again.")
+        if owner in layers and not layers[owner].take_scales(torch.Size(shape).numel()):
             raise CheckpointError(
-                f"{source.path} has scales {list(shape)} for the fp8 weight {list(layer.weight.shape)} of {ours}: one"
-                " scale, or one for each output, can be read; take another file."
+                f"{source.path} has scales {list(shape)} for the fp8 weight {list(layers[owner].weight.shape)} of"
+                f" {ours}: one scale, or one for each output, can be read; take another file."
             )
+        scaled.add(owner)
+    bare = [name for name in layers if name in eight and name not in scaled]
+    if bare and scaled & layers.keys():
+        raise CheckpointError(
+            f"{source.path} lacks the scales of {len(bare)} of its {len(eight & layers.keys())} fp8 layers"
+            f" ({', '.join(bare[:3])}); fetch it again, or take another file."
+        )
 
 
 def recognised(path: str | Path, component: str | None = None) -> Recognised:
     """What lies at `path`. Raises CheckpointError for what cannot be read, and for another component than that."""
     source = open_source(path)
     names = renamed([name for name in source if not SPARE.search(name)])
+    check_once(source, names)
     shapes = {
         ours: source.entries[theirs].shape
         for theirs, ours in names.items()
@@ -150,6 +167,17 @@ def recognised(path: str | Path, component: str | None = None) -> Recognised:
     return Recognised(source=source, names=names, kind=kind, module=module, own=own)
 
 
+def check_once(source: Source, names: dict[str, str]) -> None:
+    """Raise CheckpointError where two tensors of a file are the same one of ours: which is meant, nobody knows."""
+    known: dict[str, str] = {}
+    for theirs, ours in names.items():
+        if ours in known:
+            raise CheckpointError(
+                f"{source.path} has {ours[:80]} twice ({known[ours][:80]}, {theirs[:80]}): take a file of one model."
+            )
+        known[ours] = theirs
+
+
 def load_open(
     path: str | Path,
     *,
@@ -161,9 +189,10 @@ def load_open(
 
     dtype: of the computation; None is the file's own (bfloat16 for fp8 files and for a float16 text encoder, which
     would overflow), or the next best where a processor has no products of that (`computed_in`). component: transformer,
-    codec or text, where it must be one. Raises CheckpointError or ResourceError in one sentence; then nothing has been
-    allocated.
+    codec or text, where it must be one. Raises CheckpointError, InputError (another dtype) or ResourceError in one
+    sentence; then nothing has been allocated.
     """
+    check_dtype(dtype)
     found = recognised(path, component)
     source, kind, module, own = found.source, found.kind, found.module, found.own
     note = ""
@@ -177,13 +206,19 @@ def load_open(
     check_memory(f"{path} as a {kind.name}", sum(held(entry, dtype) for entry in source.entries.values()), device)
     load_into(module, tensors)
     module.requires_grad_(False).eval()
-    tokens = tokenizer(source) if kind.component == "text" else None
+    tokens = tokenizer(source, module) if isinstance(module, UMT5) else None
     return OpenModel(kind=kind, module=module.to(device), dtype=dtype, tokens=tokens, note=note)
 
 
+def check_dtype(dtype: torch.dtype | None) -> None:
+    """Raise InputError for a type in which nothing is computed."""
+    if dtype is not None and dtype not in DTYPES.values():
+        raise InputError(f"weights are computed in {', '.join(map(str, DTYPES.values()))}, not {dtype!r}")
+
+
 def check_part(path: Path, component: str) -> None:
-    """Raise CheckpointError where a file is no model of this component (or, of "lora", no LoRA), by its header
-    alone."""
+    """Raise CheckpointError where a file is no model of this component (or, of "lora", no LoRA), by its header alone,
+    or a text encoder without its tokenizer."""
     try:
         stat = path.stat()
     except OSError as error:
@@ -196,16 +231,24 @@ def check_state(path: Path, component: str, changed: int, size: int) -> None:
     """`check_part` once for each state of a file: a batch asks for every job."""
     if component == "lora":
         check_lora(path)
-    else:
-        recognised(path, component)
+        return
+    found = recognised(path, component)
+    if isinstance(found.module, UMT5):
+        tokenizer(found.source, found.module)
 
 
-def check_fits(paths: Sequence[str | Path], device: torch.device | str = "cpu") -> None:
-    """Raise ResourceError where these files together are more than the free memory; nothing of them has been read
-    then."""
-    sources = [open_source(path) for path in paths]
-    needed = sum(entry.bytes for source in sources for entry in source.entries.values())
-    check_memory(f"{' with '.join(source.path.name for source in sources)}", needed, device)
+def check_fits(
+    paths: Sequence[str | Path], device: torch.device | str = "cpu", *, dtype: torch.dtype | None = None
+) -> None:
+    """Raise ResourceError where these models together, in the type that each is computed in, are more than the free
+    memory; nothing of them has been read then. dtype: as in `load_open`."""
+    check_dtype(dtype)
+    needed, names = 0, []
+    for found in map(recognised, paths):
+        computed = dtype or computed_in(found.own, device, found.kind)
+        needed += sum(held(entry, computed) for entry in found.source.entries.values())
+        names.append(found.source.path.name)
+    check_memory(" with ".join(names), needed, device)
 
 
 def ops(eight: bool) -> Any:
@@ -251,11 +294,21 @@ def held(entry: Entry, dtype: torch.dtype) -> int:
     return entry.bytes if kept else entry.bytes * dtype.itemsize // BYTES.get(entry.dtype, 8)
 
 
-def tokenizer(source: Source) -> TokenTable:
+def tokenizer(source: Source, encoder: UMT5) -> TokenTable:
+    """The tokenizer in or beside a text encoder. Raises CheckpointError where there is none, or where it has so many
+    word pieces more or less than the encoder that it is another's."""
     inside = next((name for name in source if name.endswith(TOKENIZER)), None)
     if inside:
-        return TokenTable.from_bytes(source[inside].numpy().tobytes())
-    return TokenTable.near(source.path if source.path.is_dir() else source.path.parent)
+        table = TokenTable.from_bytes(source[inside].numpy().tobytes())
+    else:
+        table = TokenTable.near(source.path if source.path.is_dir() else source.path.parent)
+    rows = encoder.config.vocabulary
+    if table.pieces is not None and not LEAST_PIECES * rows <= table.pieces <= rows:
+        raise CheckpointError(
+            f"the tokenizer of {source.path} is of another text encoder: it has {table.pieces:,} word pieces and this"
+            f" one {rows:,}; put spiece.model or tokenizer.json of this encoder beside it."
+        )
+    return table
 
 
 def load_transformer(path: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> DiT:

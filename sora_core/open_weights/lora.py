@@ -213,6 +213,8 @@ def parameters_of(dit: DiT) -> Callable[[str, str], str | None]:
             short = short.removeprefix(prefix)
         if short in ("", "diffusion_model"):  # a difference of what the whole network owns
             return parameter if parameter in ours else None
+        if parameter == "weight" and short in ours:  # a difference of what is no layer: `blocks.0.modulation.diff`
+            return short
         # the mark tells diffusers' names from ours
         mark = "condition_embedder.time_proj.weight"
         name = f"{short}.{parameter}"

@@ -39,6 +39,7 @@ from .edits import edit_grid, edit_seconds, sample_edit
 from .generation import METADATA_KEY, described, review_both, warn_of_no_guidance, warn_of_unknown_words
 from .limits import check_memory, memory_estimate
 from .model import SoraModel
+from .sampling import settings_of
 from .stored import FOLDER, RunStore
 from .working import bringing_up, finished
 
@@ -84,7 +85,7 @@ def edit_file(
     before anything is sampled, where memory or the disk have no room for it.
     """
     review_both(prompt, negative, None, warn, expand=expand)
-    asked = edit.settings(settings or model.settings, model.settings)
+    asked = edit.settings(settings_of(model, settings), model.settings)
     schedule(asked.scheduler, asked.steps, denoise=asked.denoise)  # raises for steps that cannot be
     for said in edit.notes:
         tell(said)

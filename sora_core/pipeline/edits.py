@@ -23,7 +23,7 @@ from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from .limits import time_estimate
 from .model import SoraModel
-from .sampling import encode_text, sample, texts_of
+from .sampling import encode_text, sample, settings_of, texts_of
 from .stored import RunStore
 
 __all__ = ["edit_grid", "edit_seconds", "edit_video", "encode_prompts", "sample_edit", "sample_edits"]
@@ -103,7 +103,7 @@ def sample_edits(
         encode_prompts(model, edits, prompts),
         noise=torch.cat([draw_noise(first.state.latent.shape[1:], seed) for seed in seeds]),
         fps=first.fps,
-        settings=first.settings(settings or model.settings, model.settings),
+        settings=first.settings(settings_of(model, settings), model.settings),
         negative=encode_text(model, texts_of([negative]) * len(edits)),
         prompt_schedule=first.prompt_schedule,
         progress=progress,

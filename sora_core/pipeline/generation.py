@@ -20,6 +20,7 @@ from ..files import size_text
 from ..grid import LatentGrid, VideoSize, frames_for, plan
 from ..layers.surroundings import unaffected
 from ..media import Segmented, check_output, evened, publish, room_for, segment_frames
+from ..open_weights import published
 from ..safety import Policy
 from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
@@ -34,7 +35,7 @@ from .drafts import brought_up, draft_size, refine_memory, refine_seconds
 from .limits import check_memory, decode_estimate, in_tiles, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
 from .preview import EarlyLook
-from .sampling import decode_from, empty_state, encode_text, sample, texts_of
+from .sampling import decode_from, empty_state, encode_text, sample, settings_of, texts_of
 from .stored import FOLDER, RunStore, key_of
 
 __all__ = ["GenerateResult", "check_prompt", "generate"]
@@ -42,6 +43,8 @@ __all__ = ["GenerateResult", "check_prompt", "generate"]
 TRAINED = "64x64 to 256x256"
 TRAINED_SIDE, TRAINED_PIXELS, TRAINED_SECONDS = 64, 256 * 256, 5.5
 """smallest side, largest picture and longest clip of the bundled weights' training"""
+NEAR = 0.25, 2.5
+"""pixels of a picture that published weights make, as a share of those of the size they are made for"""
 LONG = 10.0
 """seconds of sampling above which the estimate is told before it begins"""
 METADATA_KEY = "sora"
@@ -99,8 +102,27 @@ def warn_of_no_guidance(negative: str, settings: SamplingSettings, warn: Callabl
         warn(f"without guidance (cfg 1) nothing is kept out, so this has no effect: {negative}")
 
 
-def outside_training(asked: VideoSize) -> str:
-    """A sentence where a size or length is beyond what the bundled weights were trained on, else nothing."""
+def outside_training(model: SoraModel, asked: VideoSize) -> str:
+    """A sentence where a size, rate or length is beyond what the weights were trained on, else nothing."""
+    return outside_bundled(asked) if model.vocabulary is not None else outside_published(model, asked)
+
+
+def outside_published(model: SoraModel, asked: VideoSize) -> str:
+    """The same of published weights: another rate, or several times more or less of pixels than they are made for."""
+    made = published(model.dit.config, two_experts=model.low is not None)
+    width, height = made.size
+    least, most = NEAR
+    near = least <= asked.height * asked.width / (width * height) <= most
+    if near and (asked.frames == 1 or asked.fps == made.fps):
+        return ""
+    rate = "" if asked.frames == 1 else f" at {asked.fps:g} fps"
+    return (
+        f"{asked.width}x{asked.height}{rate} is not what {made.name} is made for ({width}x{height} at {made.fps:g}"
+        " fps); expect less of the picture"
+    )
+
+
+def outside_bundled(asked: VideoSize) -> str:
     pixels, short = asked.height * asked.width, min(asked.height, asked.width)
     if short < TRAINED_SIDE or pixels > TRAINED_PIXELS:
         return f"{asked.width}x{asked.height} is outside the sizes of training ({TRAINED}); expect less of the picture"
@@ -171,16 +193,18 @@ def generate(
     cannot end well.
 
     The prompt passes the policy, and the file is reviewed, marked and signed as `protection` says (None: all of it).
-    expand: sample the descriptive caption that `world.expanded` makes of the prompt. refine: a size beyond what the
-    model makes well is sampled small and brought up by its refiner, if it has one. settings: None takes the model's
-    own. The bundled weights are loaded to `device` where no `model` is given, with `fast` those of few steps. `warn` is
-    called with what may go wrong, `tell` with what is made of the prompt and, above ten seconds, what it will take.
+    expand: sample the descriptive caption that `world.expanded` makes of the prompt; published weights read it as it
+    is. refine: a size beyond what the model makes well is sampled small and brought up by its refiner, if it has one.
+    settings: None takes the model's own. The bundled weights are loaded to `device` where no `model` is given, with
+    `fast` those of few steps. `warn` is called with what may go wrong, `tell` with what is made of the prompt and,
+    above ten seconds, what it will take.
     preview: an mp4 that shows small, every few seconds of sampling, what is made so far.
     """
     out, laps, protection = Path(out), Laps(), protection or Protection()
     prompt, negative = texts_of([prompt, negative])
     check_prompt(prompt)
     check_seed(seed)
+    expand = expand and (model is None or model.vocabulary is not None)
     review_both(prompt, negative, protection.policy, warn, expand=expand)
     width, height = pair(size)
     asked = VideoSize(frames=frames_for(seconds, fps), height=height, width=width, fps=fps)
@@ -193,7 +217,7 @@ def generate(
             raise InputError(f"{out} is named for the early look and for the result; give the early look another name")
         check_output(preview, VideoSize(frames=2, height=2, width=2, fps=fps))
     model = model or load_bundled(device=device, fast=fast)
-    settings = settings or model.settings
+    settings = settings_of(model, settings)
     draft = draft_size(model, asked) if refine else None
     sampled = draft or asked
     grid = plan(sampled, model.geometry)
@@ -206,7 +230,7 @@ def generate(
     if unread := model.unread(caption):
         warn(unread)
     warn_of_no_guidance(negative, settings, warn)
-    if outside := outside_training(sampled):
+    if outside := outside_training(model, sampled):
         warn(outside)
     laps("load")
     foretell(model, grid, draft and asked, settings, tell)

@@ -164,10 +164,12 @@ def timed(run: Callable[[], torch.Tensor], clock: Clock) -> float:
 
 def check_memory(model: SoraModel, grid: LatentGrid) -> None:
     """Raises ResourceError, with the estimate, where a grid is beyond the machine; nothing has been allocated yet."""
-    need = memory_estimate(model, grid)
-    free = free_memory(str(model.device))
+    fast = kernels.for_device(model.device)
+    weights = sum(fast.unpacked(dit.blocks) for dit in (model.dit, model.low) if dit)
+    need, free = memory_estimate(model, grid) + weights, free_memory(str(model.device))
     if free is not None and need > free:
+        of_weights = f", {size_text(weights)} for the weights" if weights else ""
         raise ResourceError(
-            f"{grid.asked} needs about {size_text(need)} of memory ({grid.tokens:,} tokens) and {size_text(free)} is"
-            " free; choose a smaller size or fewer seconds"
+            f"{grid.asked} needs about {size_text(need)} of memory ({grid.tokens:,} tokens{of_weights}) and"
+            f" {size_text(free)} is free; choose a smaller size or fewer seconds"
         )

@@ -5,6 +5,7 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -32,6 +33,8 @@ __all__ = ["SoraModel", "check_device", "load_bundled", "load_codec", "load_open
 
 WEIGHTS = Path(str(files(__package__.rpartition(".")[0]) / "weights"))
 """the folder of the bundled weights"""
+EXPERT = re.compile(r"(high|low)[ _-]?noise")
+"""which of two experts a published file is, in its path"""
 
 
 class Tokenizer(Protocol):
@@ -150,12 +153,16 @@ def load_open(
 ) -> SoraModel:
     """Published weights (the Wan family) from their files; `low` is the low-noise expert of Wan 2.2 A14B.
 
-    Raises CheckpointError or ResourceError, naming the file, for what does not fit or does not fit into memory.
+    Raises CheckpointError or ResourceError, naming the file, for what does not fit or does not fit into memory, and
+    InputError for experts that are swapped or of which one is missing.
     """
     device = check_device(device)
-    open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device)
+    check_experts(Path(transformer), Path(low) if low else None)
+    open_weights.check_fits([path for path in (transformer, low, text, codec) if path], device, dtype=dtype)
     dit = open_weights.load_transformer(transformer, dtype=dtype, device=device)
     published = open_weights.published(dit.config, two_experts=low is not None)
+    if low and published.boundary is None:
+        raise InputError(f"low is the second expert of Wan 2.2 A14B, and {transformer} is no expert; leave it out")
     expert = open_weights.load_transformer(low, dtype=dtype, device=device) if low else None
     vae = open_weights.load_codec(codec, dtype=dtype, device=device)
     encoder, table = open_weights.load_text_encoder(text, dtype=dtype, device=device)
@@ -175,6 +182,18 @@ def load_open(
         low_from=published.boundary or 0.0,
         settings=published.settings,
     )
+
+
+def check_experts(transformer: Path, low: Path | None) -> None:
+    """Raises InputError where the names of the experts of Wan 2.2 A14B say that one is given twice, that they are
+    swapped, or that the other is missing: their sizes tell nothing."""
+    if low == transformer:
+        raise InputError(f"transformer and low are both {low}; low is the low-noise expert of Wan 2.2 A14B")
+    first, second = (EXPERT.findall(str(path).lower())[-1:] for path in (transformer, low))
+    if (first == ["low"] and low is not None) or second == ["high"]:
+        raise InputError(f"{transformer} and {low} are swapped: transformer is the high-noise expert, low the other")
+    if first == ["high"] and low is None:
+        raise InputError(f"{transformer} is the high-noise expert alone; give the low-noise one as low")
 
 
 def sizes(dit: DiT) -> str:

@@ -29,7 +29,7 @@ from ..diffusion import sample as run_sampler
 from ..diffusion.loop import Preview
 from ..dit.denoiser import DiTDenoiser, noise_level_experts
 from ..dit.parallel import over_clips
-from ..errors import InputError, ResourceError
+from ..errors import CheckpointError, InputError, ResourceError
 from ..grid import Geometry, LatentGrid, VideoSize, plan, positions, spans
 from ..layers import kernels
 from ..layers.surroundings import unaffected
@@ -48,6 +48,7 @@ __all__ = [
     "encode_text",
     "sample",
     "sample_video",
+    "settings_of",
     "sigmas_of",
     "texts_of",
 ]
@@ -67,10 +68,18 @@ def texts_of(prompts: str | Iterable[str]) -> list[str]:
 @unaffected
 @torch.no_grad()
 def encode_text(model: SoraModel, prompts: str | Iterable[str]) -> Tensor:
-    """Text features [B,S,D], those of each word times its weight (`emphasis`); an empty prompt is all zeros."""
+    """Text features [B,S,D], those of each word times its weight (`emphasis`).
+
+    Raises CheckpointError for a text encoder that gives no numbers.
+    """
     prompts = texts_of(prompts)
     device = next(model.text.parameters()).device
     features = model.text(model.tokenizer(prompts).to(device))
+    if not features.isfinite().all():
+        raise CheckpointError(
+            "the text encoder gives values that are not numbers (NaN or infinite): its weights are damaged; fetch them"
+            " again"
+        )
     weights = model.tokenizer.weights(prompts).to(features)
     features[:, : weights.shape[1]] *= weights[..., None]
     return features
@@ -131,7 +140,7 @@ def sample(
     runs: where the run's state is stored, and taken up if it was stopped (in the place of `resume` and `checkpoint`).
     Raises InputError for settings out of range.
     """
-    settings = settings or model.settings
+    settings = settings_of(model, settings)
     sigmas = sigmas_of(model, state, settings)
     if settings.step_range is not None and settings.step_range.noised:
         resume = SamplerState(step=0, x=state.latent.float(), sigmas=sigmas, solver=settings.solver)
@@ -208,6 +217,17 @@ def with_second_try(
         again = False
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def settings_of(model: SoraModel, settings: SamplingSettings | None) -> SamplingSettings:
+    """Those of a run: the model's own where none are given. Raises InputError for anything else."""
+    if settings is None:
+        return model.settings
+    if not isinstance(settings, SamplingSettings):
+        raise InputError(
+            f"settings are SamplingSettings, such as model.settings.with_(steps=12), not {str(settings)[:80]}"
+        )
+    return settings
 
 
 def sigmas_of(model: SoraModel, state: LatentState, settings: SamplingSettings) -> Tensor:

@@ -23,10 +23,12 @@ FOLDERS = (".", "tokenizer", "../tokenizer", "google/umt5-xxl")
 class TokenTable:
     """`tokens = table(prompt)`: text to token numbers, ended by END."""
 
-    def __init__(self, encode: Callable[[str], list[int]], *, limit: int = 512) -> None:
+    def __init__(self, encode: Callable[[str], list[int]], *, limit: int = 512, pieces: int | None = None) -> None:
         self.encode = encode
         self.limit = limit
         """tokens a prompt may have; the published models read no further"""
+        self.pieces = pieces
+        """how many word pieces there are, where that is known"""
 
     def __call__(self, prompt: str) -> list[int]:
         tokens = [t for t in self.encode(prompt) if t != END] + [END]
@@ -51,7 +53,7 @@ class TokenTable:
             pieces = SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
             raise CheckpointError("the tokenizer of this text encoder is damaged: fetch the file again.") from error
-        return TokenTable(lambda text: list(pieces.encode(text)))
+        return TokenTable(lambda text: list(pieces.encode(text)), pieces=pieces.get_piece_size())
 
     @staticmethod
     def from_file(path: str | Path) -> TokenTable:
@@ -69,7 +71,7 @@ class TokenTable:
             raise CheckpointError(f"{path} is not a tokenizer: fetch it again.") from error
         table.no_padding()
         table.no_truncation()
-        return TokenTable(lambda text: table.encode(text).ids)
+        return TokenTable(lambda text: table.encode(text).ids, pieces=table.get_vocab_size())
 
     @staticmethod
     def near(folder: str | Path) -> TokenTable:

@@ -10,6 +10,7 @@ Legend: L tokens, D width, N heads, K head dim, R rows of modulation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -78,6 +79,9 @@ class CpuKernels(Kernels):
 
     def prepack(self, module: nn.Module) -> bool:
         return prepack(module)
+
+    def unpacked(self, module: nn.Module) -> int:
+        return sum(linear.weight.nbytes for _, _, linear in packable(module))
 
 
 def blocks(start: int, end: int, width: int) -> Iterator[slice]:
@@ -200,11 +204,25 @@ class PrepackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.probe = probe(linear.weight)
-        self.weight = nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach()), requires_grad=False)
+        self.weight = laid_out(linear.weight)
         self.bias = linear.bias
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles, which know nothing of that order: the weight as it was."""
+        plain = nn.Parameter(self.weight.to_dense(), requires_grad=False)
+        return {**self.__dict__, "_parameters": {**self._parameters, "weight": plain}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.weight = laid_out(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+def laid_out(weight: Tensor) -> nn.Parameter:
+    """A weight of bfloat16 in the order in which oneDNN's product reads it."""
+    return nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(weight.detach()), requires_grad=False)
 
 
 def probe(weight: Tensor) -> Tensor:
@@ -216,18 +234,26 @@ def probe(weight: Tensor) -> Tensor:
 def prepack(module: nn.Module) -> bool:
     """Puts a PrepackedLinear in the place of each plain linear layer of bfloat16 on a CPU; tells whether there was
     one."""
-    found = False
-    for parent in module.modules():
-        for name, child in list(parent.named_children()):
-            if (
-                type(child) is nn.Linear
-                and child.weight.dtype == torch.bfloat16
-                and child.weight.device.type == "cpu"
-                and onednn()
-            ):
-                parent.register_module(name, PrepackedLinear(child))
-                found = True
-    return found
+    found = packable(module)
+    some = bool(found)
+    while found:  # none is held once it is replaced: memory has room for one more
+        parent, name, linear = found.pop()
+        parent.register_module(name, PrepackedLinear(linear))
+    return some
+
+
+def packable(module: nn.Module) -> list[tuple[nn.Module, str, nn.Linear]]:
+    """(the module that has it, its name there, the layer) of each plain linear layer of bfloat16 on a CPU that has
+    products for it."""
+    return [
+        (parent, name, child)
+        for parent in module.modules()
+        for name, child in parent.named_children()
+        if type(child) is nn.Linear
+        and child.weight.dtype == torch.bfloat16
+        and child.weight.device.type == "cpu"
+        and onednn()
+    ]
 
 
 def onednn() -> bool:

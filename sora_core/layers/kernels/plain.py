@@ -104,6 +104,10 @@ class Kernels:
         """Put weights as the device's products read them; tells whether there was one to change."""
         return False
 
+    def unpacked(self, module: nn.Module) -> int:
+        """Bytes that `prepack` will take for itself: weights that lie in a mapped file are no memory until then."""
+        return 0
+
     def notes(self) -> list[str]:
         """What was chosen, in lines for a person."""
         return [self.name]
