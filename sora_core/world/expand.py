@@ -17,8 +17,9 @@ from .complete import completed, named, way_of
 from .copied import uncopied
 from .goes_on import as_before, plainly
 from .nouns import GAIT_VERBS, NOUNS, plural
+from .patterns import COLOUR_OF, GO, MOTIONS, TOWARD
 from .rewrite import content_words, knows_nouns, rewrite, unknown_words
-from .understand import COLOUR_OF, GO, MOTIONS, TOWARD, Understood, understand
+from .understand import Understood, understand
 from .unseen import apart_note, going_note, left_out, relation_note, speed_note, then_note, unseen
 
 __all__ = ["Expansion", "expand", "expanded", "expanded_about", "unknown_note", "unknown_words"]

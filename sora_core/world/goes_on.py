@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from . import words
 from .captions import Facts
-from .understand import GO
+from .patterns import GO
 
 __all__ = ["WAYS", "as_before", "plainly", "returning"]
 

@@ -17,7 +17,7 @@ from .captions import vocabulary as captions_words
 from .colours import COLOUR, JOINED, NAME, NOUN, SHADES, TINTED, one_of, own_colours, placed_colours, shaded, told_apart
 from .goes_on import plainly
 from .nouns import NOUNS
-from .understand import COLOUR_OF, COUNT_OF, GO, MOST, MOTIONS, PLURAL_WORDS, SHAPE_OF, SIZE_OF, TOWARD
+from .patterns import COLOUR_OF, COUNT_OF, GO, MOST, MOTIONS, PLURAL_WORDS, SHAPE_OF, SIZE_OF, TOWARD
 
 __all__ = ["Rewritten", "knows_nouns", "rewrite", "unknown_words"]
 

@@ -210,7 +210,7 @@ mountains moon upward upwards downward downwards tracking closeup cam long overh
 pan pans panning camera's ice
 """
 KNOWN_ALSO: frozenset[str] = frozenset(_KNOWN_ALSO.split())
-"""Words the patterns of understand.py know beyond the vocabulary of the captions."""
+"""Words `patterns` knows beyond the vocabulary of the captions."""
 _MOTION_STEMS = """
 roll slid mov go travel drift glid run fly com approach bounc jump hop spin turn rotat twirl fall drop fell stand rest
 stay lie sit
