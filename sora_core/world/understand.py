@@ -34,6 +34,9 @@ from .patterns import (
     verb,
 )
 
+_SIZED = re.compile(rf"\b(?:is|are|was|were|looks?)(?: (?:so|very|really|too|quite))* (?P<size>{'|'.join(SIZE_OF)})\b")
+"""a size that is said of a thing: "the ball is very big\""""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Understood:
@@ -251,6 +254,8 @@ def _thing(
         count = 1 if word in ("a", "an") and noun not in PLURAL_WORDS else COUNT_OF.get(word, count)
         if word.isdigit():
             count = max(1, min(MOST, int(word[:9])))
+    if size is None and (found := _SIZED.search(tail)):
+        size = SIZE_OF[found["size"]]
     text = _Text(" ".join([tail, *re.findall(r"\w+ing\b", adjectives)]))
     motion = next((key for mark, key in marks.items() if mark in text.text), None)
     for mark in marks:

@@ -186,6 +186,7 @@ now start starts begin begins continue continues keep keeps suddenly finally eve
 get gets getting came where but instead let should would could
 was were been being has have had will can may might must if what why how here here's that's let's what's i'd i'll
 i'm about see like both all every any such first second third itself themselves exactly really quite w
+my our your so his her pls plz
 ones avoid avoiding exclude excluding except minus remove o cannot can't won't motion movement
 nothing never else merely rather than also without besides except matter doubt more less fewer stop stops stopping
 """
