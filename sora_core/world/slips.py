@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from ..spelling import one_wrong, slip
+
 __all__ = ["meant_by"]
 
 LONG = 7
@@ -22,31 +24,7 @@ def meant_by(typed: str, known: Sequence[str]) -> str | None:
     """The known word that was meant; of a long word with a wrong letter only where one known word is as near."""
     if len(typed) < 3 or not typed.isalpha() or typed in OTHER_WORDS:
         return None
-    if (slipped := next((word for word in known if _slip(typed, word)), None)) is not None:
+    if (slipped := next((word for word in known if slip(typed, word)), None)) is not None:
         return slipped
-    near = [word for word in known if len(typed) >= LONG and _one_wrong(typed, word)]
+    near = [word for word in known if len(typed) >= LONG and one_wrong(typed, word)]
     return near[0] if len(near) == 1 else None
-
-
-def _slip(typed: str, meant: str) -> bool:
-    """Whether two letters changed places, one was doubled or not, or (in longer words) one is missing, though not the
-    first: `rains` is no slip of `trains`, nor `lower` of `flower`."""
-    if len(typed) == len(meant):
-        differ = [i for i, (a, b) in enumerate(zip(typed, meant, strict=True)) if a != b]
-        return (
-            len(differ) == 2
-            and differ[1] == differ[0] + 1
-            and typed[differ[0]] == meant[differ[1]]
-            and typed[differ[1]] == meant[differ[0]]
-        )
-    long, short = (typed, meant) if len(typed) > len(meant) else (meant, typed)
-    if len(long) != len(short) + 1:
-        return False
-    at = next((i for i, letter in enumerate(short) if letter != long[i]), len(short))
-    doubled = at > 0 and long[at] == long[at - 1]
-    return long[:at] + long[at + 1 :] == short and (doubled or (long is meant and len(typed) > 3 and at > 0))
-
-
-def _one_wrong(typed: str, meant: str) -> bool:
-    """Whether one letter is another, though not the first: `fountain` is no slip of `mountain`."""
-    return len(typed) == len(meant) and typed[0] == meant[0] and sum(map(str.__ne__, typed, meant)) == 1
