@@ -29,10 +29,19 @@ _LABEL = re.compile(
 )
 """the names of the parts of a prompt: "Subject: a red ball. Camera: static\""""
 
+_SHOT = re.compile(
+    r"(?:^|(?<=[\n,.;]))\s*(?:(?:scene|shot|clip) ?#?(?P<number>\d+)\s*[:.)]"
+    r"|[\[(]?\d{1,2}:\d{2}(?: ?[-–] ?\d{1,2}:\d{2})?[\])]?:?(?= [a-z])|\d+(?:\.\d+)? ?s:)\s*"
+    r"|[\[(]\d+(?:\.\d+)?s? ?[-–] ?\d+(?:\.\d+)? ?s[\])]:?\s*",
+    re.IGNORECASE,
+)
+"""where a shot begins: "Shot 2: ...", "00:02-00:04 ...", "[2-4s] ...\""""
+
 
 def uncopied(prompt: str) -> tuple[str, str, tuple[str, ...]]:
     """(the prompt, what it says must not be there, a sentence for each thing that is taken out)."""
-    notes, refused = [], []
+    notes: list[str] = []
+    refused: list[str] = []
     prompt = _from_json(prompt, notes)
     if found := _SETTINGS.search(prompt):
         notes.append(
@@ -54,6 +63,7 @@ def uncopied(prompt: str) -> tuple[str, str, tuple[str, ...]]:
     if _WEIGHT.search(prompt):
         notes.append("weights are written (word:1.2) here; those behind '::' are not read.")
         prompt = _WEIGHT.sub(",", prompt)
+    prompt = _SHOT.sub(lambda found: ", then " if prompt[: found.start()].strip() else "", prompt)
     prompt = _LABEL.sub(_unlabelled, re.sub(r"\]\s*\[", "], [", prompt))
     return prompt, ", ".join(text.strip(" \t\n\"'{}.,") for text in refused), tuple(notes)
 

@@ -160,7 +160,7 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool, nouns:
     in_own_words = _somewhere_unknown(plain.text, unknown) or (own and _ABOUT_IT.search(plain.text))
     if understood.things and not _tellable(understood) and (not nouns or understood.relation == "beside"):
         notes = (count_note(understood),)
-    elif plain.negative and not plain.text and not about:
+    elif plain.negative and not about and words.FILLERS.issuperset(re.findall(r"[\w']+", plain.text)):
         notes = (NOTHING_SHOWN,)
     if understood.things and _tellable(understood) and not in_own_words:
         facts = _stated(understood) if own else _facts(understood, rng, nouns=nouns)

@@ -70,6 +70,11 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         r"from \1 to \2",
     ),
     (r"\bso{2,}\b", "so"),
+    (
+        r"\b(?:turn|change|go|fade|shift|morph)(?:e?s|ing)?(?: (?:its |their )?colou?rs?)? from"
+        r" (?!left\b|right\b|an?\b|the\b|one\b|side\b|top\b)(\w+) (?:in)?to (\w+)",
+        r"is \1, then \2",
+    ),
     (rf"\bas ({'|'.join(SIZE_OF)}) as (?:an? |the )?[\w-]+", r"which is \1"),
     (r"(?<=camera )trucks?\b", "slides"),
     (r"\b(?:view|viewpoint|shot) (?=(?:pans|turns|moves|tilts|zooms|looks|orbits|circles|follows)\b)", "camera "),

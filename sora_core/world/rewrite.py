@@ -32,6 +32,7 @@ class Rewritten:
     notes: tuple[str, ...] = ()
 
 
+_SIZE = "|".join(SIZE_OF)
 _NUMBER = rf"(?:\d+|{'|'.join((*words.COUNT_WORDS.values(), *words.NUMBERS))})"
 _AFFIRMED: tuple[tuple[str, str], ...] = (
     (r"\bhalf a dozen\b", "six"),
@@ -52,6 +53,15 @@ _AFFIRMED: tuple[tuple[str, str], ...] = (
     (r",? ?\b(?:no matter (?:what|how|where)|(?:with(?:out)? (?:no |an? |any )?|no )doubt)\b", ""),
 )
 """negations that affirm what follows them, and what they come to"""
+_LISTED: tuple[tuple[str, str], ...] = (
+    (r"\b(NAME)\s*[:=]\s*(COLOUR)\b(?!(?:,| and|, and) (?:COLOUR)\b)", r"\2 \1"),
+    (
+        r"\b(?P<no>no|not) (?P<not>COLOUR) (?P<noun>NAME),? (?:but )?(?:only|just) (?P<colour>COLOUR)(?: ones?)?\b",
+        r"\g<colour> \g<noun> \g<no> \g<not>",
+    ),
+    (r"\b(an?|the) not (?:very |too |so |that )?(COLOUR|SIZE) (NAME)\b", r"\1 \3 not \2"),
+)
+"""colours and sizes that are not told before their thing"""
 _NEGATED: tuple[tuple[str, str], ...] = (
     (r",? \b(?:rather than|instead of|as opposed to)\b", " not"),
     (
@@ -93,6 +103,7 @@ _SIDE_FIRST = re.compile(
     r" (?:is|are|stands?|sits?) (?P<one>.+)$"
 )
 _THERE = r"(?:(?:on|at|to) the )?{side}(?: side)?"
+_AT_REST = rf"(?:(?!\b{ANY_VERB}\b)[\w' -])+"
 _SAID_BY_SIDE: tuple[re.Pattern[str], ...] = (
     re.compile(
         rf"^{_THERE.format(side='left')}: ?(?P<left>.+?)[,;]? (?:and )?{_THERE.format(side='right')}: ?(?P<right>.+)$"
@@ -101,6 +112,8 @@ _SAID_BY_SIDE: tuple[re.Pattern[str], ...] = (
         rf"^{_THERE.format(side='right')}[:,]? ?(?P<right>.+?)[,;]? (?:and )?{_THERE.format(side='left')}[:,]? ?"
         r"(?P<left>.+)$"
     ),
+    re.compile(rf"^(?P<left>{_AT_REST}) left(?:[,;]| and)+ (?P<right>{_AT_REST}) right$"),
+    re.compile(rf"^(?P<right>{_AT_REST}) right(?:[,;]| and)+ (?P<left>{_AT_REST}) left$"),
     re.compile(
         r"^(?P<right>.+?) (?:on|at) the right(?: side)?\b(?P<more>.*?)(?:[,;]| and)+ (?P<left>.+?) (?:on|at) the left"
         r"(?: side)?\b(?P<rest>.*)$"
@@ -243,8 +256,8 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "", *, nouns: bool = F
         r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known(captions_words()) else m[0].replace("-", " "), text
     )
     text = re.sub(rf"\b({NAME})(?:'s|')(?! eye\b)(?=\s|$)", r"\1", text)
-    for said, plain in (*_AFFIRMED, *_NEGATED):
-        text = re.sub(said.replace("COLOUR", COLOUR).replace("NAME", NAME), plain, text)
+    for said, plain in (*_AFFIRMED, *_LISTED, *_NEGATED):
+        text = re.sub(said.replace("COLOUR", COLOUR).replace("SIZE", _SIZE).replace("NAME", NAME), plain, text)
     text, refused = _without_refusals(re.sub(r"\s+", " ", text).strip(" ,"))
     notes: list[str] = []
     text = _mended(text, notes, nouns=not alone)

@@ -183,6 +183,8 @@ def _things(
             things.append(thing)
             stated.append(said)
         elif said[1]:
+            if stated[same][1] and things[same].motion not in (thing.motion, GOING_ON, "still"):
+                more += (("one motion of a thing", things[same].motion),)
             things[same] = replace(things[same], motion=thing.motion, side=thing.side, paint=thing.paint)
             stated[same] = (stated[same][0], True)
     again = len(things) < len(nouns)
