@@ -63,7 +63,9 @@ def uncopied(prompt: str) -> tuple[str, str, tuple[str, ...]]:
     if _WEIGHT.search(prompt):
         notes.append("weights are written (word:1.2) here; those behind '::' are not read.")
         prompt = _WEIGHT.sub(",", prompt)
-    prompt = _SHOT.sub(lambda found: ", then " if prompt[: found.start()].strip() else "", prompt)
+    if [found for found in _SHOT.finditer(prompt) if found["number"] not in (None, "1")]:
+        notes.append("numbered shots of one prompt are shown together; a storyboard gives each its own time.")
+    prompt = _SHOT.sub(lambda at: ", then " if not at["number"] and at.string[: at.start()].strip() else " ", prompt)
     prompt = _LABEL.sub(_unlabelled, re.sub(r"\]\s*\[", "], [", prompt))
     return prompt, ", ".join(text.strip(" \t\n\"'{}.,") for text in refused), tuple(notes)
 
