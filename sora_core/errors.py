@@ -8,7 +8,7 @@ SoraError                   everything a user can mend; its message names what w
  └─ Cancelled               the user asked to stop; carries no fault
 """
 
-__all__ = ["Cancelled", "CheckpointError", "InputError", "MediaError", "ResourceError", "SoraError"]
+__all__ = ["Cancelled", "CheckpointError", "InputError", "MediaError", "ResourceError", "SoraError", "frame_count"]
 
 
 class SoraError(Exception):
@@ -33,3 +33,8 @@ class ResourceError(SoraError):
 
 class Cancelled(SoraError):
     """The user asked to stop."""
+
+
+def frame_count(frames: int) -> str:
+    """A number of frames in words: "1 frame", "9 frames"."""
+    return "1 frame" if frames == 1 else f"{frames:,} frames"

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKS = ("sora_core", "runtime", "nodes", "commands")
 LINE = (
-    "errors settings emphasis encoding types grid claims files memory headers checkpoints layers diffusion text|vae|dit"
-    " refine open_weights media editing world perception safety pipeline data training evaluation|bench"
+    "errors settings emphasis spelling encoding types grid claims files memory headers checkpoints layers diffusion"
+    " text|vae|dit refine open_weights media editing world perception safety pipeline data training evaluation|bench"
 )
 RANK = {name: rank for rank, step in enumerate(LINE.split()) for name in step.split("|")}
 DATA_ONLY = {"weights"}

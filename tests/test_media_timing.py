@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from sora_nodes.sora_core import media
-from sora_nodes.sora_core.errors import MediaError
+from sora_nodes.sora_core.errors import MediaError, frame_count
 from sora_nodes.sora_core.media.decode import square
 from sora_nodes.sora_core.media.timing import closed, placed, raster
 
@@ -379,3 +379,7 @@ def test_an_avi_that_shows_a_frame_twice_has_its_own_rate_and_is_whole(tmp_path:
     source = media.FileSource(path)
     assert source.fps == 24 and source.notes == ()
     assert toys.numbers(source.read(0, source.length)) == list(range(48))
+
+
+def test_one_frame_is_no_plural() -> None:
+    assert [frame_count(frames) for frames in (0, 1, 2, 1200)] == ["0 frames", "1 frame", "2 frames", "1,200 frames"]

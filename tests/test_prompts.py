@@ -8,7 +8,8 @@ from sora_nodes.sora_core.world import words
 from sora_nodes.sora_core.world.captions import ThingFacts
 from sora_nodes.sora_core.world.expand import expanded
 from sora_nodes.sora_core.world.nouns import NOUNS
-from sora_nodes.sora_core.world.understand import COLOUR_OF, COUNT_OF, SHAPE_OF, SIZE_OF, Understood, understand
+from sora_nodes.sora_core.world.patterns import COLOUR_OF, COUNT_OF, SHAPE_OF, SIZE_OF
+from sora_nodes.sora_core.world.understand import Understood, understand
 
 ROWS = [
     [part.strip() for part in f"{line}||".split("|")[:3]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...runtime.images import FileImages
 from ...runtime.video import sound_of
-from ...sora_core.errors import InputError
+from ...sora_core.errors import InputError, frame_count
 from .. import doors, host
 from ..inputs import finite, ranges
 
@@ -159,8 +159,8 @@ def missing_mask(shape: Sequence[int], frames: str, mask: Tensor | None) -> Tens
     for first, last in ranges(frames):
         if not (-count <= first < count and -count <= last < count and first % count <= last % count):
             raise InputError(
-                f"frames {first} to {last} are not in this clip of {count} frames; use 0 to {count - 1}, or -{count}"
-                " to -1"
+                f"frames {first} to {last} are not in this clip of {frame_count(count)}; use 0 to {count - 1}, or"
+                f" -{count} to -1"
             )
         missing[first % count : last % count + 1] = 1
     if mask is None:

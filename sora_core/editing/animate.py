@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, frame_count
 from ..grid import VideoSize, latent_frames
 from ..layers.surroundings import unaffected
 from ..media import TensorSource
@@ -110,7 +110,7 @@ def frame_index(key: Keyframe, frames: int) -> int:
         raise InputError(f"strength must be from 0 to 1, not {key.strength:g}.")
     if not -frames <= key.frame_idx < frames:
         raise InputError(
-            f"frame_idx {key.frame_idx} is outside this clip of {frames} frames; use {-frames} to {frames - 1}."
+            f"frame_idx {key.frame_idx} is outside this clip of {frame_count(frames)}; use {-frames} to {frames - 1}."
         )
     return key.frame_idx % frames
 

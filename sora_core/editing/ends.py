@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, frame_count
 from ..grid import Geometry, latent_frames
 from ..grid import spans as grid_spans
 from ..media import FrameSource
@@ -60,7 +60,7 @@ def kept_tail(clip: Clip, codec: Codec, overlap: int, *, mid_stream: bool = True
     factor = codec.geometry.time_factor
     if clip.latent is None and clip.source is not None and clip.source.length < factor + 1:
         raise InputError(
-            f"a clip of {clip.source.length} frames shows no motion to go on with; give at least {factor + 1}, or"
+            f"a clip of {frame_count(clip.source.length)} shows no motion to go on with; give at least {factor + 1}, or"
             " animate a still."
         )
     count, notes = overlap_latents(overlap, codec.geometry)
@@ -141,7 +141,7 @@ def kept_head(
     least = geometry.time_factor + (1 if geometry.cycle else 0)
     if not have:
         raise InputError(
-            f"a clip of {source.length} frames is too short to be kept at its beginning; give at least {least}"
+            f"a clip of {frame_count(source.length)} is too short to be kept at its beginning; give at least {least}"
             f"{''.join(f' ({note})' for note in clip.notes)}."
         )
     if count > have:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from ..errors import InputError
+from ..errors import InputError, frame_count
 from ..layers.surroundings import unaffected
 from .coding import encode_clip, encode_mid_stream, frames_of, size_of
 from .edit import Clip, Codec, Edit, compose, kept, knows_spans, made
@@ -95,7 +95,7 @@ def _both(clip: Clip, codec: Codec, count: int, notes: tuple[str, ...]) -> Edit:
     whole = longest(source.length, geometry) if geometry.cycle else source.length // geometry.time_factor
     if not whole:
         raise InputError(
-            f"a clip of {source.length} frames is too short to extend; give at least {geometry.time_factor}."
+            f"a clip of {frame_count(source.length)} is too short to extend; give at least {geometry.time_factor}."
         )
     old = made(whole, geometry).spans
     rest = source.length - int(old.sum())

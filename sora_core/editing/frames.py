@@ -12,7 +12,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, frame_count
 from ..media import FrameSource, Piece, TensorSource, as_image
 from ..media.convert import as_frames
 from ..types import Progress
@@ -56,7 +56,7 @@ class Window(Derived):
 
     def __init__(self, source: FrameSource, start: int, stop: int) -> None:
         if not 0 <= start < stop <= source.length:
-            raise InputError(f"frames {start} to {stop} do not lie in a clip of {source.length} frames.")
+            raise InputError(f"frames {start} to {stop} do not lie in a clip of {frame_count(source.length)}.")
         super().__init__(source)
         self.start, self.length = start, stop - start
 

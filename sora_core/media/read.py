@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, frame_count
 from ..layers.surroundings import unaffected
 from .source import FileSource, MediaInfo, chunks
 
@@ -53,7 +53,7 @@ def iter_frames(path: str | Path, chunk: int, *, start: int = 0, frames: int | N
 def end_of(source: FileSource, start: int, frames: int | None) -> int:
     """The frame behind the last of a part; raises InputError where there is no such part."""
     if not 0 <= start < source.length:
-        raise InputError(f"{source.path} has {source.length} frames, so none can be read from frame {start} on.")
+        raise InputError(f"{source.path} has {frame_count(source.length)}, so none can be read from frame {start} on.")
     if frames is not None and frames < 1:
         raise InputError(f"at least one frame can be read, not {frames}.")
     return source.length if frames is None else min(source.length, start + frames)

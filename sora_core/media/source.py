@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError, MediaError, ResourceError
+from ..errors import InputError, MediaError, ResourceError, frame_count
 from ..files import size_text
 from ..memory import check_memory_for
 from ..settings import MAX_FPS, MAX_SIDE
@@ -224,4 +224,4 @@ def check_limits(source: FileSource) -> None:
 
 def check_range(source: FrameSource, start: int, stop: int) -> None:
     if not 0 <= start < stop <= source.length:
-        raise InputError(f"frames {start} to {stop} do not lie in a clip of {source.length} frames.")
+        raise InputError(f"frames {start} to {stop} do not lie in a clip of {frame_count(source.length)}.")

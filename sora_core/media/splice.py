@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from ..errors import InputError, MediaError
+from ..errors import InputError, MediaError, frame_count
 from ..grid import VideoSize
 from .colour import FULL, ToRgb
 from .decode import opened, stored
@@ -47,7 +47,9 @@ class Piece:
         if self.stop < 0:
             object.__setattr__(self, "stop", self.source.length)
         if not 0 <= self.start < self.stop <= self.source.length:
-            raise InputError(f"frames {self.start} to {self.stop} do not lie in a clip of {self.source.length} frames.")
+            raise InputError(
+                f"frames {self.start} to {self.stop} do not lie in a clip of {frame_count(self.source.length)}."
+            )
 
     @property
     def length(self) -> int:
@@ -163,7 +165,7 @@ def said(runs: Sequence[Run]) -> str:
     around = sum(piece.length for piece in encoded if piece.kept and isinstance(piece.source, FileSource))
     names = dict.fromkeys(run.source.path.name for run in runs if isinstance(run, Copy))
     again = f"; {around} beside the cut are encoded again" if around else ""
-    kept = "1 frame" if copied == 1 else f"{copied:,} frames"
+    kept = frame_count(copied)
     verb, them = ("is", "it") if copied == 1 else ("are", "them")
     return f"{kept} of {' and '.join(names)} {verb} copied without decoding {them}{again}"
 

@@ -17,6 +17,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from ..errors import frame_count
 from ..settings import MAX_FPS
 from .h264 import recovers_late, sequence_sets
 
@@ -184,7 +185,7 @@ def decodable(found: list[Stored], notes: list[str]) -> list[Stored]:
     rest = [p for p in found[first:] if not p.cut and (begin is None or p.stamp is None or p.stamp >= begin)]
     lost = sum(not p.cut for p in found) - len(rest)
     if lost:
-        notes.append(f"it begins between key frames, so that its first {count(lost)} cannot be decoded")
+        notes.append(f"it begins between key frames, so that its first {frame_count(lost)} cannot be decoded")
     return rest
 
 
@@ -195,7 +196,7 @@ def ordered(kept: list[Stored], unit: float, notes: list[str]) -> tuple[list[int
         return list(range(len(kept))), True
     jumps, equal = restarts(kept, unit), len(stamps) - len(set(stamps))
     if not jumps and equal > len(stamps) // 10:
-        notes.append(f"{count(equal)} have the time stamp of another, so that all are shown at the stated rate")
+        notes.append(f"{frame_count(equal)} have the time stamp of another, so that all are shown at the stated rate")
         return list(range(len(kept))), True
     if jumps or equal or any(p.pts is None for p in kept):
         if jumps:
@@ -295,7 +296,7 @@ def raster(
     slots, shown = placed(clock, 1 / (fps * unit))
     lost = len(clock) - len(shown)
     notes.append(f"it has a variable frame rate and was resampled to {fps:.6g} fps"
-                 + (f", which leaves out {count(lost)}" if lost else ""))  # fmt: skip
+                 + (f", which leaves out {frame_count(lost)}" if lost else ""))  # fmt: skip
     return slots, shown, fps, True
 
 
@@ -339,7 +340,3 @@ def placed(clock: list[int], step: float) -> tuple[list[int], list[int]]:
         slots.append(slot)
         shown.append(i)
     return slots, shown
-
-
-def count(frames: int) -> str:
-    return "1 frame" if frames == 1 else f"{frames} frames"

@@ -15,11 +15,12 @@ from itertools import pairwise
 
 from ..emphasis import plain as unmarked
 from ..errors import InputError, ResourceError
+from .misspelt import SHORT, Terms, mended
 from .moderation import moderated
 from .negation import without_negated
 from .normalise import bare, normalise, plain
 from .policy import ACTIONS, MINORS, Policy, Rule, load_policy
-from .words_classifier import PromptClassifier, bundled_classifier
+from .words_classifier import PromptClassifier, bundled_classifier, everyday_words
 
 __all__ = ["Finding", "PolicyError", "Review", "check_prompt", "review_prompt"]
 
@@ -174,6 +175,17 @@ def vocabulary(rules: tuple[Rule, ...]) -> frozenset[str]:
     return frozenset(word for word in words if len(word) > 2)
 
 
+@lru_cache(16)
+def refused_terms(rules: tuple[Rule, ...]) -> Terms:
+    """The terms of one word that the rules object to without a context."""
+    alone = [pattern(term) for rule in rules if not rule.with_ for term in rule.any]
+    parts = [part for words in alone if len(words) == 1 for part in words[0]]
+    return Terms(
+        whole=frozenset(word for word, any_ending in parts if not any_ending),
+        begun=frozenset(word for word, any_ending in parts if any_ending and len(word) >= SHORT),
+    )
+
+
 def young(words: Words) -> list[int]:
     """Where someone under age is spoken of: a term, or an age below 18."""
     ages = [
@@ -197,7 +209,10 @@ def review_prompt(
     negative: the text says what is to be avoided, so that only sexual content with minors is looked for.
     """
     policy = policy or load_policy()
-    words = Words(normalise(without_negated(bare(plain(unmarked(text)))), vocabulary(policy.rules)))
+    known = vocabulary(policy.rules)
+    read = normalise(without_negated(bare(plain(unmarked(text)))), known)
+    allowed = {word for phrase in policy.allowed for word in normalise(phrase)}
+    words = Words(mended(read, refused_terms(policy.rules), known | everyday_words() | allowed))
     kept = Words(remaining(words.words, policy.allowed))
     scores: dict[str, tuple[str, float]] = {}
     for rule in policy.rules:

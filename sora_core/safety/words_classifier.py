@@ -27,7 +27,15 @@ from ..errors import CheckpointError
 from .normalise import disguise, normalise
 from .policy import LEARNED
 
-__all__ = ["DISGUISES", "ClassifierConfig", "Prompt", "PromptClassifier", "prompts", "train_classifier"]
+__all__ = [
+    "DISGUISES",
+    "ClassifierConfig",
+    "Prompt",
+    "PromptClassifier",
+    "everyday_words",
+    "prompts",
+    "train_classifier",
+]
 
 DISGUISES = ("leet", "spacing", "look-alikes")
 HELD_OUT = 5
@@ -81,6 +89,13 @@ def parts_of(file: str) -> list[list[str]]:
     """Label, language and prompt of every line of a file."""
     lines = (files(__package__) / file).read_text(encoding="utf-8").splitlines()
     return [[part.strip() for part in line.split("|")] for line in lines if line and not line.startswith("#")]
+
+
+@cache
+def everyday_words() -> frozenset[str]:
+    """The words of all harmless prompts to learn from."""
+    lines = (*parts_of("prompts.txt"), *parts_of("prompts_trained.txt"))
+    return frozenset(word for label, _, text in lines if label == "harmless" for word in normalise(text))
 
 
 def features(text: str, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

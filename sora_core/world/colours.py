@@ -4,7 +4,7 @@ import re
 
 from . import words
 from .nouns import NOUNS
-from .understand import COLOUR_OF, PLURAL_WORDS, SHAPE_OF, SIZE_OF
+from .patterns import COLOUR_OF, PLURAL_WORDS, SHAPE_OF, SIZE_OF
 
 __all__ = [
     "COLOUR", "JOINED", "NAME", "NOUN", "SHADES", "TINTED", "own_colours", "placed_colours", "shaded", "told_apart",

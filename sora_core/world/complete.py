@@ -11,8 +11,9 @@ from . import words
 from .captions import GOING_ON, Facts, ThingFacts
 from .goes_on import WAYS
 from .nouns import NOUNS, plural
+from .patterns import COLOUR_OF, SHAPE_OF, SIZE_OF
 from .rewrite import unknown_words
-from .understand import COLOUR_OF, SHAPE_OF, SIZE_OF, Understood, understand
+from .understand import Understood, understand
 
 __all__ = ["completed", "named", "way_of"]
 

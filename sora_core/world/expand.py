@@ -13,13 +13,25 @@ from dataclasses import dataclass, replace
 from ..emphasis import emphasised, weighted
 from . import words
 from .captions import GOING_ON, Facts, ThingFacts, caption
+from .colours import COLOUR, NAME
 from .complete import completed, named, way_of
 from .copied import uncopied
 from .goes_on import as_before, plainly
 from .nouns import GAIT_VERBS, NOUNS, plural
+from .patterns import COLOUR_OF, GO, MOTIONS, SIZE_OF, TOWARD
 from .rewrite import content_words, knows_nouns, rewrite, unknown_words
-from .understand import COLOUR_OF, GO, MOTIONS, TOWARD, Understood, understand
-from .unseen import apart_note, going_note, left_out, relation_note, speed_note, then_note, unseen
+from .understand import Understood, understand
+from .unseen import (
+    NOTHING_SHOWN,
+    apart_note,
+    count_note,
+    going_note,
+    left_out,
+    relation_note,
+    speed_note,
+    then_note,
+    unseen,
+)
 
 __all__ = ["Expansion", "expand", "expanded", "expanded_about", "unknown_note", "unknown_words"]
 
@@ -43,6 +55,17 @@ _CHANGES = re.compile(
 )
 _MOVES = re.compile("|".join((GO, *(pattern for _, pattern in (*TOWARD, *MOTIONS)))))
 _ABOUT_IT = re.compile(r"\b(?:it|them)\b")
+
+
+_SIZE = "|".join(SIZE_OF)
+_BEHIND = re.compile(
+    rf"\b(?P<noun>{NAME}) \((?P<said>(?:(?:{_SIZE}),? )*(?:{COLOUR})(?:,? (?:{_SIZE}))*|(?:{_SIZE}))\)", re.IGNORECASE
+)
+"""a colour and sizes in brackets behind their thing: "the ball (red, small)\""""
+
+
+def _before(found: re.Match[str]) -> str:
+    return f"{found['said'].replace(',', '')} {found['noun']}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +103,7 @@ def expanded(
     """
     cut = (f"only the first {LONGEST:,} letters of the prompt are read.",) if len(prompt) > LONGEST else ()
     prompt, refused, copied = uncopied(prompt[:LONGEST])
-    parts = weighted(prompt)
+    parts = weighted(_BEHIND.sub(_before, prompt))
     text, nouns = "".join(part for part, _ in parts), knows_nouns(vocabulary)
     made = _expanded(
         text, seed, seen, about=about or seen is not None, nouns=nouns, alone=vocabulary is not None and not nouns
@@ -135,6 +158,10 @@ def _expanded(prompt: str, seed: int, seen: Facts | None, *, about: bool, nouns:
     own = about and seen is None
     notes: tuple[str, ...] = ()
     in_own_words = _somewhere_unknown(plain.text, unknown) or (own and _ABOUT_IT.search(plain.text))
+    if understood.things and not _tellable(understood) and (not nouns or understood.relation == "beside"):
+        notes = (count_note(understood),)
+    elif plain.negative and not about and words.FILLERS.issuperset(re.findall(r"[\w']+", plain.text)):
+        notes = (NOTHING_SHOWN,)
     if understood.things and _tellable(understood) and not in_own_words:
         facts = _stated(understood) if own else _facts(understood, rng, nouns=nouns)
         if not nouns and unseen(understood):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from . import words
 from .captions import Facts
-from .understand import GO
+from .patterns import GO, SIZE_OF
 
 __all__ = ["WAYS", "as_before", "plainly", "returning"]
 
@@ -48,6 +48,35 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"\bin (?:the |total |complete )?dark(?:ness)?(?=\s*(?:$|[,.;]| and\b| with\b| on\b))", "at night"),
     (r"\b(?:at |in )?(?:the )?blue hour\b", "at dusk"),
     (r"\bcam\b", "camera"),
+    (
+        r"(?:^|(?<=[,.;:] ))(?:(?:an?|the|slow|smooth|full|camera|\d+(?:°|[ -]?degrees?)?) )*"
+        r"(?:(?:orbit(?:al|ing)?|arc) (?:shot|view|camera|move(?:ment)?)|orbit)"
+        r"(?: (?:left|right|slowly|clockwise))?(?: (?:around|of|about))?"
+        r"(?: (?=(?:an?|the|one|two|three|four)\b)|(?=\s*(?:$|[,.;])))"
+        r"|^orbiting (?:around )?(?=(?:an?|the|one|two|three|four)\b[^,]*$)",
+        "the camera orbits the scene, ",
+    ),
+    (
+        r"(?:^|(?<=[,.;:] )|(?<=whip |slow |fast ))pan(?:ning shot)? (?:across|over|to|around|along)"
+        r" (?!(?:the )?(?:left|right)\b)",
+        "the camera pans right, ",
+    ),
+    (r"\b(?:in|into|towards?) (?:the )?(?:direction of (?:the )?)(left|right)\b", r"to the \1"),
+    (r"\b(?:in|into|to) (?:the )?(left|right) direction\b", r"to the \1"),
+    (rf"({GO}) up (?:in |to |in to )?the (?:sky|air)\b", r"\1 up into the sky"),
+    (
+        r"\bfrom (?:the )?(left|right)(?: side)?(?: of (?:the )?(?:picture|frame|screen|image))? (?:to|until|till)"
+        r" (?:the )?(left|right)(?: side)?\b",
+        r"from \1 to \2",
+    ),
+    (r"\bso{2,}\b", "so"),
+    (
+        r"\b(?:turn|change|go|fade|shift|morph)(?:e?s|ing)?(?: (?:its |their )?colou?rs?)? from"
+        r" (?!left\b|right\b|an?\b|the\b|one\b|side\b|top\b)(\w+) (?:in)?to (\w+)",
+        r"is \1, then \2",
+    ),
+    (rf"\bas ({'|'.join(SIZE_OF)}) as (?:an? |the )?[\w-]+", r"which is \1"),
+    (r"(?<=camera )trucks?\b", "slides"),
     (r"\b(?:view|viewpoint|shot) (?=(?:pans|turns|moves|tilts|zooms|looks|orbits|circles|follows)\b)", "camera "),
     (r"\bpass(?:es|ing)? (?:by|past|through(?! the wall)|across|the (?:camera|viewer))\b", "moves"),
     (r"\b(?:swimming|rolling|running|flying|floating|walking) (?=(?:pool|hills?|track|carpet|islands?|clouds?)\b)", ""),

@@ -17,7 +17,8 @@ from .captions import vocabulary as captions_words
 from .colours import COLOUR, JOINED, NAME, NOUN, SHADES, TINTED, one_of, own_colours, placed_colours, shaded, told_apart
 from .goes_on import plainly
 from .nouns import NOUNS
-from .understand import COLOUR_OF, COUNT_OF, GO, MOST, MOTIONS, PLURAL_WORDS, SHAPE_OF, SIZE_OF, TOWARD
+from .patterns import ANY_VERB, COLOUR_OF, COUNT_OF, GO, MOST, MOTIONS, PLURAL_WORDS, SHAPE_OF, SIZE_OF, TOWARD
+from .slips import meant_by
 
 __all__ = ["Rewritten", "knows_nouns", "rewrite", "unknown_words"]
 
@@ -31,6 +32,7 @@ class Rewritten:
     notes: tuple[str, ...] = ()
 
 
+_SIZE = "|".join(SIZE_OF)
 _NUMBER = rf"(?:\d+|{'|'.join((*words.COUNT_WORDS.values(), *words.NUMBERS))})"
 _AFFIRMED: tuple[tuple[str, str], ...] = (
     (r"\bhalf a dozen\b", "six"),
@@ -51,6 +53,15 @@ _AFFIRMED: tuple[tuple[str, str], ...] = (
     (r",? ?\b(?:no matter (?:what|how|where)|(?:with(?:out)? (?:no |an? |any )?|no )doubt)\b", ""),
 )
 """negations that affirm what follows them, and what they come to"""
+_LISTED: tuple[tuple[str, str], ...] = (
+    (r"\b(NAME)\s*[:=]\s*(COLOUR)\b(?!(?:,| and|, and) (?:COLOUR)\b)", r"\2 \1"),
+    (
+        r"\b(?P<no>no|not) (?P<not>COLOUR) (?P<noun>NAME),? (?:but )?(?:only|just) (?P<colour>COLOUR)(?: ones?)?\b",
+        r"\g<colour> \g<noun> \g<no> \g<not>",
+    ),
+    (r"\b(an?|the) not (?:very |too |so |that )?(COLOUR|SIZE) (NAME)\b", r"\1 \3 not \2"),
+)
+"""colours and sizes that are not told before their thing"""
 _NEGATED: tuple[tuple[str, str], ...] = (
     (r",? \b(?:rather than|instead of|as opposed to)\b", " not"),
     (
@@ -61,7 +72,7 @@ _NEGATED: tuple[tuple[str, str], ...] = (
     ),
     (
         r"\b(?:avoid(?:ing)?|exclud(?:e|ing)|except(?: for)?|minus|lacking|devoid of|free of|hide|omit(?:ting)?|remove"
-        r"|delete|erase|get rid of|w/o(?:ut)?)\b",
+        r"|delete|erase|get rid of|w/o(?:ut)?)\b:?",
         "without",
     ),
     (r"\bw/(?= )", "with"),
@@ -71,6 +82,14 @@ _NEGATED: tuple[tuple[str, str], ...] = (
     (r"(?<![\w.,:])(?:zero|0)(?= [a-z])", "no"),
 )
 """other ways to say that something must not be there, and what they come to"""
+_NO_ITEM = rf"(?:{'|'.join(words.COUNT_WORDS.values())}|an?|the|with|on|in|at|under|{ANY_VERB})\b"
+_ITEM = rf"(?!{_NO_ITEM})[a-z][a-z'-]*(?: [a-z'-]+)?"
+_NONE_OF = re.compile(
+    rf"\b(?:(?P<no>no|not|never) (?P<none>{_ITEM}(?:, {_ITEM})*),? n?or"
+    rf"|(?P<without>without)(?: any)? (?P<all>{_ITEM}(?:, {_ITEM})*),? (?:and|n?or))"
+    rf" (?P<last>{_ITEM})(?=\s*[,.;!]|\s*$)"
+)
+"""several things that must not be there: "no fog, snow or rain", "without fog and snow\""""
 _REFUSED = re.compile(
     r"(?:,\s*|\s+and\s+|\s+but\s+|\s+)?(?:\b(?:that|which)\s+(?:is|are)\s+)?"
     r"\b(?:not(?!\s+mov)|no(?!\s+camera)|without|nothing|never)\b\s+(?:(?:any|an?|the|at|in)\s+)?"
@@ -84,6 +103,7 @@ _SIDE_FIRST = re.compile(
     r" (?:is|are|stands?|sits?) (?P<one>.+)$"
 )
 _THERE = r"(?:(?:on|at|to) the )?{side}(?: side)?"
+_AT_REST = rf"(?:(?!\b{ANY_VERB}\b)[\w' -])+"
 _SAID_BY_SIDE: tuple[re.Pattern[str], ...] = (
     re.compile(
         rf"^{_THERE.format(side='left')}: ?(?P<left>.+?)[,;]? (?:and )?{_THERE.format(side='right')}: ?(?P<right>.+)$"
@@ -92,6 +112,8 @@ _SAID_BY_SIDE: tuple[re.Pattern[str], ...] = (
         rf"^{_THERE.format(side='right')}[:,]? ?(?P<right>.+?)[,;]? (?:and )?{_THERE.format(side='left')}[:,]? ?"
         r"(?P<left>.+)$"
     ),
+    re.compile(rf"^(?P<left>{_AT_REST}) left(?:[,;]| and)+ (?P<right>{_AT_REST}) right$"),
+    re.compile(rf"^(?P<right>{_AT_REST}) right(?:[,;]| and)+ (?P<left>{_AT_REST}) left$"),
     re.compile(
         r"^(?P<right>.+?) (?:on|at) the right(?: side)?\b(?P<more>.*?)(?:[,;]| and)+ (?P<left>.+?) (?:on|at) the left"
         r"(?: side)?\b(?P<rest>.*)$"
@@ -178,6 +200,20 @@ _COUNTED = re.compile(
     rf"(?:{'|'.join(map(re.escape, PLURAL_WORDS))})\b)"
 )
 """a number of things"""
+_NOBODY = (
+    "it|they|he|she|we|you|i|who|which|that|what|this|these|those|ones?|each|other|another|everything|all|both|then|and"
+    "|camera|pan|tilt|zoom|dolly|crane|shot|view|scene|clip|video|drone|lens|things?|objects?|shapes?|motion|movement"
+)
+_OTHER_MOVES = re.compile(
+    rf"(?:^|[,.;] |\b(?:while|as|and) )(?P<said>(?:(?:an?|the|some|many|few|two|three) )?"
+    rf"(?:(?!(?:{NAME}|camera|on|in|at)\b)[\w-]+ )?"
+    rf"(?P<who>(?!(?:{NAME}|{COLOUR}|{'|'.join(SIZE_OF)}|{_NOBODY})\b)[a-z]+)"
+    rf" (?:is |are )?(?:\w+ly )?{ANY_VERB}(?: (?:\w+ly|down|up|off|out|back))*)(?:"
+    r" (?:on|onto|upon|in front of|behind|over|above|around|across|past|from|through|near|next to|beside|towards?|at"
+    r"|against|into|by|(?:down )?on top of)|,| (?:while|as|and)) "
+    rf"(?=(?:(?:an?|the|one|two|three|four|some|both) )?(?:[\w-]+ ){{0,3}}?(?:{NAME})\b)"
+)
+"""something that has no name here, and what it does to a thing or beside it"""
 _LIVING_VERBS = {
     "fly": "soar flutter flap", "crawl": "creep slink", "swim": "dive paddle", "stay": "hover",
     "rest": "sleep nap doze",
@@ -220,13 +256,14 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "", *, nouns: bool = F
         r"[a-z]+(?:-[a-z]+)+", lambda m: m[0] if m[0] in _known(captions_words()) else m[0].replace("-", " "), text
     )
     text = re.sub(rf"\b({NAME})(?:'s|')(?! eye\b)(?=\s|$)", r"\1", text)
-    for said, plain in (*_AFFIRMED, *_NEGATED):
-        text = re.sub(said.replace("COLOUR", COLOUR).replace("NAME", NAME), plain, text)
+    for said, plain in (*_AFFIRMED, *_LISTED, *_NEGATED):
+        text = re.sub(said.replace("COLOUR", COLOUR).replace("SIZE", _SIZE).replace("NAME", NAME), plain, text)
     text, refused = _without_refusals(re.sub(r"\s+", " ", text).strip(" ,"))
     notes: list[str] = []
     text = _mended(text, notes, nouns=not alone)
     if nouns:
         text = own_colours(_ridden(_of_nouns(text), notes), notes)
+    text = _others_motion(text, notes)
     text = shaded(re.sub(r"\b(?:beach (?=balls?\b)|ice cream (?=cones?\b))", "", text), notes)
     if re.search(r"\b(?:a|an|the|oil) paintings?\b", text):
         notes.append("'painting' is not among the styles of the bundled model.")
@@ -246,14 +283,31 @@ def rewrite(prompt: str, seed: int = 0, way: str | None = "", *, nouns: bool = F
     return Rewritten(text=text, negative=", ".join(refused), notes=tuple(dict.fromkeys(notes)))
 
 
+def _others_motion(text: str, notes: list[str]) -> str:
+    """The text without what something moves that has no name here, with a note: the leaves that fall on a ball."""
+    found = _OTHER_MOVES.search(text)
+    if found is None:
+        return text
+    notes.append(f"{found['said'].strip()!r}: the bundled model moves only things that it knows.")
+    kept = "" if _is_motion(found["who"], captions_words()) else f"{found['who']}, "
+    return text[: found.start("said")] + kept + text[found.end() :]
+
+
 def _once(found: re.Match[str], notes: list[str]) -> str:
     """The first of two ways that the camera is to move, with a note."""
     notes.append(f"{found['more'].strip(' ,')!r} is left out: the bundled model shows one motion of the camera.")
     return found["first"]
 
 
+def _each_refused(found: re.Match[str]) -> str:
+    """Several things that must not be there, each with its own `no`."""
+    items = [*re.split(", ", found["none"] or found["all"]), found["last"]]
+    return ", ".join(f"{found['no'] or found['without']} {item}" for item in items)
+
+
 def _without_refusals(text: str) -> tuple[str, list[str]]:
     """The text without what it says must not be there, and that. `not moving` stays: it is a way to stand."""
+    text = _NONE_OF.sub(_each_refused, text)
     refused = [found["what"].strip() for found in _REFUSED.finditer(text)]
     return re.sub(r"\s+", " ", _REFUSED.sub("", text)).strip(" ,.;"), refused
 
@@ -340,32 +394,10 @@ def _mended(text: str, notes: list[str], *, nouns: bool) -> str:
     """The text with slips of the keyboard put right, each with a note."""
     known = content_words(nouns=nouns)
     for word in unknown_words(text):
-        meant = next((other for other in known if _slip(word, other)), None)
-        if meant is not None:
+        if (meant := meant_by(word, known)) is not None:
             notes.append(f"{word!r} is read as {meant!r}.")
             text = re.sub(rf"\b{re.escape(word)}\b", meant, text)
     return text
-
-
-def _slip(typed: str, meant: str) -> bool:
-    """Whether two letters changed places, one was doubled or not, or (in longer words) one is missing, though not the
-    first: `rains` is no slip of `trains`, nor `lower` of `flower`."""
-    if len(typed) < 3 or not typed.isalpha():
-        return False
-    if len(typed) == len(meant):
-        differ = [i for i, (a, b) in enumerate(zip(typed, meant, strict=True)) if a != b]
-        return (
-            len(differ) == 2
-            and differ[1] == differ[0] + 1
-            and typed[differ[0]] == meant[differ[1]]
-            and typed[differ[1]] == meant[differ[0]]
-        )
-    long, short = (typed, meant) if len(typed) > len(meant) else (meant, typed)
-    if len(long) != len(short) + 1:
-        return False
-    at = next((i for i, letter in enumerate(short) if letter != long[i]), len(short))
-    doubled = at > 0 and long[at] == long[at - 1]
-    return long[:at] + long[at + 1 :] == short and (doubled or (long is meant and len(typed) > 3 and at > 0))
 
 
 def _placed(text: str) -> str:

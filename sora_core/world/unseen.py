@@ -9,12 +9,24 @@ from .colours import NAME
 from .nouns import NOUNS
 from .understand import Understood
 
-__all__ = ["UNSEEN", "apart_note", "going_note", "left_out", "relation_note", "speed_note", "then_note", "unseen"]
+__all__ = [
+    "NOTHING_SHOWN",
+    "UNSEEN",
+    "apart_note",
+    "count_note",
+    "going_note",
+    "left_out",
+    "relation_note",
+    "speed_note",
+    "then_note",
+    "unseen",
+]
 
 UNSEEN = frozenset({"near", "behind", "front", "above"})
 """relations that weights without nouns have not seen, between solids"""
 GOING_SOMEWHERE = frozenset({"left", "right", "closer", "away", GOING_ON})
 """motions that lead somewhere"""
+NOTHING_SHOWN = "the prompt says what must not be there and nothing that is; add what to show, such as 'a red ball'."
 _BETWEEN_SOLIDS = re.compile(
     rf"\b(?:{NAME}) (?:\w+ ){{0,6}}?(?P<how>under|below|beneath|through|across|past|off|away from|in|inside|into)"
     rf" (?=(?:an?|the|one) (?:\w+ ){{0,3}}?(?:{NAME})\b)"
@@ -32,6 +44,15 @@ _SPEED = re.compile(r"\b(?:(?:very |so )?(?:slow(?:ly)?|fast|quick(?:ly)?)|in sl
 def left_out(understood: Understood) -> tuple[str, ...]:
     """What is said twice where a caption tells one."""
     return tuple(f"{said!r} is left out: the bundled model shows {shown}." for shown, said in understood.more)
+
+
+def count_note(understood: Understood) -> str:
+    """More things than captions of training tell."""
+    counts = " + ".join(str(thing.count) for thing in understood.things)
+    return (
+        f"{counts} things: the bundled model has seen three at most that differ, and more of one kind alone; some may"
+        " be missing or look like another."
+    )
 
 
 def then_note(then: str) -> str:

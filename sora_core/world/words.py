@@ -186,6 +186,7 @@ now start starts begin begins continue continues keep keeps suddenly finally eve
 get gets getting came where but instead let should would could
 was were been being has have had will can may might must if what why how here here's that's let's what's i'd i'll
 i'm about see like both all every any such first second third itself themselves exactly really quite w
+my our your so his her pls plz
 ones avoid avoiding exclude excluding except minus remove o cannot can't won't motion movement
 nothing never else merely rather than also without besides except matter doubt more less fewer stop stops stopping
 """
@@ -210,7 +211,7 @@ mountains moon upward upwards downward downwards tracking closeup cam long overh
 pan pans panning camera's ice
 """
 KNOWN_ALSO: frozenset[str] = frozenset(_KNOWN_ALSO.split())
-"""Words the patterns of understand.py know beyond the vocabulary of the captions."""
+"""Words `patterns` knows beyond the vocabulary of the captions."""
 _MOTION_STEMS = """
 roll slid mov go travel drift glid run fly com approach bounc jump hop spin turn rotat twirl fall drop fell stand rest
 stay lie sit
