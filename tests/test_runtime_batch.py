@@ -115,7 +115,9 @@ def test_a_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [o.status for o in outcomes] == ["done", "failed", "failed", "failed", "done"]
     assert "node 1 (ToyNumber), input value" in outcomes[1].error and "the note says fail" in outcomes[2].error
     write_table(tmp_path / "results.csv", jobs, outcomes)
-    assert (tmp_path / "results.csv").read_text().splitlines()[1].startswith("1,done,")
+    written = (tmp_path / "results.csv").read_text()
+    assert written.startswith("\ufeffjob,"), "the mark by which Excel reads letters beyond ASCII"
+    assert written.splitlines()[1].startswith("1,done,")
 
 
 class Broken(Counting):
