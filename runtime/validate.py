@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ..sora_core.errors import InputError, SoraError
@@ -366,9 +368,17 @@ def _check_name(name: str, value: Any) -> None:
     if name == NAME_INPUT and isinstance(value, str):
         try:
             check_own(value)
-            inside(current().output, fill_prefix(value, lambda *_: None), what="output", spare=SPARE)
+            path = inside(current().output, fill_prefix(value, lambda *_: None), what="output", spare=SPARE)
+            _check_folder(path, current().output)
         except InputError as error:
             raise _MisfitError(f"another name, since {error}") from error
+
+
+def _check_folder(path: Path, output: Path) -> None:
+    """Raises InputError where the folder of a result lies below the output folder and takes no file."""
+    folder = next(parent for parent in path.parents if os.path.isdir(parent) or parent == output)
+    if folder != output and not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"the folder {folder} may not be written to")
 
 
 def _text(value: str) -> str:

@@ -69,7 +69,7 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
     path = Path(path)
     folder = (Path(os.path.realpath(path)) if os.path.islink(path) else path.absolute()).parent
     check_name(path)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # which is False, too, where nothing may be looked up
         raise ResourceError(f"cannot write {path}: there is no folder {folder}; make it or name another.")
     try:
         taken = path.exists() and not path.is_file()
