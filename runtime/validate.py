@@ -148,6 +148,8 @@ def _hint(node: Node, names: Iterable[str]) -> str:
     """What else may help with a node type that is missing."""
     if node.kind.startswith(("workflow>", "workflow/")):
         return "; it is a group node of an older interface: make it a subgraph in ComfyUI and save the file"
+    if node.kind in ("ComfySwitchNode", "ComfySoftSwitchNode"):
+        return "; or link the side that is wanted straight to where the switch leads"
     near = difflib.get_close_matches(node.kind[:80], list(names), n=1, cutoff=0.75)
     return f", or did you mean {near[0]}?" if near else ""
 
