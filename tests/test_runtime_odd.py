@@ -98,3 +98,9 @@ def test_a_folder_that_takes_no_result_is_refused_before_the_run(monkeypatch: py
     picture = {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}
     with pytest.raises(WorkflowError, match=r"the folder .*clips may not be written to"):
         plan(Graph.from_api({"1": picture, "2": save}), local_registry())
+
+
+def test_an_early_look_does_not_replace_what_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("w.mp4").write_bytes(b"mine")
+    assert cli.main(["run", "w.mp4", "--preview", "./w.mp4"]) == 2 and Path("w.mp4").read_bytes() == b"mine"
+    assert "w.mp4 is what is run and would be lost; name another --preview" in capsys.readouterr().err
