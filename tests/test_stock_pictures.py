@@ -168,6 +168,21 @@ def test_a_part_of_a_video_keeps_its_sound(start: float, duration: float, shown:
     assert parts.audio["waveform"].flatten().tolist() == [*range(shown.start * 1000, shown.stop * 1000)]
 
 
+@pytest.mark.parametrize("switch", [True, False, ["7", 0]])
+def test_of_a_switch_the_side_that_counts_is_run(tmp_path: Path, switch: Any) -> None:
+    """The other one would fail here."""
+    counts = ("on_false", "on_true") if switch is not False else ("on_true", "on_false")
+    links = dict(zip(counts, (["8", 0], ["1", 0]), strict=True))
+    prompt = {
+        "1": EMPTY,
+        "8": node("LoadImage", image="gone.png"),
+        "7": node("PrimitiveBoolean", value=True),
+        "3": node("ComfySwitchNode", switch=switch, **links),
+        "4": node("SaveImage", images=["3", 0], filename_prefix="a"),
+    }
+    assert files_of(prompt, tmp_path) == ["a_00001_.png", "a_00002_.png"]
+
+
 def test_a_part_that_a_video_does_not_have_is_named() -> None:
     video = pictures.video_of(torch.zeros(16, 8, 8, 3), 8.0, None)
     for asked in ((2.0, 0.0, False), (1.5, 1.0, True)):
