@@ -44,17 +44,22 @@ SPIN = {"GOMP_SPINCOUNT": "1000"}
 processor from whom they wait for wherever anything else runs"""
 AGAIN = 0.05
 """seconds after which a signal that came while a library was loaded comes again"""
+TOLD: list[int] = []
+"""signals that told this command to end: what a library makes of the interruption, an error of its own, counts as it"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a mistake of the user is one line on stderr."""
+    TOLD.clear()
     try:
         heed_signals()
         fill_standard_streams()
         for name, value in SPIN.items():
             os.environ.setdefault(name, value)  # read when torch is loaded
         return executed(sys.argv[1:] if argv is None else list(argv))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        if not TOLD and not isinstance(error, KeyboardInterrupt):
+            raise
         from .commands.terminal import note
 
         note("stopped.")
@@ -71,6 +76,8 @@ def executed(argv: list[str]) -> int:
         try:
             return int(module_of(args.command).execute(args))
         except SoraError as error:
+            if TOLD:
+                raise KeyboardInterrupt from error
             if getattr(args, "json", False) and not isinstance(error, Cancelled):
                 say_error(error)
             raise
@@ -149,6 +156,7 @@ def stop(number: int, frame: FrameType | None) -> None:
         later.daemon = True
         later.start()
         return
+    TOLD.append(number)
     raise KeyboardInterrupt
 
 

@@ -46,6 +46,7 @@ def save(
     hidden: the saving node's own, by which the files are found that it was made from."""
     from ..sora_core.media import chunks
     from ..sora_core.media.publish import publish
+    from ..sora_core.media.remux import recoded_note
     from ..sora_core.safety.provenance import FORMATS as SIGNED
     from ..sora_core.safety.provenance import can_sign
 
@@ -55,7 +56,9 @@ def save(
     sign = sign and encoding.ending in SIGNED
     if encoding.plain and encoding.format in COPIED:
         save_video(video, path, metadata, hidden=hidden, sign=sign)
-        return said
+        copied = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
+        note = recoded_note(Path(copied), path) if isinstance(copied, str) else ""
+        return [*said, note] if note else said
     clip, heard = clip_of(None, video)
     if encoding.animation and heard.audio is not None:
         said.append(f"a {encoding.format} has no sound: it is left out.")

@@ -6,6 +6,7 @@ what another sampler steers away from. Sexual content with minors is refused at 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,14 +61,15 @@ def reviewed(text: str, conditioning: list[list[Any]]) -> list[list[Any]]:
 def policy_changed(policy: str | None = None) -> int:
     """When the policy that applies was changed last, 0 for the bundled one: what nodes whose result it decides give as
     fingerprint, so that a result from before is not kept. policy: a file, or nothing for the user's own."""
-    from ..sora_core.safety import config_folder
+    from ..sora_core.safety.policy import own_policy
 
-    return changed(Path(policy) if policy and policy.strip() else config_folder() / "policy.json")
+    path = Path(policy) if policy and policy.strip() else own_policy()
+    return 0 if path is None else changed(path)
 
 
 def changed(path: Path) -> int:
     """When a file was changed last, in nanoseconds; 0 for none."""
-    return path.stat().st_mtime_ns if path.is_file() else 0
+    return path.stat().st_mtime_ns if os.path.isfile(path) else 0
 
 
 def check_positive(positive: Any) -> None:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from ..sora_core.claims import same
 from ..sora_core.errors import Cancelled, InputError, ResourceError, SoraError
 from ..sora_core.files import shown_as, sync_folder, write_error
 from .graph import Graph
@@ -94,7 +95,10 @@ class Journal:
         self._end = whole
 
     def add(self, outcome: Outcome) -> None:
-        """Writes one line, whole or not at all; when this returns, it is on the disk."""
+        """Writes one line, whole or not at all; when this returns, it is on the disk. Raises ResourceError where it
+        cannot be, or where the journal is no longer where a second call looks for it."""
+        if not same(self._file.fileno(), self.path):
+            raise ResourceError(f"{self.path} was moved or removed while the batch ran; run the same again")
         line = json.dumps(asdict(outcome)).encode() + b"\n"
         try:
             rest = line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,6 +59,8 @@ class RunRequest:
             if self.preview.suffix.lower() != ".mp4" or self.server is not None:
                 raise InputError(f"--preview names an .mp4 and a run on this machine, not {self.preview}")
             check_writable(self.preview)
+            if os.path.realpath(self.preview) == os.path.realpath(self.workflow):
+                raise InputError(f"{self.preview} is what is run and would be lost; name another --preview")
         if self.server is None and self.device != "cpu":
             from ..sora_core.pipeline import check_device
 

@@ -120,6 +120,7 @@ class Executor:
         inputs = {
             key: [signatures[v.node], v.slot] if isinstance(v, Link) else {"": v}
             for key, v in sorted(node.inputs.items())
+            if not isinstance(v, Link) or v.node in signatures  # of a switch, the side that counts
         }
         own = schema.not_idempotent or any(h.name == "unique_id" for h in schema.hidden or [])
         parts = [node.kind, inputs, self._fingerprint(node), node.id if own else ""]
@@ -138,7 +139,7 @@ class Executor:
         values = {
             name: self._kept[signatures[value.node]].outputs[value.slot] if isinstance(value, Link) else value
             for name, value in node.inputs.items()
-            if name in known
+            if name in known and (not isinstance(value, Link) or value.node in signatures)
         }
         saved = {"workflow": graph.saved} if graph.saved else None
         hidden = {"unique_id": node.id, "prompt": prompt, "extra_pnginfo": saved}

@@ -172,6 +172,8 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
         raise InputError(f"{path} is larger than {MAX_BYTES // 2**20} MiB; split the jobs over several files")
     try:
         text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save the table as UTF-8") from error
     kinds = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".ndjson": _jsonl_rows}

@@ -65,7 +65,11 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
             f"{path} is of a kind that carries no workflow; those that may: {', '.join(sorted(_CARRIERS))}"
         )
     _check_size(str(path), path.stat().st_size)
-    document = parse(path.read_bytes(), where=str(path))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    document = parse(data, where=str(path))
     return document, document if is_saved_format(document) else None
 
 

@@ -37,7 +37,8 @@ def check_reports(output: Path, *read: Path) -> None:
 
 
 def write_table(path: Path, jobs: list[Job], outcomes: list[Outcome]) -> None:
-    """A CSV with a line per job: what became of it, its files, and the values of its row."""
+    """A CSV with a line per job: what became of it, its files, and the values of its row. It begins with the mark by
+    which Excel knows UTF-8."""
     columns = list(dict.fromkeys(column for job in jobs for column in job.row))
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -46,7 +47,7 @@ def write_table(path: Path, jobs: list[Job], outcomes: list[Outcome]) -> None:
         values = [job.row.get(column, "") for column in columns]
         made, notes = " ".join(outcome.files), " | ".join(outcome.notes)
         table.writerow([job.number, outcome.status, outcome.seconds, made, outcome.error, notes, *values])
-    write_text(path, text.getvalue())
+    write_text(path, f"\ufeff{text.getvalue()}")
 
 
 def write_contact_sheet(path: Path, output: Path, outcomes: list[Outcome]) -> int:

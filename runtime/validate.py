@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ..sora_core.errors import InputError, SoraError
@@ -80,14 +82,15 @@ def plan(graph: Graph, registry: Registry) -> RunPlan:
             "the workflow has no output node, so there is nothing to run; add one that saves or shows, such as"
             " SoraSaveVideo"
         )
-    needed = _upstream(graph, outputs)
+    awaited = _switched(graph)
+    needed = _upstream(awaited, outputs)
     nodes = dict(graph.nodes)
     for node_id in needed:
         node = graph.nodes[node_id]
         if node.kind in registry:
             nodes[node_id], found = _check(node, graph, registry)
             problems += found
-    order, circle = _sorted(graph, needed)
+    order, circle = _sorted(awaited, needed)
     problems += circle
     if problems:
         raise WorkflowError(problems)
@@ -146,6 +149,8 @@ def _hint(node: Node, names: Iterable[str]) -> str:
     """What else may help with a node type that is missing."""
     if node.kind.startswith(("workflow>", "workflow/")):
         return "; it is a group node of an older interface: make it a subgraph in ComfyUI and save the file"
+    if node.kind == "ComfySoftSwitchNode":
+        return "; or take ComfySwitchNode, or link the side that is wanted straight to where the switch leads"
     near = difflib.get_close_matches(node.kind[:80], list(names), n=1, cutoff=0.75)
     return f", or did you mean {near[0]}?" if near else ""
 
@@ -192,6 +197,20 @@ def _upstream(graph: Graph, outputs: list[str]) -> list[str]:
                 seen[link.node] = None
                 queue.append(link.node)
     return list(seen)
+
+
+def _switched(graph: Graph) -> Graph:
+    """The graph in which a switch has the link alone that counts, as far as that is known before anything runs."""
+    nodes = dict(graph.nodes)
+    for key, node in graph.nodes.items():
+        if node.kind == "ComfySwitchNode":
+            value = node.inputs.get("switch")
+            if isinstance(value, Link):
+                source = graph.nodes.get(value.node)
+                value = source.inputs.get("value") if source and source.kind == "PrimitiveBoolean" else None
+            unused = {True: "on_false", False: "on_true"}.get(SWITCH.get(str(value).strip().lower()))  # type: ignore[arg-type]
+            nodes[key] = replace(node, inputs={name: v for name, v in node.inputs.items() if name != unused})
+    return replace(graph, nodes=nodes)
 
 
 def _sorted(graph: Graph, needed: list[str]) -> tuple[list[str], list[Problem]]:
@@ -366,9 +385,17 @@ def _check_name(name: str, value: Any) -> None:
     if name == NAME_INPUT and isinstance(value, str):
         try:
             check_own(value)
-            inside(current().output, fill_prefix(value, lambda *_: None), what="output", spare=SPARE)
+            path = inside(current().output, fill_prefix(value, lambda *_: None), what="output", spare=SPARE)
+            _check_folder(path, current().output)
         except InputError as error:
             raise _MisfitError(f"another name, since {error}") from error
+
+
+def _check_folder(path: Path, output: Path) -> None:
+    """Raises InputError where the folder of a result lies below the output folder and takes no file."""
+    folder = next(parent for parent in path.parents if os.path.isdir(parent) or parent == output)
+    if folder != output and not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"the folder {folder} may not be written to")
 
 
 def _text(value: str) -> str:

@@ -69,7 +69,7 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
     path = Path(path)
     folder = (Path(os.path.realpath(path)) if os.path.islink(path) else path.absolute()).parent
     check_name(path)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # which is False, too, where nothing may be looked up
         raise ResourceError(f"cannot write {path}: there is no folder {folder}; make it or name another.")
     try:
         taken = path.exists() and not path.is_file()
@@ -78,6 +78,8 @@ def check_writable(path: str | Path, estimated_bytes: int = 0) -> None:
     if taken:
         advice = "name one inside it, or another" if path.is_dir() else "name another"
         raise ResourceError(f"cannot write {path}: it is not a file; {advice}.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise ResourceError(f"cannot write {path}: that file is protected from writing; name another.")
     check_folder(folder, estimated_bytes, what=path)
 
 
@@ -147,7 +149,8 @@ def shown_as(hidden: Path, asked: Path) -> Iterator[None]:
 
 @contextmanager
 def beside(path: str | Path) -> Iterator[Path]:
-    """A path in the same folder to write to: renamed to `path` when the block ends, removed when it raises."""
+    """A path in the same folder to write to: renamed to `path` when the block ends, removed when it raises. A file that
+    was there hands on who may read it."""
     path = Path(path)
     check_writable(path)
     final = path.resolve()
@@ -161,6 +164,8 @@ def beside(path: str | Path) -> Iterator[Path]:
         part.chmod(mode)  # of a new file here: a library that writes may be stricter than the user
         with part.open("rb+") as file:
             os.fsync(file.fileno())
+        if final.exists():
+            part.chmod(final.stat().st_mode)
         if os.name == "nt":
             claim.unlock()  # nothing can be renamed there that is open
         os.replace(part, final)

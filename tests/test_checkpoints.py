@@ -10,7 +10,7 @@ import pytest
 import torch
 from sora_nodes.sora_core import checkpoints
 from sora_nodes.sora_core.errors import CheckpointError, ResourceError
-from sora_nodes.sora_core.files import beside, check_writable
+from sora_nodes.sora_core.files import beside, check_writable, write_text
 from torch import nn
 
 CONFIG: dict[str, Any] = {"family": "tiny", "width": 4, "sizes": (1, 2)}
@@ -169,3 +169,18 @@ def test_weights_load_without_the_compiler() -> None:
     says = "sys.exit(', '.join({'torch._dynamo', 'sympy'} & sys.modules.keys()) or 0)"
     done = subprocess.run([sys.executable, "-c", f"{loads} {says}"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_file_that_is_written_anew_is_read_by_as_many_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+    path.chmod(0o600)
+    write_text(path, "new")
+    assert path.read_text() == "new" and path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_is_protected_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.txt").write_text("old")
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # whoever runs the tests may be allowed everything
+    with pytest.raises(ResourceError, match=r"x\.txt: that file is protected from writing; name another"):
+        write_text(tmp_path / "x.txt", "new")

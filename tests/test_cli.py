@@ -16,7 +16,7 @@ from sora_nodes.commands import eval as eval_command
 from sora_nodes.commands import generate, terminal
 from sora_nodes.sora_core import media, pipeline
 from sora_nodes.sora_core.dit import DiT, DiTConfig
-from sora_nodes.sora_core.errors import Cancelled, InputError
+from sora_nodes.sora_core.errors import Cancelled, CheckpointError, InputError
 from sora_nodes.sora_core.text.encoder import TextConfig, TextEncoder
 from sora_nodes.sora_core.text.tokenizer import WordTokenizer
 from sora_nodes.sora_core.vae import BundledCodec, CodecConfig
@@ -90,6 +90,23 @@ def test_a_stop_is_no_fault(fault: BaseException, monkeypatch: pytest.MonkeyPatc
 def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
         failing(ZeroDivisionError(), monkeypatch)
+
+
+@pytest.mark.parametrize("fault", [ValueError("no shape"), CheckpointError("x.safetensors cannot be read.")])
+def test_a_stop_that_a_library_turns_into_its_own_error_is_a_stop(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reading a tensor of safetensors does so: the code in between is not Python."""
+
+    def execute(args: object) -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise fault from None
+        return 0
+
+    monkeypatch.setattr("sora_nodes.commands.info.execute", execute)
+    assert cli.main(["info", "--json"]) == 130 and capsys.readouterr() == ("", "sora: stopped.\n")
 
 
 @pytest.mark.parametrize(("text", "size"), [("128x72", (128, 72)), ("1920X1080", (1920, 1080)), ("7×9", (7, 9))])

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,6 +15,8 @@ from sora_nodes import cli
 from sora_nodes.commands.edit_options import fast_for
 from sora_nodes.sora_core.errors import Cancelled, MediaError
 from sora_nodes.sora_core.media import Sound, read_video, write_video
+from sora_nodes.sora_core.pipeline import edit_files
+from sora_nodes.sora_core.pipeline.edits import sample_edit
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 
 QUICK = ["--steps", "2", "--seed", "3", "-o"]
@@ -246,3 +249,14 @@ def test_what_of_a_picture_is_not_animated_is_said(clips: Path, capsys: pytest.C
     assert cli.main(["animate", "p.webp", "a ball", "--seconds", "0.3", "--no-refine", *QUICK, "out.mp4"]) == 0
     said = capsys.readouterr().err
     assert "several pictures, of which the first" in said and "the transparency of p.webp is left out" in said
+
+
+def test_sound_of_a_file_that_was_replaced_is_not_taken(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a restyled clip nothing but its sound is read once it is sampled."""
+
+    def replacing(*given: Any, **named: Any) -> torch.Tensor:
+        Path("b.mp4").replace("a.mp4")
+        return sample_edit(*given, **named)
+
+    monkeypatch.setattr(edit_files, "sample_edit", replacing)
+    assert cli.main(["restyle", "a.mp4", "on snow", *QUICK, "out.mp4"]) == 2 and not Path("out.mp4").exists()

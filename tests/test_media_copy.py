@@ -12,6 +12,7 @@ import torch
 from sora_nodes import cli
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.media.remux import copy_video, remux
+from test_media_channels import loud, speaking
 
 
 def run(folder: Path, graph: dict[str, object]) -> int:
@@ -43,6 +44,27 @@ def test_what_fits_into_no_mp4_is_written_anew(tmp_path: Path) -> None:
     copy_video(tmp_path / "a.avi", tmp_path / "b.mp4", {"workflow": "[]"})
     assert toys.numbers(media.read_video(tmp_path / "b.mp4").frames) == list(range(9))
     assert media.read_metadata(tmp_path / "b.mp4")["workflow"] == "[]"
+
+
+@pytest.mark.parametrize("layout", ["stereo", "7.1"])
+def test_the_sound_of_cameras_is_heard_in_an_mp4(
+    tmp_path: Path, layout: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An mp4 may hold PCM, which few players take; the pictures are copied as they are."""
+    given = speaking(tmp_path / "input" / "x.mov", layout, "pcm_s16le", speaker="FR")
+    graph = {
+        "1": {"class_type": "LoadVideo", "inputs": {"file": "x.mov"}},
+        "2": {"class_type": "SoraSaveVideo", "inputs": {"video": ["1", 0], "filename_prefix": "x"}},
+    }
+    assert run(tmp_path, graph) == 0
+    assert "x.mov: its sound is encoded as aac; a mov or mkv keeps pcm_s16le." in capsys.readouterr().err
+    made = tmp_path / "output" / "x_00001_.mp4"
+    before, after = media.read_sound(given), media.read_sound(made)
+    assert before is not None and after is not None and before.waveform.shape == after.waveform.shape
+    assert (before.waveform - after.waveform).abs().mean() < 0.01 and loud(made) == [1]
+    with av.open(str(made)) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+    assert [p[-100:] for p in packets(made)] == [p[-100:] for p in packets(given)]
 
 
 def test_faults_of_a_file_are_said_and_not_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

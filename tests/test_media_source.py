@@ -134,3 +134,19 @@ def test_a_source_keeps_what_its_file_goes_away_with(tmp_path: Path) -> None:
     del clip
     gc.collect()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("how", ["replaced", "longer", "removed"])
+def test_a_file_that_is_changed_between_two_reads_is_refused(tmp_path: Path, how: str) -> None:
+    """What was made of its frames would stand beside those of another clip."""
+    path, other = tmp_path / "a.mp4", tmp_path / "other.mp4"
+    toys.film(path, [toys.numbered(i) for i in range(8)])
+    toys.film(other, [toys.numbered(40 + i) for i in range(8 if how == "replaced" else 12)])
+    source = FileSource(path)
+    source.read(0, 2)
+    path.unlink()
+    if how != "removed":
+        other.rename(path)
+    source.close()
+    with pytest.raises(MediaError, match=r"a\.mp4 was changed or removed while it was read"):
+        source.read(0, 2)

@@ -34,8 +34,8 @@ def made(count: int, first: int = 40) -> Made:
     return Made(torch.from_numpy(pictures), float(RATE))
 
 
-def film(path: Path, count: int = 36, **changes: object) -> FileSource:
-    return FileSource(toys.film(path, [toys.numbered(i) for i in range(count)], options=GOP, **changes))  # type: ignore[arg-type]
+def film(path: Path, count: int = 36, first: int = 0, **changes: object) -> FileSource:
+    return FileSource(toys.film(path, [toys.numbered(first + i) for i in range(count)], options=GOP, **changes))  # type: ignore[arg-type]
 
 
 def decoded(path: Path) -> list[np.ndarray]:
@@ -216,3 +216,13 @@ def test_records_are_read_and_written() -> None:
     assert both is not None and list(both.sps) == [0, 3] and both.record()[3] == 0x0B
     assert sets.with_(ParameterSets.of(b"\0\0\1" + sps + b"\x01\0\0\1" + pps)) is None
     assert begins_anew(framed(b"\0\0\1\x06\x05\0\0\1\x65\x88")) and not begins_anew(framed(b"\0\0\1\x41\x9a"))
+
+
+def test_a_file_that_was_replaced_is_not_copied(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.mp4", tmp_path / "out.mp4"
+    splice = Splice.of([Piece(source=film(path), kept=True), Piece(source=made(4))], float(RATE))
+    film(tmp_path / "b.mp4", first=50)
+    (tmp_path / "b.mp4").replace(path)
+    with pytest.raises(MediaError, match="changed or removed"):
+        publish(out, splice)
+    assert not out.exists()

@@ -125,6 +125,9 @@ def test_what_will_be_otherwise_than_asked_is_said_first(refining: pipeline.Sora
     out, settings = tmp_path / "a.mp4", refining.settings.with_(steps=1)
     with pytest.raises(InputError, match="give the early look another name"):
         pipeline.generate("a red ball", out=out, preview=out, model=refining)
+    (tmp_path / "link.mp4").symlink_to(out)
+    with pytest.raises(InputError, match="give the early look another name"):
+        pipeline.generate("a red ball", out=out, preview=tmp_path / "link.mp4", model=refining)
     with pytest.raises(MediaError, match="put a name before it"):
         pipeline.generate("a red ball", out=tmp_path / ".mp4", model=refining)
     pipeline.generate(

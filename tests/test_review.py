@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sora_nodes.cli import main
-from sora_nodes.sora_core.errors import InputError
+from sora_nodes.sora_core.errors import InputError, ResourceError
 from sora_nodes.sora_core.evaluation.prompt_review import measure_unseen, unseen_prompts
 from sora_nodes.sora_core.evaluation.statistics import MetricAccumulator
 from sora_nodes.sora_core.safety import Policy, PolicyError, check_prompt, load_policy, review_prompt
 from sora_nodes.sora_core.safety.normalise import disguise, normalise
-from sora_nodes.sora_core.safety.policy import LEARNED, Rule, bundled_policy
+from sora_nodes.sora_core.safety.policy import LEARNED, Rule, bundled_policy, config_folder
 from sora_nodes.sora_core.safety.review import Words, applies
 from sora_nodes.sora_core.safety.words_classifier import DISGUISES, features, prompts
 from sora_nodes.sora_core.world import describe, sample_scene
@@ -355,6 +355,18 @@ def test_a_wrong_policy_is_named_with_its_line(tmp_path: Path, text: str, said: 
     path.write_text(text)
     with pytest.raises(InputError, match=f"(?s)mine.json.*{said}"):
         load_policy(path)
+
+
+def test_a_user_without_a_home_has_the_bundled_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container a user may have a number alone."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert load_policy() is bundled_policy()
+    with pytest.raises(ResourceError, match=r"no home folder.*set HOME"):
+        config_folder()
 
 
 def test_a_long_prompt_is_reviewed_in_time() -> None:

@@ -115,7 +115,9 @@ def test_a_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [o.status for o in outcomes] == ["done", "failed", "failed", "failed", "done"]
     assert "node 1 (ToyNumber), input value" in outcomes[1].error and "the note says fail" in outcomes[2].error
     write_table(tmp_path / "results.csv", jobs, outcomes)
-    assert (tmp_path / "results.csv").read_text().splitlines()[1].startswith("1,done,")
+    written = (tmp_path / "results.csv").read_text()
+    assert written.startswith("\ufeffjob,"), "the mark by which Excel reads letters beyond ASCII"
+    assert written.splitlines()[1].startswith("1,done,")
 
 
 class Broken(Counting):
@@ -422,3 +424,16 @@ def _slow_batch(root: Path) -> None:
 
 if __name__ == "__main__":
     _slow_batch(Path(sys.argv[1]))
+
+
+def test_a_batch_whose_folder_is_moved_away_stops(tmp_path: Path) -> None:
+    """What is done would be written where no second call looks, and be made twice."""
+
+    def moving(graph: Graph, session: Session) -> list[str]:
+        (tmp_path / "output").rename(tmp_path / "kept")
+        return []
+
+    jobs = read_jobs(table(tmp_path, "1.value\n1\n2\n"), graph())
+    with pytest.raises(ResourceError, match=r"journal\.jsonl was moved or removed while the batch ran; run the same"):
+        run_jobs(jobs, moving, session(tmp_path))
+    assert not (tmp_path / "kept" / "journal.jsonl").read_text()

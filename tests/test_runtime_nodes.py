@@ -169,7 +169,7 @@ def test_a_batch_leaves_a_table_and_a_sheet(tmp_path: Path, capsys: pytest.Captu
     assert (report["done"], report["failed"]) == (1, 1) and "input steps" in report["jobs"][1]["error"]
     names = {path.name for path in (tmp_path / "output").iterdir()}
     assert names == {"journal.jsonl", "results.csv", "contact.png", "red_00001_.mp4"}
-    table = (tmp_path / "output" / "results.csv").read_text()
+    table = (tmp_path / "output" / "results.csv").read_text("utf-8-sig")
     assert table.startswith("job,status,seconds,files,error,notes,")
     assert json.loads((tmp_path / "output" / "journal.jsonl").read_text().splitlines()[0])["notes"], "what nodes said"
 

@@ -11,8 +11,10 @@ from PIL.PngImagePlugin import PngInfo
 from sora_nodes import cli
 from sora_nodes.commands.run import local_registry
 from sora_nodes.runtime.graph import Graph
+from sora_nodes.runtime.jobs import read_jobs
 from sora_nodes.runtime.reading import read_document
 from sora_nodes.runtime.validate import WorkflowError, plan
+from sora_nodes.sora_core.errors import InputError
 
 EXAMPLES = Path(__file__).parent.parent / "example_workflows"
 
@@ -66,3 +68,39 @@ def test_a_file_is_read_by_whichever_of_its_workflows_is_whole(tmp_path: Path) -
         info.add_text("workflow", whole)
         Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=info)
         assert read_document(tmp_path / "a.png")[0] == json.loads(whole)
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may be allowed everything."""
+
+    def refused(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_a_workflow_or_table_of_another_user_is_one_sentence(tmp_path: Path) -> None:
+    for name in ("w.json", "jobs.csv"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match=r"w\.json cannot be read: Permission denied"):
+        read_document(tmp_path / "w.json")
+    with pytest.raises(InputError, match=r"jobs\.csv cannot be read: Permission denied"):
+        read_jobs(tmp_path / "jobs.csv", Graph(nodes={}))
+
+
+def test_a_folder_that_takes_no_result_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be another user's, where the output folder is not."""
+    (Path("output") / "clips").mkdir(parents=True)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "clips")
+    save = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "clips/day/x"}}
+    picture = {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}
+    with pytest.raises(WorkflowError, match=r"the folder .*clips may not be written to"):
+        plan(Graph.from_api({"1": picture, "2": save}), local_registry())
+
+
+def test_an_early_look_does_not_replace_what_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("w.mp4").write_bytes(b"mine")
+    assert cli.main(["run", "w.mp4", "--preview", "./w.mp4"]) == 2 and Path("w.mp4").read_bytes() == b"mine"
+    assert "w.mp4 is what is run and would be lost; name another --preview" in capsys.readouterr().err

@@ -236,6 +236,12 @@ def test_a_group_node_of_an_older_interface_is_named_as_that() -> None:
         plan(convert(workflow([drawn(1, "workflow>Mine"), drawn(2, "ToySave", ["x"])], [[1, 0, 2, 0]])), registry())
 
 
+def test_a_switch_is_named_with_what_does_without_it() -> None:
+    with pytest.raises(WorkflowError, match="link the side that is wanted straight to where the switch leads"):
+        nodes = [drawn(1, "ComfySoftSwitchNode"), drawn(2, "ToySave", ["x"])]
+        plan(convert(workflow(nodes, [[1, 0, 2, 0]])), registry())
+
+
 def named(values: list[Any], **changes: Any) -> dict[str, Any]:
     """A ToyNumber as interfaces from 1.49 on save it."""
     keys = ("value", "seed", "control_after_generate", "kind", "negate", "note")

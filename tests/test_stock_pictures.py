@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 from editing_toys import tiny_model
-from sora_nodes.nodes.stock import StockExtension, sampling
+from sora_nodes.nodes.layouts import pictures
+from sora_nodes.nodes.stock import StockExtension, media, sampling
 from sora_nodes.nodes.stock import pictures as stock
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph
@@ -146,6 +147,55 @@ def test_a_video_is_saved_in_the_format_that_is_chosen(chosen: dict[str, Any], n
     video = node("CreateVideo", images=["1", 0], fps=8.0)
     save = node("SaveVideo", video=["2", 0], filename_prefix="v", **chosen)
     assert files_of({"1": EMPTY, "2": video, "3": save}, tmp_path) == [name]
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "shown"),
+    [
+        (0.0, 0.0, range(16)),
+        (0.5, 1.0, range(4, 12)),
+        (-0.5, 0.0, range(12, 16)),
+        (1.5, 9.0, range(12, 16)),
+        (-9.0, 0.25, range(2)),
+    ],
+)
+def test_a_part_of_a_video_keeps_its_sound(start: float, duration: float, shown: range) -> None:
+    frames = torch.arange(16)[:, None, None, None].expand(16, 8, 8, 3) / 16
+    audio = {"waveform": torch.arange(16_000.0).view(1, 1, -1), "sample_rate": 8000}
+    (part,) = media.VideoSlice.execute(pictures.video_of(frames, 8.0, audio), start, duration, False).args
+    parts = part.get_components()
+    assert torch.equal(parts.images, frames[shown.start : shown.stop]) and parts.frame_rate == 8
+    assert parts.audio["waveform"].flatten().tolist() == [*range(shown.start * 1000, shown.stop * 1000)]
+
+
+@pytest.mark.parametrize("switch", [True, False, ["7", 0]])
+def test_of_a_switch_the_side_that_counts_is_run(tmp_path: Path, switch: Any) -> None:
+    """The other one would fail here."""
+    counts = ("on_false", "on_true") if switch is not False else ("on_true", "on_false")
+    links = dict(zip(counts, (["8", 0], ["1", 0]), strict=True))
+    prompt = {
+        "1": EMPTY,
+        "8": node("LoadImage", image="gone.png"),
+        "7": node("PrimitiveBoolean", value=True),
+        "3": node("ComfySwitchNode", switch=switch, **links),
+        "4": node("SaveImage", images=["3", 0], filename_prefix="a"),
+    }
+    assert files_of(prompt, tmp_path) == ["a_00001_.png", "a_00002_.png"]
+
+
+def test_a_part_that_a_video_does_not_have_is_named() -> None:
+    video = pictures.video_of(torch.zeros(16, 8, 8, 3), 8.0, None)
+    for asked in ((2.0, 0.0, False), (1.5, 1.0, True)):
+        with pytest.raises(InputError, match=r"the video has 2 s; choose an earlier start_time or another duration"):
+            media.VideoSlice.execute(video, *asked)
+
+
+@pytest.mark.parametrize("codec", ["vp9", "av1"])
+def test_pictures_are_saved_as_a_webm(tmp_path: Path, codec: str) -> None:
+    save = node("SaveWEBM", images=["1", 0], filename_prefix="w", codec=codec, fps=24.0, crf=32.0)
+    assert files_of({"1": EMPTY, "2": save}, tmp_path) == ["w_00001_.webm"]
+    with FileSource(tmp_path / "out" / "w_00001_.webm") as source:
+        assert (source.length, source.fps, source.width) == (2, 24.0, 64)
 
 
 def test_what_a_choice_does_not_bring_or_hold_is_named(tmp_path: Path) -> None:

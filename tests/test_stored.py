@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from sora_nodes.sora_core import checkpoints
 from sora_nodes.sora_core.diffusion import draw_noise
 from sora_nodes.sora_core.dit import DiT, DiTConfig
-from sora_nodes.sora_core.errors import Cancelled
+from sora_nodes.sora_core.errors import Cancelled, ResourceError
 from sora_nodes.sora_core.grid import VideoSize, plan
 from sora_nodes.sora_core.layers.eight_bit import EightBitOps
 from sora_nodes.sora_core.layers.kernels import cpu
@@ -196,3 +196,37 @@ def test_what_a_process_that_was_killed_left_beside_goes_with_the_file(tmp_path:
     third.close()
     first.finish()
     assert not folder.exists()
+
+
+def test_a_folder_of_another_user_is_refused_before_sampling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first run as root, in a container, leaves one behind when it is stopped."""
+    (tmp_path / FOLDER).mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # whoever runs the tests may be allowed everything
+    with pytest.raises(ResourceError, match=r"sora-runs: another user may have made it; name another place"):
+        run(RunStore(tmp_path / FOLDER), progress=lambda done, total: pytest.fail("it was sampled"))
+
+
+def test_a_state_that_another_user_left_is_not_touched(
+    tmp_path: Path, whole: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = RunStore(tmp_path / FOLDER, every=0)
+    with pytest.raises(Cancelled):
+        run(first, progress=stopped_at(3, stop))
+    before, said = [path.read_bytes() for path in (tmp_path / FOLDER).glob("*.safetensors")], list[str]()
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("sora_nodes.sora_core.claims.Claim.take", refused)
+    runs = RunStore(tmp_path / FOLDER, every=0, warn=said.append)
+    assert torch.equal(run(runs), whole) and "another process or user has the stored run" in said[0]
+    assert before == [path.read_bytes() for path in (tmp_path / FOLDER).glob("*.safetensors")]
+
+
+def test_a_folder_that_takes_no_segments_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("sora_nodes.sora_core.claims.Claim.take", refused)
+    with pytest.raises(ResourceError, match=r"cannot write .*sora-runs: the folder may not be written to"):
+        RunStore(tmp_path / FOLDER).segments("key")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...runtime import host, ui
 from ...runtime import schema as io
 from ...sora_core.encoding import AUTO, Encoding
+from ...sora_core.errors import InputError
 from .. import clips
 from ..host import saved_metadata
 from ..layouts import pictures
+from ..layouts.cuts import cut_sound
 from ..showing import ShownVideo
 
 __all__ = ["NODES"]
+
+TOLERANCE = 1e-3
+"""of a frame: seconds with three decimals do not meet its beginning exactly"""
 
 
 class LoadImage(io.ComfyNode):
@@ -196,6 +202,71 @@ class GetVideoComponents(io.ComfyNode):
         return io.NodeOutput(parts.images, parts.audio, float(parts.frame_rate), 8, "sRGB", ui=shown)
 
 
+class VideoSlice(io.ComfyNode):
+    """A part of a VIDEO, with its sound; a start below 0 counts from the end."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Video Slice",
+            display_name="Trim Video",
+            category="video",
+            inputs=[
+                io.Video.Input("video"),
+                io.Float.Input("start_time", default=0.0, min=-1e5, max=1e5, step=0.001),
+                io.Float.Input("duration", default=0.0, min=0.0, step=0.001),
+                io.Boolean.Input("strict_duration", default=False),
+            ],
+            outputs=[io.Video.Output()],
+        )
+
+    @classmethod
+    def execute(cls, video: Any, start_time: float, duration: float, strict_duration: bool) -> io.NodeOutput:
+        parts = video.get_components()
+        rate, count = float(parts.frame_rate), len(parts.images)
+        begin = start_time if start_time >= 0 else max(count / rate + start_time, 0.0)
+        end = begin + duration if duration else count / rate
+        first, stop = (math.ceil(second * rate - TOLERANCE) for second in (begin, end))
+        if first >= count or first >= stop or (strict_duration and stop > count):
+            raise InputError(
+                f"from {begin:g} s to {end:g} s is asked for and the video has {count / rate:.3g} s; choose an earlier"
+                " start_time or another duration"
+            )
+        sound = cut_sound(parts.audio, begin, end)
+        notes = getattr(parts, "notes", ())
+        shown = ui.PreviewText(" ".join(notes)) if notes else None
+        return io.NodeOutput(pictures.video_of(parts.images[first:stop], rate, sound), ui=shown)
+
+
+class SaveWEBM(io.ComfyNode):
+    """Pictures as a webm in the output folder."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SaveWEBM",
+            display_name="Save WEBM",
+            category="video",
+            inputs=[
+                io.Image.Input("images"),
+                io.String.Input("filename_prefix", default="ComfyUI"),
+                io.Combo.Input("codec", options=["vp9", "av1"]),
+                io.Float.Input("fps", default=24.0, min=0.01, max=1000.0, step=0.01),
+                io.Float.Input("crf", default=32.0, min=0, max=63.0, step=1),
+            ],
+            outputs=[io.Image.Output(display_name="images")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, images: Any, filename_prefix: str, codec: str, fps: float, crf: float) -> io.NodeOutput:
+        path, result = host.output_path(filename_prefix, ".webm", images.shape[2], images.shape[1])
+        encoding = Encoding(format="webm", codec=codec, crf=round(crf))
+        video = pictures.video_of(images, fps, None)
+        said = clips.save(video, path, saved_metadata(cls.hidden), encoding, hidden=cls.hidden)
+        return io.NodeOutput(images, ui=ShownVideo([result], "\n".join(said)))
+
+
 class SaveImage(io.ComfyNode):
     """Pictures as png files in the output folder."""
 
@@ -240,4 +311,6 @@ class PreviewImage(io.ComfyNode):
         return io.NodeOutput(images)
 
 
-NODES = [LoadImage, LoadVideo, SaveVideo, CreateVideo, GetVideoComponents, SaveImage, PreviewImage]
+NODES: list[type[io.ComfyNode]] = [
+    LoadImage, LoadVideo, SaveVideo, CreateVideo, GetVideoComponents, VideoSlice, SaveWEBM, SaveImage, PreviewImage,
+]  # fmt: skip

@@ -90,6 +90,24 @@ class PrimitiveBoolean(Primitive):
         )
 
 
+class SwitchNode(io.ComfyNode):
+    """One of two values; what leads to the other one alone is not run."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ComfySwitchNode",
+            display_name="If/Else Switch",
+            category="utilities/logic",
+            inputs=[io.Boolean.Input("switch"), io.AnyType.Input("on_false"), io.AnyType.Input("on_true")],
+            outputs=[io.AnyType.Output(display_name="output")],
+        )
+
+    @classmethod
+    def execute(cls, switch: bool, on_false: Any = None, on_true: Any = None) -> io.NodeOutput:
+        return io.NodeOutput(on_true if switch else on_false)
+
+
 class GetImageSize(io.ComfyNode):
     """Width, height and number of pictures."""
 
@@ -142,5 +160,6 @@ def written(value: Any) -> str:
 
 
 NODES: list[type[io.ComfyNode]] = [
-    PrimitiveString, PrimitiveStringMultiline, PrimitiveInt, PrimitiveFloat, PrimitiveBoolean, GetImageSize, PreviewAny,
+    PrimitiveString, PrimitiveStringMultiline, PrimitiveInt, PrimitiveFloat, PrimitiveBoolean, SwitchNode, GetImageSize,
+    PreviewAny,
 ]  # fmt: skip

@@ -84,7 +84,7 @@ def not_a_picture(path: str | Path, error: Exception) -> str:
         return "it is damaged or of no kind that is read; save it as .png or .jpg"
     if "truncated" in str(error):
         return "it is cut short; fetch or save it again"
-    return str(error)
+    return getattr(error, "strerror", None) or str(error)
 
 
 def is_empty(path: str | Path) -> bool:

@@ -104,11 +104,13 @@ class FileSource:
     """A video file, open from its first read until `close` or the end of a `with` block.
 
     owner: whatever the file goes away with; it is kept for as long as this source is
-    Raises MediaError, when made, for a file that is missing, broken or has no video.
+    Raises MediaError, when made, for a file that is missing, broken or has no video, and when read, for one that was
+    changed or replaced since.
     """
 
     def __init__(self, path: str | Path, *, owner: object = None) -> None:
         self.path, self.owner = Path(path), owner
+        self.state = state_of(self.path)
         with opened(path) as (container, stream):
             found = timeline(container, stream)
             has_audio = bool(container.streams.audio)
@@ -159,6 +161,7 @@ class FileSource:
             self._recent.clear()
         else:
             self.close()
+            check_same(self.path, self.state)
             note = lambda text: self._notes.setdefault(text)  # noqa: E731
             self._pictures = pictures(self.path, self.times, self.display, start, note)
         self._next = start
@@ -188,6 +191,22 @@ class FileSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def state_of(path: Path) -> tuple[int, int] | None:
+    """Bytes of a file and when it was written last; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # the second for what the system cannot name
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def check_same(path: Path, state: tuple[int, int] | None) -> None:
+    """Raises MediaError where a file is another one than in that state: its frames are not those that were looked
+    at."""
+    if state_of(path) != state:
+        raise MediaError(f"{path} was changed or removed while it was read; run the same again.")
 
 
 def chunks(source: FrameSource, size: int, *, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:

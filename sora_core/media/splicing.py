@@ -22,6 +22,7 @@ from .decode import opened
 from .h264 import MOST_SETS, ParameterSets, framed
 from .metadata import CROP_KEY
 from .sound import Sound, SoundFile, track_of
+from .source import check_same
 from .splice import Copy, Form, Piece, Splice
 from .write import CRF, ENCODER, MP4, encoding_error, rate_of
 
@@ -111,6 +112,7 @@ class Stream:
 def copied(run: Copy) -> Iterator[tuple[av.Packet, int]]:
     """The packets of a run, each with the place of its frame in it."""
     places = {stamp: place for place, stamp in enumerate(run.source.times.stamps)}
+    check_same(run.source.path, run.source.state)
     with opened(run.source.path) as (container, stream):
         given = (packet for packet in container.demux(stream) if packet.size)
         for count, packet in enumerate(given):

@@ -29,7 +29,7 @@ from ..media import (
     read_sound,
 )
 from ..media.sound import resampled, unheard_note
-from ..media.source import check_limits
+from ..media.source import check_limits, check_same, state_of
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
 from ..settings import DEFAULTS, SamplingSettings
@@ -85,6 +85,7 @@ def edit_file(
     before anything is sampled, where memory or the disk have no room for it.
     """
     review_both(prompt, negative, None, warn, expand=expand)
+    states = {path: state_of(path) for path in (*parents, *(path for path, _ in sounds))}
     asked = edit.settings(settings_of(model, settings), model.settings)
     schedule(asked.scheduler, asked.steps, denoise=asked.denoise)  # raises for steps that cannot be
     for said in edit.notes:
@@ -125,6 +126,8 @@ def edit_file(
         latent = sample_edit(
             model, edit, caption, settings, seed, negative=negative, progress=progress, runs=runs
         ).cpu()
+        for path, state in states.items():
+            check_same(path, state)
         result.source = stitched(edit, latent, model.codec)
         count = publish(
             out,

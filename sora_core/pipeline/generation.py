@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -213,7 +214,7 @@ def generate(
     if asked.frames > 1 and (padded := evened(asked.height, asked.width)):
         tell(padded)
     if preview is not None:
-        if Path(preview).absolute() == out.absolute():
+        if os.path.realpath(preview) == os.path.realpath(out):
             raise InputError(f"{out} is named for the early look and for the result; give the early look another name")
         check_output(preview, VideoSize(frames=2, height=2, width=2, fps=fps))
     model = model or load_bundled(device=device, fast=fast)

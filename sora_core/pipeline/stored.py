@@ -30,6 +30,7 @@ from .. import checkpoints
 from ..claims import Claim, part_of, sweep
 from ..diffusion import SamplerState
 from ..errors import CheckpointError, InputError, ResourceError
+from ..files import write_error
 from ..layers.kernels.cpu import probe
 from .model import SoraModel
 
@@ -68,13 +69,16 @@ class RunStore:
         self._named = False
 
     def resume(self, key: str) -> SamplerState | None:
-        """The state of the run of that key, if one was stopped and no other process has taken it up."""
+        """The state of the run of that key, if one was stopped and no other process has taken it up. Raises
+        ResourceError where none can be stored, before anything is sampled."""
         path = self._path(key)
+        if os.path.isdir(self.folder) and not os.access(self.folder, os.W_OK | os.X_OK):
+            raise ResourceError(f"cannot write {self.folder}: another user may have made it; name another place.")
         if not path.is_file():
             self._name_others()
             return None
         if not self._claim(path):
-            self.warn(f"another process goes on with the stored run {path}, so this one begins anew")
+            self.warn(f"another process or user has the stored run {path}, so this one begins anew")
             return None
         try:
             stored = checkpoints.load(path)
@@ -115,12 +119,16 @@ class RunStore:
         return keep
 
     def segments(self, key: str) -> Path:
-        """The folder for the segments of the file of that key: that of a run that was stopped, or a new one."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        known = [self.folder / f"{key}{SEGMENTS}", *self._further(key)]
-        path = next((path for path in known if self._claim(path)), None)
-        while path is None or not self._claim(path):  # another process writes the same file
-            path = self.folder / f"{key}-{secrets.token_hex(4)}{SEGMENTS}"
+        """The folder for the segments of the file of that key: that of a run that was stopped, or a new one. Raises
+        ResourceError where none can be made."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            known = [self.folder / f"{key}{SEGMENTS}", *self._further(key)]
+            path = next((path for path in known if self._claim(path)), None)
+            while path is None or not self._claim(path):  # another process writes the same file
+                path = self.folder / f"{key}-{secrets.token_hex(4)}{SEGMENTS}"
+        except OSError as error:
+            raise write_error(self.folder, error) from error
         return path
 
     def _further(self, key: str) -> list[Path]:
@@ -150,8 +158,15 @@ class RunStore:
         return self.folder / f"{key}.safetensors"
 
     def _claim(self, path: Path) -> bool:
+        """Whether this process has a state; False where another one has it, or one of another user left it."""
         if path not in self._claims:
-            claim = Claim.take(part_of(path, "run"))
+            part = part_of(path, "run")
+            try:
+                claim = Claim.take(part)
+            except PermissionError:
+                if not part.exists():
+                    raise
+                return False
             if claim is None:
                 return False
             self._claims[path] = claim

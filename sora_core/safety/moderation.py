@@ -112,7 +112,7 @@ def key_of(path: Path) -> str:
     try:
         with path.expanduser().open("rb") as file:
             key = file.read(LARGEST_KEY + 1).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # the second for `~` of a user without a home
         raise InputError(f"moderation: the key in {path} cannot be read: {error}") from error
     if not key or len(key) > LARGEST_KEY or not key.isprintable():
         raise InputError(f"moderation: {path} is not one line with a key")

@@ -9,19 +9,23 @@ minors is refused whatever the file says.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, ResourceError
 from .moderation import MAPPED, Moderation
 from .normalise import normalise
 
-__all__ = ["ACTIONS", "CATEGORIES", "MINORS", "Policy", "Rule", "bundled_policy", "config_folder", "load_policy"]
+__all__ = [
+    "ACTIONS", "CATEGORIES", "MINORS", "Policy", "Rule", "bundled_policy", "config_folder", "load_policy", "own_policy",
+]  # fmt: skip
 
 MINORS = "minors"
 """sexual content with minors: always refused"""
@@ -109,8 +113,20 @@ class Policy:
 
 
 def config_folder() -> Path:
-    """Where a user's own policy and certificate are."""
-    return Path.home() / ".config" / "sora-nodes"
+    """Where a user's own policy and certificate are. Raises ResourceError for a user without a home, as containers have
+    them."""
+    try:
+        return Path.home() / ".config" / "sora-nodes"
+    except RuntimeError as error:
+        raise ResourceError("this user has no home folder for a certificate; set HOME to a folder.") from error
+
+
+def own_policy() -> Path | None:
+    """The user's own policy, where there is one."""
+    with suppress(ResourceError):
+        path = config_folder() / "policy.json"
+        return path if os.path.isfile(path) else None  # which is False, too, where nothing may be looked up
+    return None
 
 
 @cache
@@ -125,10 +141,9 @@ def load_policy(path: Path | None = None) -> Policy:
 
     Raises InputError that names the file, the line and what is wrong.
     """
+    path = path or own_policy()
     if path is None:
-        path = config_folder() / "policy.json"
-        if not path.is_file():
-            return bundled_policy()
+        return bundled_policy()
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
