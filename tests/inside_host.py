@@ -27,6 +27,11 @@ from comfy_extras import (
     nodes_model_advanced,
     nodes_model_merging,
 )
+from comfy_extras import nodes_freelunch as free
+from comfy_extras import nodes_pag as pag
+from comfy_extras import nodes_sag as sag
+from comfy_extras import nodes_slg as slg
+from comfy_extras import nodes_tomesd as tome
 from safetensors.torch import save_file
 from sora_pack.nodes import (  # type: ignore[import-not-found]
     assembly, cache, calls, editing, loading, patches, sampling, video,
@@ -320,6 +325,85 @@ def check_replaced_nodes(our: Our) -> None:
                 setattr(stock, name, node)
 
 
+def check_unread(our: Our) -> None:
+    """What nodes for other networks put on our MODEL or into its CONDITIONING, or ask of our CLIP, is refused by name;
+    guidance that works on estimates alone is followed, in other dtypes too."""
+    latent = grid(our.vae)
+    plain = theirs(our.model, our.said, our.empty, latent)
+
+    def under(node: Any, *settings: Any) -> torch.Tensor:
+        call = node.execute if hasattr(node, "execute") else getattr(node(), node.FUNCTION)  # of before V3
+        made = call(our.model, *settings)
+        return theirs(getattr(made, "result", made)[0], our.said, our.empty, latent)
+
+    for part, call in {
+        "patches 'output_block_patch' of the MODEL, as FreeU does": lambda: under(free.FreeU_V2, 1.3, 1.4, 0.9, 0.2),
+        "patches 'attn1' of the MODEL, as Perturbed": lambda: under(pag.PerturbedAttentionGuidance, 3.0),
+        "patches 'attn1' of the MODEL, as Perturbed-Attention Guidance and Self": lambda: under(
+            sag.SelfAttentionGuidance, 0.5, 2.0
+        ),
+        "patches 'dit' of the MODEL, as Skip": lambda: under(slg.SkipLayerGuidanceDiT, 3.0, 0.0, 1.0, "3", "3"),
+        "patches 'attn1_patch' of the MODEL, as HyperTile, ToMe": lambda: under(tome.TomePatchModel, 0.3),
+        "FluxGuidance": lambda: theirs(our.model, with_key(our.said, "guidance", 3.5), our.empty, latent),
+        "(ReferenceLatent), and the bundled MODEL reads text alone": lambda: theirs(
+            our.model, with_key(our.said, "reference_latents", [plain]), our.empty, latent
+        ),
+        "leave CLIP Set Last Layer (-2) out": lambda: stock.CLIPTextEncode().encode(
+            stock.CLIPSetLastLayer().set_last_layer(our.clip, -2)[0], PROMPT
+        ),
+        "reads words alone, and this node gives it images": lambda: our.clip.tokenize(
+            PROMPT, images=[torch.zeros(1, 8, 8, 3)]
+        ),
+        "reads prompts and writes none": lambda: our.clip.cond_stage_model.generate(our.clip.tokenize(PROMPT)),
+    }.items():
+        refused(part, call)
+    if hasattr(our.model, "set_model_rope_options"):
+        moved = our.model.clone()
+        moved.set_model_rope_options(1.0, 0.0, 1.0, 0.0, 1.0, 0.0)
+        differ("places moved by nothing", theirs(moved, our.said, our.empty, latent), plain)
+        moved.set_model_rope_options(2.0, 0.0, 1.0, 0.0, 1.0, 0.0)
+        refused("ScaleROPE", lambda: theirs(moved, our.said, our.empty, latent))
+    if hasattr(our.model, "set_model_compute_dtype"):
+        half = our.model.clone()
+        half.set_model_compute_dtype(torch.bfloat16)
+        made = theirs(half, our.said, our.empty, latent)
+        assert 0 < (made - plain).abs().mean() < 0.1 * plain.abs().mean(), "computed in bfloat16"
+
+
+def with_key(conditioning: Any, key: str, value: Any) -> Any:
+    """CONDITIONING with what a node for another model adds to it."""
+    return [[text, {**about, key: value}] for text, about in conditioning]
+
+
+def check_joined_storyboards(our: Our) -> None:
+    """Two storyboards under Conditioning (Concat): the second would be followed by no frame, which is said."""
+    shots = "0.5: a red ball on grass at noon\n0.5: a blue cone on grass at noon"
+    board, latent = assembly.SoraStoryboard.execute(our.clip, our.vae, shots, "cut", 0.5, grid(our.vae)).result[:2]
+    joined = stock.ConditioningConcat().concat(board, board)[0]
+    for sampled in (lambda: theirs(our.model, joined, our.empty, latent), lambda: ours(our.model, joined, latent)):
+        refused("a storyboard's of 2 shots and this CONDITIONING has 4", sampled)
+
+
+def check_split_restyle(our: Our) -> None:
+    """A restyle of two samplers with leftover noise: the second is refused, since it does not know the noise."""
+    given = {"samples": theirs(our.model, our.said, our.empty, grid(our.vae))}
+    latent = editing.SoraRestyleVideo.execute(our.vae, 0.8, "crop", samples=given).result[0]
+    told = patches.SoraModelForLatent.execute(our.model, latent).result[0]
+    half = {"cfg": 1.5, "sampler_name": "euler", "scheduler": "simple", "positive": our.said, "negative": our.empty}
+    half |= {"model": told, "noise_seed": 5, "steps": 6}
+    first = stock.KSamplerAdvanced().sample(
+        add_noise="enable", latent_image=latent, start_at_step=1, end_at_step=3, return_with_leftover_noise="enable",
+        **half,
+    )[0]  # fmt: skip
+    refused(
+        "sampled from its start to its end by one sampler",
+        lambda: stock.KSamplerAdvanced().sample(
+            add_noise="disable", latent_image=first, start_at_step=3, end_at_step=9,
+            return_with_leftover_noise="disable", **half,
+        ),
+    )  # fmt: skip
+
+
 def image_model() -> Any:
     """SD3 of one block, random."""
     config = {"target": "torch.nn.Linear", "params": {"in_features": 4096, "out_features": 64}}
@@ -392,5 +476,8 @@ if __name__ == "__main__":
         check_saved,
         check_tiles,
         check_replaced_nodes,
+        check_unread,
+        check_joined_storyboards,
+        check_split_restyle,
         check_refusals,
     )

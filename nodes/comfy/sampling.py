@@ -112,6 +112,7 @@ def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:
     turned = ring_time(model) if settings.ring else model.clone()
     if edit is not None and settings.flow_edit:
         turned = patched(turned, FLOW_EDIT, _corrected(model.model.process_latent_in(edit.state.latent)))
+        turned.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, FLOW_EDIT, _from_noise)
     if isinstance(model.model, SoraBase):
         spans = None if edit is None else tuple(edit.state.spans.tolist())
         _tell(turned, spans=spans, fps=info.fps or DEFAULTS.fps)
@@ -198,6 +199,17 @@ def _corrected(source: Tensor) -> Callable[[Denoiser, dict[str, Any]], Denoiser]
         return denoise
 
     return decorate
+
+
+@plainly
+def _from_noise(run: Any, noise: Tensor, *given: Any, **told: Any) -> Any:
+    """Raises InputError where a sampler goes on from what another left: the correction needs the noise of the run."""
+    if not noise.any():
+        raise InputError(
+            "a restyle is sampled from its start to its end by one sampler, and this one adds no noise, to go on from"
+            " what another left; take one sampler, with the denoise of Sora Restyle Video"
+        )
+    return run(noise, *given, **told)
 
 
 def _tell(model: ModelPatcher, **about: Any) -> None:
