@@ -36,7 +36,7 @@ def add_routes() -> None:
         return
     if any(getattr(route, "path", "") == ROUTE for route in server.routes):
         logging.getLogger(__name__).warning(
-            "Sora Nodes lie twice in custom_nodes, and this copy's nodes are used: %s; remove one", PACK
+            "Sora Nodes is installed twice and the nodes of %s are used; remove one of the two", PACK
         )
         return
 
