@@ -384,24 +384,25 @@ def check_joined_storyboards(our: Our) -> None:
         refused("a storyboard's of 2 shots and this CONDITIONING has 4", sampled)
 
 
-def check_split_restyle(our: Our) -> None:
-    """A restyle of two samplers with leftover noise: the second is refused, since it does not know the noise."""
+def check_split(our: Our) -> None:
+    """Two samplers, the second on what noise the first left: as one sampler makes it, with what is kept; a restyle is
+    refused, since the second does not know the noise."""
+
+    def by(latent: Any, *parts: tuple[int, int]) -> torch.Tensor:
+        told = patches.SoraModelForLatent.execute(our.model, latent).result[0]
+        for first, last in parts:
+            (latent,) = stock.KSamplerAdvanced().sample(
+                told, "enable" if first == parts[0][0] else "disable", 5, 6, 1.0, "euler", "simple", our.said,
+                our.empty, latent, first, last, "enable" if last < 6 else "disable",
+            )  # fmt: skip
+        return latent["samples"]
+
     given = {"samples": theirs(our.model, our.said, our.empty, grid(our.vae))}
-    latent = editing.SoraRestyleVideo.execute(our.vae, 0.8, "crop", samples=given).result[0]
-    told = patches.SoraModelForLatent.execute(our.model, latent).result[0]
-    half = {"cfg": 1.5, "sampler_name": "euler", "scheduler": "simple", "positive": our.said, "negative": our.empty}
-    half |= {"model": told, "noise_seed": 5, "steps": 6}
-    first = stock.KSamplerAdvanced().sample(
-        add_noise="enable", latent_image=latent, start_at_step=1, end_at_step=3, return_with_leftover_noise="enable",
-        **half,
-    )[0]  # fmt: skip
-    refused(
-        "sampled from its start to its end by one sampler",
-        lambda: stock.KSamplerAdvanced().sample(
-            add_noise="disable", latent_image=first, start_at_step=3, end_at_step=9,
-            return_with_leftover_noise="disable", **half,
-        ),
-    )  # fmt: skip
+    longer = editing.SoraExtendVideo.execute(our.vae, 0.5, "forward", 4, samples=given).result[0]
+    for name, latent in {"a new clip": grid(our.vae), "an extension": longer}.items():
+        differ(f"one sampler and two, {name}", by(latent, (0, 3), (3, 6)), by(latent, (0, 6)))
+    styled = editing.SoraRestyleVideo.execute(our.vae, 0.8, "crop", samples=given).result[0]
+    refused("sampled from start to end by one sampler", lambda: by(styled, (1, 3), (3, 6)))
 
 
 def image_model() -> Any:
@@ -478,6 +479,6 @@ if __name__ == "__main__":
         check_replaced_nodes,
         check_unread,
         check_joined_storyboards,
-        check_split_restyle,
+        check_split,
         check_refusals,
     )

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_base
 import comfy.model_management as memory
@@ -33,11 +33,16 @@ from .model import TIME, LatentTime, SoraBase
 from .sound import check_sound, joined, makes_sound, timed, with_sound
 from .text import MARK
 
+if TYPE_CHECKING:
+    from ...sora_core.editing import Edit
+
 __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
 CACHE, RING, FLOW_EDIT = ORDER = ("sora_feature_cache", "sora_ring", "sora_flow_edit")
 """the keys of our decorators among a MODEL's wrappers, from the outermost in, in whatever order nodes attach them: a
 cache inside of a ring would see another turn of the clip at every step"""
+LEFTOVER = "sora_leftover"
+"""the key of what puts kept parts back where a sampler goes on from another"""
 TINY = {"Wan21": "taew2_1", "Wan22": "taew2_2"}
 """a format of latents -> part of the name of a tiny decoder's file"""
 
@@ -112,7 +117,9 @@ def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:
     turned = ring_time(model) if settings.ring else model.clone()
     if edit is not None and settings.flow_edit:
         turned = patched(turned, FLOW_EDIT, _corrected(model.model.process_latent_in(edit.state.latent)))
-        turned.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, FLOW_EDIT, _from_noise)
+    if edit is not None and isinstance(model.model, SoraBase):
+        turned.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, LEFTOVER)
+        turned.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, LEFTOVER, _leftover(edit))
     if isinstance(model.model, SoraBase):
         spans = None if edit is None else tuple(edit.state.spans.tolist())
         _tell(turned, spans=spans, fps=info.fps or DEFAULTS.fps)
@@ -201,15 +208,23 @@ def _corrected(source: Tensor) -> Callable[[Denoiser, dict[str, Any]], Denoiser]
     return decorate
 
 
-@plainly
-def _from_noise(run: Any, noise: Tensor, *given: Any, **told: Any) -> Any:
-    """Raises InputError where a sampler goes on from what another left: the correction needs the noise of the run."""
-    if not noise.any():
-        raise InputError(
-            "a restyle is sampled from its start to its end by one sampler, and this one adds no noise, to go on from"
-            " what another left; take one sampler, with the denoise of Sora Restyle Video"
-        )
-    return run(noise, *given, **told)
+def _leftover(edit: Edit) -> Callable[..., Any]:
+    """What a sampler is given that adds no noise, to go on from what another left: there kept parts have noise as all
+    else has, and are put back. Raises InputError for an edit that needs to know the noise itself."""
+    kept, clean = edit.state.mask == 0, edit.state.clean
+
+    @plainly
+    def wrapper(run: Any, noise: Tensor, latent_image: Tensor, *given: Any, **told: Any) -> Any:
+        if latent_image.shape[2:] == clean.shape[2:] and latent_image.any() and not noise.any():
+            if edit.flow_edit or not (kept | (edit.state.mask == 1)).all():
+                raise InputError(
+                    "a restyle, and what is kept at a strength below 1, is sampled from start to end by one sampler,"
+                    " and this one adds no noise, to go on from what another left; take one sampler"
+                )
+            latent_image = torch.where(kept.to(latent_image.device), clean.to(latent_image), latent_image)
+        return run(noise, latent_image, *given, **told)
+
+    return wrapper
 
 
 def _tell(model: ModelPatcher, **about: Any) -> None:
