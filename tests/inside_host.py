@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ from comfy_extras import (
     nodes_easycache,
     nodes_model_advanced,
     nodes_model_merging,
+    nodes_train,
 )
 from comfy_extras import nodes_freelunch as free
 from comfy_extras import nodes_pag as pag
@@ -384,6 +386,26 @@ def check_joined_storyboards(our: Our) -> None:
         refused("a storyboard's of 2 shots and this CONDITIONING has 4", sampled)
 
 
+def check_trained(our: Our) -> None:
+    """ComfyUI's own node trains a LoRA on our MODEL: every layer learns, and the file changes what is made."""
+    if not hasattr(nodes_train.TrainLoraNode, "define_schema"):
+        return
+    latent = grid(our.vae)
+    plain = ours(our.model, our.said, latent)
+    asked = {item.id: getattr(item, "default", None) for item in nodes_train.TrainLoraNode.define_schema().inputs}
+    asked |= {"model": our.model, "latents": {"samples": plain}, "positive": our.said, "steps": 2}
+    asked |= {"existing_lora": "[None]"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Converting a tensor")
+        made = nodes_train.TrainLoraNode.execute(**{name: [value] for name, value in asked.items()}).result
+    lora = next(part for part in made if isinstance(part, dict) and any("lora_up" in key for key in part))
+    ups = [weight for key, weight in lora.items() if "lora_up" in key]
+    assert len(ups) > 80 and all(weight.any() for weight in ups)
+    trained = nodes_train.LoraModelLoader.execute(our.model, lora, 1.0, False).result[0]
+    assert not torch.equal(ours(trained, our.said, latent), plain)
+    differ("before it was trained", ours(our.model, our.said, latent), plain)
+
+
 def check_split(our: Our) -> None:
     """Two samplers, the second on what noise the first left: as one sampler makes it, with what is kept; a restyle is
     refused, since the second does not know the noise."""
@@ -479,6 +501,7 @@ if __name__ == "__main__":
         check_replaced_nodes,
         check_unread,
         check_joined_storyboards,
+        check_trained,
         check_split,
         check_refusals,
     )

@@ -215,7 +215,7 @@ class SoraBase(comfy.model_base.BaseModel):
                 " of model of it; take ModelSamplingSD3, or none"
             )
         scaled = timestep * (1000 / levels.timestep(torch.ones_like(timestep)))
-        if (level := float(scaled.max()) / 1000) > HIGHEST:
+        if (level := float(scaled.detach().max()) / 1000) > HIGHEST:
             raise InputError(
                 f"the bundled MODEL takes sigmas from 1 to 0, and a scheduler before the sampler gives it {level:.4g};"
                 " take BasicScheduler, or set sigma_max to 1"
@@ -293,4 +293,4 @@ def _guided(args: dict[str, Any]) -> Tensor:
     """Guidance at the noise levels where it helps; in ComfyUI's form, x minus the clean estimate."""
     low, high = DEFAULTS.sampling.cfg_interval
     cond, uncond = args["cond"], args["uncond"]
-    return uncond + (cond - uncond) * args["cond_scale"] if low <= float(args["sigma"].max()) <= high else cond
+    return uncond + (cond - uncond) * args["cond_scale"] if low <= float(args["sigma"].detach().max()) <= high else cond
