@@ -386,6 +386,26 @@ def check_joined_storyboards(our: Our) -> None:
         refused("a storyboard's of 2 shots and this CONDITIONING has 4", sampled)
 
 
+def check_told_again(our: Our) -> None:
+    """A MODEL that was told of one LATENT and samples another, as where one node serves two samplers: the shift, the
+    ring and the restyle of the first are forgotten, what a person has set by hand is not."""
+    small, latent = grid(our.vae, 64, 64, 1.0), grid(our.vae, 96, 96, 1.0)
+    given = {"samples": ours(our.model, our.said, latent)}
+    loop = editing.SoraLoopVideo.execute(our.vae, 1.0, 4, latent=small).result[0]
+    styled = editing.SoraRestyleVideo.execute(our.vae, 0.8, "crop", samples=given).result[0]
+    for name, first in {"a smaller grid": small, "a loop": loop, "a restyle": styled}.items():
+        told = patches.SoraModelForLatent.execute(our.model, first).result[0]
+        differ(f"told of {name} before", ours(told, our.said, latent), given["samples"])
+    by_hand = nodes_model_advanced.ModelSamplingSD3().patch(our.model, 9.0)[0]
+    again = patches.SoraModelForLatent.execute(by_hand, small).result[0]
+    differ("a shift by hand", ours(again, our.said, latent), ours(by_hand, our.said, latent))
+    ring = objects.ring_time(our.model)
+    again = patches.SoraModelForLatent.execute(ring, latent).result[0]
+    differ("a ring by hand", ours(again, our.said, latent), ours(ring, our.said, latent))
+    both = objects.ring_time(patches.SoraModelForLatent.execute(our.model, loop).result[0])
+    differ("a ring by hand and by the latent", ours(both, our.said, loop), ours(our.model, our.said, loop))
+
+
 def check_trained(our: Our) -> None:
     """ComfyUI's own node trains a LoRA on our MODEL: every layer learns, and the file changes what is made."""
     if not hasattr(nodes_train.TrainLoraNode, "define_schema"):
@@ -501,6 +521,7 @@ if __name__ == "__main__":
         check_replaced_nodes,
         check_unread,
         check_joined_storyboards,
+        check_told_again,
         check_trained,
         check_split,
         check_refusals,

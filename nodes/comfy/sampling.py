@@ -38,9 +38,13 @@ if TYPE_CHECKING:
 
 __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
-CACHE, RING, FLOW_EDIT = ORDER = ("sora_feature_cache", "sora_ring", "sora_flow_edit")
+CACHE, RING, LATENT_RING, FLOW_EDIT = ORDER = (
+    "sora_feature_cache", "sora_ring", "sora_latent_ring", "sora_flow_edit",
+)  # fmt: skip
 """the keys of our decorators among a MODEL's wrappers, from the outermost in, in whatever order nodes attach them: a
 cache inside of a ring would see another turn of the clip at every step"""
+BY_SIZE = "sora_by_size"
+"""the mark of a schedule whose shift is by a latent's size, which another latent's may replace"""
 LEFTOVER = "sora_leftover"
 """the key of what puts kept parts back where a sampler goes on from another"""
 TINY = {"Wan21": "taew2_1", "Wan22": "taew2_2"}
@@ -107,23 +111,27 @@ def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:
     """The MODEL that samples this LATENT: told of its time, with the schedule's shift by its size, on a ring where it
     is one.
 
-    All of it is the MODEL's, so any sampler has it. Raises InputError where MODEL and LATENT do not fit.
+    All of it is the MODEL's, so any sampler has it; what it was told of another LATENT is forgotten. Raises InputError
+    where MODEL and LATENT do not fit.
     """
     samples, info = samples_of(latent), info_of(latent)
     check_sound(model, latent)
     _check_grid(model, samples)
     edit = info.edit
     settings = DEFAULTS.sampling if edit is None else edit.settings(DEFAULTS.sampling, DEFAULTS.sampling)
-    turned = ring_time(model) if settings.ring else model.clone()
+    turned = _untold(model)
+    by_hand = bool(turned.get_wrappers(WrappersMP.APPLY_MODEL, RING))
+    if settings.ring and not by_hand:
+        turned = patched(turned, LATENT_RING, _ring)
     if edit is not None and settings.flow_edit:
         turned = patched(turned, FLOW_EDIT, _corrected(model.model.process_latent_in(edit.state.latent)))
-    if edit is not None and isinstance(model.model, SoraBase):
-        turned.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, LEFTOVER)
-        turned.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, LEFTOVER, _leftover(edit))
     if isinstance(model.model, SoraBase):
         spans = None if edit is None else tuple(edit.state.spans.tolist())
-        _tell(turned, spans=spans, fps=info.fps or DEFAULTS.fps)
-        if "model_sampling" not in model.object_patches:
+        _tell(turned, spans=spans, fps=info.fps or DEFAULTS.fps, ring=by_hand or settings.ring)
+        if edit is not None:
+            turned.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, LEFTOVER, _leftover(edit))
+        known = model.object_patches.get("model_sampling")
+        if known is None or getattr(known, BY_SIZE, False):
             turned.add_object_patch("model_sampling", _schedule_for(model.model, samples))
     return turned
 
@@ -131,10 +139,24 @@ def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:
 def ring_time(model: ModelPatcher) -> ModelPatcher:
     """The MODEL under which a clip has no first frame."""
     _check_video(model)
-    turned = patched(model, RING, _ring)
+    turned = model.clone()
+    turned.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, LATENT_RING)
+    turned = patched(turned, RING, _ring)
     if isinstance(model.model, SoraBase):
         _tell(turned, ring=True)
     return turned
+
+
+def _untold(model: ModelPatcher) -> ModelPatcher:
+    """A copy of a MODEL without what another LATENT has attached to it."""
+    copy = model.clone()
+    for kind, key in (
+        (WrappersMP.APPLY_MODEL, LATENT_RING),
+        (WrappersMP.APPLY_MODEL, FLOW_EDIT),
+        (WrappersMP.OUTER_SAMPLE, LEFTOVER),
+    ):
+        copy.remove_wrappers_with_key(kind, key)
+    return copy
 
 
 def patched(model: ModelPatcher, key: str, decorate: Callable[[Denoiser, dict[str, Any]], Denoiser]) -> ModelPatcher:
@@ -238,6 +260,7 @@ def _schedule_for(base: SoraBase, samples: Tensor) -> Any:
     """The noise levels by our rule for a grid of this size."""
     levels = comfy.model_base.model_sampling(base.model_config, comfy.model_base.ModelType.FLOW)
     levels.set_parameters(shift=shift_for_grid(samples.shape[2:], base.diffusion_model.config.patch))
+    setattr(levels, BY_SIZE, True)
     return levels
 
 
