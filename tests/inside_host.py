@@ -359,6 +359,9 @@ def check_unread(our: Our) -> None:
         "reads prompts and writes none": lambda: our.clip.cond_stage_model.generate(our.clip.tokenize(PROMPT)),
     }.items():
         refused(part, call)
+    last = stock.CLIPTextEncode().encode(stock.CLIPSetLastLayer().set_last_layer(our.clip, -1)[0], PROMPT)[0]
+    differ("the last layer", last[0][0], our.said[0][0])
+    assert len(our.clip.tokenize(PROMPT, images=[], lyrics="")["sora"]) == 1
     if hasattr(our.model, "set_model_rope_options"):
         moved = our.model.clone()
         moved.set_model_rope_options(1.0, 0.0, 1.0, 0.0, 1.0, 0.0)

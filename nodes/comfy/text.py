@@ -56,7 +56,8 @@ class SoraTokenizer:
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **told: Any) -> Tokens:
         """Raises InputError for pictures or sound beside the text, which nodes for models that see give."""
         for name in SEEN:
-            if told.get(name) is not None and len(told[name]):
+            given = told.get(name)
+            if given is not None and not (isinstance(given, list | str) and not given):
                 raise InputError(
                     f"the CLIP of Sora Load Model reads words alone, and this node gives it {name} too; take CLIP Text"
                     " Encode or Sora Text Encode"
@@ -96,7 +97,7 @@ class SoraText(TextEncoder):
     @plainly
     def set_clip_options(self, options: dict[str, Any]) -> None:
         """There are none; raises InputError where another layer than the last is asked for."""
-        if options.get("layer") is not None:
+        if options.get("layer") not in (None, -1):
             raise InputError(
                 "the CLIP of Sora Load Model gives its last layer alone; leave CLIP Set Last Layer"
                 f" ({options['layer']}) out"
