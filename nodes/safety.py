@@ -106,7 +106,12 @@ class SoraWatermark(io.ComfyNode):
                     tooltip="The number. The default is the same for everyone and says only that Sora Nodes made it.",
                 ),
                 io.Float.Input(
-                    "psnr", default=40.0, min=30.0, max=50.0, step=0.5, tooltip="Decibels; lower is stronger, and seen."
+                    "psnr",
+                    default=40.0,
+                    min=safety_calls.PSNR[0],
+                    max=safety_calls.PSNR[1],
+                    step=0.5,
+                    tooltip="Decibels; lower is stronger, and seen.",
                 ),
             ],
             outputs=[io.Image.Output(tooltip="The frames, marked.")],

@@ -13,11 +13,13 @@ from .layouts.pictures import rgb
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["MESSAGE", "credentials", "detected", "mark", "review", "review_frames", "signs", "verified"]
+__all__ = ["MESSAGE", "PSNR", "credentials", "detected", "mark", "review", "review_frames", "signs", "verified"]
 
 MESSAGE = int.from_bytes(b"SORA", "big")
 """as `safety.doors.MESSAGE`, without importing torch"""
 CHUNK = 16
+PSNR = (30.0, 50.0)
+"""decibels between frames and marked ones, from what is seen to what little survives"""
 
 
 def policy_of(path: str) -> Any:
@@ -50,8 +52,10 @@ def review_frames(image: Tensor, fps: float, action: str, policy: str) -> tuple[
     """(IMAGE, report, sentence). Raises PolicyError where the frames are stopped."""
     import torch
 
+    from ..sora_core.grid import check_fps
     from ..sora_core.safety.frames import FrameReview
 
+    check_fps(fps)
     chosen = policy_of(policy).frames
     reviewer = FrameReview(chosen if action == "policy" else replace(chosen, action=action), fps)
     if not reviewer.judges:
@@ -67,11 +71,15 @@ def review_frames(image: Tensor, fps: float, action: str, policy: str) -> tuple[
 
 
 def mark(image: Tensor, message: int, psnr: float) -> Tensor:
-    """IMAGE, marked."""
+    """IMAGE, marked. Raises InputError for a level that is no watermark's, which only a linked number can be."""
     import torch
 
+    from ..sora_core.errors import InputError
     from ..sora_core.safety.marking import Marker, bundled_watermark
 
+    low, high = PSNR
+    if not low <= psnr <= high:
+        raise InputError(f"psnr must be from {low:g} to {high:g} decibels, not {psnr:g}")
     marker = Marker(bundled_watermark(), message, psnr=psnr)
     return torch.cat([chunk.float() / 255 for chunk in marker(frames_of(image))])
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,13 @@ from comfy_extras import (
     nodes_easycache,
     nodes_model_advanced,
     nodes_model_merging,
+    nodes_train,
 )
+from comfy_extras import nodes_freelunch as free
+from comfy_extras import nodes_pag as pag
+from comfy_extras import nodes_sag as sag
+from comfy_extras import nodes_slg as slg
+from comfy_extras import nodes_tomesd as tome
 from safetensors.torch import save_file
 from sora_pack.nodes import (  # type: ignore[import-not-found]
     assembly, cache, calls, editing, loading, patches, sampling, video,
@@ -320,6 +327,129 @@ def check_replaced_nodes(our: Our) -> None:
                 setattr(stock, name, node)
 
 
+def check_unread(our: Our) -> None:
+    """What nodes for other networks put on our MODEL or into its CONDITIONING, or ask of our CLIP, is refused by name;
+    guidance that works on estimates alone is followed, in other dtypes too."""
+    latent = grid(our.vae)
+    plain = theirs(our.model, our.said, our.empty, latent)
+
+    def under(node: Any, *settings: Any) -> torch.Tensor:
+        call = node.execute if hasattr(node, "execute") else getattr(node(), node.FUNCTION)  # of before V3
+        made = call(our.model, *settings)
+        return theirs(getattr(made, "result", made)[0], our.said, our.empty, latent)
+
+    for part, call in {
+        "patches 'output_block_patch' of the MODEL, as FreeU does": lambda: under(free.FreeU_V2, 1.3, 1.4, 0.9, 0.2),
+        "patches 'attn1' of the MODEL, as Perturbed": lambda: under(pag.PerturbedAttentionGuidance, 3.0),
+        "patches 'attn1' of the MODEL, as Perturbed-Attention Guidance and Self": lambda: under(
+            sag.SelfAttentionGuidance, 0.5, 2.0
+        ),
+        "patches 'dit' of the MODEL, as Skip": lambda: under(slg.SkipLayerGuidanceDiT, 3.0, 0.0, 1.0, "3", "3"),
+        "patches 'attn1_patch' of the MODEL, as HyperTile, ToMe": lambda: under(tome.TomePatchModel, 0.3),
+        "FluxGuidance": lambda: theirs(our.model, with_key(our.said, "guidance", 3.5), our.empty, latent),
+        "(ReferenceLatent), and the bundled MODEL reads text alone": lambda: theirs(
+            our.model, with_key(our.said, "reference_latents", [plain]), our.empty, latent
+        ),
+        "leave CLIP Set Last Layer (-2) out": lambda: stock.CLIPTextEncode().encode(
+            stock.CLIPSetLastLayer().set_last_layer(our.clip, -2)[0], PROMPT
+        ),
+        "reads words alone, and this node gives it images": lambda: our.clip.tokenize(
+            PROMPT, images=[torch.zeros(1, 8, 8, 3)]
+        ),
+        "reads prompts and writes none": lambda: our.clip.cond_stage_model.generate(our.clip.tokenize(PROMPT)),
+    }.items():
+        refused(part, call)
+    last = stock.CLIPTextEncode().encode(stock.CLIPSetLastLayer().set_last_layer(our.clip, -1)[0], PROMPT)[0]
+    differ("the last layer", last[0][0], our.said[0][0])
+    assert len(our.clip.tokenize(PROMPT, images=[], lyrics="")["sora"]) == 1
+    if hasattr(our.model, "set_model_rope_options"):
+        moved = our.model.clone()
+        moved.set_model_rope_options(1.0, 0.0, 1.0, 0.0, 1.0, 0.0)
+        differ("places moved by nothing", theirs(moved, our.said, our.empty, latent), plain)
+        moved.set_model_rope_options(2.0, 0.0, 1.0, 0.0, 1.0, 0.0)
+        refused("ScaleROPE", lambda: theirs(moved, our.said, our.empty, latent))
+    if hasattr(our.model, "set_model_compute_dtype"):
+        half = our.model.clone()
+        half.set_model_compute_dtype(torch.bfloat16)
+        made = theirs(half, our.said, our.empty, latent)
+        assert 0 < (made - plain).abs().mean() < 0.1 * plain.abs().mean(), "computed in bfloat16"
+
+
+def with_key(conditioning: Any, key: str, value: Any) -> Any:
+    """CONDITIONING with what a node for another model adds to it."""
+    return [[text, {**about, key: value}] for text, about in conditioning]
+
+
+def check_joined_storyboards(our: Our) -> None:
+    """Two storyboards under Conditioning (Concat): the second would be followed by no frame, which is said."""
+    shots = "0.5: a red ball on grass at noon\n0.5: a blue cone on grass at noon"
+    board, latent = assembly.SoraStoryboard.execute(our.clip, our.vae, shots, "cut", 0.5, grid(our.vae)).result[:2]
+    joined = stock.ConditioningConcat().concat(board, board)[0]
+    for sampled in (lambda: theirs(our.model, joined, our.empty, latent), lambda: ours(our.model, joined, latent)):
+        refused("a storyboard's of 2 shots and this CONDITIONING has 4", sampled)
+
+
+def check_told_again(our: Our) -> None:
+    """A MODEL that was told of one LATENT and samples another, as where one node serves two samplers: the shift, the
+    ring and the restyle of the first are forgotten, what a person has set by hand is not."""
+    small, latent = grid(our.vae, 64, 64, 1.0), grid(our.vae, 96, 96, 1.0)
+    given = {"samples": ours(our.model, our.said, latent)}
+    loop = editing.SoraLoopVideo.execute(our.vae, 1.0, 4, latent=small).result[0]
+    styled = editing.SoraRestyleVideo.execute(our.vae, 0.8, "crop", samples=given).result[0]
+    for name, first in {"a smaller grid": small, "a loop": loop, "a restyle": styled}.items():
+        told = patches.SoraModelForLatent.execute(our.model, first).result[0]
+        differ(f"told of {name} before", ours(told, our.said, latent), given["samples"])
+    by_hand = nodes_model_advanced.ModelSamplingSD3().patch(our.model, 9.0)[0]
+    again = patches.SoraModelForLatent.execute(by_hand, small).result[0]
+    differ("a shift by hand", ours(again, our.said, latent), ours(by_hand, our.said, latent))
+    ring = objects.ring_time(our.model)
+    again = patches.SoraModelForLatent.execute(ring, latent).result[0]
+    differ("a ring by hand", ours(again, our.said, latent), ours(ring, our.said, latent))
+    both = objects.ring_time(patches.SoraModelForLatent.execute(our.model, loop).result[0])
+    differ("a ring by hand and by the latent", ours(both, our.said, loop), ours(our.model, our.said, loop))
+
+
+def check_trained(our: Our) -> None:
+    """ComfyUI's own node trains a LoRA on our MODEL: every layer learns, and the file changes what is made."""
+    if not hasattr(nodes_train.TrainLoraNode, "define_schema"):
+        return
+    latent = grid(our.vae)
+    plain = ours(our.model, our.said, latent)
+    asked = {item.id: getattr(item, "default", None) for item in nodes_train.TrainLoraNode.define_schema().inputs}
+    asked |= {"model": our.model, "latents": {"samples": plain}, "positive": our.said, "steps": 2}
+    asked |= {"existing_lora": "[None]"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Converting a tensor")
+        made = nodes_train.TrainLoraNode.execute(**{name: [value] for name, value in asked.items()}).result
+    lora = next(part for part in made if isinstance(part, dict) and any("lora_up" in key for key in part))
+    ups = [weight for key, weight in lora.items() if "lora_up" in key]
+    assert len(ups) > 80 and all(weight.any() for weight in ups)
+    trained = nodes_train.LoraModelLoader.execute(our.model, lora, 1.0, False).result[0]
+    assert not torch.equal(ours(trained, our.said, latent), plain)
+    differ("before it was trained", ours(our.model, our.said, latent), plain)
+
+
+def check_split(our: Our) -> None:
+    """Two samplers, the second on what noise the first left: as one sampler makes it, with what is kept; a restyle is
+    refused, since the second does not know the noise."""
+
+    def by(latent: Any, *parts: tuple[int, int]) -> torch.Tensor:
+        told = patches.SoraModelForLatent.execute(our.model, latent).result[0]
+        for first, last in parts:
+            (latent,) = stock.KSamplerAdvanced().sample(
+                told, "enable" if first == parts[0][0] else "disable", 5, 6, 1.0, "euler", "simple", our.said,
+                our.empty, latent, first, last, "enable" if last < 6 else "disable",
+            )  # fmt: skip
+        return latent["samples"]
+
+    given = {"samples": theirs(our.model, our.said, our.empty, grid(our.vae))}
+    longer = editing.SoraExtendVideo.execute(our.vae, 0.5, "forward", 4, samples=given).result[0]
+    for name, latent in {"a new clip": grid(our.vae), "an extension": longer}.items():
+        differ(f"one sampler and two, {name}", by(latent, (0, 3), (3, 6)), by(latent, (0, 6)))
+    styled = editing.SoraRestyleVideo.execute(our.vae, 0.8, "crop", samples=given).result[0]
+    refused("sampled from start to end by one sampler", lambda: by(styled, (1, 3), (3, 6)))
+
+
 def image_model() -> Any:
     """SD3 of one block, random."""
     config = {"target": "torch.nn.Linear", "params": {"in_features": 4096, "out_features": 64}}
@@ -392,5 +522,10 @@ if __name__ == "__main__":
         check_saved,
         check_tiles,
         check_replaced_nodes,
+        check_unread,
+        check_joined_storyboards,
+        check_told_again,
+        check_trained,
+        check_split,
         check_refusals,
     )

@@ -105,6 +105,20 @@ def test_a_host_that_calls_twice_per_level_has_a_cache_for_each() -> None:
     assert alone[0].skipped > 0
 
 
+def test_a_run_that_was_stopped_leaves_nothing_to_the_next() -> None:
+    """The next run begins below the level where that stopped, which alone does not tell it from a further step."""
+
+    def straight(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
+        return x - sigma * x
+
+    mask, caches, sigmas = torch.ones(1, 1, *SHAPE[1:]), CachePerCall(0.05), schedule("simple", 30)
+    for run, levels in enumerate((sigmas[:9], sigmas[9:-1])):
+        x = draw_noise(SHAPE, run)
+        for sigma in levels:
+            found = caches(straight, levels)(x, sigma.expand(1), mask, NO_TEXT)
+            assert torch.allclose(found, straight(x, sigma, mask, NO_TEXT), atol=1e-5)
+
+
 def test_a_threshold_of_zero_caches_nothing() -> None:
     cached = FeatureCache(gaussian, 0.0)
     assert torch.equal(run(cached, draw_noise(SHAPE, 0)), run(gaussian, draw_noise(SHAPE, 0))) and cached.skipped == 0

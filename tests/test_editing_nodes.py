@@ -241,6 +241,17 @@ def test_restyle_gives_the_denoise_to_the_sampler() -> None:
     assert stitched(sampled(latent, denoise=denoise)).shape == (15, H, W, 3)
 
 
+@pytest.mark.parametrize("size", [None, 2])
+def test_restyle_of_a_clip_that_is_trimmed_is_trimmed(size: int | None) -> None:
+    """16 frames are sampled as 17, of which the last is not shown: not by the restyle either."""
+    given = grid(2.0)
+    wanted = ("free (width x height)", 16, W * (size or 1), H * (size or 1), 1.0, FPS)
+    other = {} if size is None else {"latent": SoraNoiseGrid.execute(MODEL, *wanted).result[0]}
+    latent, *_ = run("SoraRestyleVideo", vae=MODEL, denoise=0.5, fit="crop", samples=sampled(given), **other)
+    assert given[KEY].frames == 16
+    assert len(stitched(sampled(latent, denoise=0.5))) == 16
+
+
 @pytest.mark.parametrize("transition", ["cut", "blend"])
 def test_storyboard(transition: str) -> None:
     text = "1: a red ball\n1.5: a blue ball\n"

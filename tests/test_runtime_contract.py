@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sora_nodes
 from sora_nodes.commands.run import local_registry
 from sora_nodes.nodes import SoraExtension
@@ -146,6 +148,21 @@ spec.loader.exec_module(importlib.util.module_from_spec(spec))
     for later, version in ((newest, "0.99.1"), (odd, "1.0.0rc2-dev")):
         assert later.returncode == 0 and f"not with {version}; what no longer fits will say so" in later.stderr
     assert f'requires-comfyui = ">={".".join(map(str, sora_nodes.OLDEST))}"' in (root / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("folder", "served"),
+    [
+        ("sora-nodes", True),
+        ("sora-nodes - Copy", False),
+        ("sora(1)", True),
+        ("Sora Nodes", False),
+        ("söra", False),
+    ],
+)
+def test_a_folder_that_comfyui_cannot_serve_is_said(folder: str, served: bool) -> None:
+    """Its server looks for quoted addresses by names that are not quoted: templates and help would lack in silence."""
+    assert bool(re.fullmatch(sora_nodes.SERVED, folder)) is served
 
 
 if __name__ == "__main__":

@@ -127,6 +127,19 @@ def test_what_is_no_picture_is_neither_marked_nor_judged(image: torch.Tensor, sa
             call()
 
 
+@pytest.mark.parametrize("psnr", [-100.0, 29.9, 50.1, float("nan")])
+def test_a_linked_level_that_is_no_watermarks_is_named(psnr: float) -> None:
+    """A field holds its range itself; a number that comes by a link does not, and -100 would be nothing but mark."""
+    with pytest.raises(InputError, match="psnr must be from 30 to 50 decibels, not"):
+        safety.SoraWatermark.execute(image(), 5, psnr)
+
+
+@pytest.mark.parametrize("fps", [0.0, -8.0, 1e9])
+def test_a_linked_rate_of_a_review_that_is_none_is_named(fps: float) -> None:
+    with pytest.raises(InputError, match="fps must be above 0"):
+        safety.SoraReviewFrames.execute(image(), fps, "policy", "")
+
+
 def test_frames_are_reviewed_by_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Judge:
         category = "sexual"

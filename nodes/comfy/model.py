@@ -34,8 +34,9 @@ from ...sora_core.grid import Geometry, positions
 from ...sora_core.pipeline import DEFAULTS, SoraModel
 from ...sora_core.types import Denoiser
 from ...sora_core.vae.colours import rgb_factors
-from ..layouts.conditioning import check_length
+from ..layouts.conditioning import check_length, check_prompts
 from .mistakes import plainly
+from .unread import check_conditioning, check_patches
 
 if TYPE_CHECKING:
     from ...sora_core.vae import CausalCodec
@@ -120,6 +121,7 @@ class SoraTransformer(DiT):
         self, x: Any, timesteps: Any, context: Any, control: Any = None, transformer_options: Any = None, **told: Any
     ) -> Any:
         options = transformer_options or {}
+        check_patches(options)
         wrappers = get_all_wrappers(WrappersMP.DIFFUSION_MODEL, options)
         own = x.clone()  # EasyCache writes into what it is given, and in float32 that is the sampler's own
         return WrapperExecutor.new_class_executor(self.velocity, self, wrappers).execute(
@@ -179,6 +181,7 @@ class SoraBase(comfy.model_base.BaseModel):
 
     @plainly
     def extra_conds(self, **given: Any) -> dict[str, Any]:
+        check_conditioning(given)
         text, width = given.get("cross_attn"), self.diffusion_model.config.text_width
         if text is None or text.shape[-1] != width:
             got = "none" if text is None else f"features of width {text.shape[-1]}"
@@ -196,6 +199,7 @@ class SoraBase(comfy.model_base.BaseModel):
             out["denoise_mask"] = CONDRegular(given["denoise_mask"][:, :1])
         if given.get("sora_shots") is not None and text.ndim == 4:
             follow = given["sora_shots"]
+            check_prompts(follow, text)
             shots = (follow.rows if follow.weights is None else follow.weights).tolist()
             out["sora_shots"] = CONDConstant(tuple(tuple(row) if isinstance(row, list) else row for row in shots))
         return out
@@ -211,7 +215,7 @@ class SoraBase(comfy.model_base.BaseModel):
                 " of model of it; take ModelSamplingSD3, or none"
             )
         scaled = timestep * (1000 / levels.timestep(torch.ones_like(timestep)))
-        if (level := float(scaled.max()) / 1000) > HIGHEST:
+        if (level := float(scaled.detach().max()) / 1000) > HIGHEST:
             raise InputError(
                 f"the bundled MODEL takes sigmas from 1 to 0, and a scheduler before the sampler gives it {level:.4g};"
                 " take BasicScheduler, or set sigma_max to 1"
@@ -241,7 +245,8 @@ class SoraConfig(comfy.supported_models_base.BASE):
     supported_inference_dtypes = [DTYPE]  # noqa: RUF012
 
     def __init__(self, model: SoraModel) -> None:
-        super().__init__({"config": model.dit.config})
+        config = model.dit.config
+        super().__init__({"config": config, "model_channels": config.width})  # FreeU asks, and is refused when it runs
         self.latent_format = SoraLatent(model.codec)
 
     def inpaint_model(self) -> bool:
@@ -288,4 +293,4 @@ def _guided(args: dict[str, Any]) -> Tensor:
     """Guidance at the noise levels where it helps; in ComfyUI's form, x minus the clean estimate."""
     low, high = DEFAULTS.sampling.cfg_interval
     cond, uncond = args["cond"], args["uncond"]
-    return uncond + (cond - uncond) * args["cond_scale"] if low <= float(args["sigma"].max()) <= high else cond
+    return uncond + (cond - uncond) * args["cond_scale"] if low <= float(args["sigma"].detach().max()) <= high else cond

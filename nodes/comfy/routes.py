@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["add_routes", "estimate"]
 
 ROUTE = "/sora/estimate"
+PACK = Path(__file__).parents[2]
 KNOWN = 2
 """models whose step has been timed, remembered"""
 TIMING = Lock()
@@ -25,11 +28,16 @@ TIMING = Lock()
 
 
 def add_routes() -> None:
-    """Adds the pack's routes to ComfyUI's server, where there is one and it has them not yet."""
+    """Adds the pack's routes to ComfyUI's server, where there is one; says so in the log where another copy has."""
     from aiohttp import web
 
     server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
-    if server is None or any(getattr(route, "path", "") == ROUTE for route in server.routes):
+    if server is None:
+        return
+    if any(getattr(route, "path", "") == ROUTE for route in server.routes):
+        logging.getLogger(__name__).warning(
+            "Sora Nodes is installed twice and the nodes of %s are used; remove one of the two", PACK
+        )
         return
 
     @server.routes.get(ROUTE)

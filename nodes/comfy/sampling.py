@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_base
 import comfy.model_management as memory
@@ -33,11 +33,20 @@ from .model import TIME, LatentTime, SoraBase
 from .sound import check_sound, joined, makes_sound, timed, with_sound
 from .text import MARK
 
+if TYPE_CHECKING:
+    from ...sora_core.editing import Edit
+
 __all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
-CACHE, RING, FLOW_EDIT = ORDER = ("sora_feature_cache", "sora_ring", "sora_flow_edit")
+CACHE, RING, LATENT_RING, FLOW_EDIT = ORDER = (
+    "sora_feature_cache", "sora_ring", "sora_latent_ring", "sora_flow_edit",
+)  # fmt: skip
 """the keys of our decorators among a MODEL's wrappers, from the outermost in, in whatever order nodes attach them: a
 cache inside of a ring would see another turn of the clip at every step"""
+BY_SIZE = "sora_by_size"
+"""the mark of a schedule whose shift is by a latent's size, which another latent's may replace"""
+LEFTOVER = "sora_leftover"
+"""the key of what puts kept parts back where a sampler goes on from another"""
 TINY = {"Wan21": "taew2_1", "Wan22": "taew2_2"}
 """a format of latents -> part of the name of a tiny decoder's file"""
 
@@ -102,20 +111,27 @@ def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:
     """The MODEL that samples this LATENT: told of its time, with the schedule's shift by its size, on a ring where it
     is one.
 
-    All of it is the MODEL's, so any sampler has it. Raises InputError where MODEL and LATENT do not fit.
+    All of it is the MODEL's, so any sampler has it; what it was told of another LATENT is forgotten. Raises InputError
+    where MODEL and LATENT do not fit.
     """
     samples, info = samples_of(latent), info_of(latent)
     check_sound(model, latent)
     _check_grid(model, samples)
     edit = info.edit
     settings = DEFAULTS.sampling if edit is None else edit.settings(DEFAULTS.sampling, DEFAULTS.sampling)
-    turned = ring_time(model) if settings.ring else model.clone()
+    turned = _untold(model)
+    by_hand = bool(turned.get_wrappers(WrappersMP.APPLY_MODEL, RING))
+    if settings.ring and not by_hand:
+        turned = patched(turned, LATENT_RING, _ring)
     if edit is not None and settings.flow_edit:
         turned = patched(turned, FLOW_EDIT, _corrected(model.model.process_latent_in(edit.state.latent)))
     if isinstance(model.model, SoraBase):
         spans = None if edit is None else tuple(edit.state.spans.tolist())
-        _tell(turned, spans=spans, fps=info.fps or DEFAULTS.fps)
-        if "model_sampling" not in model.object_patches:
+        _tell(turned, spans=spans, fps=info.fps or DEFAULTS.fps, ring=by_hand or settings.ring)
+        if edit is not None:
+            turned.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, LEFTOVER, _leftover(edit))
+        known = model.object_patches.get("model_sampling")
+        if known is None or getattr(known, BY_SIZE, False):
             turned.add_object_patch("model_sampling", _schedule_for(model.model, samples))
     return turned
 
@@ -123,10 +139,24 @@ def for_latent(model: ModelPatcher, latent: Latent) -> ModelPatcher:
 def ring_time(model: ModelPatcher) -> ModelPatcher:
     """The MODEL under which a clip has no first frame."""
     _check_video(model)
-    turned = patched(model, RING, _ring)
+    turned = model.clone()
+    turned.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, LATENT_RING)
+    turned = patched(turned, RING, _ring)
     if isinstance(model.model, SoraBase):
         _tell(turned, ring=True)
     return turned
+
+
+def _untold(model: ModelPatcher) -> ModelPatcher:
+    """A copy of a MODEL without what another LATENT has attached to it."""
+    copy = model.clone()
+    for kind, key in (
+        (WrappersMP.APPLY_MODEL, LATENT_RING),
+        (WrappersMP.APPLY_MODEL, FLOW_EDIT),
+        (WrappersMP.OUTER_SAMPLE, LEFTOVER),
+    ):
+        copy.remove_wrappers_with_key(kind, key)
+    return copy
 
 
 def patched(model: ModelPatcher, key: str, decorate: Callable[[Denoiser, dict[str, Any]], Denoiser]) -> ModelPatcher:
@@ -200,6 +230,25 @@ def _corrected(source: Tensor) -> Callable[[Denoiser, dict[str, Any]], Denoiser]
     return decorate
 
 
+def _leftover(edit: Edit) -> Callable[..., Any]:
+    """What a sampler is given that adds no noise, to go on from what another left: there kept parts have noise as all
+    else has, and are put back. Raises InputError for an edit that needs to know the noise itself."""
+    kept, clean = edit.state.mask == 0, edit.state.clean
+
+    @plainly
+    def wrapper(run: Any, noise: Tensor, latent_image: Tensor, *given: Any, **told: Any) -> Any:
+        if latent_image.shape[2:] == clean.shape[2:] and latent_image.any() and not noise.any():
+            if edit.flow_edit or not (kept | (edit.state.mask == 1)).all():
+                raise InputError(
+                    "a restyle, and what is kept at a strength below 1, is sampled from start to end by one sampler,"
+                    " and this one adds no noise, to go on from what another left; take one sampler"
+                )
+            latent_image = torch.where(kept.to(latent_image.device), clean.to(latent_image), latent_image)
+        return run(noise, latent_image, *given, **told)
+
+    return wrapper
+
+
 def _tell(model: ModelPatcher, **about: Any) -> None:
     """Add to what a copy of our MODEL is told of time."""
     options = {**model.model_options.get("transformer_options", {})}
@@ -211,6 +260,7 @@ def _schedule_for(base: SoraBase, samples: Tensor) -> Any:
     """The noise levels by our rule for a grid of this size."""
     levels = comfy.model_base.model_sampling(base.model_config, comfy.model_base.ModelType.FLOW)
     levels.set_parameters(shift=shift_for_grid(samples.shape[2:], base.diffusion_model.config.patch))
+    setattr(levels, BY_SIZE, True)
     return levels
 
 

@@ -31,6 +31,10 @@ MARK = "sora_text"
 """in a CONDITIONING: its features are those of our encoder"""
 
 
+SEEN = ("audio", "image", "image_embeds", "images", "lyrics", "minimax_ref_items", "video")
+"""what nodes for text encoders that see and hear give beside the words"""
+
+
 class Tokens(dict[str, list[list[tuple[Any, ...]]]]):
     """What a prompt became, for our one text encoder; nodes made for models with others ask for theirs by name."""
 
@@ -48,7 +52,16 @@ class SoraTokenizer:
     def __init__(self, words: WordTokenizer, configs: dict[str, Any]) -> None:
         self.words, self.configs = words, configs
 
-    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **_: Any) -> Tokens:
+    @plainly
+    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **told: Any) -> Tokens:
+        """Raises InputError for pictures or sound beside the text, which nodes for models that see give."""
+        for name in SEEN:
+            given = told.get(name)
+            if given is not None and not (isinstance(given, list | str) and not given):
+                raise InputError(
+                    f"the CLIP of Sora Load Model reads words alone, and this node gives it {name} too; take CLIP Text"
+                    " Encode or Sora Text Encode"
+                )
         parts = token_weights(escape_important(text), 1.0)
         said = [(word, weight) for part, weight in parts for word in split_words(unescape_important(part))]
         ids = [(self.words.ids.get(word, UNKNOWN), weight) for word, weight in said[: self.words.length]]
@@ -81,11 +94,24 @@ class SoraText(TextEncoder):
         features = self(table[..., 0].long()) * table[..., 1:2]
         return features.to(memory.intermediate_device()), None, {MARK: True}
 
+    @plainly
     def set_clip_options(self, options: dict[str, Any]) -> None:
-        """There are none."""
+        """There are none; raises InputError where another layer than the last is asked for."""
+        if options.get("layer") not in (None, -1):
+            raise InputError(
+                "the CLIP of Sora Load Model gives its last layer alone; leave CLIP Set Last Layer"
+                f" ({options['layer']}) out"
+            )
 
     def reset_clip_options(self) -> None:
         """There are none."""
+
+    @plainly
+    def generate(self, *_: Any, **__: Any) -> Any:
+        """Raises InputError: our text encoder reads and does not write."""
+        raise InputError(
+            "the CLIP of Sora Load Model reads prompts and writes none; for a longer caption take Sora Expand Prompt"
+        )
 
     def load_sd(self, weights: dict[str, Tensor]) -> Any:
         return self.load_state_dict(weights, strict=False)

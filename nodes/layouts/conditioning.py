@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Conditioning",
     "check_length",
+    "check_prompts",
     "features_of",
     "is_empty",
     "joined_shots",
@@ -61,6 +62,16 @@ def check_length(known: int, frames: int) -> None:
         raise InputError(
             f"the prompts are a storyboard's over {known} latent frames and the latent has {frames}; link the LATENT of"
             " the same Sora Storyboard to the sampler"
+        )
+
+
+def check_prompts(schedule: PromptSchedule, features: Tensor) -> None:
+    """Raises InputError where the features [1,P,S,D] hold more prompts than a storyboard's schedule, as Conditioning
+    (Concat) of two storyboards makes them: none would follow the second."""
+    if features.shape[1] != schedule.count:
+        raise InputError(
+            f"the prompts are a storyboard's of {schedule.count} shots and this CONDITIONING has {features.shape[1]},"
+            " as Conditioning (Concat) of two makes them; write all shots in one Sora Storyboard"
         )
 
 

@@ -123,8 +123,9 @@ def latent_clip(vae: Any, samples: Latent) -> Clip:
         known = format_of(sound)
         fps = known.fps or round(float(latent_spans.sum()) * known.rate / sound.shape[known.axis], 1)
     size = decoded_size(samples, geometry)
-    shown = None if size is None else (size.height, size.width)
-    return Clip(latent=latent, spans=latent_spans, fps=fps, size=shown)
+    if size is None:
+        return Clip(latent=latent, spans=latent_spans, fps=fps)
+    return Clip(latent=latent, spans=latent_spans, fps=fps, size=(size.height, size.width), frames=size.frames)
 
 
 def edit_latent(edit: Edit, *sounds: tuple[Heard, float], like: Latent | None = None) -> tuple[Latent, str]:

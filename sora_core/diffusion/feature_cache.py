@@ -66,15 +66,20 @@ class CachePerCall:
     """A feature cache for a host that calls the network several times per noise level (cond, uncond): one cache for
     each.
 
-    `denoiser = caches(denoiser, sigmas)` at every call, as the host's wrappers are made.
+    `denoiser = caches(denoiser, sigmas)` at every call, as the host's wrappers are made. Other `sigmas` than at the
+    call before are another run, which begins afresh: the one before may have been stopped anywhere.
     """
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self._caches: list[FeatureCache] = []
         self._level, self._turn = -1.0, 0
+        self._sigmas: Tensor | None = None
 
     def __call__(self, denoiser: Denoiser, sigmas: Tensor) -> Denoiser:
+        if sigmas is not self._sigmas:
+            self._caches, self._level, self._sigmas = [], -1.0, sigmas
+
         def denoise(x: Tensor, sigma: Tensor, mask: Tensor, context: Tensor) -> Tensor:
             level = float(sigma[0])
             self._turn = self._turn + 1 if level == self._level else 0

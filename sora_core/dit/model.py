@@ -320,7 +320,7 @@ class DiT(nn.Module):
         """Groups of latents [n,C,T,H,W] at noise level sigma [B] -> the prediction for each group, same shapes."""
         x = plan.take(self.embed(groups))
         if self.grid_embedding is not None:
-            x = x + self.grid_embedding(plan.features)
+            x = x + self.grid_embedding(plan.features.to(x.dtype))  # type: ignore[union-attr]
         time = self.time_embedding(
             sinusoid(plan.layout.timesteps(sigma_B) * 1000, self.config.time_features).to(x.dtype)
         )

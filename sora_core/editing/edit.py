@@ -59,6 +59,8 @@ class Clip:
     """height and width in pixels of latents that are shown smaller than they are; frames have their own"""
     full: tuple[int, int] | None = None
     """height and width of the finished clip, where these frames are made smaller for the model (`pipeline.working`)"""
+    frames: int | None = None
+    """how many frames of the latents are shown, where that is not all: what goes on from the clip goes on from all"""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -44,6 +44,7 @@ def restyle(
     if not 0 < denoise <= 1:
         raise InputError(f"denoise must be above 0 (nothing would change) and at most 1, not {denoise:g}.")
     flow_edit = knows_spans(codec, flow_edit)
+    asked = clip.frames
     clip = at_size(clip, *size, how, codec) if size else clip
     if clip.latent is not None and clip.spans is not None:
         latent, spans, frames = clip.latent, clip.spans, int(clip.spans.sum())
@@ -59,7 +60,7 @@ def restyle(
         fps=clip.fps,
         size=size_of(clip, codec.geometry),
         full=clip.full,
-        shown=(0, frames),
+        shown=(0, min(asked or frames, frames)),
         flow_edit=flow_edit,
         denoise=denoise,
         cfg=CFG if flow_edit else None,
