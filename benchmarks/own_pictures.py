@@ -6,7 +6,8 @@
 
 First frames of scenes with one of NEVER_SEEN, animated with the scene's caption, of which the noun is an unknown word.
 *like*: how well the thing's rectangle of the first frame is found again in a later one, wherever it may be (the largest
-normalised correlation of colours; 1: the same picture), beside the true clips', whose things walk and turn.
+normalised correlation of colours; 1: the same picture), beside the true clips', whose things walk and turn, and those
+through the codec behind their own first frame.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch.nn.functional as F
 from sora_nodes.sora_core import checkpoints, pipeline
 from sora_nodes.sora_core.editing import Keyframe, animate, stitch
 from sora_nodes.sora_core.evaluation.bundled import BundledGenerator
-from sora_nodes.sora_core.evaluation.joins import prompt_of
+from sora_nodes.sora_core.evaluation.joins import coded_frames, prompt_of
 from sora_nodes.sora_core.evaluation.making import clip_of, two_seconds, video_of
 from sora_nodes.sora_core.grid import VideoSize
 from sora_nodes.sora_core.media import contact_sheet
@@ -115,7 +116,9 @@ def main() -> None:
     edits = [animate([Keyframe(image=clip[:1], frame_idx=0)], model.codec, size=size) for clip in truths]
     grids = generator.edit(edits, [prompt_of(scene) for scene in scenes], list(range(len(edits))))
     made = [stitch(edit, grid, model.codec) for edit, grid in zip(edits, grids[:, None], strict=True)]
-    rows = [row("true clips", scenes, truths, size, cutouts), row("animated", scenes, made, size, cutouts)]
+    coded = [coded_frames(generator, clip, [slice(0, 1)]) for clip in truths]
+    clips = {"true clips": truths, "true clips, coded": coded, "animated": made}
+    rows = [row(name, scenes, frames, size, cutouts) for name, frames in clips.items()]
     if args.sheet is not None:
         save_sheet(
             args.sheet, contact_sheet([video_of(clip) for pair in zip(truths, made, strict=True) for clip in pair], 6)

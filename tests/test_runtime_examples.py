@@ -14,7 +14,7 @@ from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.session import Session
 from sora_nodes.runtime.validate import plan
-from wan_toys import FOLDERS, tiny, write
+from wan_toys import FOLDERS, put_tokenizer_beside, tiny, write
 
 TITLE = 30
 """pixels that the title of a node or group takes"""
@@ -24,6 +24,11 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("*.j
 @pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
 def example(request: pytest.FixtureRequest) -> Path:
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def a_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_tokenizer_beside(monkeypatch)
 
 
 def session(path: Path, root: Path) -> Session:

@@ -30,8 +30,7 @@ from sora_nodes.sora_core.open_weights import load_transformer
 from sora_nodes.sora_core.pipeline.limits import decoding_memory
 from sora_nodes.sora_core.pipeline.stored import RunStore
 from sora_nodes.sora_core.settings import StepRange
-from sora_nodes.sora_core.text.pieces import TokenTable
-from wan_toys import FOLDERS, tiny, write
+from wan_toys import FOLDERS, put_tokenizer_beside, tiny, write
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "example_workflows").glob("wan*.json"))
 EXAMPLE = next(path for path in EXAMPLES if path.stem == "wan2.1_text_to_video")
@@ -58,9 +57,7 @@ def files_of(path: Path) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def a_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiny files have none."""
-    table = TokenTable(lambda words: [2 + ord(c) % 100 for c in words], limit=512)
-    monkeypatch.setattr(TokenTable, "near", classmethod(lambda cls, folder: table))
+    put_tokenizer_beside(monkeypatch)
 
 
 def small(graph: Graph) -> Graph:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import save_file
 from sora_nodes.sora_core.dit import DiT, DiTConfig
+from sora_nodes.sora_core.text.pieces import TokenTable
 from sora_nodes.sora_core.text.umt5 import UMT5, UMT5Config
 from sora_nodes.sora_core.vae.wan21 import Wan21Codec, Wan21Config
 from sora_nodes.sora_core.vae.wan22 import Wan22Codec, Wan22Config
@@ -56,3 +58,9 @@ def tiny(loader: str, name: str) -> nn.Module:
     if loader == "CLIPLoader":
         return UMT5(UMT5Config(vocabulary=200, width=16, depth=1, heads=2, head_dim=8, mlp_width=16))
     return Wan22Codec(Wan22Config(width=8, decoder_width=8)) if "2.2" in name else Wan21Codec(Wan21Config(width=8))
+
+
+def put_tokenizer_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every text encoder find a tokenizer: tiny files have none."""
+    table = TokenTable(lambda words: [2 + ord(c) % 100 for c in words], limit=512)
+    monkeypatch.setattr(TokenTable, "near", classmethod(lambda cls, folder: table))
