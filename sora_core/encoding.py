@@ -49,7 +49,7 @@ CODECS = {
         encoder="libvpx-vp9",
         crf=28,
         most=63,
-        pixels=("yuv420p", "yuv444p", "yuv420p10le"),
+        pixels=("yuv420p", "yuv444p"),
         options=(("b", "0"), ("cpu-used", "4")),
     ),
     "av1": Codec(encoder="libsvtav1", crf=28, most=63, pixels=("yuv420p", "yuv420p10le"), options=(("preset", "8"),)),

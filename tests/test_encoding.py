@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 import torch
 from sora_nodes.nodes.video import SoraSaveVideo
-from sora_nodes.sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Encoding
+from sora_nodes.sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Codec, Encoding
 from sora_nodes.sora_core.errors import InputError, MediaError
 from sora_nodes.sora_core.media.encode import encode_video
 from sora_nodes.sora_core.media.images import read_pictures
@@ -99,6 +100,13 @@ def test_each_combination_is_right_or_a_sentence() -> None:
 def test_what_does_not_go_together_is_named(given: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         Encoding(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("codec", list(CODECS.values()), ids=list(CODECS))
+def test_an_encoder_takes_each_pixel_format_that_is_offered_for_it(codec: Codec) -> None:
+    """What it cannot take is refused before the run, and not by the encoder at its end."""
+    formats = av.Codec(codec.encoder, "w").video_formats
+    assert {*codec.pixels} <= {form.name for form in formats or ()}
 
 
 def test_what_depends_on_the_frames_is_named(tmp_path: Path) -> None:
