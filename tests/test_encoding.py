@@ -114,3 +114,5 @@ def test_what_depends_on_the_frames_is_named(tmp_path: Path) -> None:
         encode_video(tmp_path / "fast.gif", [moving()], 60.0, Encoding(format="gif"))
     with pytest.raises(MediaError, match="h265 is for pictures of at least 64"):
         encode_video(tmp_path / "small.mp4", [moving()], 8.0, Encoding(codec="h265"))
+    with pytest.raises(MediaError, match="av1 is for pictures of at least 32 pixels a side, not 1000x16; take vp9"):
+        encode_video(tmp_path / "flat.webm", [moving(16, 1000)], 8.0, Encoding(format="webm", codec="av1"))
