@@ -64,7 +64,7 @@ class EncodedWriter(VideoWriter):
         chosen, crf = self.encoding.chosen, self.encoding.crf
         quality = {} if chosen.crf is None else {"crf": str(crf if crf >= 0 else chosen.crf)}
         if chosen.encoder == "libx265":
-            quality["x265-params"] = "log-level=error"
+            quality["x265-params"] = "log-level=error:weightp=0"  # weights of narrow pictures are of unset memory
         stream = cast(
             VideoStream,
             container.add_stream(chosen.encoder, rate=rate_of(self.fps), options=dict(chosen.options) | quality),

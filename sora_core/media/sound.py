@@ -27,6 +27,8 @@ __all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "resampled"
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 """what AAC can hold, by channels"""
+WIDER = {("libopus", "4.0"): "5.1"}
+"""the layout in which each channel keeps its speaker, where a codec does not hold its own"""
 SPEAKERS = ["FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR"]
 """in the usual order of channels"""
 RATES = {
@@ -345,7 +347,7 @@ class SoundTrack:
         self.layout = LAYOUTS[len(wave)]
         rate = self.rate if self.rate in RATES[codec] else USUAL_RATE
         self.stream = cast(AudioStream, container.add_stream(codec, rate=rate))
-        self.stream.codec_context.layout = self.layout
+        self.stream.codec_context.layout = WIDER.get((codec, self.layout), self.layout)
         self.container, self.given = container, 0
 
     def until(self, seconds: Fraction | float) -> None:
