@@ -154,8 +154,9 @@ def left_out(container: InputContainer, stream: VideoStream, first: av.VideoFram
     for count, what in ((len(videos(container)), "videos"), (len(container.streams.audio), "sound tracks")):
         if count > 1:
             yield f"the first of its {count} {what} is the one that is read"
-    if container.streams.subtitles:
-        yield "its subtitles are left out"
+    chapters = hasattr(container, "chapters") and container.chapters()  # PyAV 14 and later
+    if gone := [what for what, there in (("subtitles", container.streams.subtitles), ("chapters", chapters)) if there]:
+        yield f"its {' and '.join(gone)} are left out"
     see_through = any(part.is_alpha for part in first.format.components) and stream.codec_context.name != "gif"
     if see_through or {name.lower(): value for name, value in stream.metadata.items()}.get("alpha_mode") == "1":
         yield "its transparency is not read"
