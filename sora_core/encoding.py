@@ -24,6 +24,8 @@ class Codec:
     pixels: tuple[str, ...]
     """formats of pixels, the usual one first"""
     options: tuple[tuple[str, str], ...] = ()
+    least: int = 1
+    """pixels a side that a picture has"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +45,28 @@ CODECS = {
         encoder="libx264", crf=18, most=51, pixels=EIGHT + TEN, options=(("preset", "veryfast"), ("mbtree", "0"))
     ),
     "h265": Codec(
-        encoder="libx265", crf=22, most=51, pixels=("yuv420p", "yuv420p10le"), options=(("preset", "fast"),)
-    ),  # other formats end x265 4.1 with spoilt memory, now and then
+        encoder="libx265",
+        crf=22,
+        most=51,
+        pixels=("yuv420p", "yuv420p10le"),
+        options=(("preset", "fast"),),
+        least=64,
+    ),  # other formats, and narrow pictures of ten bits, end x265 4.1 with spoilt memory, now and then
     "vp9": Codec(
         encoder="libvpx-vp9",
         crf=28,
         most=63,
-        pixels=("yuv420p", "yuv444p", "yuv420p10le"),
+        pixels=("yuv420p", "yuv444p"),
         options=(("b", "0"), ("cpu-used", "4")),
     ),
-    "av1": Codec(encoder="libsvtav1", crf=28, most=63, pixels=("yuv420p", "yuv420p10le"), options=(("preset", "8"),)),
+    "av1": Codec(
+        encoder="libsvtav1",
+        crf=28,
+        most=63,
+        pixels=("yuv420p", "yuv420p10le"),
+        options=(("preset", "8"),),
+        least=32,
+    ),  # with long pictures of 16 rows it never ends
     "prores": Codec(encoder="prores_ks", crf=None, most=0, pixels=("yuv422p10le", "yuv444p10le")),
 }
 FORMATS = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 import torch
 from sora_nodes.nodes.video import SoraSaveVideo
-from sora_nodes.sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Encoding
+from sora_nodes.sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Codec, Encoding
 from sora_nodes.sora_core.errors import InputError, MediaError
 from sora_nodes.sora_core.media.encode import encode_video
 from sora_nodes.sora_core.media.images import read_pictures
@@ -52,6 +53,15 @@ def test_a_video_comes_back(kind: str, codec: str, pixels: str, tmp_path: Path) 
     assert any("its 10 bits a colour are read as 8" in note for note in found.notes) is deep, found.notes
 
 
+def test_a_sudden_change_of_light_is_no_flash_in_h265(tmp_path: Path) -> None:
+    """Its encoder weights frames by what it finds in memory that nobody set, in most of a few runs."""
+    given = (torch.arange(40).view(-1, 1, 1, 1) * 9 % 256).expand(-1, 64, 64, 3).byte()
+    for number in range(5):
+        path = tmp_path / f"{number}.mp4"
+        encode_video(path, [given], 15.0, Encoding(codec="h265"))
+        assert (read_video(path).frames.float() - given.float()).abs().mean((1, 2, 3)).max() < 4
+
+
 @pytest.mark.parametrize("kind", ["gif", "webp"])
 def test_an_animation_comes_back(kind: str, tmp_path: Path) -> None:
     given, path = moving(), tmp_path / f"made.{kind}"
@@ -59,6 +69,23 @@ def test_an_animation_comes_back(kind: str, tmp_path: Path) -> None:
     found = read_pictures(path).frames
     assert found.shape == given.shape and (found.float() - given.float()).abs().mean() < 8
     assert kind == "gif" or read_metadata(path) == METADATA
+
+
+def test_a_short_gif_has_the_rate_that_it_was_saved_at(tmp_path: Path) -> None:
+    """Its times are of hundredths of a second: those of 12 frames a second are 80 or 90 ms, the last one too."""
+    encode_video(tmp_path / "x.gif", [moving(frames=3)], 12.0, Encoding(format="gif"))
+    found = read_video(tmp_path / "x.gif")
+    assert len(found.frames) == 3 and found.fps == 12.0
+
+
+@pytest.mark.parametrize("channels", range(1, 9))
+def test_a_webm_has_sound_of_any_number_of_channels(channels: int, tmp_path: Path) -> None:
+    """Opus has no four channels with one behind: they are four of six."""
+    sound = Sound(waveform=0.3 * torch.sin(torch.arange(48000) / 20).expand(channels, -1), rate=48000)
+    encode_video(tmp_path / "x.webm", [moving()], 12.0, Encoding(format="webm"), sound=sound)
+    heard = read_sound(tmp_path / "x.webm")
+    assert heard is not None and len(heard.waveform) == {4: 6, 7: 1}.get(channels, channels)
+    assert heard.waveform[0].abs().max() > 0.2
 
 
 def test_less_quality_is_a_smaller_file(tmp_path: Path) -> None:
@@ -101,8 +128,17 @@ def test_what_does_not_go_together_is_named(given: dict[str, object], says: str)
         Encoding(**given)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("codec", list(CODECS.values()), ids=list(CODECS))
+def test_an_encoder_takes_each_pixel_format_that_is_offered_for_it(codec: Codec) -> None:
+    """What it cannot take is refused before the run, and not by the encoder at its end."""
+    formats = av.Codec(codec.encoder, "w").video_formats
+    assert {*codec.pixels} <= {form.name for form in formats or ()}
+
+
 def test_what_depends_on_the_frames_is_named(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="at most 50 frames a second and this video has 60"):
         encode_video(tmp_path / "fast.gif", [moving()], 60.0, Encoding(format="gif"))
     with pytest.raises(MediaError, match="h265 is for pictures of at least 64"):
         encode_video(tmp_path / "small.mp4", [moving()], 8.0, Encoding(codec="h265"))
+    with pytest.raises(MediaError, match="av1 is for pictures of at least 32 pixels a side, not 1000x16; take vp9"):
+        encode_video(tmp_path / "flat.webm", [moving(16, 1000)], 8.0, Encoding(format="webm", codec="av1"))

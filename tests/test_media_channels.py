@@ -1,6 +1,7 @@
 """Sound of any number of channels keeps its speakers, and ends with its frames in any container."""
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -14,8 +15,11 @@ from sora_nodes.sora_core.media.sound import unheard_note
 RATE = 48000
 
 
-def speaking(path: Path, layout: str, codec: str, *, speaker: str, seconds: float = 1.0, late: float = 0.0) -> Path:
-    """A second of frames, and sound that only one speaker of a layout gives, beginning `late`."""
+def speaking(
+    path: Path, layout: str, codec: str, *, speaker: str, seconds: float = 1.0, late: float = 0.0, waits: float = 0.0
+) -> Path:
+    """A second of frames, beginning when it has waited so many, and sound that only one speaker of a layout gives,
+    beginning `late`."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg2video" if path.suffix == ".mpg" else "libx264", rate=25)
         audio = container.add_stream(codec, rate=RATE)
@@ -26,8 +30,11 @@ def speaking(path: Path, layout: str, codec: str, *, speaker: str, seconds: floa
         wave[:, channels.index(speaker)] = 0.5 * np.sin(2 * np.pi * 60 / RATE * np.arange(len(wave)))
         frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), format="flt", layout=layout)
         frame.rate, frame.pts = RATE, round(late * RATE)
-        packets = [p for i in range(25) for p in video.encode(av.VideoFrame.from_ndarray(toys.numbered(i), "rgb24"))]
-        packets += [*video.encode(None), *audio.encode(frame), *audio.encode(None)]
+        pictures = [av.VideoFrame.from_ndarray(toys.numbered(i), "rgb24") for i in range(25)]
+        for i, picture in enumerate(pictures):
+            picture.pts, picture.time_base = round(waits * 25) + i, Fraction(1, 25)
+        packets = [p for picture in [*pictures, None] for p in video.encode(picture)]
+        packets += [*audio.encode(frame), *audio.encode(None)]
         for packet in sorted(packets, key=lambda p: float((p.dts or 0) * p.time_base)):
             container.mux(packet)
     return path
@@ -74,3 +81,12 @@ def test_sound_is_heard_to_the_last_frame_and_no_longer(tmp_path: Path, ending: 
 def test_sound_that_begins_late_and_ends_late_is_said_to_be_cut(tmp_path: Path) -> None:
     path = speaking(tmp_path / "x.mp4", "stereo", "aac", speaker="FL", late=0.6)
     assert "goes on for 0.6 s behind its last frame" in unheard_note(path)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "ts"])
+def test_sound_that_begins_before_the_frames_is_cut_at_both_ends_and_said(tmp_path: Path, ending: str) -> None:
+    path = speaking(tmp_path / f"x.{ending}", "stereo", "aac", speaker="FL", waits=0.6, seconds=2.6)
+    sound = media.read_sound(path)
+    assert sound is not None and sound.waveform.shape[1] / RATE == pytest.approx(1, abs=0.03)
+    said = unheard_note(path)
+    assert re.search(r"begins 0\.6 s before its first frame and goes on for 1\.0 s behind its last frame", said), said

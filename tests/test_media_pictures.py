@@ -55,16 +55,22 @@ def test_an_animation_gives_all_its_frames(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 @pytest.mark.parametrize(("durations", "length", "fps"), [(100, 5, 10), ([40, 40, 200, 40, 40], 9, 25)])
-def test_an_avif_that_moves_is_a_video(tmp_path: Path, durations: int | list[int], length: int, fps: float) -> None:
-    """Beside its frames such a file holds the picture that stands for them."""
-    first, *rest = [Image.new("RGB", (64, 64), (50 * i, 50 * i, 50 * i)) for i in range(5)]
+def test_an_avif_that_moves_is_a_video(
+    tmp_path: Path, durations: int | list[int], length: int, fps: float, mode: str
+) -> None:
+    """Beside its frames such a file holds the picture that stands for them, and its transparency as one more video."""
+    first, *rest = [Image.new("RGB", (64, 64), (50 * i, 50 * i, 50 * i)).convert(mode) for i in range(5)]
+    for number, picture in enumerate([first, *rest] if mode == "RGBA" else []):
+        picture.putalpha(200 - number)
     first.save(tmp_path / "a.avif", save_all=True, append_images=rest, duration=durations)
     with media.FileSource(tmp_path / "a.avif") as source:
         assert (source.length, source.fps) == (length, fps)
         assert source.read(length - 1, length).float().mean() == pytest.approx(200, abs=5)
         assert any("variable" in note for note in source.notes) == isinstance(durations, list)
         assert not any("videos" in note for note in source.notes)
+        assert any("transparency is not read" in note for note in source.notes) == (mode == "RGBA")
     copy_video(tmp_path / "a.avif", tmp_path / "a.mp4", {})
     with av.open(str(tmp_path / "a.mp4")) as copy:
         assert [(stream.type, stream.frames) for stream in copy.streams] == [("video", 5)], "the moving pictures alone"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sora_nodes import cli
+from sora_nodes.nodes.layouts.sounds import mixed
 from sora_nodes.runtime.video import VideoFromFile
 from sora_nodes.sora_core import media
 from sora_nodes.sora_core.errors import MediaError
@@ -200,6 +201,32 @@ def test_sounds_of_other_rates_and_channels_are_joined(tmp_path: Path, channels:
     before, between, after = (joined.waveform[0, at : at + 24_000] for at in (12_000, 48_500, 84_000))
     assert loudest(before, 48000) == pytest.approx(300, abs=4) and loudest(after, 48000) == pytest.approx(500, abs=4)
     assert between.abs().mean() < 0.02 < after.abs().mean()
+
+
+def test_a_dull_sound_does_not_make_the_other_one_dull(tmp_path: Path) -> None:
+    """Telephone sound that comes first: what is high in the second clip is still heard."""
+    pictures = torch.zeros(10, 16, 16, 3, dtype=torch.uint8)
+    parts = []
+    for start, rate, hertz in ((0.0, 8000, 300.0), (1.0, 48000, 9000.0)):
+        parts.append((tmp_path / f"{rate}.mp4", start))
+        sound = media.Sound(waveform=tone(1, rate, 1, hertz=hertz), rate=rate)
+        media.write_video(parts[-1][0], pictures, 10, sound=sound)
+    joined = joined_sound(parts, 2.0)
+    assert joined is not None and joined.rate == 48000
+    for at, hertz in ((12_000, 300), (60_000, 9000)):
+        part = joined.waveform[0, at : at + 24_000]
+        assert loudest(part, joined.rate) == pytest.approx(hertz, abs=4) and part.abs().max() > 0.3
+
+
+@pytest.mark.parametrize(("given", "made"), [(6, 2), (1, 2), (2, 1), (2, 2)])
+def test_given_sound_goes_over_into_made_sound_of_other_channels(given: int, made: int) -> None:
+    """Mono is on all channels, stereo on the first two of more."""
+    rate, seconds = 8000, 2
+    parts = ({"waveform": torch.full((1, n, seconds * rate), level), "sample_rate": rate}
+             for n, level in ((given, 0.5), (made, 0.25)))  # fmt: skip
+    wave = mixed(next(parts), [(0.0, 1.0)], next(parts))["waveform"][0]
+    assert wave[:, rate // 2].tolist() == [0.5] * max(given, made)
+    assert wave[:, -1].tolist() == [0.25] * 2 + [0.0] * (max(given, made) - 2)
 
 
 def test_a_waveform_at_another_rate_is_as_long_and_sounds_the_same() -> None:

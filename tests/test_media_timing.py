@@ -352,8 +352,11 @@ def test_what_is_not_read_of_a_file_is_said(tmp_path: Path) -> None:
             sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
             sound.sample_rate, sound.pts = 8000, 0
             container.mux(stream.encode(sound))
+        part = {"id": 0, "start": 0, "end": 100, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}}
+        container.set_chapters([part])
     told = " ".join(media.FileSource(path).notes)
-    for words in ("first of its 2 videos", "first of its 2 sound tracks", "transparency is not read"):
+    expected = ["first of its 2 videos", "first of its 2 sound tracks", "transparency is not read"]
+    for words in [*expected, "chapters are left out"]:
         assert words in told
 
 

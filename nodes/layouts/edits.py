@@ -158,16 +158,19 @@ def sound_for(samples: Latent, audio_vae: Any, size: VideoSize | None) -> tuple[
         made = {**made, "waveform": made["waveform"][..., : round(size.seconds * made["sample_rate"])]}
     if heard.audio is None:
         return made, ""
-    rate = heard.audio["sample_rate"]
-    wave = models.current().resampled(made["waveform"], made["sample_rate"], rate)
-    return mixed(heard.audio, heard.spans or (), {"waveform": wave, "sample_rate": rate}), ""
+    rate, resampled = max(heard.audio["sample_rate"], made["sample_rate"]), models.current().resampled
+    given, other = (
+        {"waveform": resampled(audio["waveform"], audio["sample_rate"], rate), "sample_rate": rate}
+        for audio in (heard.audio, made)
+    )
+    return mixed(given, heard.spans or (), other), ""
 
 
 def laid(
     sounds: tuple[tuple[Heard, float], ...], edit: Edit, notes: list[str], *, made: bool = False
 ) -> tuple[Sound | None, tuple[tuple[float, float], ...]]:
-    """All sounds on the finished clip's time at the rate of the first, and where they lie in it. made: the rest is
-    sampled with the picture."""
+    """All sounds on the finished clip's time at the highest of their rates, and where they lie in it. made: the
+    rest is sampled with the picture."""
     import torch
 
     from ...sora_core.editing.sound import lay_sounds
@@ -176,7 +179,7 @@ def laid(
     heard = [(sound, sound.audio, start) for sound, start in sounds if sound.audio is not None]
     if not heard:
         return None, ()
-    rate, seconds = heard[0][1]["sample_rate"], edit.frames / edit.fps
+    rate, seconds = max(audio["sample_rate"] for _, audio, _ in heard), edit.frames / edit.fps
     waves = [
         (torch.stack([resampled(clip, audio["sample_rate"], rate) for clip in audio["waveform"]]), start)
         for _, audio, start in heard

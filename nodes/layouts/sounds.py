@@ -197,8 +197,11 @@ def mixed(given: dict[str, Any], spans: Sequence[tuple[float, float]], made: dic
     """
     import torch
 
-    rate, wave, other = given["sample_rate"], given["waveform"].float(), made["waveform"].float()
-    length, channels = wave.shape[-1], max(wave.shape[1], other.shape[1])
+    from ...sora_core.editing.sound import on_channels
+
+    rate, length = given["sample_rate"], given["waveform"].shape[-1]
+    channels = max(audio["waveform"].shape[1] for audio in (given, made))
+    wave, other = (on_channels(audio["waveform"][:1].float(), channels) for audio in (given, made))
     second = torch.arange(length) / rate
     share = torch.zeros(length)
     for start, end in spans:
@@ -206,5 +209,5 @@ def mixed(given: dict[str, Any], spans: Sequence[tuple[float, float]], made: dic
         fall = (end - second) / FADE if end < length / rate - 1 / rate else torch.ones(length)
         share = torch.maximum(share, torch.minimum(rise, fall).clamp(0, 1) * ((second >= start) & (second < end)))
     padded = torch.zeros(1, channels, length)
-    padded[..., : min(length, other.shape[-1])] = other[:1, :, :length]
-    return {"waveform": padded + share * (wave[:1].expand(1, channels, -1) - padded), "sample_rate": rate}
+    padded[..., : min(length, other.shape[-1])] = other[..., :length]
+    return {"waveform": padded + share * (wave - padded), "sample_rate": rate}

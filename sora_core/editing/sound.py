@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .edit import Edit
 
-__all__ = ["begins", "lay_sounds", "second_begins"]
+__all__ = ["begins", "lay_sounds", "on_channels", "second_begins"]
 
 
 def begins(edit: Edit) -> float:
@@ -35,8 +35,15 @@ def lay_sounds(sounds: Sequence[tuple[Tensor, float]], *, rate: int, seconds: fl
     out = torch.zeros(1, channels, round(seconds * rate))
     for wave, start in sounds:
         at = round(start * rate)
-        part = wave[:1, :, max(0, -at) :]
+        part = on_channels(wave[:1, :, max(0, -at) :], channels)
         at = max(0, at)
         length = max(0, min(part.shape[2], out.shape[2] - at))
-        out[:, : channels if part.shape[1] == 1 else part.shape[1], at : at + length] += part[:, :, :length]
+        out[..., at : at + length] += part[..., :length]
     return out
+
+
+def on_channels(wave: Tensor, channels: int) -> Tensor:
+    """A waveform [B,C,S] on at least as many channels: mono on all of them, any other on the first ones."""
+    if wave.shape[1] == 1:
+        return wave.expand(-1, channels, -1)
+    return torch.nn.functional.pad(wave, (0, 0, 0, channels - wave.shape[1]))

@@ -74,9 +74,21 @@ def video_stream(path: str | Path, container: InputContainer) -> VideoStream:
 
 
 def videos(container: InputContainer) -> list[VideoStream]:
-    """The streams of pictures: the cover of a song is none, nor is the one that stands for an AVIF that moves."""
+    """The streams of pictures: the cover of a song is none, nor is the one that stands for an AVIF that moves, or its
+    transparency."""
+    found = moving(container)
+    return found[:1] if is_avif(container) else found
+
+
+def moving(container: InputContainer) -> list[VideoStream]:
+    """Those and the transparency of an AVIF."""
     found = [stream for stream in container.streams.video if not is_cover(stream)]
     return [stream for stream in found if stream.frames != 1] or found
+
+
+def is_avif(container: InputContainer) -> bool:
+    """Whether a file is an AVIF that moves, whose second stream is its transparency."""
+    return tags_of(container).get("major_brand") == "avis"
 
 
 def is_cover(stream: Stream) -> bool:
@@ -154,9 +166,11 @@ def left_out(container: InputContainer, stream: VideoStream, first: av.VideoFram
     for count, what in ((len(videos(container)), "videos"), (len(container.streams.audio), "sound tracks")):
         if count > 1:
             yield f"the first of its {count} {what} is the one that is read"
-    if container.streams.subtitles:
-        yield "its subtitles are left out"
+    chapters = hasattr(container, "chapters") and container.chapters()  # PyAV 14 and later
+    if gone := [what for what, there in (("subtitles", container.streams.subtitles), ("chapters", chapters)) if there]:
+        yield f"its {' and '.join(gone)} are left out"
     see_through = any(part.is_alpha for part in first.format.components) and stream.codec_context.name != "gif"
+    see_through |= is_avif(container) and len(moving(container)) > 1
     if see_through or {name.lower(): value for name, value in stream.metadata.items()}.get("alpha_mode") == "1":
         yield "its transparency is not read"
     if first.interlaced_frame:

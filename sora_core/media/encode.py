@@ -28,8 +28,6 @@ __all__ = ["EncodedWriter", "encode_video"]
 
 FASTEST_GIF = 50.0
 """frames a second; shorter ones are shown for a tenth of a second by browsers"""
-LEAST_H265 = 64
-"""pixels a side: x265 4.1 spoils its memory now and then at narrow pictures of ten bits"""
 QUALITY = 85
 """of an animated webp"""
 
@@ -52,9 +50,10 @@ class EncodedWriter(VideoWriter):
         self.ending, self.muxer, self.sound_codec = encoding.ending, form.muxer, form.sound
         self.muxing = MP4 if form.muxer in ("mp4", "mov") else {}
         super().__init__(path, height, width, fps, metadata=metadata, sound=sound)
-        if encoding.name == "h265" and min(height, width) < LEAST_H265:
+        if min(height, width) < encoding.chosen.least:
             raise MediaError(
-                f"h265 is for pictures of at least {LEAST_H265} pixels a side, not {width}x{height}; take h264"
+                f"{encoding.name} is for pictures of at least {encoding.chosen.least} pixels a side, not"
+                f" {width}x{height}; take {form.codecs[0]}"
             )
         halved = "444" not in encoding.pixels
         self.pad = (-height % 2 * halved, -width % 2 * halved)
@@ -65,7 +64,7 @@ class EncodedWriter(VideoWriter):
         chosen, crf = self.encoding.chosen, self.encoding.crf
         quality = {} if chosen.crf is None else {"crf": str(crf if crf >= 0 else chosen.crf)}
         if chosen.encoder == "libx265":
-            quality["x265-params"] = "log-level=error"
+            quality["x265-params"] = "log-level=error:weightp=0"  # weights of narrow pictures are of unset memory
         stream = cast(
             VideoStream,
             container.add_stream(chosen.encoder, rate=rate_of(self.fps), options=dict(chosen.options) | quality),

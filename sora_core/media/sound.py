@@ -27,6 +27,8 @@ __all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "resampled"
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 """what AAC can hold, by channels"""
+WIDER = {("libopus", "4.0"): "5.1"}
+"""the layout in which each channel keeps its speaker, where a codec does not hold its own"""
 SPEAKERS = ["FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR"]
 """in the usual order of channels"""
 RATES = {
@@ -122,13 +124,25 @@ def first_second(path: str | Path) -> Fraction:
 
 
 def unheard_note(path: Path) -> str:
-    """What is to be said of a file whose sound goes on when its frames have ended; empty where it does not."""
+    """What is to be said of a file whose sound begins before its frames, or goes on behind them; empty where it does
+    not."""
     first = first_second(path)
     shown = shown_seconds(path, first)
     heard = heard_seconds(path, first)
-    if not shown or not heard or heard - shown < TAIL:
-        return ""
-    return f"{path.name}: its sound goes on for {float(heard - shown):.1f} s behind its last frame, and is cut there."
+    said = []
+    if (early := early_seconds(path, first)) >= TAIL:
+        said.append(f"begins {float(early):.1f} s before its first frame")
+    if shown and heard and heard - shown >= TAIL:
+        said.append(f"goes on for {float(heard - shown):.1f} s behind its last frame")
+    return f"{path.name}: its sound {' and '.join(said)}, and is cut there." if said else ""
+
+
+def early_seconds(path: str | Path, first: Fraction) -> Fraction:
+    """How long before the first frame the sound of a file begins; 0 where it does not, or on a clock of its own."""
+    with opened(path) as (container, _):
+        streams = container.streams.audio
+        begin = (streams[0].start_time or 0) * (streams[0].time_base or Fraction(0)) if streams else first
+    return early if 0 < (early := first - begin) < LONGEST_GAP else Fraction(0)
 
 
 def shown_seconds(path: str | Path, first: Fraction) -> Fraction | None:
@@ -154,7 +168,7 @@ def seconds_until_end(container: InputContainer, stream: VideoStream | AudioStre
     """The end of a stream that states no duration: as Matroska's tag says it, else that of its last packet."""
     if said := MATROSKA_TIME.fullmatch(stream.metadata.get("DURATION", "")):
         until = 3600 * int(said[1]) + 60 * int(said[2]) + Fraction(said[3])
-        return until - min(first, Fraction(0)) or None  # the tag counts from second 0 of the clock
+        return max(until - first, Fraction(0)) or None  # the tag is an end: it counts from second 0 of the clock
     last = None
     with suppress(av.FFmpegError):  # a file that breaks off: what came before counts
         for packet in container.demux(stream):
@@ -333,7 +347,7 @@ class SoundTrack:
         self.layout = LAYOUTS[len(wave)]
         rate = self.rate if self.rate in RATES[codec] else USUAL_RATE
         self.stream = cast(AudioStream, container.add_stream(codec, rate=rate))
-        self.stream.codec_context.layout = self.layout
+        self.stream.codec_context.layout = WIDER.get((codec, self.layout), self.layout)
         self.container, self.given = container, 0
 
     def until(self, seconds: Fraction | float) -> None:

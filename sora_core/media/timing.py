@@ -112,7 +112,7 @@ def timeline(container: InputContainer, stream: VideoStream) -> Timeline | None:
     clock = closed([times[i] for i in order], unit, notes)
     faults = tuple(notes)
     hold = last_hold(clock, kept[order[-1]].duration, unit)
-    ends = [clock[-1] + hold] if container.format.name in ANIMATIONS and lasts_otherwise(clock, hold) else []
+    ends = [clock[-1] + hold] if container.format.name in ANIMATIONS and tells(clock, hold) else []
     slots, shown, fps, variable = raster([*clock, *ends], unit, stated_rate(stream), notes)
     if ends:
         slots, shown = slots[:-1], shown[:-1]
@@ -258,9 +258,14 @@ def last_hold(clock: list[int], duration: int, unit: float) -> int:
     return duration if steps and 0 < duration <= longest_gap(steps, unit) else 0
 
 
-def lasts_otherwise(clock: list[int], hold: int) -> bool:
-    """Whether the last frame is shown for a time that is known and is not about the usual step."""
-    return hold > 0 and (not even(clock) or round(hold * (len(clock) - 1) / (clock[-1] - clock[0])) != 1)
+def tells(clock: list[int], hold: int) -> bool:
+    """Whether the time for which the last frame is shown is known and tells of the rate: it is not about the usual
+    step, or as even as the others to the tick."""
+    if hold <= 0:
+        return False
+    mean = (clock[-1] - clock[0] + hold) / len(clock)
+    to_the_tick = all(abs(t - clock[0] - i * mean) <= 1 for i, t in enumerate(clock))
+    return to_the_tick or not even(clock) or round(hold * (len(clock) - 1) / (clock[-1] - clock[0])) != 1
 
 
 def even(clock: list[int]) -> bool:

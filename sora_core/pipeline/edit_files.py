@@ -186,10 +186,10 @@ def foretell(
 
 
 def joined_sound(sounds: Sequence[tuple[Path, float]], seconds: float) -> Sound | None:
-    """The sounds of files on the finished clip's time, at the rate of the first."""
+    """The sounds of files on the finished clip's time, at the highest of their rates, so that none becomes duller."""
     heard = [(sound, start) for path, start in sounds if (sound := read_sound(path)) is not None]
     if not heard:
         return None
-    rate = heard[0][0].rate
+    rate = max(sound.rate for sound, _ in heard)
     waves = [(resampled(sound.waveform, sound.rate, rate)[None], start) for sound, start in heard]
     return Sound(waveform=lay_sounds(waves, rate=rate, seconds=seconds)[0], rate=rate)
