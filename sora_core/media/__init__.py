@@ -16,7 +16,7 @@ from .publish import Guards, publish
 from .read import MediaInfo, Video, iter_frames, probe, read_video
 from .segments import Segmented, room_for, segment_frames
 from .sheet import contact_sheet
-from .sound import Sound, SoundFile, has_sound, read_sound
+from .sound import Sound, SoundFile, read_sound
 from .source import FileSource, FrameSource, TensorSource, as_image, chunks
 from .splice import Piece, Splice
 from .write import VideoWriter, check_output, estimated_bytes, evened, write_video
@@ -43,7 +43,6 @@ __all__ = [
     "estimated_bytes",
     "evened",
     "frames_to_video",
-    "has_sound",
     "image_to_video",
     "is_picture",
     "iter_frames",

@@ -10,10 +10,10 @@ from ..errors import MediaError
 __all__ = ["DARKEST", "as_frames", "frames_to_video", "image_to_video", "said_of", "video_to_frames", "video_to_image"]
 
 
-def frames_to_video(frames: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+def frames_to_video(frames: Tensor) -> Tensor:
     """uint8 frames [F,H,W,3] of one clip, or [B,F,H,W,3] of several, to [B,3,F,H,W] in -1..1."""
     clips = frames if frames.ndim == 5 else frames[None]
-    return clips.permute(0, 4, 1, 2, 3).to(dtype) / 127.5 - 1
+    return clips.permute(0, 4, 1, 2, 3).to(torch.float32) / 127.5 - 1
 
 
 def video_to_frames(video_BCFHW: Tensor) -> Tensor:
