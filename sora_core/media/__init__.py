@@ -9,7 +9,8 @@ Pixels have three layouts, turned into each other in `convert` alone:
 
 from ..files import check_writable
 from .convert import frames_to_video, image_to_video, video_to_frames, video_to_image
-from .images import Pictures, read_image, read_pictures, write_image, write_webp
+from .encode import encode_video
+from .images import Pictures, read_image, read_pictures, write_image
 from .kinds import is_picture
 from .metadata import read_metadata
 from .publish import Guards, publish
@@ -40,6 +41,7 @@ __all__ = [
     "check_writable",
     "chunks",
     "contact_sheet",
+    "encode_video",
     "estimated_bytes",
     "evened",
     "frames_to_video",
@@ -59,5 +61,4 @@ __all__ = [
     "video_to_image",
     "write_image",
     "write_video",
-    "write_webp",
 ]
