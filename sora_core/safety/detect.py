@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -136,7 +135,7 @@ class Detector:
     @classmethod
     def load(cls, path: Path | None = None) -> Detector:
         """The bundled detector, or another of its kind. Raises CheckpointError."""
-        path = path or Path(str(files(__package__.rpartition(".")[0]) / "weights" / "detector.safetensors"))
+        path = path or checkpoints.BUNDLED / "detector.safetensors"
         tensors = checkpoints.load(path).tensors
         try:
             return cls(dict(tensors))

@@ -123,7 +123,7 @@ class PromptClassifier:
     @classmethod
     def load(cls, path: Path | None = None) -> PromptClassifier:
         """The bundled classifier, or another of its kind. Raises CheckpointError."""
-        path = path or Path(str(files(__package__.rpartition(".")[0]) / "weights" / "prompts.safetensors"))
+        path = path or checkpoints.BUNDLED / "prompts.safetensors"
         tensors = checkpoints.load(path).tensors
         if "weight" not in tensors or "bias" not in tensors or tensors["weight"].shape[1:] != (len(LEARNED),):
             raise CheckpointError(f"{path} has no weight [buckets,{len(LEARNED)}] and bias of a prompt classifier")
