@@ -39,7 +39,7 @@ from .positions import GRID_FEATURES, grid_features, index_coordinates, metric_c
 __all__ = ["ClipGrid", "DiT", "TextKV", "TokenPlan"]
 
 PREPACKING = Lock()
-"""held by the thread that lays out weights"""
+"""held by the thread that prepacks weights"""
 
 
 class BlockText(NamedTuple):
