@@ -31,6 +31,7 @@ SIDE = 64
 MOST_FRAMES = 32
 LARGEST = 128
 """pixels of the shorter side of the largest clips that the classifier was fitted on; larger ones it does not judge"""
+QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.99)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +110,6 @@ def clip_features(frames: Tensor) -> Tensor:
     chroma = small - grey
     parts.append(torch.cat([chroma.std((0, 2, 3)), small.mean((0, 2, 3)), small.std((0, 2, 3))]))
     return torch.cat(parts)
-
-
-QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.99)
 
 
 def sharpened(picture: Tensor) -> Tensor:
