@@ -206,20 +206,33 @@ def generate(
         )  # fmt: skip
         guards = guards_for(protection, fps=fps, origin=Origin(settings=made_with))
         metadata = {METADATA_KEY: json.dumps(made_with)}
-        frames = partial(frames_of, model.codec, latent, sampled)
-        if draft and model.refiner is not None:
-            frames = partial(brought_up, model.refiner, frames, (asked.height, asked.width))
-        content: Iterator[Tensor] | Segmented = frames(0)
-        if asked.frames > segment_frames(asked):
-            refiner = key_of([model.refiner], (), None) if draft and model.refiner is not None else None
-            said = (protection.watermark, protection.message, draft, refiner)
-            content = segmented(model.codec, latent, asked, runs, said, frames)
+        content = content_of(model, latent, asked, draft, runs, protection)
         publish(out, content, fps=fps, metadata=metadata, guards=guards)
         runs.finish()
     finally:
         runs.close()
     laps("decode and save")
     return GenerateResult(path=out, size=asked, seed=seed, caption=caption, seconds_taken=laps.seconds)
+
+
+def content_of(
+    model: SoraModel,
+    latent: Tensor,
+    asked: VideoSize,
+    draft: VideoSize | None,
+    runs: RunStore,
+    protection: Protection,
+) -> Iterator[Tensor] | Segmented:
+    """What is published of a sampled latent: frames of the size asked for, brought up from that of its draft where it
+    has one; a long or large clip in segments."""
+    frames, refiner = partial(frames_of, model.codec, latent, draft or asked), model.refiner if draft else None
+    if refiner is not None:
+        frames = partial(brought_up, refiner, frames, (asked.height, asked.width))
+    if asked.frames <= segment_frames(asked):
+        return frames(0)
+    key = None if refiner is None else key_of([refiner], (), None)
+    said = (protection.watermark, protection.message, draft, key)
+    return segmented(model.codec, latent, asked, runs, said, frames)
 
 
 def segmented(
