@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from card_sheet import Run, Sheet, Using, error, paired, peak, ratios, under
-from sora_nodes.sora_core.bench import peers
+from sora_nodes.sora_core.bench import bench, peers
 from sora_nodes.sora_core.bench.bench import our_sample, peer_sample, transformer_floor, transformer_work, with_floor
 from sora_nodes.sora_core.diffusion import cfg, sample
 from sora_nodes.sora_core.diffusion.schedule import schedule
@@ -58,9 +58,7 @@ def transformers(sheet: Sheet) -> tuple[Any, Any, Any]:
 
 
 def prompt(sheet: Sheet, config: Any, dtype: Any) -> Any:
-    text = torch.zeros(1, config.text_tokens, config.text_width, dtype=dtype)
-    text[:, :120] = torch.randn(1, 120, config.text_width)
-    return text.to(sheet.device)
+    return bench.prompt(config, dtype).to(sheet.device)
 
 
 def our_denoiser(dit: Any, t: int) -> Any:

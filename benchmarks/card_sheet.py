@@ -115,13 +115,13 @@ class Using:
         self.sheet, self.kernels = sheet, kernels
 
     def __enter__(self) -> None:
-        from sora_nodes.sora_core.layers import kernels as room
+        from sora_nodes.sora_core.layers import kernels as chosen
 
-        self.room, self.before = room, room.for_device(self.sheet.device)
-        room.use(self.sheet.device, self.kernels)
+        self.chosen, self.before = chosen, chosen.for_device(self.sheet.device)
+        chosen.use(self.sheet.device, self.kernels)
 
     def __exit__(self, *_: Any) -> None:
-        self.room.use(self.sheet.device, self.before)
+        self.chosen.use(self.sheet.device, self.before)
 
 
 def under(sheet: Sheet, kernels: Any, run: Run) -> Run:

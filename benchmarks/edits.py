@@ -21,7 +21,7 @@ from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.evaluation import SUITES, BundledGenerator, run_suite, two_seconds
 
 Report = dict[str, Any]
-VERBS = tuple(name for name in SUITES if name != "text")
+OPERATIONS = tuple(name for name in SUITES if name != "text")
 LONG = {"drift": 3}
 """suites of which a clip costs so many times more that fewer do"""
 
@@ -43,7 +43,7 @@ def missing(args: argparse.Namespace) -> list[Report]:
 
 
 def tables(reports: Sequence[Report]) -> str:
-    """A table in Markdown per suite: figures with their floors in brackets, a column per size and rate."""
+    """A table in Markdown per suite: figures with their ceilings in brackets, a column per size and rate."""
     lines: list[str] = []
     for suite in dict.fromkeys(report["suite"] for report in reports):
         columns = [report for report in reports if report["suite"] == suite]
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the file of reports, one JSON object a line")
     parser.add_argument("--n", type=int, default=100, help="clips at the first size and rate")
     parser.add_argument("--few", type=int, default=16, help="clips at the others")
-    parser.add_argument("--suites", nargs="+", default=VERBS, choices=VERBS)
+    parser.add_argument("--suites", nargs="+", default=OPERATIONS, choices=OPERATIONS)
     parser.add_argument("--sizes", nargs="+", default=["64x64", "112x64", "64x112"])
     parser.add_argument("--fps", nargs="+", type=float, default=[8.0, 12.0])
     parser.add_argument("--sheet", type=Path, help="where a picture of restyling over `denoise` goes")

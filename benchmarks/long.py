@@ -26,6 +26,7 @@ from sora_nodes.sora_core.evaluation.joins import coded_frames, prompt_of, sized
 from sora_nodes.sora_core.evaluation.making import clip_of, held_out
 from sora_nodes.sora_core.evaluation.statistics import MetricAccumulator, report
 from sora_nodes.sora_core.grid import spans
+from sora_nodes.sora_core.media import video_to_image
 from sora_nodes.sora_core.perception.classifier import AttributeClassifier, load_classifier
 from sora_nodes.sora_core.pipeline import SoraModel
 from torch import Tensor
@@ -58,7 +59,7 @@ def long_videos(
 def frames_of(model: SoraModel, latent: Tensor) -> Tensor:
     """Frames [F,H,W,3] of a latent, decoded as one stream."""
     video = torch.cat([chunk.cpu() for chunk in pipeline.decode_stream(model.codec, latent)], 2)
-    return ((video[0].permute(1, 2, 3, 0) + 1) / 2).clamp(0, 1)
+    return video_to_image(video)
 
 
 def sheet(clips: Sequence[Tensor]) -> Tensor:

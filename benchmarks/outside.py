@@ -35,15 +35,15 @@ class Measured:
     """of processor time, over all threads"""
 
 
-def measured(work: Work, given: dict[str, Any], *, threads: int = 1) -> Iterator[Measured]:
+def measured(work: Work, given: dict[str, Any]) -> Iterator[Measured]:
     """Every stretch between two yields of `work(**given)`, a function at the top level of the script that runs, as it
-    ends."""
+    ends; on one thread."""
     code = (
         f"import sys; sys.path[:0] = {[str(Path(x).resolve().parent) for x in (__file__, work.__code__.co_filename)]};"
         " import outside;"
         f" outside.child({Path(work.__code__.co_filename).stem!r}, {work.__name__!r}, {json.dumps(given)!r})"
     )
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )

@@ -22,9 +22,9 @@ from sora_nodes.sora_core import checkpoints, pipeline
 from sora_nodes.sora_core.editing import Keyframe, animate, stitch
 from sora_nodes.sora_core.evaluation.bundled import BundledGenerator
 from sora_nodes.sora_core.evaluation.joins import coded_frames, prompt_of
-from sora_nodes.sora_core.evaluation.making import clip_of, two_seconds, video_of
+from sora_nodes.sora_core.evaluation.making import clip_of, two_seconds
 from sora_nodes.sora_core.grid import VideoSize
-from sora_nodes.sora_core.media import contact_sheet
+from sora_nodes.sora_core.media import contact_sheet, image_to_video
 from sora_nodes.sora_core.safety.doors import save_sheet
 from sora_nodes.sora_core.world import ClipShape, Cutouts, Scene, load_cutouts, sample_scene, truth
 from sora_nodes.sora_core.world.truth import FIRST
@@ -121,7 +121,8 @@ def main() -> None:
     rows = [row(name, scenes, frames, size, cutouts) for name, frames in clips.items()]
     if args.sheet is not None:
         save_sheet(
-            args.sheet, contact_sheet([video_of(clip) for pair in zip(truths, made, strict=True) for clip in pair], 6)
+            args.sheet,
+            contact_sheet([image_to_video(clip) for pair in zip(truths, made, strict=True) for clip in pair], 6),
         )
     show(f"{len(scenes)} pictures of things never seen, {size.width}x{size.height}", COLUMNS, rows, as_json=args.json)
 

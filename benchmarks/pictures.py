@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from sora_nodes.sora_core.encoding import Encoding
 from sora_nodes.sora_core.grid import VideoSize
-from sora_nodes.sora_core.media import contact_sheet, read_image, read_video, video_to_frames, write_image, write_webp
+from sora_nodes.sora_core.media import contact_sheet, encode_video, read_image, read_video, video_to_frames, write_image
 from sora_nodes.sora_core.pipeline import DEFAULTS, SoraModel, generate, load_bundled, sample_video
 from torch import Tensor
 
@@ -117,7 +118,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         made = generated(model, PROMPTS, *SIZE, folder=Path(name))
         shapes = [generated(model, PROMPTS[:1], *size, folder=Path(name))[0] for size in SIZES]
-    write_webp(args.out / "first-light.webp", wall(made, 4, 1), DEFAULTS.fps, quality=80)
+    encode_video(args.out / "first-light.webp", [wall(made, 4, 1)], DEFAULTS.fps, Encoding(format="webp"))
     contact_sheet(made, 4, captions=PROMPTS).save(args.out / "first-light-frames.webp", quality=85)
     contact_sheet(shapes, 4, captions=[f"{w}x{h}" for w, h in SIZES]).save(args.out / "sizes.webp", quality=85)
     if args.points:

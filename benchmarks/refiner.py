@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from sora_nodes.commands.generate import size
+from sora_nodes.commands.shared import size
 from sora_nodes.sora_core import pipeline
 from sora_nodes.sora_core.data.store import fitted
 from sora_nodes.sora_core.media import frames_to_video

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..sora_core.files import check_writable
-from .edit_options import add_options, edited, look, names_released, prepared
-from .generate import size
+from .edit_options import add_options, edited, look, prepared
+from .shared import names_released, size
 from .terminal import note, warn
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..sora_core.errors import InputError
 from ..sora_core.files import check_writable
-from .generate import FAST, SAMPLING, asked_sampling, free_name, given, names_released
+from .shared import FAST, SAMPLING, asked_sampling, free_name, given
 from .terminal import ProgressLine, note, say, warn
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..sora_core.pipeline import SoraModel
     from ..sora_core.world.captions import Facts
 
-__all__ = ["add_options", "edited", "existing", "look", "names_released", "prepared", "working"]
+__all__ = ["add_options", "edited", "look", "prepared", "working"]
 
 
 def add_options(parser: argparse.ArgumentParser, *, fast: bool = True) -> None:

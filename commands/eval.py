@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .generate import size
+from .shared import size
 from .terminal import ProgressLine, say
 
 

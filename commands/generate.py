@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..sora_core.claims import Claim, claim_first, sweep
 from ..sora_core.errors import InputError
 from ..sora_core.files import check_writable
+from .shared import FAST, asked_sampling, free_name, given, names_released, size
 from .terminal import ProgressLine, duration, note, note_kernels, say, warn
 
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 SIZE = (256, 144)
 """width and height where none is asked for: what the refiner brings a draft of the trained size up to"""
-OUTPUT = Path("output")
-"""where files without a name of their own go"""
-CHOSEN: list[Claim] = []
-"""claims to the names that were chosen for this run"""
 ASKED = ("negative", "seconds", "size", "fps", "seed")
-SAMPLING = ("steps", "cfg")
-FAST = "4 steps without guidance, by weights made for them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,24 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where to: .mp4, or .png for a still (default: a new name in output/)",
     )
-
-
-def size(text: str) -> tuple[int, int]:
-    """`128x72` as (width, height)."""
-    match = re.fullmatch(r"(\d{1,5})[x×*](\d{1,5})", text.strip().lower())
-    if not match:
-        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, such as 128x72, not {text!r}")
-    return int(match[1]), int(match[2])
-
-
-@contextmanager
-def names_released() -> Iterator[None]:
-    """Lets other runs choose names again when the work is over."""
-    try:
-        yield
-    finally:
-        while CHOSEN:
-            CHOSEN.pop().release()
 
 
 @names_released()
@@ -120,31 +92,3 @@ def is_still(asked: dict[str, Any]) -> bool:
     from ..sora_core.settings import DEFAULTS
 
     return frames_for(asked.get("seconds", DEFAULTS.seconds), asked.get("fps", DEFAULTS.fps)) == 1
-
-
-def asked_sampling(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings of sampling that the user gave. Raises InputError for any beside --fast, which has its own."""
-    sampling = given(args, SAMPLING)
-    if args.fast and sampling:
-        raise InputError(f"--fast has steps and cfg of its own; leave out --{' and --'.join(sampling)}.")
-    return sampling
-
-
-def given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
-    """Those of the options that the user gave."""
-    return {name: value for name in names if (value := getattr(args, name)) is not None}
-
-
-def free_name(prompt: str, ending: str) -> Path:
-    """A name made of the prompt's first words that no file has yet, in the folder for output; no other run chooses it
-    until this one is over."""
-    words = "-".join(re.findall(r"\w+", prompt.lower())[:8])[:60] or "untitled"
-    try:
-        OUTPUT.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {OUTPUT} cannot be made here ({error.strerror}); name a file with -o.") from error
-    names = (OUTPUT / f"{words}{'' if i == 1 else f'-{i}'}{ending}" for i in count(1))
-    sweep(OUTPUT)
-    name, claim = claim_first(names)
-    CHOSEN.append(claim)
-    return name

@@ -73,11 +73,10 @@ def device() -> dict[str, Any]:
 
 def weights() -> list[dict[str, Any]]:
     """What each bundled file says of itself."""
-    from ..sora_core import weights as bundled
-    from ..sora_core.checkpoints import read_header
+    from ..sora_core.checkpoints import BUNDLED, read_header
 
     found = []
-    for path in sorted(Path(bundled.__path__[0]).glob("*.safetensors")):
+    for path in sorted(BUNDLED.glob("*.safetensors")):
         header = read_header(path)
         found.append(
             {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .edit_options import add_options, edited, look, names_released, prepared, working
+from .edit_options import add_options, edited, look, prepared, working
+from .shared import names_released
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..sora_core.errors import InputError
-from .edit_options import add_options, edited, look, names_released, prepared, working
+from .edit_options import add_options, edited, look, prepared, working
+from .shared import names_released
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

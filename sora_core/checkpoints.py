@@ -19,6 +19,7 @@ from .files import beside, check_writable
 from .headers import CONFIG_KEY, Header, check_config, read_header
 
 __all__ = [
+    "BUNDLED",
     "LICENCE",
     "Checkpoint",
     "Header",
@@ -31,6 +32,8 @@ __all__ = [
     "shards_of",
 ]
 
+BUNDLED = Path(__file__).with_name("weights")
+"""the folder of the bundled weights"""
 LICENCE = "GPL-3.0-only"
 """of weights that are trained here"""
 SHARDS_KEY = "shards"
@@ -135,9 +138,9 @@ def shards_of(folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def load_sharded(folder: Path, name: str, *, device: str = "cpu") -> Checkpoint:
+def load_sharded(folder: Path, name: str) -> Checkpoint:
     """Open what `save_sharded` wrote, as one."""
-    parts = [load(path, device=device) for path in shards_of(folder, name)]
+    parts = [load(path) for path in shards_of(folder, name)]
     config = {key: value for key, value in parts[0].config.items() if key != SHARDS_KEY}
     tensors = ChainMap(*(dict(part.tensors) for part in parts)) if len(parts) > 1 else parts[0].tensors
     return Checkpoint(tensors=tensors, config=config, metadata=parts[0].metadata)

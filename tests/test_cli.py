@@ -13,7 +13,7 @@ import pytest
 import torch
 from sora_nodes import cli
 from sora_nodes.commands import eval as eval_command
-from sora_nodes.commands import generate, terminal
+from sora_nodes.commands import shared, terminal
 from sora_nodes.sora_core import media, pipeline
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.errors import Cancelled, CheckpointError, InputError
@@ -111,7 +111,7 @@ def test_a_stop_that_a_library_turns_into_its_own_error_is_a_stop(
 
 @pytest.mark.parametrize(("text", "size"), [("128x72", (128, 72)), ("1920X1080", (1920, 1080)), ("7×9", (7, 9))])
 def test_a_size_is_width_by_height(text: str, size: tuple[int, int]) -> None:
-    assert generate.size(text) == size
+    assert shared.size(text) == size
 
 
 @pytest.mark.parametrize("text", ["128", "axb", "-1x5", "12x", "1x2x3", ""])
@@ -123,11 +123,11 @@ def test_another_size_is_refused_with_an_example(text: str, capsys: pytest.Captu
 
 def test_a_name_is_made_of_the_prompt_and_never_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    first = generate.free_name("A red ball, rolling/../ left!", ".mp4")
+    first = shared.free_name("A red ball, rolling/../ left!", ".mp4")
     assert first == Path("output/a-red-ball-rolling-left.mp4")
     first.touch()
-    assert generate.free_name("A red ball, rolling/../ left!", ".mp4").name == "a-red-ball-rolling-left-2.mp4"
-    assert generate.free_name("?!", ".png").name == "untitled.png"
+    assert shared.free_name("A red ball, rolling/../ left!", ".mp4").name == "a-red-ball-rolling-left-2.mp4"
+    assert shared.free_name("?!", ".png").name == "untitled.png"
 
 
 def test_info_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:

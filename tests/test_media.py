@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageSequence, PngImagePlugin
 from sora_nodes.sora_core import media
+from sora_nodes.sora_core.encoding import Encoding
 from sora_nodes.sora_core.errors import InputError, MediaError, ResourceError
 from sora_nodes.sora_core.grid import VideoSize
 from torch import Tensor
@@ -203,7 +204,7 @@ def test_a_still_comes_back_exactly(tmp_path: Path, name: str) -> None:
 
 
 def test_an_animated_webp_keeps_its_time(tmp_path: Path) -> None:
-    media.write_webp(tmp_path / "a.webp", clip(8), 12, metadata=TAGS)
+    media.encode_video(tmp_path / "a.webp", [clip(8)], 12, Encoding(format="webp"), metadata=TAGS)
     with Image.open(tmp_path / "a.webp") as image:
         durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image) if frame.load()]
     assert len(durations) == 8 and sum(durations) == round(1000 * 8 / 12)

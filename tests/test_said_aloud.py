@@ -1,7 +1,7 @@
 """What a prompt says is in the caption, or a sentence says that it is not."""
 
 import pytest
-from sora_nodes.sora_core.pipeline.generation import review_both
+from sora_nodes.sora_core.pipeline.wording import review_both
 from sora_nodes.sora_core.safety import PolicyError
 from sora_nodes.sora_core.weights import vocabulary
 from sora_nodes.sora_core.world import describe, sample_scene

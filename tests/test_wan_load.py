@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from sora_nodes.sora_core.dit.config import DiTConfig
 from sora_nodes.sora_core.dit.model import DiT
 from sora_nodes.sora_core.errors import CheckpointError, InputError, ResourceError
-from sora_nodes.sora_core.layers.eight_bit import widened
+from sora_nodes.sora_core.layers.eight_bit import dequantized
 from sora_nodes.sora_core.layers.kernels import cpu
 from sora_nodes.sora_core.open_weights import files
 from sora_nodes.sora_core.open_weights.keys import renamed
@@ -162,8 +162,8 @@ def test_eight_bits_are_widened_exactly() -> None:
     numbers = numbers[~numbers.float().isnan()]
     for scale in (1.0, 0.013, 300.0):
         factor = torch.tensor(scale).bfloat16()
-        assert torch.equal(widened(numbers, factor), numbers.to(torch.bfloat16) * factor)
-        assert torch.equal(widened(numbers, factor.float()), numbers.float() * factor.float())
+        assert torch.equal(dequantized(numbers, factor), numbers.to(torch.bfloat16) * factor)
+        assert torch.equal(dequantized(numbers, factor.float()), numbers.float() * factor.float())
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])

@@ -176,7 +176,7 @@ class LiveTensors(TorchDispatchMode):
 
 
 def counted(thing: Any) -> bool:
-    """Whether it is a tensor of numbers in memory; weights that were laid out lie in oneDNN's."""
+    """Whether it is a tensor of numbers in memory; prepacked weights lie in oneDNN's."""
     return isinstance(thing, Tensor) and not thing.is_mkldnn
 
 
@@ -202,7 +202,7 @@ Cases = Iterator[Case]
 
 
 def both_transformers(config: DiTConfig, dtype: torch.dtype, device: torch.device) -> tuple[DiT, nn.Module]:
-    """Ours, its weights laid out, and the peer."""
+    """Ours, its weights prepacked, and the peer."""
     ours = peers.transformer(config, dtype).to(device)
     peer = peers.peer_transformer(config, ours).to(device)
     return ours.prepacked(), peer

@@ -32,10 +32,10 @@ def diffusers(package: str = "diffusers") -> Any:
         ) from error
 
 
-def filled(module: nn.Module, dtype: torch.dtype, *, seed: int = 0, device: torch.device | str = "cpu") -> nn.Module:
+def filled(module: nn.Module, dtype: torch.dtype, *, device: torch.device | str = "cpu") -> nn.Module:
     """A module of the meta device with random numbers of a trained network's size: norms near 1, layers that keep
     variance."""
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(0)
     values = {name: random(name, value.shape, generator).to(dtype) for name, value in module.state_dict().items()}
     module.load_state_dict(values, assign=True)
     return module.requires_grad_(False).eval()

@@ -2,8 +2,8 @@
 
 sigmas  = schedule("simple", 20, shift=3.0)
 noise   = draw_noise(state.latent.shape[1:], seed)
-guided  = cfg(denoiser, 4.0, uncond=context.uncond)
-latent  = sample(guided, state, noise, sigmas, context.cond, solver="dpmpp_2m")
+guided  = cfg(denoiser, 4.0, uncond=uncond)
+latent  = sample(guided, state, noise, sigmas, cond, solver="dpmpp_2m")
 """
 
 from .feature_cache import CachePerCall, FeatureCache

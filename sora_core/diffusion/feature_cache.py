@@ -10,22 +10,23 @@ from ..types import Denoiser
 
 __all__ = ["CachePerCall", "FeatureCache"]
 
+LEVELS = 0.1, 0.95
+"""lowest and highest sigma at which a run may be skipped"""
+
 
 class FeatureCache:
     """Skips the network while its output is predicted to move by less than `threshold` (a fraction of its size).
 
     Two real runs show how fast the velocity (x - denoised)/sigma moves with sigma. Until it has moved by `threshold`
     since the last one, it is carried on along that slope (the first order of TaylorSeer, arXiv 2503.06923). Calls with
-    sigma outside `interval` (low, high) are always real; a rising sigma begins a new run. It reads one or two numbers
+    sigma outside LEVELS are always real; a rising sigma begins a new run. It reads one or two numbers
     on the host per call. After a resume it starts afresh, so bits may differ.
     """
 
-    def __init__(
-        self, denoiser: Denoiser, threshold: float = 0.05, *, interval: tuple[float, float] = (0.1, 0.95)
-    ) -> None:
+    def __init__(self, denoiser: Denoiser, threshold: float = 0.05) -> None:
         if not 0 <= threshold < 1:
             raise InputError(f"a feature cache needs a threshold from 0 to below 1, not {threshold}")
-        self.denoiser, self.threshold, self.interval = denoiser, threshold, interval
+        self.denoiser, self.threshold = denoiser, threshold
         self.skipped = 0
         """calls answered without the network"""
         self._runs: list[tuple[float, Tensor]] = []
@@ -37,15 +38,15 @@ class FeatureCache:
         if level > self._lowest or any(velocity.shape != x.shape for _, velocity in self._runs):
             self._runs = []
         self._lowest = level
-        if self._may_skip(x, level):
+        if self._may_skip(level):
             self.skipped += 1
             return x - level * self._velocity(level)
         denoised = self.denoiser(x, sigma, mask, context)
         self._remember(level, (x - denoised) / max(level, 1e-6))
         return denoised
 
-    def _may_skip(self, x: Tensor, level: float) -> bool:
-        low, high = self.interval
+    def _may_skip(self, level: float) -> bool:
+        low, high = LEVELS
         if len(self._runs) < 2 or not low <= level <= high:
             return False
         (sigma0, v0), (sigma1, v1) = self._runs

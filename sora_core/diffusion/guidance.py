@@ -1,6 +1,7 @@
 """Decorators that steer a denoiser: by its prompt (`cfg`) and by what is kept (`keep`, `renoise`).
 
-Order, outermost first: keep (the loop adds it) > renoise > feature cache > ring > cfg > span prompts > network.
+Order, outermost first: keep (the loop adds it) > renoise > feature cache > ring > FlowEdit correction > cfg (of each
+expert, where there are two) > span prompts > network.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from ..errors import InputError
 __all__ = ["PARAMETRIZATIONS", "Parametrization", "denoised_from", "level_at"]
 
 Parametrization = Literal["clean", "velocity"]
-PARAMETRIZATIONS = ("clean", "velocity")
+PARAMETRIZATIONS = get_args(Parametrization)
 
 
 def level_at(sigma: Tensor, mask: Tensor) -> Tensor:

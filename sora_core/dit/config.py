@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from ..diffusion.parametrization import PARAMETRIZATIONS, Parametrization
 from ..errors import InputError
 
 __all__ = ["DiTConfig"]
@@ -33,7 +33,7 @@ class DiTConfig:
     """text is zero-padded to this many tokens and not masked"""
     time_features: int = 256
     """sinusoid features of the noise level"""
-    prediction: Literal["velocity", "clean"] = "velocity"
+    prediction: Parametrization = "velocity"
     """what the network gives: noise - clean, or the clean latent itself"""
     input_gate: bool = False
     """each number of the output is the network's own plus a share, which it gives too, of the same number of its
@@ -51,8 +51,8 @@ class DiTConfig:
     def __post_init__(self) -> None:
         if self.width % self.heads or (self.width // self.heads) % 2:
             raise InputError(f"width {self.width} must divide into {self.heads} heads of even size")
-        if self.prediction not in ("velocity", "clean"):
-            raise InputError(f"prediction is 'velocity' or 'clean', not {self.prediction!r}")
+        if self.prediction not in PARAMETRIZATIONS:
+            raise InputError(f"prediction is one of {', '.join(PARAMETRIZATIONS)}, not {self.prediction!r}")
 
     @property
     def head_dim(self) -> int:

@@ -39,7 +39,7 @@ from .positions import GRID_FEATURES, grid_features, index_coordinates, metric_c
 __all__ = ["ClipGrid", "DiT", "TextKV", "TokenPlan"]
 
 PREPACKING = Lock()
-"""held by the thread that lays out weights"""
+"""held by the thread that prepacks weights"""
 
 
 class BlockText(NamedTuple):
@@ -88,19 +88,19 @@ class TokenPlan:
         """Where each token is, as its queries and keys are turned."""
         return Rotation(cos=self.cos, sin=self.sin)
 
-    # where several processes share the tokens, they differ (`parallel`)
+    # Below: how this process's tokens relate to all tokens. One process has all; `parallel.SharedPlan` has a share.
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """Of all tokens."""
+        """The groups of clips of all tokens."""
         return self.layout.groups
 
     def take(self, x_LD: Tensor) -> Tensor:
-        """Those of all tokens that this process has."""
+        """The share of all tokens [L,D] that this process works on."""
         return x_LD
 
     def give(self, x_LD: Tensor) -> Tensor:
-        """All tokens, of those that this process has."""
+        """The inverse of `take`: all tokens [L,D], gathered from the shares of all processes."""
         return x_LD
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -206,9 +206,9 @@ def check_even(codec: Codec, what: str) -> None:
         )
 
 
-def empty(size: VideoSize, geometry: Geometry, batch: int = 1) -> Tensor:
-    """Zeros [B,C,T,h,w] on the grid for a clip of that size."""
-    return torch.zeros(batch, *plan(size, geometry).shape)
+def empty(size: VideoSize, geometry: Geometry) -> Tensor:
+    """Zeros [1,C,T,h,w] on the grid for a clip of that size."""
+    return torch.zeros(1, *plan(size, geometry).shape)
 
 
 def compose(parts: Sequence[Part], fps: float, like: Tensor) -> LatentState:

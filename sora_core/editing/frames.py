@@ -157,9 +157,9 @@ class Shrunk(Resized):
         if all(place in self.recent for place in range(start, stop)):
             return torch.stack([self.recent[place] for place in range(start, stop)])
         fresh = super().read(start, stop)
-        room = max(1, RECENT // (fresh[0].numel() * fresh.element_size()))
-        self.recent |= {place: fresh[place - start].clone() for place in range(max(start, stop - room), stop)}
-        for place in list(self.recent)[:-room]:
+        most = max(1, RECENT // (fresh[0].numel() * fresh.element_size()))
+        self.recent |= {place: fresh[place - start].clone() for place in range(max(start, stop - most), stop)}
+        for place in list(self.recent)[:-most]:
             del self.recent[place]
         return fresh
 

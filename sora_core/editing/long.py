@@ -64,7 +64,7 @@ def segment_edit(
     """
     check_segments(whole, counts, index)
     start = sum(counts[:index])
-    end, seen = start + counts[index], -(-overlap // geometry.time_factor)
+    end, seen = start + counts[index], seen_beside(overlap, geometry)
     first, last = max(0, start - seen), min(end + seen, whole.shape[2]) if ahead else end
     grid = spans(whole.shape[2], geometry)
     parts = [
@@ -81,9 +81,14 @@ def with_segment(
     """A copy of the long latent with a segment as it was sampled by its edit; nothing else changes."""
     check_segments(whole, counts, index)
     start = sum(counts[:index])
-    at = min(start, -(-overlap // geometry.time_factor))
+    at = min(start, seen_beside(overlap, geometry))
     made_part = sampled[:, :, at : at + counts[index]].to(whole)
     return torch.cat([whole[:, :, :start], made_part, whole[:, :, start + counts[index] :]], 2)
+
+
+def seen_beside(overlap: int, geometry: Geometry) -> int:
+    """Latent frames of a neighbour that a segment sees: as many as cover `overlap` frames."""
+    return -(-overlap // geometry.time_factor)
 
 
 def check_segments(whole: Tensor, counts: Sequence[int], index: int) -> None:

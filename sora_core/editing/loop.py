@@ -15,7 +15,7 @@ __all__ = ["loop_clip", "loop_new"]
 
 
 @unaffected
-def loop_new(codec: Codec, *, size: VideoSize, batch: int = 1) -> Edit:
+def loop_new(codec: Codec, *, size: VideoSize) -> Edit:
     """All make, on a ring: every latent frame is mid-stream. Sample it with `diffusion.ring`.
 
     The ring has whole latent frames only, so its length is rounded up, with a note; a loop is not trimmed.
@@ -31,7 +31,7 @@ def loop_new(codec: Codec, *, size: VideoSize, batch: int = 1) -> Edit:
         if frames == size.frames
         else (f"the loop has {frames} frames instead of {size.frames}: whole latent frames only.",)
     )
-    state = compose([made(count, geometry)], size.fps, empty(size, geometry, batch))
+    state = compose([made(count, geometry)], size.fps, empty(size, geometry))
     return Edit(state=state, fps=size.fps, size=(size.height, size.width), ring=True, notes=notes)
 
 

@@ -41,9 +41,7 @@ class Storyboard:
 
 
 @unaffected
-def storyboard(
-    shots: Sequence[Shot], codec: Codec, *, size: VideoSize, fade: float = 0.0, batch: int = 1
-) -> Storyboard:
+def storyboard(shots: Sequence[Shot], codec: Codec, *, size: VideoSize, fade: float = 0.0) -> Storyboard:
     """Shots in a row on one grid; `size.frames` is ignored, the shots say how long. `fade`: seconds of blending, 0
     cuts.
 
@@ -81,7 +79,7 @@ def storyboard(
                 f"shot {i} begins at {at / size.fps:.2f} s instead of {want / size.fps:.2f} s, between two latent"
                 " frames."
             )
-    state = compose([made(count, geometry, first=True)], size.fps, empty(size, geometry, batch))
+    state = compose([made(count, geometry, first=True)], size.fps, empty(size, geometry))
     weights = span_weights(lengths, fade=min(round(fade * size.fps / factor), min(lengths)))
     follow = PromptSchedule(weights=weights) if fade else PromptSchedule(rows=weights.argmax(0))
     edit = Edit(

@@ -97,7 +97,7 @@ def _runs(keep: list[bool], start: int = 0) -> Iterator[tuple[bool, int, int]]:
         start = stop
 
 
-def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = True) -> Clip:
+def continued(edit: Edit, latent: Tensor, codec: Codec) -> Clip:
     """The finished clip with the latents of its end, so that the next operation keeps those instead of encoding its
     frames anew.
 
@@ -106,7 +106,7 @@ def continued(edit: Edit, latent: Tensor, codec: Codec, *, colour_match: bool = 
     """
     if len(latent) != 1:
         raise InputError(f"an edit goes on from one clip, not from a batch of {len(latent)}; choose one of them first.")
-    source = stitched(edit, latent, codec, colour_match=colour_match)
+    source = stitched(edit, latent, codec)
     total = int(edit.spans.sum())
     if edit.ring or edit.wipe or edit.after is not None or (edit.shown is not None and edit.shown[1] != total):
         return Clip(source=source, fps=edit.fps, full=edit.full)

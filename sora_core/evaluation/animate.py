@@ -9,12 +9,13 @@ from torch import Tensor
 
 from ..editing import Keyframe, animate, decode, stitch
 from ..grid import VideoSize
+from ..media import image_to_video
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Scene
 from . import measures
 from .joins import coded_frames, prompt_of, same_subject
-from .making import SIZE, Generator, batches, clip_of, held_out, video_of
+from .making import SIZE, Generator, batches, clip_of, held_out
 from .statistics import MetricAccumulator, report
 
 __all__ = ["run"]
@@ -54,7 +55,7 @@ def score(
 ) -> None:
     """How it starts, how much it moves, whether it moves as told and keeps its subject."""
     motion = scene.things[0].motion
-    metrics.right("motion", classifier.read(video_of(frames), size.fps).answers["motion"] == [motion])
+    metrics.right("motion", classifier.read(image_to_video(frames), size.fps).answers["motion"] == [motion])
     metrics.right("subject", same_subject(classifier, frames, size.fps, scene))
     metrics.value("movement", measures.motion(frames))
     if motion not in ("still", "fall"):

@@ -35,7 +35,7 @@ def run(
 ) -> dict[str, Any]:
     """n pairs of clips with a second between them.
 
-    The ceiling is the world's own: of the seams a front that leaves the first clip for the second within the second
+    The ceiling is the world's own: of the seams a wipe from the first clip to the second within the second
     between them, through the codec (something new comes into the picture from its first frame on), of the residual its
     transitions, of the subjects true frames in which they are whole. jump: the share of all change between the clips
     that falls into one step.
@@ -107,7 +107,7 @@ def whole_subjects(
     pair: tuple[Scene, Scene], size: VideoSize, new: int, cutouts: Cutouts | None
 ) -> tuple[Tensor, Tensor]:
     """True frames [new,H,W,3], half of the first clip going on and half of the second's beginning, and which count: in
-    them both subjects are whole, and what is not read so is the classifier's error. A front would cut them."""
+    them both subjects are whole, and what is not read so is the classifier's error. A wipe would cut them."""
     half = new // 2
     first = clip_of(pair[0], sized(size, size.frames + half), cutouts)[size.frames :]
     second = clip_of(pair[1], sized(size, new - half), cutouts)

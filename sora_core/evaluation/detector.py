@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..grid import VideoSize
-from ..media import probe, publish, read_video
+from ..media import probe, publish, read_video, video_to_frames
 from ..pipeline import load_bundled, sample_video
 from ..safety.detect import Detection, bundled_detector, clip_features, detect
 from ..safety.doors import Protection, guards_for
@@ -73,7 +73,7 @@ def generated(seed: int, shape: ClipShape, steps: int) -> Tensor:
     size = VideoSize(frames=shape.frames, height=shape.height, width=shape.width, fps=shape.fps)
     caption = describe(sample_scene(seed), "descriptive")
     made = sample_video(model, [caption], size, seed=seed, settings=model.settings.with_(steps=steps))
-    return ((made[0].movedim(0, -1) + 1) * 127.5).round().clamp(0, 255).byte()
+    return video_to_frames(made)
 
 
 def true_clips(seed: int, n: int, shape: ClipShape) -> Iterator[Tensor]:

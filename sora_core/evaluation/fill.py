@@ -9,11 +9,12 @@ from torch import Tensor
 
 from ..editing import Clip, fill
 from ..grid import VideoSize
+from ..media import image_to_video
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from . import measures
 from .joins import Join, coded_frames, edited, measure_join, prompt_of, second, sized, true_track
-from .making import SIZE, Generator, batches, clip_of, held_out, video_of
+from .making import SIZE, Generator, batches, clip_of, held_out
 from .statistics import MetricAccumulator, report
 
 __all__ = ["run"]
@@ -66,6 +67,6 @@ def score_path(
     metrics: MetricAccumulator, classifier: AttributeClassifier, frames: Tensor, path: Tensor, aspect: float
 ) -> None:
     """How far the object is from its true path, and whether that is near."""
-    error = measures.track_error(classifier.follow(video_of(frames))[0], path, aspect)
+    error = measures.track_error(classifier.follow(image_to_video(frames))[0], path, aspect)
     metrics.value("path_error", error)
     metrics.right("path", error < NEAR)

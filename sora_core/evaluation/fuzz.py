@@ -51,7 +51,7 @@ def run(n: int, *, seed: int = 0, progress: Progress | None = None) -> dict[str,
     return report("fuzz", n, figures, MetricAccumulator())
 
 
-def one(tally: MetricAccumulator, data: bytes, try_it: Callable[[bytes], bool | None]) -> None:
+def one(metrics: MetricAccumulator, data: bytes, try_it: Callable[[bytes], bool | None]) -> None:
     """One mutation into one target."""
     began, survived, trusted = time.monotonic(), True, None
     try:
@@ -60,10 +60,10 @@ def one(tally: MetricAccumulator, data: bytes, try_it: Callable[[bytes], bool | 
         pass
     except Exception:
         survived = False
-    tally.right("survived", survived)
-    tally.right("quick", time.monotonic() - began < SLOW)
+    metrics.right("survived", survived)
+    metrics.right("quick", time.monotonic() - began < SLOW)
     if trusted is not None:
-        tally.right("not_trusted", not trusted)
+        metrics.right("not_trusted", not trusted)
 
 
 def targets(folder: Path) -> list[Target]:

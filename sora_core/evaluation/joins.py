@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ..editing import Edit, stitch
 from ..grid import VideoSize
+from ..media import image_to_video, video_to_image
 from ..perception.classifier import AttributeClassifier
 from ..world import ClipShape, Cutouts, Scene, describe, track_of, truth
 from . import measures
-from .making import Generator, coded, video_of
+from .making import Generator, coded
 from .statistics import MetricAccumulator
 
 __all__ = [
@@ -66,7 +67,7 @@ def edited(generator: Generator, edits: Sequence[Edit], prompts: Sequence[str], 
 def coded_frames(generator: Generator, frames: Tensor, kept: Sequence[slice] = ()) -> Tensor:
     """True frames [F,H,W,3] as the codec gives them back, those of `kept` as they were: what a perfect model would
     make."""
-    out = (coded(generator.codec, video_of(frames))[0].permute(1, 2, 3, 0) + 1) / 2
+    out = video_to_image(coded(generator.codec, image_to_video(frames)))
     for part in kept:
         out[part] = frames[part]
     return out
@@ -76,7 +77,7 @@ def measure_join(
     metrics: MetricAccumulator, classifier: AttributeClassifier, frames: Tensor, join: Join, name: str = ""
 ) -> None:
     """Seams in picture and in speed, and the motion of what was made; `name` tells directions apart."""
-    track = classifier.follow(video_of(frames))[0]
+    track = classifier.follow(image_to_video(frames))[0]
     for seam in join.seams(len(frames)):
         metrics.value(f"seam{name}", measures.seam_ratio(frames, seam))
         metrics.value(f"speed{name}", measures.speed_seam(track, seam))
@@ -86,11 +87,10 @@ def measure_join(
 def same_subject(classifier: AttributeClassifier, frames: Tensor, fps: float, scene: Scene) -> bool:
     """Whether the last two seconds (or all of a shorter clip) show the colour and shape, or the noun, of the scene's
     object."""
-    reading = classifier.read(video_of(frames), fps, start=max(0.0, len(frames) / fps - 2))
+    reading = classifier.read(image_to_video(frames), fps, start=max(0.0, len(frames) / fps - 2))
     thing = scene.things[0]
-    return reading.answers["colour"] == [thing.colour or reading.answers["colour"][0]] and reading.answers["shape"] == [
-        thing.shape
-    ]
+    (colour,), (shape,) = reading.answers["colour"], reading.answers["shape"]
+    return shape == thing.shape and colour == (thing.colour or colour)
 
 
 def shown(classifier: AttributeClassifier, frames: Tensor, scene: Scene) -> list[bool]:

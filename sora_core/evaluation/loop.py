@@ -9,11 +9,12 @@ from torch import Tensor
 
 from ..editing import Clip, loop_clip, loop_new
 from ..grid import VideoSize
+from ..media import image_to_video
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from . import measures
 from .joins import Join, coded_frames, edited, measure_join, prompt_of, same_subject, second, sized
-from .making import SIZE, Generator, batches, clip_of, held_out, video_of
+from .making import SIZE, Generator, batches, clip_of, held_out
 from .statistics import MetricAccumulator, report
 
 __all__ = ["run"]
@@ -64,7 +65,7 @@ def run(
 def measure_wrap(metrics: MetricAccumulator, classifier: AttributeClassifier, frames: Tensor, name: str) -> None:
     """The wrap in picture and in speed, and the motion."""
     metrics.value(f"wrap{name}", measures.wrap_ratio(frames))
-    metrics.value(f"wrap_speed{name}", measures.wrap_speed(classifier.follow(video_of(frames))[0]))
+    metrics.value(f"wrap_speed{name}", measures.wrap_speed(classifier.follow(image_to_video(frames))[0]))
     if name == "_text":
         metrics.value("movement_text", measures.motion(frames))
 
@@ -90,6 +91,6 @@ def ordinary(metrics: MetricAccumulator, classifier: AttributeClassifier, genera
     for picture, speed, kept in kinds:
         frames = coded_frames(generator, truth, kept)
         metrics.value(picture, measures.seam_ratio(frames, middle))
-        metrics.value(speed, measures.speed_seam(classifier.follow(video_of(frames))[0], middle))
+        metrics.value(speed, measures.speed_seam(classifier.follow(image_to_video(frames))[0], middle))
     for name in ("movement_text", "movement_clip"):
         metrics.value(name, measures.motion(coded_frames(generator, truth)))

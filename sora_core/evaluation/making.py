@@ -20,7 +20,7 @@ from ..settings import DEFAULTS
 from ..types import Progress
 from ..world import ClipShape, Cutouts, Scene, render, sample_scene
 
-__all__ = ["Generator", "batches", "clip_of", "coded", "held_out", "shape_of", "true_clips", "two_seconds", "video_of"]
+__all__ = ["Generator", "batches", "clip_of", "coded", "held_out", "shape_of", "true_clips", "two_seconds"]
 
 FIRST_SEED = 900_000_000
 """held-out scenes are drawn from here on; no training comes this far"""
@@ -34,8 +34,8 @@ def two_seconds(size: tuple[int, int] = DEFAULTS.size, fps: float = DEFAULTS.fps
 
 SIZE = two_seconds()
 """what the suites ask for"""
-BATCH = 16
-"""scenes whose clips are sampled at once"""
+BATCH, CODED = 16, 8
+"""scenes whose clips are sampled at once, and clips that go through the codec at once"""
 
 
 class Generator(Protocol):
@@ -100,13 +100,8 @@ def true_clips(scenes: Sequence[Scene], size: VideoSize, cutouts: Cutouts | None
     return frames_to_video(render(scenes, shape_of(size), cutouts=cutouts))
 
 
-def video_of(frames: Tensor) -> Tensor:
-    """Frames [F,H,W,3] in 0..1 as a video [1,3,F,H,W]."""
-    return frames.permute(3, 0, 1, 2)[None] * 2 - 1
-
-
 @torch.no_grad()
-def coded(codec: Codec, video: Tensor, batch: int = 8) -> Tensor:
+def coded(codec: Codec, video: Tensor) -> Tensor:
     """Clips [B,3,F,H,W] as the codec gives them back; the last frame is held up to the next whole latent frame, and
     cut off again."""
     count, step, factor = video.shape[2], codec.geometry.time_factor, codec.geometry.space_factor
@@ -116,7 +111,7 @@ def coded(codec: Codec, video: Tensor, batch: int = 8) -> Tensor:
         )
     held = video[:, :, -1:].expand(-1, -1, -(count - 1) % step, -1, -1)
     whole = torch.cat([video, held], 2)
-    return torch.cat([codec.decode(codec.encode(part))[:, :, :count].clamp(-1, 1) for part in whole.split(batch)])
+    return torch.cat([codec.decode(codec.encode(part))[:, :, :count].clamp(-1, 1) for part in whole.split(CODED)])
 
 
 def batches(scenes: Sequence[Scene], progress: Progress | None) -> Iterator[tuple[list[int], Sequence[Scene]]]:

@@ -29,6 +29,8 @@ __all__ = [
 
 STILL = 0.5 / 255
 """the least difference between frames that counts: half a level"""
+PART = 0.15
+"""of a clip, at either end, between which drift is measured"""
 RESTING = 0.004
 """the least change of speed that counts, in picture widths per frame: what reading a track is uncertain by"""
 
@@ -107,10 +109,10 @@ def appearance(frames: Tensor) -> Tensor:
     return torch.stack([gray.mean(), gray.flatten(1).std(1).mean(), saturation.mean()])
 
 
-def drift(frames: Tensor, share: float = 0.15) -> Tensor:
-    """|M(first part) - M(last part)| for brightness, contrast and saturation [3], absolute in 0..1; a part is `share`
-    of the clip."""
-    count = max(1, round(share * len(frames)))
+def drift(frames: Tensor) -> Tensor:
+    """|M(first part) - M(last part)| for brightness, contrast and saturation [3], absolute in 0..1; a part is PART of
+    the clip."""
+    count = max(1, round(PART * len(frames)))
     return (appearance(frames[:count]) - appearance(frames[-count:])).abs()
 
 

@@ -84,7 +84,7 @@ def run(n: int, *, seed: int = 0, progress: Progress | None = None) -> dict[str,
 
 
 def measure_unseen(
-    tally: MetricAccumulator, chosen: tuple[UnseenPrompt, ...], policy: Policy, name: str = "unseen_"
+    metrics: MetricAccumulator, chosen: tuple[UnseenPrompt, ...], policy: Policy, name: str = "unseen_"
 ) -> None:
     """Judge unseen prompts per category and per kind; of the first file, the sealed ones by themselves as well."""
     for prompt in chosen:
@@ -92,19 +92,19 @@ def measure_unseen(
         harmless = prompt.label == "harmless"
         right = bool(found) if harmless else prompt.label in found
         for prefix in (name, "sealed_") if prompt.sealed and name == "unseen_" else (name,):
-            tally.right(f"{prefix}false_alarms" if harmless else f"{prefix}recall_{prompt.label}", right)
+            metrics.right(f"{prefix}false_alarms" if harmless else f"{prefix}recall_{prompt.label}", right)
         if name == "unseen_":
-            tally.right(f"{'false' if harmless else 'recall'}_{prompt.kind}_unseen", right)
+            metrics.right(f"{'false' if harmless else 'recall'}_{prompt.kind}_unseen", right)
 
 
-def measure(tally: MetricAccumulator, chosen: list[Prompt], policy: Policy) -> None:
+def measure(metrics: MetricAccumulator, chosen: list[Prompt], policy: Policy) -> None:
     """Judge prompts, plain and disguised."""
     for prompt in chosen:
         for how in ("plain", *DISGUISES):
             text = prompt.text if how == "plain" else disguise(prompt.text, how)
             found = {finding.category for finding in review_prompt(text, policy).findings}
             if prompt.label == "harmless":
-                tally.right("false_alarms", bool(found))
+                metrics.right("false_alarms", bool(found))
             else:
-                tally.right(f"recall_{prompt.label}", prompt.label in found)
-                tally.right(f"recall_{how}", prompt.label in found)
+                metrics.right(f"recall_{prompt.label}", prompt.label in found)
+                metrics.right(f"recall_{how}", prompt.label in found)

@@ -12,14 +12,14 @@ from torch import Tensor
 from ..editing import Clip, restyle
 from ..editing.restyle import DENOISE
 from ..grid import VideoSize
-from ..media import contact_sheet
+from ..media import contact_sheet, image_to_video
 from ..perception.classifier import AttributeClassifier
 from ..safety.doors import save_sheet
 from ..types import Progress
 from ..world import Scene, elsewhere, words
 from . import measures
 from .joins import coded_frames, edited, prompt_of, true_track
-from .making import SIZE, Generator, batches, clip_of, held_out, video_of
+from .making import SIZE, Generator, batches, clip_of, held_out
 from .statistics import MetricAccumulator, report
 
 __all__ = ["run"]
@@ -86,7 +86,7 @@ def score(
     track: Tensor,
 ) -> None:
     """Whether what was asked for is there, and the track is still the same."""
-    answers = classifier.read(video_of(frames), size.fps).answers
+    answers = classifier.read(image_to_video(frames), size.fps).answers
     setting = wanted.setting
     if setting.style != "natural":
         right = answers["style"] == [setting.style]
@@ -95,7 +95,7 @@ def score(
         right = answers["ground"] == [setting.ground] and answers["light"] == [setting.light]
         metrics.right("setting", right)
     metrics.right("asked", right)
-    error = measures.track_error(classifier.follow(video_of(frames))[0], track, size.width / size.height)
+    error = measures.track_error(classifier.follow(image_to_video(frames))[0], track, size.width / size.height)
     metrics.value("track_error", error)
     metrics.right("track", error < NEAR)
 
@@ -105,11 +105,11 @@ def draw_sweep(path: Path, generator: Generator, scenes: list[Scene], size: Vide
     rows, captions = [], []
     for i, scene in enumerate(scenes):
         source, prompt = clip_of(scene, size, generator.cutouts), prompt_of(other(scene, style=i % 2 == 1))
-        rows.append(video_of(source))
+        rows.append(image_to_video(source))
         captions.append(f"given: {prompt_of(scene)}")
         for denoise in SWEEP:
             edit = restyle(Clip(image=source, fps=size.fps), generator.codec, denoise=denoise)
-            rows.append(video_of(edited(generator, [edit], [prompt], [seed])[0]))
+            rows.append(image_to_video(edited(generator, [edit], [prompt], [seed])[0]))
             captions.append(f"denoise {denoise:g}: {prompt}")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_sheet(path, contact_sheet(rows, 8, captions=captions))

@@ -11,12 +11,13 @@ from torch import Tensor
 from ..editing import Shot, Storyboard, stitch, storyboard
 from ..errors import InputError
 from ..grid import VideoSize
+from ..media import image_to_video
 from ..perception.classifier import AttributeClassifier
 from ..types import Progress
 from ..world import Scene
 from . import measures
 from .joins import coded_frames, in_view, prompt_of, same_subject, shown, sized
-from .making import SIZE, Generator, batches, clip_of, held_out, video_of
+from .making import SIZE, Generator, batches, clip_of, held_out
 from .restyle import other
 from .statistics import MetricAccumulator, report
 
@@ -85,7 +86,7 @@ def score(
     parts = frames[:cut], frames[cut:]
     right = []
     for part, scene in zip(parts, pair, strict=True):
-        answers = classifier.read(video_of(part), fps).answers
+        answers = classifier.read(image_to_video(part), fps).answers
         right.append(answers["ground"] == [scene.setting.ground] and answers["light"] == [scene.setting.light])
     metrics.right("shot_1", right[0])
     metrics.right("shot_2", right[1])

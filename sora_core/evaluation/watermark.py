@@ -105,15 +105,20 @@ def coded(frames: Tensor, crf: int) -> Tensor:
     return (x264(frames.permute(0, 3, 1, 2).float() / 255, crf).permute(0, 2, 3, 1) * 255).round().byte()
 
 
+def smaller(frames: Tensor) -> Tensor:
+    """Frames uint8 [F,H,W,3] at 0.75 of their size, [F,3,h,w] in 0..1."""
+    pictures = frames.permute(0, 3, 1, 2).float() / 255
+    return F.interpolate(pictures, scale_factor=0.75, mode="bilinear", antialias=True)
+
+
 def scaled(frames: Tensor) -> Tensor:
     """Scaled to 0.75 and coded at crf 28."""
-    small = F.interpolate(frames.permute(0, 3, 1, 2).float() / 255, scale_factor=0.75, mode="bilinear", antialias=True)
-    return coded((small.permute(0, 2, 3, 1) * 255).round().byte(), 28)
+    return coded((smaller(frames).permute(0, 2, 3, 1) * 255).round().byte(), 28)
 
 
 def attacked(frames: Tensor) -> Tensor:
     """Scaled to 0.75, a tenth of each side cut off, coded at crf 28."""
-    small = F.interpolate(frames.permute(0, 3, 1, 2).float() / 255, scale_factor=0.75, mode="bilinear", antialias=True)
+    small = smaller(frames)
     high, wide = (round(side * 0.05) for side in small.shape[2:])
     inner = small[..., high : small.shape[2] - high, wide : small.shape[3] - wide]
     return (x264(inner, 28).permute(0, 2, 3, 1) * 255).round().byte()

@@ -55,10 +55,10 @@ class StreamCache:
         known = 0 if before is None else before.shape[2]
         if known < frames:
             b, c, _, h, w = x.shape
-            room = x.new_zeros(b, frames, h, w, c).movedim(-1, 1)
+            scratch = x.new_zeros(b, frames, h, w, c).movedim(-1, 1)
             if before is not None:
-                room[:, :, frames - known :] = before
-            self._kept[id(layer)] = room
+                scratch[:, :, frames - known :] = before
+            self._kept[id(layer)] = scratch
         return self._kept[id(layer)]
 
     def is_new(self, layer: nn.Module) -> bool:

@@ -1,8 +1,8 @@
 """Weights kept in eight bits: fp8 files take their own size in memory, no more.
 
 An `ops` namespace like `torch.nn`, whose Linear holds a weight of any float type with one scale, or with one for each
-output. A card that multiplies eight-bit numbers computes them as they are; elsewhere they are widened where they are
-used.
+output. A card that multiplies eight-bit numbers computes them as they are; elsewhere they are dequantized where they
+are used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from . import kernels
 
-__all__ = ["EightBitOps", "widened"]
+__all__ = ["EightBitOps", "dequantized"]
 
 
 class Linear(nn.Linear):
@@ -40,13 +40,13 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         out = kernels.of(x).eight_bit(self, x)
         if out is None:
-            out = F.linear(x, widened(self.weight, self.scale.to(x.dtype)), self.bias)
+            out = F.linear(x, dequantized(self.weight, self.scale.to(x.dtype)), self.bias)
         for added in self.beside:
             out = out + added(x)
         return out
 
 
-def widened(weight: Tensor, scale: Tensor) -> Tensor:
+def dequantized(weight: Tensor, scale: Tensor) -> Tensor:
     """weight * scale in the type of the scale.
 
     On a CPU bfloat16 is put together from the bits of e4m3, several times as fast as the cast, which goes number by

@@ -9,14 +9,15 @@ Pixels have three layouts, turned into each other in `convert` alone:
 
 from ..files import check_writable
 from .convert import frames_to_video, image_to_video, video_to_frames, video_to_image
-from .images import Pictures, read_image, read_pictures, write_image, write_webp
+from .encode import encode_video
+from .images import Pictures, read_image, read_pictures, write_image
 from .kinds import is_picture
 from .metadata import read_metadata
 from .publish import Guards, publish
 from .read import MediaInfo, Video, iter_frames, probe, read_video
 from .segments import Segmented, room_for, segment_frames
 from .sheet import contact_sheet
-from .sound import Sound, SoundFile, has_sound, read_sound
+from .sound import Sound, SoundFile, read_sound
 from .source import FileSource, FrameSource, TensorSource, as_image, chunks
 from .splice import Piece, Splice
 from .write import VideoWriter, check_output, estimated_bytes, evened, write_video
@@ -40,10 +41,10 @@ __all__ = [
     "check_writable",
     "chunks",
     "contact_sheet",
+    "encode_video",
     "estimated_bytes",
     "evened",
     "frames_to_video",
-    "has_sound",
     "image_to_video",
     "is_picture",
     "iter_frames",
@@ -60,5 +61,4 @@ __all__ = [
     "video_to_image",
     "write_image",
     "write_video",
-    "write_webp",
 ]

@@ -9,11 +9,16 @@ from ..errors import MediaError
 
 __all__ = ["DARKEST", "as_frames", "frames_to_video", "image_to_video", "said_of", "video_to_frames", "video_to_image"]
 
+DARKEST = -0.5
+"""that frames in 0..1 reach, those of a wider gamut among them; a video in -1..1 is below"""
+STRIP = 64
+"""rows that are turned into bytes at a time, so that they stay in the processor's cache"""
 
-def frames_to_video(frames: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+
+def frames_to_video(frames: Tensor) -> Tensor:
     """uint8 frames [F,H,W,3] of one clip, or [B,F,H,W,3] of several, to [B,3,F,H,W] in -1..1."""
     clips = frames if frames.ndim == 5 else frames[None]
-    return clips.permute(0, 4, 1, 2, 3).to(dtype) / 127.5 - 1
+    return clips.permute(0, 4, 1, 2, 3).to(torch.float32) / 127.5 - 1
 
 
 def video_to_frames(video_BCFHW: Tensor) -> Tensor:
@@ -22,12 +27,6 @@ def video_to_frames(video_BCFHW: Tensor) -> Tensor:
     Raises MediaError for values that are not numbers: they would become black frames without a word.
     """
     return rounded(video_BCFHW.permute(0, 2, 3, 4, 1).flatten(0, 1), 1, 127.5)
-
-
-DARKEST = -0.5
-"""that frames in 0..1 reach, those of a wider gamut among them; a video in -1..1 is below"""
-STRIP = 64
-"""rows that are turned into bytes at a time, so that they stay in the processor's cache"""
 
 
 def rounded(pixels: Tensor, plus: float, times: float) -> Tensor:

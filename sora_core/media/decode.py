@@ -32,6 +32,8 @@ from .timing import Timeline
 __all__ = ["Display", "Picture", "decoded", "opened", "pictures", "size_notes", "stored", "videos"]
 
 ATTACHED_PICTURE = 0x400
+EIGHT = 8
+"""bits a colour of what is read"""
 MAX_PIXELS = 1 << 28
 """per frame: 16384x16384"""
 DAMAGED = "it is damaged: frames that cannot be decoded are replaced by the one before them"
@@ -95,10 +97,6 @@ def is_cover(stream: Stream) -> bool:
     """Whether a stream is the one picture that stands for a song or film."""
     disposition = getattr(stream, "disposition", 0)
     return bool(int(getattr(disposition, "value", disposition)) & ATTACHED_PICTURE)  # plain Flag before PyAV 16
-
-
-EIGHT = 8
-"""bits a colour of what is read"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Pictures and animations through Pillow."""
+"""Pictures in, one or all of an animation, and stills out, through Pillow; `encode` writes animations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from .convert import as_frames
 from .kinds import known_formats, not_a_picture
 from .metadata import exif_of, png_text
 
-__all__ = ["Pictures", "pictures", "read_image", "read_pictures", "write_image", "write_webp"]
+__all__ = ["Pictures", "pictures", "read_image", "read_pictures", "write_image"]
 
 BYTES_PER_PIXEL = 20
 """of a frame: RGB and alpha, both once more in float, as nodes take them"""
@@ -155,27 +154,3 @@ def write_image(path: str | Path, pixels: Tensor, *, metadata: dict[str, str] | 
                 images[0].save(part, format="WEBP", lossless=True, exif=exif_of(metadata))
         case other:
             raise MediaError(f"a still is saved as .png or .webp, not {other or 'a name without an ending'} ({path}).")
-
-
-def write_webp(
-    path: str | Path, pixels: Tensor, fps: float, *, quality: int = 85, metadata: dict[str, str] | None = None
-) -> None:
-    """An animated webp that repeats for ever, whole or not at all; pixels as for `write_image`, any number of
-    frames."""
-    path = Path(path)
-    if path.suffix.lower() != ".webp":
-        raise MediaError(f"an animation is saved as .webp, so {path} needs that ending.")
-    first, *rest = pictures(pixels)
-    ends = [round(1000 * i / fps) for i in range(len(rest) + 2)]
-    durations = [end - start for start, end in pairwise(ends)]
-    with beside(path) as part:
-        first.save(
-            part,
-            format="WEBP",
-            save_all=True,
-            append_images=rest,
-            duration=durations if rest else durations[0],
-            loop=0,
-            quality=quality,
-            exif=exif_of(metadata),
-        )

@@ -68,7 +68,6 @@ def publish(
     fps: float = 0.0,
     metadata: dict[str, str] | None = None,
     guards: Guards | None = None,
-    lossless: bool = False,
     sound: Sound | SoundFile | None = None,
     encoding: Encoding | None = None,
     size: VideoSize | None = None,
@@ -89,7 +88,7 @@ def publish(
         try:
             with shown_as(written, path):
                 count = write(
-                    written, content, guards, fps=fps, metadata=metadata, lossless=lossless, sound=sound,
+                    written, content, guards, fps=fps, metadata=metadata, sound=sound,
                     encoding=encoding,
                 )  # fmt: skip
                 if guards.sign is not None:
@@ -122,7 +121,6 @@ def write(
     *,
     fps: float,
     metadata: dict[str, str] | None,
-    lossless: bool,
     sound: Sound | SoundFile | None,
     encoding: Encoding | None,
 ) -> int:
@@ -138,7 +136,7 @@ def write(
     frames = guarded(content, guards)
     if encoding is not None:
         return encode_video(path, frames, fps, encoding, metadata=metadata, sound=sound)
-    return made(frames, path, fps, metadata, lossless=lossless, sound=sound)
+    return made(frames, path, fps, metadata, sound=sound)
 
 
 def fresh(guards: Guards) -> Guards:
@@ -193,7 +191,6 @@ def made(
     fps: float,
     metadata: dict[str, str] | None,
     *,
-    lossless: bool,
     sound: Sound | SoundFile | None,
 ) -> int:
     """Write frames as a video or a still; the number of frames."""
@@ -203,7 +200,7 @@ def made(
     first = next(frames, None)
     if first is None:
         raise MediaError(f"{path} was given no frames.")
-    return write_video(path, chain([first], frames), fps, metadata=metadata, lossless=lossless, sound=sound)
+    return write_video(path, chain([first], frames), fps, metadata=metadata, sound=sound)
 
 
 def copied(source: Path | BytesIO, path: Path, metadata: dict[str, str], guards: Guards) -> int:

@@ -41,13 +41,11 @@ def read_video(path: str | Path, *, start: int = 0, frames: int | None = None) -
         return Video(frames=source.read(start, stop), fps=source.fps, notes=source.notes)
 
 
-def iter_frames(path: str | Path, chunk: int, *, start: int = 0, frames: int | None = None) -> Iterator[Tensor]:
-    """The same frames in chunks uint8 [F,H,W,3] of `chunk` frames, the last one shorter; one chunk is in memory at a
+def iter_frames(path: str | Path, chunk: int) -> Iterator[Tensor]:
+    """All frames in chunks uint8 [F,H,W,3] of `chunk` frames, the last one shorter; one chunk is in memory at a
     time."""
-    if chunk < 1:
-        raise InputError(f"a chunk holds at least one frame, not {chunk}.")
     with FileSource(path) as source:
-        yield from chunks(source, chunk, start=start, stop=end_of(source, start, frames))
+        yield from chunks(source, chunk)
 
 
 def end_of(source: FileSource, start: int, frames: int | None) -> int:

@@ -23,7 +23,7 @@ from ..memory import check_memory_for
 from .decode import decoded, opened
 from .timing import stated_rate
 
-__all__ = ["Sound", "SoundFile", "Track", "has_sound", "read_sound", "resampled", "track_of", "unheard_note"]
+__all__ = ["Sound", "SoundFile", "Track", "read_sound", "resampled", "track_of", "unheard_note"]
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 """what AAC can hold, by channels"""
@@ -99,12 +99,6 @@ def check_numbers(waveform: Tensor, rate: float) -> None:
         f"{int(wrong.sum())} of the {len(wrong)} samples of this sound are NaN or infinite, the first at"
         f" {int(wrong.nonzero()[0]) / rate:.2f} s; give other sound, or none."
     )
-
-
-def has_sound(path: Path) -> bool:
-    """Whether a video file has a stream of sound."""
-    with opened(path) as (container, _):
-        return bool(container.streams.audio)
 
 
 def first_second(path: str | Path) -> Fraction:

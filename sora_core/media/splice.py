@@ -2,7 +2,7 @@
 
     splice = Splice.of([Piece(source=file, kept=True), Piece(source=made)], fps=24.0)
     splice.note                                    # what is copied, or why nothing is
-    publish("out.mp4", splice, fps=24.0)           # frames that are not copied are encoded to fit
+    publish("out.mp4", splice)                     # frames that are not copied are encoded to fit
 
 A part is cut where a decoder can end or begin: it ends behind any frame that no later one is shown before, and begins
 at a key frame that nothing behind refers across. What lies between is decoded and encoded with the new frames. These

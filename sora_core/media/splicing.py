@@ -28,6 +28,8 @@ from .write import CRF, ENCODER, MP4, encoding_error, rate_of
 
 __all__ = ["write_splice"]
 
+CHUNK = 16
+"""packets of pictures after which the sound follows"""
 Frames = Callable[[Sequence[Piece]], Iterable[Tensor]]
 """the frames of pieces in a row, in chunks"""
 
@@ -72,10 +74,6 @@ def write_splice(
         except av.FFmpegError as error:
             raise encoding_error(path, error) from error
     return stream.begun
-
-
-CHUNK = 16
-"""packets of pictures after which the sound follows"""
 
 
 class Stream:

@@ -14,6 +14,12 @@ WHITE, PEAK = 203.0, 1000.0
 """cd/m2: what becomes white, and the brightest that is told apart (the usual mastering display)"""
 SDR_GAMMA = 2.4
 """of the display that frames are meant for, ITU-R BT.1886"""
+LUMA_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
+TO_709 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
+)  # ITU-R BT.2087
+M1, M2, C1, C2, C3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
+"""of the curve of PQ, SMPTE ST 2084"""
 
 
 def tone_mapped(deep: np.ndarray, kind: int, *, wide: bool) -> np.ndarray:
@@ -28,12 +34,6 @@ def tone_mapped(deep: np.ndarray, kind: int, *, wide: bool) -> np.ndarray:
     return (255 * np.clip(light / WHITE, 0, 1) ** (1 / SDR_GAMMA) + 0.5).astype(np.uint8)
 
 
-LUMA_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
-TO_709 = np.array(
-    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
-)  # ITU-R BT.2087
-
-
 @cache
 def linear(kind: int) -> np.ndarray:
     """Light of each of the 65536 levels: cd/m2 for PQ (SMPTE ST 2084), of the scene in 0..1 for HLG (ITU-R BT.2100)."""
@@ -42,9 +42,6 @@ def linear(kind: int) -> np.ndarray:
         return pq_light(level).astype(np.float32)
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     return np.where(level <= 0.5, level**2 / 3, (np.exp((level - c) / a) + b) / 12).astype(np.float32)
-
-
-M1, M2, C1, C2, C3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
 
 
 def pq_light(level: np.ndarray) -> np.ndarray:

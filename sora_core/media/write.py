@@ -56,11 +56,10 @@ def rate_of(fps: float) -> Fraction:
     return broadcast if abs(broadcast - fps) < 1e-5 * fps else Fraction(fps).limit_denominator(1_000_000)
 
 
-def estimated_bytes(size: VideoSize, *, lossless: bool = False) -> int:
+def estimated_bytes(size: VideoSize) -> int:
     """Room to look for before sampling: 2 bits per pixel, far above what real pictures take at crf 18 (noise takes
     6)."""
-    pixels = size.frames * size.height * size.width
-    return pixels * 3 if lossless else pixels // 4
+    return size.frames * size.height * size.width // 4
 
 
 def check_output(path: str | Path, size: VideoSize, *, room: int | None = None) -> None:
@@ -98,9 +97,8 @@ class VideoWriter:
         for chunk in chunks:          # uint8 [F,H,W,3] or float [1,3,F,H,W] in -1..1
             writer.write(chunk)
 
-    The file appears under its name when the block ends and not at all when it raises. crf is x264's quality (18 looks
-    like the original, larger is smaller). Raises ResourceError where the place cannot be written, MediaError for
-    chunks of another size.
+    The file appears under its name when the block ends and not at all when it raises. Raises ResourceError
+    where the place cannot be written, MediaError for chunks of another size.
 
     sound: begins with the first frame, is heard as AAC, and is cut off where the frames end
     """
@@ -115,7 +113,6 @@ class VideoWriter:
         width: int,
         fps: float,
         *,
-        crf: int = CRF,
         metadata: dict[str, str] | None = None,
         lossless: bool = False,
         sound: Sound | SoundFile | None = None,
@@ -125,7 +122,7 @@ class VideoWriter:
             raise MediaError(f"a video is saved as {self.ending}, so {path} needs that ending.")
         size = VideoSize(frames=1, height=height, width=width, fps=fps)
         self.height, self.width, self.fps = size.height, size.width, size.fps
-        self.crf, self.lossless, self.sound = crf, lossless, sound
+        self.lossless, self.sound = lossless, sound
         even = 1 if lossless else 2
         self.pad = (-height % even, -width % even)
         self.tags = dict(metadata or {})
@@ -151,7 +148,7 @@ class VideoWriter:
 
     def add_stream(self, container: OutputContainer) -> VideoStream:
         codec, pixels = ("libx264rgb", "rgb24") if self.lossless else ("libx264", "yuv420p")
-        quality = {"qp": "0"} if self.lossless else {"crf": str(self.crf), **FAITHFUL}
+        quality = {"qp": "0"} if self.lossless else {"crf": str(CRF), **FAITHFUL}
         stream = cast(VideoStream, container.add_stream(codec, rate=rate_of(self.fps), options=ENCODER | quality))
         stream.height, stream.width = self.height + self.pad[0], self.width + self.pad[1]
         stream.pix_fmt = pixels

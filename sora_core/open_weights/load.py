@@ -58,7 +58,7 @@ class OpenModel:
     kind: Kind
     module: nn.Module
     dtype: torch.dtype
-    """of the computation; fp8 weights are widened to it where they are used"""
+    """of the computation; fp8 weights are dequantized to it where they are used"""
     tokens: TokenTable | None = None
     """of a text encoder"""
     note: str = ""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -255,7 +254,7 @@ def save_classifier(
 
 def load_classifier(path: Path | None = None) -> AttributeClassifier:
     """The classifier with the bundled weights (or those of `path`), ready to read."""
-    path = path or Path(str(resources.files(__package__.rpartition(".")[0]) / "weights" / "reader.safetensors"))
+    path = path or checkpoints.BUNDLED / "reader.safetensors"
     checkpoint = checkpoints.load(path)
     with torch.random.fork_rng(devices=[]):  # the numbers that it begins with are the user's draws otherwise
         classifier = AttributeClassifier(ClassifierConfig(**{"answers": FIRST_ANSWERS, **checkpoint.config}))

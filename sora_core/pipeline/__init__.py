@@ -10,7 +10,7 @@ frames = edit_video(model, edit, "a red ball rolls to the left", model.settings.
 from ..settings import DEFAULTS, Defaults, SamplingSettings, StepRange
 from .drafts import bundled_refiner, draft_size
 from .edits import edit_grid, edit_seconds, edit_video, sample_edit, sample_edits
-from .generation import LONG, GenerateResult, check_prompt, generate, segmented
+from .generation import LONG, GenerateResult, generate, segmented
 from .limits import check_memory, memory_estimate, time_estimate
 from .model import SoraModel, check_device, load_bundled, load_codec, load_open
 from .sampling import decode_stream, denoiser, empty_state, encode_text, sample, sample_video
@@ -26,7 +26,6 @@ __all__ = [
     "bundled_refiner",
     "check_device",
     "check_memory",
-    "check_prompt",
     "decode_stream",
     "denoiser",
     "draft_size",

@@ -17,6 +17,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from ..checkpoints import BUNDLED
 from ..editing.frames import Derived
 from ..errors import ResourceError
 from ..files import size_text
@@ -24,7 +25,7 @@ from ..grid import Geometry, LatentGrid, VideoSize
 from ..media import FrameSource, as_image, chunks, image_to_video, video_to_image
 from ..memory import free_memory
 from ..refine import Refiner, load_refiner, memory_need, reach, refined, work_of
-from .model import WEIGHTS, SoraModel
+from .model import SoraModel
 
 __all__ = [
     "BroughtUp",
@@ -53,7 +54,7 @@ is the smaller part of the work"""
 @cache
 def bundled_refiner(device: torch.device | str = "cpu") -> Refiner:
     """The refiner of the bundled weights, loaded once."""
-    return load_refiner(WEIGHTS / "refiner.safetensors", device=device)
+    return load_refiner(BUNDLED / "refiner.safetensors", device=device)
 
 
 def draft_size(model: SoraModel, asked: VideoSize) -> VideoSize | None:

@@ -36,11 +36,12 @@ from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..world.captions import Facts
 from .edits import edit_grid, edit_seconds, sample_edit
-from .generation import METADATA_KEY, described, review_both, warn_of_no_guidance, warn_of_unknown_words
+from .generation import METADATA_KEY
 from .limits import check_memory, memory_estimate
 from .model import SoraModel
 from .sampling import settings_of
 from .stored import FOLDER, RunStore
+from .wording import review_both, worded
 from .working import bringing_up, finished
 
 __all__ = ["clip_of", "edit_file"]
@@ -90,13 +91,9 @@ def edit_file(
     schedule(asked.scheduler, asked.steps, denoise=asked.denoise)  # raises for steps that cannot be
     for said in edit.notes:
         tell(said)
-    caption = prompt
-    if expand and (prompt.strip() or seen):
-        caption, negative = described(prompt, negative, seed, warn, tell, seen, model.vocabulary)
-    warn_of_unknown_words(model, f"{caption} {negative}", warn)
-    if unread := model.unread(caption):
-        warn(unread)
-    warn_of_no_guidance(negative, asked, warn)
+    caption, negative = worded(
+        model, prompt, negative, asked, seed=seed, expand=expand, seen=seen, warn=warn, tell=tell
+    )
     made_with: dict[str, Any] = {
         "prompt": prompt,
         "caption": caption,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,24 +22,20 @@ from ..grid import LatentGrid, VideoSize, frames_for, plan
 from ..layers.surroundings import unaffected
 from ..media import Segmented, check_output, evened, publish, room_for, segment_frames
 from ..open_weights import published
-from ..safety import Policy
-from ..safety import check_prompt as review
 from ..safety.doors import Protection, guards_for
 from ..safety.provenance import Origin, can_sign
 from ..settings import DEFAULTS, SamplingSettings
 from ..types import Progress
 from ..vae import CausalCodec
-from ..world.captions import Facts
-from ..world.copied import uncopied
-from ..world.expand import expanded_about, unknown_note
 from .drafts import brought_up, draft_size, refine_memory, refine_seconds
 from .limits import check_memory, decode_estimate, in_tiles, memory_estimate, time_estimate
 from .model import SoraModel, load_bundled
 from .preview import EarlyLook
 from .sampling import decode_from, empty_state, encode_text, sample, settings_of, texts_of
 from .stored import FOLDER, RunStore, key_of
+from .wording import review_both, worded
 
-__all__ = ["GenerateResult", "check_prompt", "generate"]
+__all__ = ["LONG", "GenerateResult", "generate", "segmented"]
 
 TRAINED = "64x64 to 256x256"
 TRAINED_SIDE, TRAINED_PIXELS, TRAINED_SECONDS = 64, 256 * 256, 5.5
@@ -73,34 +69,12 @@ def pair(size: Iterable[int]) -> tuple[int, int]:
     return width, height
 
 
-def check_prompt(prompt: str) -> None:
+def check_not_empty(prompt: str) -> None:
     """Raises InputError for an empty prompt."""
     if not prompt.strip():
         raise InputError(
             "the prompt is empty; say what to show, such as 'a red ball rolls to the left on snow at sunset'"
         )
-
-
-def review_both(
-    prompt: str, negative: str, policy: Policy | None, warn: Callable[[str], None], *, expand: bool
-) -> None:
-    """What the policy says of what is to be shown and of what is to be avoided, to which, where a caption is made of
-    the prompt (`expand`), what a copied prompt itself avoids belongs. Raises PolicyError."""
-    shown, avoided, _ = uncopied(prompt) if expand else (prompt, "", ())
-    review(shown, policy, warn=warn)
-    review(", ".join(filter(None, (negative, avoided))), policy, negative=True, warn=warn)
-
-
-def warn_of_unknown_words(model: SoraModel, prompt: str, warn: Callable[[str], None]) -> None:
-    """Calls `warn` with the words that the model's text encoder does not know, where there are any."""
-    if unknown := model.unknown_words(prompt):
-        warn(unknown_note(unknown, model.vocabulary))
-
-
-def warn_of_no_guidance(negative: str, settings: SamplingSettings, warn: Callable[[str], None]) -> None:
-    """Say where a negative prompt does nothing."""
-    if negative.strip() and settings.cfg == 1:
-        warn(f"without guidance (cfg 1) nothing is kept out, so this has no effect: {negative}")
 
 
 def outside_training(model: SoraModel, asked: VideoSize) -> str:
@@ -133,25 +107,6 @@ def outside_bundled(asked: VideoSize) -> str:
             " repetition, or extend a shorter clip"
         )
     return ""
-
-
-def described(
-    prompt: str,
-    negative: str,
-    seed: int,
-    warn: Callable[[str], None],
-    tell: Callable[[str], None],
-    seen: Sequence[Facts | None] = (),
-    vocabulary: Collection[str] | None = None,
-) -> tuple[str, str]:
-    """The descriptive caption that `world.expanded` makes of a prompt, and what to avoid with its additions. seen: what
-    the clips show that it is about. vocabulary: that of the text encoder which reads it."""
-    made = expanded_about(prompt, seed, seen, vocabulary)
-    for said in made.notes:
-        warn(said)
-    if made.caption:
-        tell(f"caption: {made.caption}" + (f" (not: {made.negative})" if made.negative else ""))
-    return made.caption, ", ".join(filter(None, (negative, made.negative)))
 
 
 class Laps:
@@ -203,7 +158,7 @@ def generate(
     """
     out, laps, protection = Path(out), Laps(), protection or Protection()
     prompt, negative = texts_of([prompt, negative])
-    check_prompt(prompt)
+    check_not_empty(prompt)
     check_seed(seed)
     expand = expand and (model is None or model.vocabulary is not None)
     review_both(prompt, negative, protection.policy, warn, expand=expand)
@@ -224,13 +179,7 @@ def generate(
     grid = plan(sampled, model.geometry)
     check_memory(model, grid)
     schedule(settings.scheduler, settings.steps, denoise=settings.denoise)  # raises for steps that cannot be
-    caption = prompt
-    if expand:
-        caption, negative = described(prompt, negative, seed, warn, tell, vocabulary=model.vocabulary)
-    warn_of_unknown_words(model, f"{caption} {negative}", warn)
-    if unread := model.unread(caption):
-        warn(unread)
-    warn_of_no_guidance(negative, settings, warn)
+    caption, negative = worded(model, prompt, negative, settings, seed=seed, expand=expand, warn=warn, tell=tell)
     if outside := outside_training(model, sampled):
         warn(outside)
     laps("load")
@@ -257,20 +206,33 @@ def generate(
         )  # fmt: skip
         guards = guards_for(protection, fps=fps, origin=Origin(settings=made_with))
         metadata = {METADATA_KEY: json.dumps(made_with)}
-        frames = partial(frames_of, model.codec, latent, sampled)
-        if draft and model.refiner is not None:
-            frames = partial(brought_up, model.refiner, frames, (asked.height, asked.width))
-        content: Iterator[Tensor] | Segmented = frames(0)
-        if asked.frames > segment_frames(asked):
-            refiner = key_of([model.refiner], (), None) if draft and model.refiner is not None else None
-            said = (protection.watermark, protection.message, draft, refiner)
-            content = segmented(model.codec, latent, asked, runs, said, frames)
+        content = content_of(model, latent, asked, draft, runs, protection)
         publish(out, content, fps=fps, metadata=metadata, guards=guards)
         runs.finish()
     finally:
         runs.close()
     laps("decode and save")
     return GenerateResult(path=out, size=asked, seed=seed, caption=caption, seconds_taken=laps.seconds)
+
+
+def content_of(
+    model: SoraModel,
+    latent: Tensor,
+    asked: VideoSize,
+    draft: VideoSize | None,
+    runs: RunStore,
+    protection: Protection,
+) -> Iterator[Tensor] | Segmented:
+    """What is published of a sampled latent: frames of the size asked for, brought up from that of its draft where it
+    has one; a long or large clip in segments."""
+    frames, refiner = partial(frames_of, model.codec, latent, draft or asked), model.refiner if draft else None
+    if refiner is not None:
+        frames = partial(brought_up, refiner, frames, (asked.height, asked.width))
+    if asked.frames <= segment_frames(asked):
+        return frames(0)
+    key = None if refiner is None else key_of([refiner], (), None)
+    said = (protection.watermark, protection.message, draft, key)
+    return segmented(model.codec, latent, asked, runs, said, frames)
 
 
 def segmented(

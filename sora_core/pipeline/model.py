@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,8 +30,6 @@ from ..world.expand import unknown_words
 
 __all__ = ["SoraModel", "check_device", "load_bundled", "load_codec", "load_open", "with_few_steps"]
 
-WEIGHTS = Path(str(files(__package__.rpartition(".")[0]) / "weights"))
-"""the folder of the bundled weights"""
 EXPERT = re.compile(r"(high|low)[ _-]?noise")
 """which of two experts a published file is, in its path"""
 
@@ -114,7 +111,7 @@ def load_bundled(
     fast: with the LoRA of few steps on the transformer, and the settings it is made for: few steps, no guidance. Raises
     CheckpointError for a damaged file.
     """
-    folder, device = Path(folder or WEIGHTS), check_device(device)
+    folder, device = Path(folder or checkpoints.BUNDLED), check_device(device)
     codec = load_codec(folder / "codec.safetensors", device=device)
     words, network = (checkpoints.load_sharded(folder, name) for name in ("text", "transformer"))
     with torch.device("meta"):

@@ -2,7 +2,7 @@
 
     check_prompt(text)                 the door where text is encoded: raises PolicyError for what the policy refuses
     review_prompt(text)                the same as a report
-    Watermark, load_watermark          a number in the picture that survives compression
+    load_policy(path)                  what is allowed, warned of or refused
 
 Nothing leaves the machine unless the policy names a moderation endpoint. What is checked and how well: docs/safety.md.
 """

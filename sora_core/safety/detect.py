@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -32,6 +31,7 @@ SIDE = 64
 MOST_FRAMES = 32
 LARGEST = 128
 """pixels of the shorter side of the largest clips that the classifier was fitted on; larger ones it does not judge"""
+QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.99)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +112,6 @@ def clip_features(frames: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.99)
-
-
 def sharpened(picture: Tensor) -> Tensor:
     """What of a picture is finer than three pixels."""
     return picture - F.avg_pool2d(picture, 3, 1, 1, count_include_pad=False)
@@ -136,7 +133,7 @@ class Detector:
     @classmethod
     def load(cls, path: Path | None = None) -> Detector:
         """The bundled detector, or another of its kind. Raises CheckpointError."""
-        path = path or Path(str(files(__package__.rpartition(".")[0]) / "weights" / "detector.safetensors"))
+        path = path or checkpoints.BUNDLED / "detector.safetensors"
         tensors = checkpoints.load(path).tensors
         try:
             return cls(dict(tensors))

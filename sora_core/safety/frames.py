@@ -1,6 +1,6 @@
 """Review of frames: every frame is looked at before a file gets its name, streamed; the policy says what follows.
 
-    review = FrameReview(policy, classifiers, fps)
+    review = FrameReview(policy.frames, fps)
     for chunk in review(chunks): ...           # raises PolicyError, blurs, or only notes
     review.report()                            # spans with times and scores
 

@@ -98,10 +98,8 @@ class MarkFound:
 class Marker:
     """Hides one number in the frames of a clip."""
 
-    def __init__(
-        self, model: Watermark, message: int, *, psnr: float | None = None, key_every: int = KEY_EVERY
-    ) -> None:
-        self.model, self.psnr, self.key_every = model, psnr, key_every
+    def __init__(self, model: Watermark, message: int, *, psnr: float | None = None) -> None:
+        self.model, self.psnr = model, psnr
         self.alone = psnr is not None or message != MESSAGE
         """whether all is in the luma: a number that nobody expects needs more than the blue carries"""
         self.bits = encode(message)[None]
@@ -138,10 +136,10 @@ class Marker:
     def follow(self, frame: Tensor) -> None:
         """Take a new key frame where it is time to, or where the picture is another."""
         thumb = fields(frame, THUMB)
-        limit = CUT if self.held > self.key_every - LEAST_HELD else MOVED
+        limit = CUT if self.held > KEY_EVERY - LEAST_HELD else MOVED
         if self.held <= 0 or self.key is None or self.key.shape != thumb.shape or far(thumb, self.key) > limit:
             self.look(frame)
-            self.key, self.held, self.given = thumb, self.key_every, None
+            self.key, self.held, self.given = thumb, KEY_EVERY, None
         self.held -= 1
 
     def look(self, frame: Tensor) -> None:

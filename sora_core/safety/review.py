@@ -20,7 +20,7 @@ from .moderation import moderated
 from .negation import without_negated
 from .normalise import bare, normalise, plain
 from .policy import ACTIONS, MINORS, Policy, Rule, load_policy
-from .words_classifier import PromptClassifier, bundled_classifier, everyday_words
+from .words_classifier import bundled_classifier, everyday_words
 
 __all__ = ["Finding", "PolicyError", "Review", "check_prompt", "review_prompt"]
 
@@ -201,9 +201,7 @@ def age_of(word: str) -> int | None:
     return int(word) if word.isdecimal() and len(word) < 4 else NUMBERS.get(word)
 
 
-def review_prompt(
-    text: str, policy: Policy | None = None, *, classifier: PromptClassifier | None = None, negative: bool = False
-) -> Review:
+def review_prompt(text: str, policy: Policy | None = None, *, negative: bool = False) -> Review:
     """Review one prompt under a policy (None: the user's own or the bundled one).
 
     negative: the text says what is to be avoided, so that only sexual content with minors is looked for.
@@ -218,7 +216,7 @@ def review_prompt(
     for rule in policy.rules:
         if rule.category not in scores and applies(rule, words if rule.category == MINORS else kept):
             scores[rule.category] = (rule.name, 1.0)
-    probabilities = (classifier or bundled_classifier())(" ".join(kept.words))
+    probabilities = bundled_classifier()(" ".join(kept.words))
     for category, score in probabilities.items():
         if score >= policy.threshold and category not in scores and not excused(policy.rules, category, kept):
             scores[category] = (CLASSIFIED, score)

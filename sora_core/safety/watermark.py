@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import cast
 
@@ -324,7 +323,7 @@ def layout(config: WatermarkConfig) -> tuple[Tensor, Tensor]:
 
 def load_watermark(path: Path | None = None) -> Watermark:
     """The bundled watermark, or another of the same kind. Raises CheckpointError."""
-    path = path or Path(str(files(__package__.rpartition(".")[0]) / "weights" / "watermark.safetensors"))
+    path = path or checkpoints.BUNDLED / "watermark.safetensors"
     checkpoint = checkpoints.load(path)
     with torch.random.fork_rng(devices=[]):  # the numbers that it begins with are the user's draws otherwise
         model = Watermark(WatermarkConfig(**checkpoint.config))

@@ -69,13 +69,13 @@ class ClassifierConfig:
 
 
 @cache
-def prompts(fold: int = 0) -> tuple[Prompt, ...]:
-    """All prompts to learn from; `fold` 0 to 4 chooses which fifth of each label of `prompts.txt` is held out."""
+def prompts() -> tuple[Prompt, ...]:
+    """All prompts to learn from; every fifth of each label of `prompts.txt`, by its hash, is held out."""
     parts, out = parts_of("prompts.txt"), []
     for label in (*LEARNED, "harmless"):
         chosen = sorted((p for p in parts if p[0] == label), key=lambda p: sha256(p[2].encode()).digest())
         out += [
-            Prompt(text=text, label=label, language=language, held_out=i % HELD_OUT == fold)
+            Prompt(text=text, label=label, language=language, held_out=i % HELD_OUT == 0)
             for i, (_, language, text) in enumerate(chosen)
         ]
     out += [
@@ -123,7 +123,7 @@ class PromptClassifier:
     @classmethod
     def load(cls, path: Path | None = None) -> PromptClassifier:
         """The bundled classifier, or another of its kind. Raises CheckpointError."""
-        path = path or Path(str(files(__package__.rpartition(".")[0]) / "weights" / "prompts.safetensors"))
+        path = path or checkpoints.BUNDLED / "prompts.safetensors"
         tensors = checkpoints.load(path).tensors
         if "weight" not in tensors or "bias" not in tensors or tensors["weight"].shape[1:] != (len(LEARNED),):
             raise CheckpointError(f"{path} has no weight [buckets,{len(LEARNED)}] and bias of a prompt classifier")
@@ -156,11 +156,11 @@ def thinned(text: str) -> list[str]:
     return [" ".join(words[i] for i in range(len(words)) if i % 3 != k) for k in range(3)] if len(words) > 4 else []
 
 
-def train_classifier(config: ClassifierConfig, *, fold: int = 0) -> PromptClassifier:
+def train_classifier(config: ClassifierConfig) -> PromptClassifier:
     """Train on all but the held-out prompts, plain, in every disguise, and with words left out. The same config gives
     the same weights."""
     texts, labels = [], []
-    for prompt in prompts(fold):
+    for prompt in prompts():
         if not prompt.held_out:
             forms = [prompt.text, *(disguise(prompt.text, how) for how in DISGUISES), *thinned(prompt.text)]
             texts += forms

@@ -72,7 +72,3 @@ class WordTokenizer:
             f"the text encoder reads {self.length} words and marks, so the last {len(rest):,} are left out, from"
             f" {' '.join(rest[:4])!r} on"
         )
-
-    def unknown(self, text: str) -> list[str]:
-        """Words of a text that the vocabulary lacks, in order, each once."""
-        return list(dict.fromkeys(word for word in split_words(text) if word not in self.ids))

@@ -28,11 +28,11 @@ class CausalCodec(nn.Module):
 
     geometry: Geometry
     run_up: int
-    """latent frames before a frame that its decoding hears: with so many in front, it may begin anywhere"""
+    """latent frames to decode before a frame so that it comes out as in one stream, but for rounding"""
     takes_spans = False
     """whether its transformer is told the span of each latent frame, so that clips may begin mid-stream"""
     reach: int | None = None
-    """latent frames before one that its pixels depend on; None: all, so that decoding begins with the first"""
+    """the same, where it comes out bit for bit; None: not known, so that such a decode begins with the first frame"""
     latent_mean: Tensor
     latent_std: Tensor
 

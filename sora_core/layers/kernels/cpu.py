@@ -204,7 +204,7 @@ class PrepackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.probe = probe(linear.weight)
-        self.weight = laid_out(linear.weight)
+        self.weight = prepacked(linear.weight)
         self.bias = linear.bias
 
     def __getstate__(self) -> dict[str, Any]:
@@ -214,13 +214,13 @@ class PrepackedLinear(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.weight = laid_out(self.weight)
+        self.weight = prepacked(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
-def laid_out(weight: Tensor) -> nn.Parameter:
+def prepacked(weight: Tensor) -> nn.Parameter:
     """A weight of bfloat16 in the order in which oneDNN's product reads it."""
     return nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(weight.detach()), requires_grad=False)
 

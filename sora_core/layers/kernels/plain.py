@@ -76,7 +76,7 @@ class Kernels:
         return [layer(x) for layer in layers]
 
     def eight_bit(self, layer: EightBit, x: Tensor) -> Tensor | None:
-        """The layer computed in eight bits, or None where its weight is to be widened."""
+        """The layer computed in eight bits, or None where its weight is to be dequantized."""
         return None
 
     def mlp(self, mlp: nn.Sequential, x_LD: Tensor) -> Tensor:
