@@ -283,7 +283,7 @@ def decode_to_file(
         source = edited(vae, latent)
         shown = doors.marked(source) if watermark else source
         guards = doors.frame_guards(path, fps, watermark=False)
-        publish(path, told(videos_of(shown), progress, source.length), fps=fps, sound=sound_of(sound), guards=guards)
+        publish(path, counted(videos_of(shown), progress, source.length), fps=fps, sound=sound_of(sound), guards=guards)
         return read_image(source, 0, 1)
     guards = doors.frame_guards(path, fps, watermark=watermark)
     chunks, heard = decoded(vae, latent), sound_of(sound)
@@ -296,7 +296,7 @@ def decode_to_file(
         bundled = getattr(models.current().codec_of(vae), "takes_spans", False)
         chunks = refined(chain([begin], chunks), wanted, draft=bundled)
         begin = next(chunks)
-    whole = told(chain([begin], chunks), progress, info_of(latent).frames)
+    whole = counted(chain([begin], chunks), progress, info_of(latent).frames)
     publish(path, whole if clip is None else clip, fps=fps, sound=heard, guards=guards)
     return video_to_image(begin[:, :, :1]).cpu()
 
@@ -325,7 +325,7 @@ def refine_to_file(
     begin = next(chunks)
     publish(
         path,
-        told(chain([begin], chunks), progress, source.length),
+        counted(chain([begin], chunks), progress, source.length),
         fps=source.fps,
         sound=sound_of(sound),
         guards=guards,
@@ -333,8 +333,8 @@ def refine_to_file(
     return video_to_image(begin).cpu()
 
 
-def told(chunks: Iterable[Tensor], progress: Progress, total: int, count: int = 0) -> Iterator[Tensor]:
-    """The chunks, and how far they are."""
+def counted(chunks: Iterable[Tensor], progress: Progress, total: int, count: int = 0) -> Iterator[Tensor]:
+    """The same chunks [1,3,F,H,W]; after each, `progress` gets the frames so far, on from `count`, and the `total`."""
     for chunk in chunks:
         yield chunk.cpu()
         count += chunk.shape[2]
@@ -355,7 +355,7 @@ def segmented(vae: Any, latent: Latent, fps: float, *, watermark: bool, progress
         return None
     samples = single(latent, geometry.channels)
     clip = segmented(found.codec_of(vae), samples, replace(size, fps=fps), runs, watermark)
-    return replace(clip, frames=lambda start: told(clip.frames(start), progress, size.frames, start))
+    return replace(clip, frames=lambda start: counted(clip.frames(start), progress, size.frames, start))
 
 
 def decode_image(vae: Any, latent: Latent) -> Tensor:

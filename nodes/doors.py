@@ -38,10 +38,10 @@ __all__ = [
 
 REFUSED = "sora_refused"
 """key of a CONDITIONING's settings: why it may not be followed"""
-SAMPLERS = {
+SAMPLING_NODES = {
     "SoraSampler", "SoraLongVideo", "KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced",
 }  # fmt: skip
-"""nodes that make content; ours, and ComfyUI's"""
+"""node types that make content: ours, and ComfyUI's"""
 MADE: set[str] = set()
 """files that our decoder wrote in this run, whose frames were reviewed"""
 
@@ -143,7 +143,7 @@ def sampled_behind(hidden: Any) -> bool:
     graph = getattr(hidden, "prompt", None)
     if not isinstance(graph, dict):
         return False
-    return any(graph[node].get("class_type") in SAMPLERS for node in nodes_behind(graph, hidden))
+    return any(graph[node].get("class_type") in SAMPLING_NODES for node in nodes_behind(graph, hidden))
 
 
 def files_behind(hidden: Any) -> list[Path]:

@@ -161,7 +161,7 @@ def test_every_sampler_is_known() -> None:
     for name, info in Registry.of(SoraExtension(), StockExtension()).object_info().items():
         inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
         makes = "MODEL" in [spec[0] for spec in inputs.values()] and "LATENT" in info["output"]
-        assert not (makes and {"seed", "noise_seed"} & set(inputs)) or name in doors.SAMPLERS
+        assert not (makes and {"seed", "noise_seed"} & set(inputs)) or name in doors.SAMPLING_NODES
 
 
 def test_a_made_clip_that_is_only_enlarged_is_marked() -> None:

@@ -151,7 +151,7 @@ def state_of(latent: Latent, geometry: Geometry, *, ring: bool = False) -> Laten
     from ...sora_core.grid import positions, spans
     from ...sora_core.types import LatentState
 
-    samples, info = samples_of(latent).float(), info_of(latent)
+    samples, info = samples_of(latent), info_of(latent)
     if samples.shape[1] != geometry.channels:
         raise InputError(
             f"latent has {samples.shape[1]} channels and the model {geometry.channels}; size it with the VAE of the"

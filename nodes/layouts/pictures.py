@@ -123,16 +123,18 @@ def keyframes_of(
     """The pictures of an animation with their places; raises InputError where pictures and places differ in number."""
     from ...sora_core.editing import Keyframe
 
-    keys = [Keyframe(image=single(image, "image", "first"), frame_idx=0, strength=strength)]
+    keys = [Keyframe(image=one_picture(image, "image", "first"), frame_idx=0, strength=strength)]
     places = places_of(frame_idx)
     pictures = [] if keyframes is None else list(rgb(keyframes, "keyframes").split(1))
     if len(places) != len(pictures):
         raise InputError(f"{len(pictures)} keyframes need as many frame_idx, such as '8, 16', not {frame_idx!r}")
     keys += [Keyframe(image=picture, frame_idx=place) for picture, place in zip(pictures, places, strict=True)]
-    return keys if end_image is None else [*keys, Keyframe(image=single(end_image, "end_image", "last"), frame_idx=-1)]
+    if end_image is not None:
+        keys.append(Keyframe(image=one_picture(end_image, "end_image", "last"), frame_idx=-1))
+    return keys
 
 
-def single(image: Any, name: str, place: str) -> Tensor:
+def one_picture(image: Any, name: str, place: str) -> Tensor:
     """The one picture [1,H,W,3] of an IMAGE; raises InputError for several. name, place: the input and its frame."""
     picture: Tensor = rgb(image, name)
     if len(picture) != 1:
