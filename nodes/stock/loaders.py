@@ -9,8 +9,8 @@ from ...runtime import ui
 from ...runtime.session import current
 from ...sora_core.errors import InputError
 from ..inputs import checked
-from ..lora import SoraLoadLora
 from ..native.parts import part_of
+from ..patches import SoraLoadLora
 
 if TYPE_CHECKING:
     from ...sora_core.open_weights import OpenModel
