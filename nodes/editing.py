@@ -1,5 +1,5 @@
 """Sora / editing: images and videos are prompts too. Each operation gives a LATENT to sample; Sora Stitch Video makes
-the clip of it (`assembly.py`)."""
+the clip of it (`assembly.py`). In brackets stands the grid of each along time: what is kept, and what is made."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["NODES"]
 
 
 class SoraAnimateImage(io.ComfyNode):
-    """[keep 1 frame | make]"""
+    """A picture as the first frame of a clip: [keep 1 frame | make]."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -90,7 +90,7 @@ class SoraAnimateImage(io.ComfyNode):
 
 
 class SoraExtendVideo(io.ComfyNode):
-    """[keep tail | make], [make | keep head], or both"""
+    """A clip goes on, or begins earlier: [keep tail | make], [make | keep head], or both."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -157,7 +157,7 @@ class SoraExtendVideo(io.ComfyNode):
 
 
 class SoraLoopVideo(io.ComfyNode):
-    """All make on a ring, or connect(clip, clip)"""
+    """A new loop, [make] with its time as a ring; or a clip closed: [keep tail | make | keep head]."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -223,7 +223,7 @@ class SoraLoopVideo(io.ComfyNode):
 
 
 class SoraConnectVideos(io.ComfyNode):
-    """[keep tail of A | make | keep head of B]"""
+    """A transition between two clips: [keep tail of A | make | keep head of B]."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -269,7 +269,7 @@ class SoraConnectVideos(io.ComfyNode):
 
 
 class SoraFillFrames(io.ComfyNode):
-    """Keep any subset"""
+    """A clip with parts missing: any subset of its frames, and of their pixels, is kept."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -318,7 +318,7 @@ class SoraFillFrames(io.ComfyNode):
 
 
 class SoraRestyleVideo(io.ComfyNode):
-    """All make, start at sigma < 1"""
+    """A clip made anew, [make], from a noise level below 1, so that its motion stays."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -24,7 +24,7 @@ __all__ = ["NODES"]
 
 
 class SoraLongVideo(io.ComfyNode):
-    """Each segment goes on from the latents of the one before"""
+    """A list of prompts as one video: each segment goes on from the latents of the one before."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -14,7 +14,7 @@ CATEGORY = "Sora/model"
 
 
 class SoraRingTime(io.ComfyNode):
-    """The time axis is a ring"""
+    """The MODEL under which a clip has no first frame: its time axis is a ring."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -36,7 +36,7 @@ class SoraRingTime(io.ComfyNode):
 
 
 class SoraModelForLatent(io.ComfyNode):
-    """What a LATENT of ours knows and a stock sampler does not read"""
+    """The MODEL informed of what a LATENT of ours knows and a stock sampler does not read."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -64,7 +64,7 @@ class SoraModelForLatent(io.ComfyNode):
 
 
 class SoraFeatureCache(io.ComfyNode):
-    """MODEL to MODEL"""
+    """The MODEL that leaves out steps which would change little."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -96,7 +96,7 @@ class SoraFeatureCache(io.ComfyNode):
 
 
 class SoraLoadLora(io.ComfyNode):
-    """MODEL to MODEL; several in a row add up"""
+    """The MODEL with a LoRA file on it; several in a row add up."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -3,7 +3,7 @@ layers.
 
 So casting, offloading, LoRA, hooks and every stock sampler work on it. ComfyUI reads the output of a flow model as
 velocity, so the transformer gives (x - clean) / sigma. What it is told of a grid beside the latent itself, a
-`LatentTime`, rides in the MODEL's transformer_options. Tested with ComfyUI 0.3.64.
+`LatentTime`, rides in the MODEL's transformer_options.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Any video MODEL of ComfyUI's under our nodes: sampled by ComfyUI's own samplers, patched as ComfyUI patches. Tested
-with 0.3.64."""
+"""Any video MODEL of ComfyUI's under our nodes: sampled by ComfyUI's own samplers, patched as ComfyUI patches."""
 
 from __future__ import annotations
 
