@@ -192,7 +192,7 @@ class Combo:
             upload: UploadType | None = None,
             **common: Any,
         ) -> None:
-            flags = {upload.value: True} if upload else {}
+            flags: dict[str, Any] = {upload.value: True} if upload else {}
             super().__init__(id, **common, multiselect=False, options=options, **flags)
 
     class Output(Output):
