@@ -117,16 +117,14 @@ class RemoteClient:
         while True:
             try:
                 queued = any(item[1] == run for items in self._json("/queue").values() for item in items)
-                entry = self._json(f"/history/{quote(run)}").get(
-                    run
-                )  # asked last: a run goes from the queue to the history
+                history = self._json(f"/history/{quote(run)}")  # asked last: a run goes there from the queue
                 seen = time.monotonic()
             except ResourceError:
                 if time.monotonic() - seen > _PATIENCE:
                     raise
                 time.sleep(_WAIT)
                 continue
-            if entry:
+            if entry := history.get(run):
                 _check_success(entry)
                 return entry
             if not queued:
