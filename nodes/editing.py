@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..sora_core.settings import MAX_SECONDS
 from .edit_fields import (
     CATEGORY,
     audio_vae_input,
@@ -105,7 +106,7 @@ class SoraExtendVideo(io.ComfyNode):
                     "seconds",
                     default=1.0,
                     min=0.05,
-                    max=3600.0,
+                    max=MAX_SECONDS,
                     step=0.25,
                     tooltip="Length of the new part (of each, for both).",
                 ),
@@ -145,13 +146,7 @@ class SoraExtendVideo(io.ComfyNode):
 
         clip, sound = clip_of(vae, video, samples, audio_vae=audio_vae)
         codec = codec_of(vae)
-        edit = extend(
-            working(vae, clip),
-            codec,
-            seconds=seconds,
-            direction=direction,
-            overlap=overlap,
-        )
+        edit = extend(working(vae, clip), codec, seconds=seconds, direction=direction, overlap=overlap)
         made, notes, preview = shown(vae, edit, (sound, begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
 
@@ -175,7 +170,7 @@ class SoraLoopVideo(io.ComfyNode):
                     "seconds",
                     default=1.0,
                     min=0.05,
-                    max=3600.0,
+                    max=MAX_SECONDS,
                     step=0.25,
                     tooltip="For a given clip: the way from its end back to its beginning.",
                 ),
@@ -242,7 +237,7 @@ class SoraConnectVideos(io.ComfyNode):
                     "seconds",
                     default=1.0,
                     min=0.05,
-                    max=3600.0,
+                    max=MAX_SECONDS,
                     step=0.25,
                     tooltip="Length of the transition between them.",
                 ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..sora_core.errors import InputError
-from ..sora_core.settings import DEFAULTS, MAX_SIDE
+from ..sora_core.settings import DEFAULTS, MAX_FPS, MAX_SIDE
 from . import calls, host
 from .host import io
 from .inputs import wanted_size
@@ -72,7 +72,7 @@ class SoraRefineVideo(io.ComfyNode):
                     "fps",
                     default=DEFAULTS.fps,
                     min=1.0,
-                    max=240.0,
+                    max=MAX_FPS,
                     step=0.5,
                     optional=True,
                     tooltip="Rate of frames that come as an image.",

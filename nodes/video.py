@@ -98,8 +98,8 @@ class SoraSaveVideo(io.ComfyNode):
             display_name="Sora Save Video",
             category="Sora",
             description=(
-                "Saves an mp4 in the output folder. The workflow travels inside: drop the file onto the canvas, or"
-                " `sora run` it."
+                "Saves a video in the output folder, as mp4 unless another format is chosen. The workflow travels"
+                " inside: drop the file onto the canvas, or `sora run` it."
             ),
             inputs=[
                 io.Video.Input("video", tooltip="The video to save."),
@@ -203,18 +203,12 @@ def lost_note(latent: dict[str, Any]) -> str:
 
 def rate_of(latent: dict[str, Any], fps: float) -> tuple[float, str]:
     """(frames per second to write, what is to be said of it) for a LATENT and the rate asked for, 0 as sampled."""
-    sampled_at = info_of(latent).fps
-    if not fps:
-        return (
-            sampled_at or DEFAULTS.fps,
-            "" if sampled_at else f"the latent names no rate, so it is written at {DEFAULTS.fps:g} fps.",
-        )
-    if sampled_at and abs(fps - sampled_at) > 1e-3:
-        return (
-            fps,
-            f"sampled for {sampled_at:g} fps and written at {fps:g}: it plays {fps / sampled_at:.3g} times as fast.",
-        )
-    return fps, ""
+    sampled_at, note = info_of(latent).fps, ""
+    if not (fps or sampled_at):
+        note = f"the latent names no rate, so it is written at {DEFAULTS.fps:g} fps."
+    elif fps and sampled_at and abs(fps - sampled_at) > 1e-3:
+        note = f"sampled for {sampled_at:g} fps and written at {fps:g}: it plays {fps / sampled_at:.3g} times as fast."
+    return fps or sampled_at or DEFAULTS.fps, note
 
 
 NODES: list[type[io.ComfyNode]] = [SoraDecodeVideo, SoraSaveVideo]
