@@ -291,7 +291,7 @@ def decode_to_file(
     wanted = wanted_size(*size, (begin.shape[3], begin.shape[4]))
     clip = None
     if wanted is None:
-        clip = segmented(vae, latent, fps, watermark=watermark, progress=progress)
+        clip = in_segments(vae, latent, fps, watermark=watermark, progress=progress)
     else:
         bundled = getattr(models.current().codec_of(vae), "takes_spans", False)
         chunks = refined(chain([begin], chunks), wanted, draft=bundled)
@@ -341,7 +341,7 @@ def counted(chunks: Iterable[Tensor], progress: Progress, total: int, count: int
         progress(count, max(count, total))
 
 
-def segmented(vae: Any, latent: Latent, fps: float, *, watermark: bool, progress: Progress) -> Segmented | None:
+def in_segments(vae: Any, latent: Latent, fps: float, *, watermark: bool, progress: Progress) -> Segmented | None:
     """A long LATENT as a clip whose segments are kept until its file is there, where the host keeps any."""
     from ..sora_core.media import segment_frames
     from ..sora_core.pipeline import segmented

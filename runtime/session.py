@@ -137,7 +137,7 @@ class Session:
     """a small video of what is sampled so far, written again and again while a node samples"""
     codecs: MutableMapping[int, CausalCodec] = field(default_factory=WeakValueDictionary)
     """those that loaders brought and that are still there, by the channels of their latents; `preview` needs one"""
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     """what nodes said while they ran, a line each, for the table of a batch"""
     chosen: dict[Path, Claim] = field(default_factory=dict)
     """claims to the names of results, so that another run does not choose them too"""

@@ -323,11 +323,11 @@ def _regions(conditioning: Any) -> Any:
 
     regions = []
     for text, settings in conditioning:
-        told = {**settings, "set_area_to_bounds": False}
+        whole = {**settings, "set_area_to_bounds": False}
         area = settings.get("area", ())
         if len(area) == 5:  # ("percentage", height, width, y, x)
-            told["area"] = ("percentage", 1.0, *area[1:3], 0.0, *area[3:])
-        regions.append([text, told])
+            whole["area"] = ("percentage", 1.0, *area[1:3], 0.0, *area[3:])
+        regions.append([text, whole])
     return regions
 
 
