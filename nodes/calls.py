@@ -282,10 +282,10 @@ def decode_to_file(
     if info_of(latent).edit is not None and not any(size):
         source = edited(vae, latent)
         shown = doors.marked(source) if watermark else source
-        guards = doors.frame_guards(path, fps, watermark=False)
+        guards = doors.frame_guards(fps, watermark=False)
         publish(path, counted(videos_of(shown), progress, source.length), fps=fps, sound=sound_of(sound), guards=guards)
         return read_image(source, 0, 1)
-    guards = doors.frame_guards(path, fps, watermark=watermark)
+    guards = doors.frame_guards(fps, watermark=watermark)
     chunks, heard = decoded(vae, latent), sound_of(sound)
     begin = next(chunks)
     wanted = wanted_size(*size, (begin.shape[3], begin.shape[4]))
@@ -320,7 +320,7 @@ def refine_to_file(
     wanted = wanted_size(*size, (source.height, source.width))
     if wanted is None:
         raise InputError("width and height are both 0; give one of them, such as a height of 256")
-    guards = doors.frame_guards(path, source.fps, watermark=draft or is_made(source), once=True)
+    guards = doors.frame_guards(source.fps, watermark=draft or is_made(source), once=True)
     chunks = refined(videos_of(source), wanted, draft=draft)
     begin = next(chunks)
     publish(

@@ -64,9 +64,10 @@ def save(
         said.append(f"a {encoding.format} has no sound: it is left out.")
     if encoding.format == "gif" and metadata:
         said.append("a gif carries no workflow: keep a copy of it, or take webp.")
-    given = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
+    given, made = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None, doors.is_decoded(video)
+    opened = Path(given) if isinstance(given, str) and not made else None
     behind = doors.files_behind(hidden) if sign else []
-    guards = doors.signing(given, sign=sign, behind=behind, watermark=to_be_marked(video, hidden))
+    guards = doors.signing(opened, sign=sign, reviewed=made, behind=behind, watermark=to_be_marked(video, hidden))
     sound = None if encoding.animation else sound_of(heard.audio)
     publish(
         path,

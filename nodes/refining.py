@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..sora_core.errors import InputError
 from ..sora_core.settings import DEFAULTS, MAX_FPS, MAX_SIDE
-from . import calls, host
+from . import calls, doors, host
 from .host import io
 from .inputs import wanted_size
 from .layouts.edits import clip_of
@@ -112,7 +112,7 @@ class SoraRefineVideo(io.ComfyNode):
         )
         path = host.temp_path(".mp4")
         first = calls.refine_to_file(source, (width, height), path, sound=sound, draft=draft, progress=host.progress())
-        return io.NodeOutput(host.owned_video(path), first)
+        return io.NodeOutput(doors.decoded_here(path), first)
 
 
 NODES: list[type[io.ComfyNode]] = [SoraRefineVideo]

@@ -8,7 +8,7 @@ from typing import Any
 from ..runtime.naming import fill_prefix, prompt_values
 from ..sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Encoding
 from ..sora_core.settings import DEFAULTS, MAX_FPS
-from . import calls, clips, host, models, refining
+from . import calls, clips, doors, host, models, refining
 from .edit_fields import audio_vae_input
 from .host import io
 from .inputs import checked
@@ -85,7 +85,7 @@ class SoraDecodeVideo(io.ComfyNode):
             size=(width, height),
         )  # fmt: skip
         notes = "\n".join(filter(None, (lost_note(samples), note, said)))
-        return io.NodeOutput(host.owned_video(path), first, ui=previewed(path if preview else None, notes))
+        return io.NodeOutput(doors.decoded_here(path), first, ui=previewed(path if preview else None, notes))
 
 
 class SoraSaveVideo(io.ComfyNode):

@@ -80,7 +80,7 @@ def save_image(image: Tensor, path: Path, metadata: dict[str, str], *, hidden: A
     `save_video`."""
     from ...sora_core.media.publish import publish
 
-    guards = doors.signing(None, sign=True, behind=doors.files_behind(hidden), watermark=doors.sampled_behind(hidden))
+    guards = doors.signing(sign=True, behind=doors.files_behind(hidden), watermark=doors.sampled_behind(hidden))
     publish(path, rgb(image[None]), metadata=metadata, guards=guards)
 
 
@@ -95,14 +95,16 @@ def save_video(
 
     behind = doors.files_behind(hidden) if sign else []
     if to_be_marked(video, hidden):
-        parts, guards = video.get_components(), doors.signing(None, sign=sign, behind=behind, watermark=True, **chosen)
+        parts, guards = video.get_components(), doors.signing(sign=sign, behind=behind, watermark=True, **chosen)
         chunks = (image_to_video(frame[None]) for frame in parts.images)
         fps, sound = float(parts.frame_rate), sound_of(parts.audio)
         publish(path, chunks, fps=fps, sound=sound, metadata=metadata, guards=guards)
         return
     source = host.stream_source(video)
-    content = source if isinstance(source, BytesIO) else Path(source)
-    publish(path, content, metadata=metadata, guards=doors.signing(source, sign=sign, behind=behind, **chosen))
+    content, made = source if isinstance(source, BytesIO) else Path(source), doors.is_decoded(video)
+    opened = None if made or isinstance(content, BytesIO) else content
+    guards = doors.signing(opened, sign=sign, reviewed=made, behind=behind, **chosen)
+    publish(path, content, metadata=metadata, guards=guards)
 
 
 def to_be_marked(video: Any, hidden: Any) -> bool:
