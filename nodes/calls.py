@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "BUNDLED", "FAST", "decode_image", "decode_to_file", "edit_cost", "empty_latent", "encode_image", "encode_prompt",
-    "encode_shots", "load_model", "refine_to_file", "sample", "settings_for", "time_text", "unread_note",
-    "weights_of",
+    "BUNDLED", "CHUNK", "FAST", "decode_image", "decode_to_file", "edit_cost", "edited", "empty_latent",
+    "encode_image", "encode_prompt", "encode_shots", "load_model", "refine_to_file", "sample", "settings_for",
+    "time_text", "unread_note", "weights_of",
 ]  # fmt: skip
 
 BUNDLED, FAST = "bundled", "bundled, 4 steps"

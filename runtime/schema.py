@@ -18,10 +18,9 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 __all__ = [
-    "Boolean", "Clip", "Combo", "ComfyExtension", "ComfyNode", "Conditioning", "Custom", "DynamicCombo", "Float",
-    "FolderType", "Hidden",
-    "Image", "Int", "Latent", "Mask", "Model", "NodeOutput", "Schema", "String", "UploadType",
-    "Vae", "Video",
+    "AnyType", "Audio", "Boolean", "Clip", "Combo", "ComfyExtension", "ComfyNode", "Conditioning", "Custom",
+    "DynamicCombo", "Float", "FolderType", "Hidden", "Image", "Int", "Latent", "Mask", "Model", "NodeOutput",
+    "Schema", "String", "UploadType", "Vae", "Video",
 ]  # fmt: skip
 
 

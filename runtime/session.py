@@ -29,6 +29,7 @@ __all__ = [
     "IN_FOLDER",
     "KINDS",
     "NAME_INPUT",
+    "SPARE",
     "STAGED",
     "Report",
     "Session",

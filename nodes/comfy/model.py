@@ -41,7 +41,7 @@ from .unread import check_conditioning, check_patches
 if TYPE_CHECKING:
     from ...sora_core.vae import CausalCodec
 
-__all__ = ["DTYPE", "TIME", "HostLayers", "LatentTime", "SoraBase", "SoraConfig", "SoraTransformer", "sora_patcher"]
+__all__ = ["DTYPE", "TIME", "HostLayers", "LatentTime", "SoraBase", "SoraTransformer", "sora_patcher"]
 
 DTYPE = torch.float32
 """the bundled model is small: it runs as it was trained, and gives the same frames on every device"""

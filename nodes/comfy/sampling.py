@@ -35,7 +35,7 @@ from .text import MARK
 if TYPE_CHECKING:
     from ...sora_core.editing import Edit
 
-__all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
+__all__ = ["CACHE", "for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
 CACHE, RING, LATENT_RING, FLOW_EDIT = ORDER = (
     "sora_feature_cache", "sora_ring", "sora_latent_ring", "sora_flow_edit",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .sounds import Track
 
 __all__ = [
-    "Latent", "LatentInfo", "check_edit", "decoded_size", "finished_size", "info_of", "noise_for", "samples_of",
+    "KEY", "Latent", "LatentInfo", "check_edit", "decoded_size", "finished_size", "info_of", "noise_for", "samples_of",
     "single", "size_of", "state_of",
 ]  # fmt: skip
 

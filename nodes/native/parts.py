@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ...sora_core.grid import Geometry
     from ...sora_core.pipeline import SoraModel
 
-__all__ = ["NotLoaded", "is_loaded", "part_of"]
+__all__ = ["is_loaded", "part_of"]
 
 LOADED_BY = {"dit": "Load Diffusion Model", "text": "Load CLIP", "codec": "Load VAE"}
 
