@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ...sora_core.editing import Keyframe
 
 __all__ = [
-    "EXACT", "SHOWN", "check_video", "keyframes_of", "load_image", "missing_mask", "places_of", "rgb", "save_image",
-    "save_video", "to_be_marked", "video_of",
+    "EXACT", "SHOWN", "check_video", "is_made_here", "keyframes_of", "load_image", "missing_mask", "places_of", "rgb",
+    "save_image", "save_video", "to_be_marked", "video_of",
 ]  # fmt: skip
 
 EXACT, SHOWN = "sora_source", "sora_shown"
@@ -101,10 +101,18 @@ def save_video(
         publish(path, chunks, fps=fps, sound=sound, metadata=metadata, guards=guards)
         return
     source = host.stream_source(video)
-    content, made = source if isinstance(source, BytesIO) else Path(source), doors.is_decoded(video)
-    opened = None if made or isinstance(content, BytesIO) else content
-    guards = doors.signing(opened, sign=sign, reviewed=made, behind=behind, **chosen)
+    content, seen = source if isinstance(source, BytesIO) else Path(source), doors.is_decoded(video)
+    opened = None if isinstance(content, BytesIO) or is_made_here(video) else content
+    guards = doors.signing(opened, sign=sign, reviewed=seen, behind=behind, **chosen)
     publish(path, content, metadata=metadata, guards=guards)
+
+
+def is_made_here(video: Any) -> bool:
+    """Whether our decoder wrote a VIDEO, or a model made frames of it that are now in a file of the temp folder."""
+    from ...sora_core.editing.frames import is_made
+
+    source = getattr(video, EXACT, None)
+    return doors.is_decoded(video) or (source is not None and is_made(source))
 
 
 def to_be_marked(video: Any, hidden: Any) -> bool:
