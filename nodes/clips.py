@@ -65,11 +65,13 @@ def save(
     if encoding.format == "gif" and metadata:
         said.append("a gif carries no workflow: keep a copy of it, or take webp.")
     given = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
-    opened = Path(given) if isinstance(given, str) and not is_made_here(video) else None
+    made = is_made_here(video)
+    opened = Path(given) if isinstance(given, str) and not made else None
     behind = doors.files_behind(hidden) if sign else []
     guards = doors.signing(
-        opened, sign=sign, reviewed=doors.is_decoded(video), behind=behind, watermark=to_be_marked(video, hidden)
-    )
+        opened, sign=sign, generated=made, reviewed=doors.is_decoded(video), behind=behind,
+        watermark=to_be_marked(video, hidden),
+    )  # fmt: skip
     sound = None if encoding.animation else sound_of(heard.audio)
     publish(
         path,

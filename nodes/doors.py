@@ -130,18 +130,24 @@ def signing(
     opened: Path | None = None,
     *,
     sign: bool,
+    generated: bool = True,
     reviewed: bool = False,
     behind: Sequence[Path] = (),
     watermark: bool = False,
     **chosen: Any,
 ) -> Guards:
     """Guards of a VIDEO or IMAGE that is saved: reviewed unless it was when it was decoded, with `watermark` marked
-    unless it is already, then signed. opened: the file that it is, where it was not made here. behind: the files that
-    it was made from. chosen: see Protection, and `settings` and `with_prompt` of Origin."""
+    unless it is already, then signed.
+
+    opened: the file that it is, where it was not made here
+    generated: whether a model made any of it
+    behind: the files that it was made from
+    chosen: see Protection, and `settings` and `with_prompt` of Origin
+    """
     from ..sora_core.safety.doors import Protection, guards_for
 
     said = {name: chosen.pop(name) for name in ("with_prompt", "settings") if name in chosen}
-    origin = replace(origin_of(opened, behind), **said)
+    origin = replace(origin_of(opened, behind), generated=generated, **said)
     return guards_for(
         Protection(review=not reviewed, watermark=watermark, once=True, sign=sign, **chosen), fps=0.0, origin=origin
     )
@@ -152,7 +158,7 @@ def origin_of(opened: Path | None, behind: Sequence[Path]) -> Origin:
     from ..sora_core.safety.provenance import Origin
 
     if opened is not None:
-        return Origin(parent=opened, generated=False)
+        return Origin(parent=opened)
     return Origin(parent=behind[0]) if len(behind) == 1 else Origin(parts=tuple(behind))
 
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from sora_nodes.commands.run import local_registry
 from sora_nodes.nodes import assembly, calls, doors, host, long, prompting, safety
-from sora_nodes.nodes.layouts.pictures import EXACT, save_video
+from sora_nodes.nodes.layouts.pictures import EXACT, save_video, video_of
 from sora_nodes.nodes.safety_calls import MESSAGE
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.validate import WorkflowError, plan
 from sora_nodes.sora_core.editing.frames import Made
 from sora_nodes.sora_core.errors import InputError, MediaError
-from sora_nodes.sora_core.media import write_video
+from sora_nodes.sora_core.media import TensorSource, write_video
 from sora_nodes.sora_core.safety import PolicyError, config_folder
 from sora_nodes.sora_core.safety import doors as core_doors
 from sora_nodes.sora_core.safety.frames import FrameReview
@@ -195,13 +195,15 @@ def test_another_file_of_the_name_of_one_that_was_reviewed_is_reviewed(
 def test_a_clip_that_a_model_made_is_signed_as_made_though_it_lies_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long clip of Sora Stitch Video is one; a file of the user's is opened, and nobody says that it was made."""
+    """A long clip of Sora Stitch Video is one. A file of the user's is opened, and a cut of it stays the user's."""
     generated: list[bool] = []
     monkeypatch.setattr(core_doors, "guards_for", lambda _, *, origin, **__: generated.append(origin.generated))
     path = tmp_path / "long.mp4"
     write_video(path, torch.zeros(4, 16, 16, 3, dtype=torch.uint8), 8)
-    stitched, opened = host.VideoFromFile(str(path)), host.VideoFromFile(str(path))
-    setattr(stitched, EXACT, Made(torch.zeros(4, 16, 16, 3), 8.0))
-    for video in (stitched, opened):
+    frames = torch.zeros(4, 16, 16, 3)
+    stitched, opened, cut = host.VideoFromFile(str(path)), host.VideoFromFile(str(path)), video_of(frames, 8.0, None)
+    setattr(stitched, EXACT, Made(frames, 8.0))
+    setattr(cut, EXACT, TensorSource(frames, 8.0))
+    for video in (stitched, opened, cut, video_of(frames, 8.0, None)):
         save_video(video, tmp_path / "out.mp4", {})
-    assert generated == [True, False]
+    assert generated == [True, False, False, True]

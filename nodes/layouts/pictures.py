@@ -102,17 +102,22 @@ def save_video(
         return
     source = host.stream_source(video)
     content, seen = source if isinstance(source, BytesIO) else Path(source), doors.is_decoded(video)
-    opened = None if isinstance(content, BytesIO) or is_made_here(video) else content
-    guards = doors.signing(opened, sign=sign, reviewed=seen, behind=behind, **chosen)
+    made = is_made_here(video)
+    opened = None if isinstance(content, BytesIO) or made else content
+    guards = doors.signing(opened, sign=sign, generated=made, reviewed=seen, behind=behind, **chosen)
     publish(path, content, metadata=metadata, guards=guards)
 
 
 def is_made_here(video: Any) -> bool:
-    """Whether our decoder wrote a VIDEO, or a model made frames of it that are now in a file of the temp folder."""
+    """Whether a model made frames of a VIDEO. Of frames in memory that do not say, as other nodes give them: yes; of a
+    file that our decoder did not write: no."""
     from ...sora_core.editing.frames import is_made
 
     source = getattr(video, EXACT, None)
-    return doors.is_decoded(video) or (source is not None and is_made(source))
+    if source is not None:
+        return is_made(source)
+    in_file = isinstance(video, host.VideoFromFile) and isinstance(video.get_stream_source(), str)
+    return doors.is_decoded(video) or not in_file
 
 
 def to_be_marked(video: Any, hidden: Any) -> bool:
