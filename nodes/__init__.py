@@ -42,11 +42,9 @@ class SoraExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         from . import (
             assembly,
-            cache,
             editing,
             loading,
             long,
-            lora,
             patches,
             prompting,
             refining,
@@ -59,5 +57,5 @@ class SoraExtension(ComfyExtension):
             from .comfy.routes import add_routes
 
             add_routes()  # not in `on_load`, which older ones never call
-        groups = (loading, prompting, sampling, video, refining, editing, long, assembly, patches, cache, lora, safety)
+        groups = (loading, prompting, sampling, video, refining, editing, long, assembly, patches, safety)
         return [prepared(node, ALIASES) for group in groups for node in group.NODES]

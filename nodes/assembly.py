@@ -18,7 +18,7 @@ __all__ = ["NODES"]
 
 
 class SoraStoryboard(io.ComfyNode):
-    """All make, text differs per span of time"""
+    """Several shots as one sample, all of it made: each span of time follows its own prompt."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -90,7 +90,7 @@ class SoraStoryboard(io.ComfyNode):
 
 
 class SoraStitchVideo(io.ComfyNode):
-    """The sampled edit as a clip"""
+    """The finished clip of a sampled edit."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from ..sora_core.types import Progress
 
 __all__ = [
-    "BUNDLED", "FAST", "decode_image", "decode_to_file", "edit_cost", "empty_latent", "encode_image", "encode_prompt",
-    "encode_shots", "load_model", "refine_to_file", "sample", "settings_for", "time_text", "unread_note",
-    "weights_of",
+    "BUNDLED", "CHUNK", "FAST", "decode_image", "decode_to_file", "edit_cost", "edited", "empty_latent",
+    "encode_image", "encode_prompt", "encode_shots", "load_model", "refine_to_file", "sample", "settings_for",
+    "time_text", "unread_note", "weights_of",
 ]  # fmt: skip
 
 BUNDLED, FAST = "bundled", "bundled, 4 steps"
@@ -282,21 +282,21 @@ def decode_to_file(
     if info_of(latent).edit is not None and not any(size):
         source = edited(vae, latent)
         shown = doors.marked(source) if watermark else source
-        guards = doors.frame_guards(path, fps, watermark=False)
-        publish(path, told(videos_of(shown), progress, source.length), fps=fps, sound=sound_of(sound), guards=guards)
+        guards = doors.frame_guards(fps, watermark=False)
+        publish(path, counted(videos_of(shown), progress, source.length), fps=fps, sound=sound_of(sound), guards=guards)
         return read_image(source, 0, 1)
-    guards = doors.frame_guards(path, fps, watermark=watermark)
+    guards = doors.frame_guards(fps, watermark=watermark)
     chunks, heard = decoded(vae, latent), sound_of(sound)
     begin = next(chunks)
     wanted = wanted_size(*size, (begin.shape[3], begin.shape[4]))
     clip = None
     if wanted is None:
-        clip = segmented(vae, latent, fps, watermark=watermark, progress=progress)
+        clip = in_segments(vae, latent, fps, watermark=watermark, progress=progress)
     else:
         bundled = getattr(models.current().codec_of(vae), "takes_spans", False)
         chunks = refined(chain([begin], chunks), wanted, draft=bundled)
         begin = next(chunks)
-    whole = told(chain([begin], chunks), progress, info_of(latent).frames)
+    whole = counted(chain([begin], chunks), progress, info_of(latent).frames)
     publish(path, whole if clip is None else clip, fps=fps, sound=heard, guards=guards)
     return video_to_image(begin[:, :, :1]).cpu()
 
@@ -320,12 +320,12 @@ def refine_to_file(
     wanted = wanted_size(*size, (source.height, source.width))
     if wanted is None:
         raise InputError("width and height are both 0; give one of them, such as a height of 256")
-    guards = doors.frame_guards(path, source.fps, watermark=draft or is_made(source), once=True)
+    guards = doors.frame_guards(source.fps, watermark=draft or is_made(source), once=True)
     chunks = refined(videos_of(source), wanted, draft=draft)
     begin = next(chunks)
     publish(
         path,
-        told(chain([begin], chunks), progress, source.length),
+        counted(chain([begin], chunks), progress, source.length),
         fps=source.fps,
         sound=sound_of(sound),
         guards=guards,
@@ -333,15 +333,15 @@ def refine_to_file(
     return video_to_image(begin).cpu()
 
 
-def told(chunks: Iterable[Tensor], progress: Progress, total: int, count: int = 0) -> Iterator[Tensor]:
-    """The chunks, and how far they are."""
+def counted(chunks: Iterable[Tensor], progress: Progress, total: int, count: int = 0) -> Iterator[Tensor]:
+    """The same chunks [1,3,F,H,W]; after each, `progress` gets the frames so far, on from `count`, and the `total`."""
     for chunk in chunks:
         yield chunk.cpu()
         count += chunk.shape[2]
         progress(count, max(count, total))
 
 
-def segmented(vae: Any, latent: Latent, fps: float, *, watermark: bool, progress: Progress) -> Segmented | None:
+def in_segments(vae: Any, latent: Latent, fps: float, *, watermark: bool, progress: Progress) -> Segmented | None:
     """A long LATENT as a clip whose segments are kept until its file is there, where the host keeps any."""
     from ..sora_core.media import segment_frames
     from ..sora_core.pipeline import segmented
@@ -355,7 +355,7 @@ def segmented(vae: Any, latent: Latent, fps: float, *, watermark: bool, progress
         return None
     samples = single(latent, geometry.channels)
     clip = segmented(found.codec_of(vae), samples, replace(size, fps=fps), runs, watermark)
-    return replace(clip, frames=lambda start: told(clip.frames(start), progress, size.frames, start))
+    return replace(clip, frames=lambda start: counted(clip.frames(start), progress, size.frames, start))
 
 
 def decode_image(vae: Any, latent: Latent) -> Tensor:

@@ -14,7 +14,7 @@ from .calls import CHUNK, decode_image, edited
 from .layouts.cuts import Cut, cut_sound
 from .layouts.edits import clip_of, file_clip
 from .layouts.latents import Latent, info_of
-from .layouts.pictures import EXACT, SHOWN, save_video, to_be_marked, video_of
+from .layouts.pictures import EXACT, SHOWN, is_made_here, save_video, to_be_marked, video_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,8 +65,13 @@ def save(
     if encoding.format == "gif" and metadata:
         said.append("a gif carries no workflow: keep a copy of it, or take webp.")
     given = video.get_stream_source() if isinstance(video, host.VideoFromFile) else None
+    made = is_made_here(video)
+    opened = Path(given) if isinstance(given, str) and not made else None
     behind = doors.files_behind(hidden) if sign else []
-    guards = doors.signing(given, sign=sign, behind=behind, watermark=to_be_marked(video, hidden))
+    guards = doors.signing(
+        opened, sign=sign, generated=made, reviewed=doors.is_decoded(video), behind=behind,
+        watermark=to_be_marked(video, hidden),
+    )  # fmt: skip
     sound = None if encoding.animation else sound_of(heard.audio)
     publish(
         path,

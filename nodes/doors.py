@@ -26,10 +26,11 @@ __all__ = [
     "changed",
     "check_positive",
     "check_shots",
+    "decoded_here",
     "files_behind",
     "frame_guards",
+    "is_decoded",
     "marked",
-    "origin_of",
     "policy_changed",
     "reviewed",
     "sampled_behind",
@@ -38,12 +39,12 @@ __all__ = [
 
 REFUSED = "sora_refused"
 """key of a CONDITIONING's settings: why it may not be followed"""
-SAMPLERS = {
+SAMPLING_NODES = {
     "SoraSampler", "SoraLongVideo", "KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced",
 }  # fmt: skip
-"""nodes that make content; ours, and ComfyUI's"""
-MADE: set[str] = set()
-"""files that our decoder wrote in this run, whose frames were reviewed"""
+"""node types that make content: ours, and ComfyUI's"""
+DECODED = "sora_decoded"
+"""attribute of a VIDEO whose file our decoder wrote, under `frame_guards`"""
 
 
 def reviewed(text: str, conditioning: list[list[Any]]) -> list[list[Any]]:
@@ -94,11 +95,22 @@ def check_shots(shots: Sequence[Shot], name: str) -> bool:
     return True
 
 
-def frame_guards(path: Path, fps: float, *, watermark: bool, once: bool = False) -> Guards:
+def decoded_here(path: Path) -> Any:
+    """The VIDEO of a file that our decoder wrote, whose frames were reviewed as `frame_guards` do."""
+    video = host.owned_video(path)
+    setattr(video, DECODED, True)
+    return video
+
+
+def is_decoded(video: Any) -> bool:
+    """Whether a VIDEO is one of `decoded_here`."""
+    return getattr(video, DECODED, False)
+
+
+def frame_guards(fps: float, *, watermark: bool, once: bool = False) -> Guards:
     """Guards of a file that our decoder writes: reviewed, marked (unless it is already, with `once`), not signed."""
     from ..sora_core.safety.doors import Protection, guards_for
 
-    MADE.add(str(path))
     return guards_for(Protection(watermark=watermark, once=once, sign=False), fps=fps)
 
 
@@ -114,27 +126,39 @@ def marked(source: FrameSource) -> FrameSource:
     return clip_marked(source, lambda frames: torch.cat(list(marker([as_frames(frames)]))))
 
 
-def signing(source: Any, *, sign: bool, behind: Sequence[Path] = (), watermark: bool = False, **chosen: Any) -> Guards:
+def signing(
+    opened: Path | None = None,
+    *,
+    sign: bool,
+    generated: bool = True,
+    reviewed: bool = False,
+    behind: Sequence[Path] = (),
+    watermark: bool = False,
+    **chosen: Any,
+) -> Guards:
     """Guards of a VIDEO or IMAGE that is saved: reviewed unless it was when it was decoded, with `watermark` marked
-    unless it is already, then signed. behind: the files that it was made from. chosen: see Protection, and `settings`
-    and `with_prompt` of Origin."""
+    unless it is already, then signed.
+
+    opened: the file that it is, where it was not made here
+    generated: whether a model made any of it
+    behind: the files that it was made from
+    chosen: see Protection, and `settings` and `with_prompt` of Origin
+    """
     from ..sora_core.safety.doors import Protection, guards_for
 
-    seen = isinstance(source, str) and source in MADE
     said = {name: chosen.pop(name) for name in ("with_prompt", "settings") if name in chosen}
-    origin = replace(origin_of(source, behind), **said)
+    origin = replace(origin_of(opened, behind), generated=generated, **said)
     return guards_for(
-        Protection(review=not seen, watermark=watermark, once=True, sign=sign, **chosen), fps=0.0, origin=origin
+        Protection(review=not reviewed, watermark=watermark, once=True, sign=sign, **chosen), fps=0.0, origin=origin
     )
 
 
-def origin_of(source: Any, behind: Sequence[Path] = ()) -> Origin:
-    """What a manifest says of a VIDEO: made here (frames in memory count so) from the files behind it, or opened from
-    a file."""
+def origin_of(opened: Path | None, behind: Sequence[Path]) -> Origin:
+    """What a manifest says of a VIDEO: opened from a file, or made here from the files behind it."""
     from ..sora_core.safety.provenance import Origin
 
-    if isinstance(source, str) and source not in MADE:
-        return Origin(parent=Path(source), generated=False)
+    if opened is not None:
+        return Origin(parent=opened)
     return Origin(parent=behind[0]) if len(behind) == 1 else Origin(parts=tuple(behind))
 
 
@@ -143,7 +167,7 @@ def sampled_behind(hidden: Any) -> bool:
     graph = getattr(hidden, "prompt", None)
     if not isinstance(graph, dict):
         return False
-    return any(graph[node].get("class_type") in SAMPLERS for node in nodes_behind(graph, hidden))
+    return any(graph[node].get("class_type") in SAMPLING_NODES for node in nodes_behind(graph, hidden))
 
 
 def files_behind(hidden: Any) -> list[Path]:

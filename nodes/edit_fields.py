@@ -15,7 +15,6 @@ __all__ = [
 ]  # fmt: skip
 
 CATEGORY = "Sora/editing"
-FITS = {"crop": "crop", "fit": "fit"}
 
 
 def codec_of(vae: Any) -> Any:
@@ -40,7 +39,7 @@ def vae_input() -> Any:
 def fit_input(what: str) -> Any:
     return io.Combo.Input(
         "fit",
-        options=list(FITS),
+        options=["crop", "fit"],
         default="crop",
         tooltip=f"How {what} comes to size: crop cuts what hangs over, fit shows all of it. It is never squashed.",
     )

@@ -1,11 +1,12 @@
 """Sora / editing: images and videos are prompts too. Each operation gives a LATENT to sample; Sora Stitch Video makes
-the clip of it (`assembly.py`)."""
+the clip of it (`assembly.py`). In brackets stands the grid of each along time: what is kept, and what is made."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
+from ..sora_core.settings import MAX_SECONDS
 from .edit_fields import (
     CATEGORY,
     audio_vae_input,
@@ -29,7 +30,7 @@ __all__ = ["NODES"]
 
 
 class SoraAnimateImage(io.ComfyNode):
-    """[keep 1 frame | make]"""
+    """A picture as the first frame of a clip: [keep 1 frame | make]."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -90,7 +91,7 @@ class SoraAnimateImage(io.ComfyNode):
 
 
 class SoraExtendVideo(io.ComfyNode):
-    """[keep tail | make], [make | keep head], or both"""
+    """A clip goes on, or begins earlier: [keep tail | make], [make | keep head], or both."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -105,7 +106,7 @@ class SoraExtendVideo(io.ComfyNode):
                     "seconds",
                     default=1.0,
                     min=0.05,
-                    max=3600.0,
+                    max=MAX_SECONDS,
                     step=0.25,
                     tooltip="Length of the new part (of each, for both).",
                 ),
@@ -145,19 +146,13 @@ class SoraExtendVideo(io.ComfyNode):
 
         clip, sound = clip_of(vae, video, samples, audio_vae=audio_vae)
         codec = codec_of(vae)
-        edit = extend(
-            working(vae, clip),
-            codec,
-            seconds=seconds,
-            direction=direction,
-            overlap=overlap,
-        )
+        edit = extend(working(vae, clip), codec, seconds=seconds, direction=direction, overlap=overlap)
         made, notes, preview = shown(vae, edit, (sound, begins(edit)))
         return io.NodeOutput(made, notes, ui=preview)
 
 
 class SoraLoopVideo(io.ComfyNode):
-    """All make on a ring, or connect(clip, clip)"""
+    """A new loop, [make] with its time as a ring; or a clip closed: [keep tail | make | keep head]."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -175,7 +170,7 @@ class SoraLoopVideo(io.ComfyNode):
                     "seconds",
                     default=1.0,
                     min=0.05,
-                    max=3600.0,
+                    max=MAX_SECONDS,
                     step=0.25,
                     tooltip="For a given clip: the way from its end back to its beginning.",
                 ),
@@ -223,7 +218,7 @@ class SoraLoopVideo(io.ComfyNode):
 
 
 class SoraConnectVideos(io.ComfyNode):
-    """[keep tail of A | make | keep head of B]"""
+    """A transition between two clips: [keep tail of A | make | keep head of B]."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -242,7 +237,7 @@ class SoraConnectVideos(io.ComfyNode):
                     "seconds",
                     default=1.0,
                     min=0.05,
-                    max=3600.0,
+                    max=MAX_SECONDS,
                     step=0.25,
                     tooltip="Length of the transition between them.",
                 ),
@@ -269,7 +264,7 @@ class SoraConnectVideos(io.ComfyNode):
 
 
 class SoraFillFrames(io.ComfyNode):
-    """Keep any subset"""
+    """A clip with parts missing: any subset of its frames, and of their pixels, is kept."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -318,7 +313,7 @@ class SoraFillFrames(io.ComfyNode):
 
 
 class SoraRestyleVideo(io.ComfyNode):
-    """All make, start at sigma < 1"""
+    """A clip made anew, [make], from a noise level below 1, so that its motion stays."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

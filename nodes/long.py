@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..sora_core.grid import Geometry, VideoSize
+    from .layouts.latents import Latent
 
 __all__ = ["NODES"]
 
 
 class SoraLongVideo(io.ComfyNode):
-    """Each segment goes on from the latents of the one before"""
+    """A list of prompts as one video: each segment goes on from the latents of the one before."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -125,11 +126,7 @@ class SoraLongVideo(io.ComfyNode):
         counts = segment_counts(shots, size.fps, geometry)
         frames = long_frames(counts, geometry)
         check_room(replace(size, frames=frames))
-        grid = latent["samples"]
-        whole = grid.new_zeros(1, grid.shape[1], sum(counts), *grid.shape[3:])
-        if samples is not None:
-            whole = single(samples, geometry.channels)
-            check_like(whole, info_of(samples).fps, grid, size, geometry)
+        whole = begun(samples, latent["samples"], sum(counts), size, geometry)
         for index in range(len(counts)) if samples is None else [remake - 1]:
             edit = segment_edit(
                 whole, counts, index, size.fps, geometry, ahead=samples is not None, overlap=overlap,
@@ -144,12 +141,23 @@ class SoraLongVideo(io.ComfyNode):
                 settings=calls.settings_for(model, part, solver=sampler_name, **widgets),
             )
             whole = with_segment(whole, counts, index, made["samples"], geometry, overlap=overlap)
-        notes = f"{len(counts)} segments, {frames} frames, {frames / size.fps:.3g} s at {size.fps:g} fps."
         prompts = [shot.prompt for shot in shots]
-        unread = calls.unread_note(clip, prompts)
-        notes += open_note(prompts) + (f" {unread}." if unread else "")
+        notes = f"{len(counts)} segments, {frames} frames, {frames / size.fps:.3g} s at {size.fps:g} fps."
+        notes += open_note(prompts)
+        if unread := calls.unread_note(clip, prompts):
+            notes += f" {unread}."
         info = LatentInfo(size=replace(size, frames=frames), grid=tuple(whole.shape[2:]))
         return io.NodeOutput({"samples": whole, KEY: info}, notes, ui=ui.PreviewText(notes))
+
+
+def begun(samples: Latent | None, grid: Tensor, frames: int, size: VideoSize, geometry: Geometry) -> Tensor:
+    """The latents [1,C,T,H,W] of all segments: those that `samples` has, else zeros of so many latent frames. Raises
+    InputError where `samples` was made on another grid than this one."""
+    if samples is None:
+        return grid.new_zeros(1, grid.shape[1], frames, *grid.shape[3:])
+    whole = single(samples, geometry.channels)
+    check_like(whole, info_of(samples).fps, grid, size, geometry)
+    return whole
 
 
 def check_like(whole: Tensor, fps: float | None, grid: Tensor, size: VideoSize, geometry: Geometry) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from ..sora_core.vae.tiny import TinyDecoder
 
-__all__ = ["MovingPicture", "moving_preview"]
+__all__ = ["moving_preview"]
 
 SIDE = 256
 """longer side in pixels"""

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..sora_core.errors import InputError
-from ..sora_core.settings import DEFAULTS, MAX_SIDE
-from . import calls, host
+from ..sora_core.settings import DEFAULTS, MAX_FPS, MAX_SIDE
+from . import calls, doors, host
 from .host import io
 from .inputs import wanted_size
 from .layouts.edits import clip_of
@@ -72,7 +72,7 @@ class SoraRefineVideo(io.ComfyNode):
                     "fps",
                     default=DEFAULTS.fps,
                     min=1.0,
-                    max=240.0,
+                    max=MAX_FPS,
                     step=0.5,
                     optional=True,
                     tooltip="Rate of frames that come as an image.",
@@ -112,7 +112,7 @@ class SoraRefineVideo(io.ComfyNode):
         )
         path = host.temp_path(".mp4")
         first = calls.refine_to_file(source, (width, height), path, sound=sound, draft=draft, progress=host.progress())
-        return io.NodeOutput(host.owned_video(path), first)
+        return io.NodeOutput(doors.decoded_here(path), first)
 
 
 NODES: list[type[io.ComfyNode]] = [SoraRefineVideo]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.naming import fill_prefix, prompt_values
+from ..sora_core.settings import DEFAULTS, MAX_FPS
 from . import doors, host, safety_calls
 from .host import io, ui
 from .inputs import checked
@@ -61,7 +62,9 @@ class SoraReviewFrames(io.ComfyNode):
             description="Looks at every frame with the installed classifiers and stops, blurs or only reports.",
             inputs=[
                 io.Image.Input("image", tooltip="The frames."),
-                io.Float.Input("fps", default=8.0, min=0.1, max=240.0, step=0.5, tooltip="For times in the report."),
+                io.Float.Input(
+                    "fps", default=DEFAULTS.fps, min=0.1, max=MAX_FPS, step=0.5, tooltip="For times in the report."
+                ),
                 io.Combo.Input(
                     "action",
                     options=["policy", "stop", "blur", "mark"],
@@ -111,7 +114,7 @@ class SoraWatermark(io.ComfyNode):
                     min=safety_calls.PSNR[0],
                     max=safety_calls.PSNR[1],
                     step=0.5,
-                    tooltip="Decibels; lower is stronger, and seen.",
+                    tooltip="Decibels; lower is stronger, and below 36 it can be seen.",
                 ),
             ],
             outputs=[io.Image.Output(tooltip="The frames, marked.")],

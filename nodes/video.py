@@ -8,7 +8,7 @@ from typing import Any
 from ..runtime.naming import fill_prefix, prompt_values
 from ..sora_core.encoding import AUTO, CODECS, FORMATS, PIXEL_FORMATS, Encoding
 from ..sora_core.settings import DEFAULTS, MAX_FPS
-from . import calls, clips, host, models, refining
+from . import calls, clips, doors, host, models, refining
 from .edit_fields import audio_vae_input
 from .host import io
 from .inputs import checked
@@ -85,7 +85,7 @@ class SoraDecodeVideo(io.ComfyNode):
             size=(width, height),
         )  # fmt: skip
         notes = "\n".join(filter(None, (lost_note(samples), note, said)))
-        return io.NodeOutput(host.owned_video(path), first, ui=previewed(path if preview else None, notes))
+        return io.NodeOutput(doors.decoded_here(path), first, ui=previewed(path if preview else None, notes))
 
 
 class SoraSaveVideo(io.ComfyNode):
@@ -98,8 +98,8 @@ class SoraSaveVideo(io.ComfyNode):
             display_name="Sora Save Video",
             category="Sora",
             description=(
-                "Saves an mp4 in the output folder. The workflow travels inside: drop the file onto the canvas, or"
-                " `sora run` it."
+                "Saves a video in the output folder, as mp4 unless another format is chosen. The workflow travels"
+                " inside: drop the file onto the canvas, or `sora run` it."
             ),
             inputs=[
                 io.Video.Input("video", tooltip="The video to save."),
@@ -203,18 +203,12 @@ def lost_note(latent: dict[str, Any]) -> str:
 
 def rate_of(latent: dict[str, Any], fps: float) -> tuple[float, str]:
     """(frames per second to write, what is to be said of it) for a LATENT and the rate asked for, 0 as sampled."""
-    sampled_at = info_of(latent).fps
-    if not fps:
-        return (
-            sampled_at or DEFAULTS.fps,
-            "" if sampled_at else f"the latent names no rate, so it is written at {DEFAULTS.fps:g} fps.",
-        )
-    if sampled_at and abs(fps - sampled_at) > 1e-3:
-        return (
-            fps,
-            f"sampled for {sampled_at:g} fps and written at {fps:g}: it plays {fps / sampled_at:.3g} times as fast.",
-        )
-    return fps, ""
+    sampled_at, note = info_of(latent).fps, ""
+    if not (fps or sampled_at):
+        note = f"the latent names no rate, so it is written at {DEFAULTS.fps:g} fps."
+    elif fps and sampled_at and abs(fps - sampled_at) > 1e-3:
+        note = f"sampled for {sampled_at:g} fps and written at {fps:g}: it plays {fps / sampled_at:.3g} times as fast."
+    return fps or sampled_at or DEFAULTS.fps, note
 
 
 NODES: list[type[io.ComfyNode]] = [SoraDecodeVideo, SoraSaveVideo]

@@ -165,12 +165,12 @@ def _run_job(job: Job, runner: Runner, session: Session, home: Path) -> Outcome:
     shutil.rmtree(staging, ignore_errors=True)
     make_folder(staging)
     files: list[str] = []
-    told: list[str] = []
+    notes: list[str] = []
     try:
         if job.graph is None:
             raise InputError(job.error)
         with shown_as(staging, session.output):
-            files = runner(job.graph, replace(session, staging=staging, told=told, last={}))
+            files = runner(job.graph, replace(session, staging=staging, notes=notes, last={}))
         for name in files:
             _sync(inside(staging, name, what="output"))
         status, message = "done", ""
@@ -181,7 +181,7 @@ def _run_job(job: Job, runner: Runner, session: Session, home: Path) -> Outcome:
         with suppress(OSError):
             files = _whole(staging)
     seconds = round(time.monotonic() - began, 3)
-    return Outcome(key=job.key, job=job.number, status=status, files=files, seconds=seconds, error=message, notes=told)
+    return Outcome(key=job.key, job=job.number, status=status, files=files, seconds=seconds, error=message, notes=notes)
 
 
 def _deliver(outcome: Outcome, home: Path, output: Path) -> None:

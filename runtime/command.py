@@ -169,8 +169,8 @@ def run(request: RunRequest, callbacks: Callbacks) -> dict[str, Any]:
     runs = run_store(request.output, callbacks.warn)
     with working_folder(request.output) as temp:
         try:
-            told = replace(session, temp=temp, runs=runs)
-            result = Executor(registry, keep=False).run(graph, told, on_text=callbacks.text)
+            within = replace(session, temp=temp, runs=runs)
+            result = Executor(registry, keep=False).run(graph, within, on_text=callbacks.text)
             runs.finish()
         finally:
             runs.close()

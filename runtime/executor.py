@@ -101,7 +101,7 @@ class Executor:
                 if text := _text(self._kept[signature].ui):
                     on_text(node, text)
             if text := _text(self._kept[signature].ui):
-                session.told.append(" ".join(text.split()))
+                session.notes.append(" ".join(text.split()))
             if self._kept[signature].ui:
                 shown[name] = self._kept[signature].ui
             if not self._keep:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..sora_core.errors import InputError
 from .choices import chosen
 
-__all__ = ["CONTROLS", "Graph", "Link", "Node", "Range", "types_fit"]
+__all__ = ["CONTROLS", "MAX_NODES", "Graph", "Link", "Node", "Range", "types_fit"]
 
 CONTROLS = ("fixed", "increment", "decrement", "randomize")
 """What `control_after_generate` may say of a seed."""

@@ -14,7 +14,7 @@ from ..sora_core.errors import InputError
 from .generated import graph_of
 from .session import KINDS
 
-__all__ = ["MAX_DEPTH", "is_saved_format", "parse", "read_document"]
+__all__ = ["is_saved_format", "parse", "read_document"]
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 60

@@ -6,12 +6,16 @@ import csv
 import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..sora_core.errors import InputError, SoraError
 from ..sora_core.files import write_text
 from .batch import JOURNAL, Outcome
 from .jobs import Job
 from .session import KINDS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["SHEET", "TABLE", "check_reports", "write_contact_sheet", "write_table"]
 
@@ -71,7 +75,7 @@ def write_contact_sheet(path: Path, output: Path, outcomes: list[Outcome]) -> in
     return shown
 
 
-def _shown(output: Path, outcome: Outcome):  # type: ignore[no-untyped-def]
+def _shown(output: Path, outcome: Outcome) -> Tensor | None:
     """The picture of a job that is done, or None."""
     names = outcome.files if outcome.status == "done" else []
     name = next((n for n in names if Path(n).suffix.lower() in KINDS["image"] | KINDS["video"]), None)
@@ -81,14 +85,14 @@ def _shown(output: Path, outcome: Outcome):  # type: ignore[no-untyped-def]
         return None
 
 
-def _empty():  # type: ignore[no-untyped-def]
+def _empty() -> Tensor:
     """What stands for a job that failed: uint8 [1,H,W,3]."""
     import torch
 
     return torch.full((1, _TILE // 2, _TILE // 2, 3), 40, dtype=torch.uint8)
 
 
-def _tile(path: Path):  # type: ignore[no-untyped-def]
+def _tile(path: Path) -> Tensor:
     """The middle frame, small: uint8 [1,H,W,3]."""
     import numpy as np
     import torch

@@ -20,7 +20,7 @@ from .choices import has_choices
 from .graph import CONTROLS, MAX_NODES, Graph, Range, types_fit
 from .widgets import agree, left_out, moves_in, prompt_names, widget_values, wrapped
 
-__all__ = ["Holder", "converted", "from_saved"]
+__all__ = ["Holder", "Info", "converted", "from_saved"]
 
 MAX_LINKS = 10 * MAX_NODES
 _MUTED, _BYPASSED = 2, 4

@@ -18,10 +18,9 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 __all__ = [
-    "Boolean", "Clip", "Combo", "ComfyExtension", "ComfyNode", "Conditioning", "Custom", "DynamicCombo", "Float",
-    "FolderType", "Hidden",
-    "Image", "Int", "Latent", "Mask", "Model", "NodeOutput", "NumberDisplay", "Schema", "String", "UploadType",
-    "Vae", "Video",
+    "AnyType", "Audio", "Boolean", "Clip", "Combo", "ComfyExtension", "ComfyNode", "Conditioning", "Custom",
+    "DynamicCombo", "Float", "FolderType", "Hidden", "Image", "Int", "Latent", "Mask", "Model", "NodeOutput",
+    "Schema", "String", "UploadType", "Vae", "Video",
 ]  # fmt: skip
 
 
@@ -38,11 +37,6 @@ class UploadType(str, Enum):
 
     image = "image_upload"
     video = "video_upload"
-
-
-class NumberDisplay(str, Enum):
-    number = "number"
-    slider = "slider"
 
 
 class Hidden(str, Enum):
@@ -120,11 +114,6 @@ class Boolean:
     class Input(WidgetInput):
         io_type = "BOOLEAN"
 
-        def __init__(
-            self, id: str, *, label_on: str | None = None, label_off: str | None = None, **common: Any
-        ) -> None:
-            super().__init__(id, **common, label_on=label_on, label_off=label_off)
-
     class Output(Output):
         io_type = "BOOLEAN"
 
@@ -143,19 +132,9 @@ class Int:
             max: int | None = None,
             step: int | None = None,
             control_after_generate: bool | None = None,
-            display_mode: NumberDisplay | None = None,
             **common: Any,
         ) -> None:
-            display = display_mode.value if display_mode else None
-            super().__init__(
-                id,
-                **common,
-                min=min,
-                max=max,
-                step=step,
-                control_after_generate=control_after_generate,
-                display=display,
-            )
+            super().__init__(id, **common, min=min, max=max, step=step, control_after_generate=control_after_generate)
 
     class Output(Output):
         io_type = "INT"
@@ -175,10 +154,9 @@ class Float:
             max: float | None = None,
             step: float | None = None,
             round: float | None = None,
-            display_mode: NumberDisplay | None = None,
             **common: Any,
         ) -> None:
-            super().__init__(id, **common, min=min, max=max, step=step, round=round, display=display_mode)
+            super().__init__(id, **common, min=min, max=max, step=step, round=round)
 
     class Output(Output):
         io_type = "FLOAT"
@@ -191,15 +169,9 @@ class String:
         io_type = "STRING"
 
         def __init__(
-            self,
-            id: str,
-            *,
-            multiline: bool = False,
-            placeholder: str | None = None,
-            dynamic_prompts: bool | None = None,
-            **common: Any,
+            self, id: str, *, multiline: bool = False, dynamic_prompts: bool | None = None, **common: Any
         ) -> None:
-            super().__init__(id, **common, multiline=multiline, placeholder=placeholder, dynamicPrompts=dynamic_prompts)
+            super().__init__(id, **common, multiline=multiline, dynamicPrompts=dynamic_prompts)
 
     class Output(Output):
         io_type = "STRING"
@@ -216,15 +188,11 @@ class Combo:
             id: str,
             options: list[str] | list[int] | None = None,
             *,
-            control_after_generate: bool | None = None,
             upload: UploadType | None = None,
-            image_folder: FolderType | None = None,
             **common: Any,
         ) -> None:
             flags: dict[str, Any] = {upload.value: True} if upload else {}
-            folder = image_folder.value if image_folder else None
-            flags["control_after_generate"] = control_after_generate
-            super().__init__(id, **common, multiselect=False, options=options, **flags, image_folder=folder)
+            super().__init__(id, **common, multiselect=False, options=options, **flags)
 
     class Output(Output):
         io_type = "COMBO"
@@ -270,10 +238,6 @@ Clip = Custom("CLIP")
 Vae = Custom("VAE")
 Video = Custom("VIDEO")
 Audio = Custom("AUDIO")
-Noise = Custom("NOISE")
-Sampler = Custom("SAMPLER")
-Sigmas = Custom("SIGMAS")
-Guider = Custom("GUIDER")
 AnyType = Custom("*")
 
 
@@ -289,8 +253,6 @@ class Schema:
     hidden: list[Hidden] = field(default_factory=list)
     description: str = ""
     is_output_node: bool = False
-    is_deprecated: bool = False
-    is_experimental: bool = False
     not_idempotent: bool = False
 
     def finalize(self) -> None:
@@ -316,8 +278,8 @@ class Schema:
             "python_module": python_module,
             "category": self.category,
             "output_node": self.is_output_node,
-            "deprecated": self.is_deprecated,
-            "experimental": self.is_experimental,
+            "deprecated": False,
+            "experimental": False,
             "api_node": False,
         }
 

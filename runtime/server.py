@@ -117,16 +117,14 @@ class RemoteClient:
         while True:
             try:
                 queued = any(item[1] == run for items in self._json("/queue").values() for item in items)
-                entry = self._json(f"/history/{quote(run)}").get(
-                    run
-                )  # asked last: a run goes from the queue to the history
+                history = self._json(f"/history/{quote(run)}")  # asked last: a run goes there from the queue
                 seen = time.monotonic()
             except ResourceError:
                 if time.monotonic() - seen > _PATIENCE:
                     raise
                 time.sleep(_WAIT)
                 continue
-            if entry:
+            if entry := history.get(run):
                 _check_success(entry)
                 return entry
             if not queued:
@@ -346,15 +344,15 @@ def _refusal(answer: dict[str, Any]) -> str:
 
 def _check_success(entry: dict[str, Any]) -> None:
     status = entry.get("status") or {}
-    for kind, told in status.get("messages", []):
+    for kind, message in status.get("messages", []):
         if kind == "execution_error":
             raise SoraError(
-                f"node {told.get('node_id')} ({told.get('node_type')}):"
-                f" {str(told.get('exception_message', '')).strip()}"
+                f"node {message.get('node_id')} ({message.get('node_type')}):"
+                f" {str(message.get('exception_message', '')).strip()}"
             )
         if kind == "execution_interrupted":
             raise SoraError(
-                f"the run was stopped on the server at node {told.get('node_id')} ({told.get('node_type')})"
+                f"the run was stopped on the server at node {message.get('node_id')} ({message.get('node_type')})"
             )
     if status.get("status_str") == "error":
         raise SoraError("the run failed on the server, which did not say why; its log does")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from ..sora_core.claims import Claim, claim_first, sweep
 from ..sora_core.errors import InputError, ResourceError
@@ -22,11 +23,13 @@ from ..sora_core.files import check_name, make_folder
 
 if TYPE_CHECKING:
     from ..sora_core.pipeline.stored import RunStore
+    from ..sora_core.vae import CausalCodec
 
 __all__ = [
     "IN_FOLDER",
     "KINDS",
     "NAME_INPUT",
+    "SPARE",
     "STAGED",
     "Report",
     "Session",
@@ -133,7 +136,9 @@ class Session:
     """where the states of sampling are stored until the files of the run are there; None: nowhere"""
     preview: Path | None = None
     """a small video of what is sampled so far, written again and again while a node samples"""
-    told: list[str] = field(default_factory=list)
+    codecs: MutableMapping[int, CausalCodec] = field(default_factory=WeakValueDictionary)
+    """those that loaders brought and that are still there, by the channels of their latents; `preview` needs one"""
+    notes: list[str] = field(default_factory=list)
     """what nodes said while they ran, a line each, for the table of a batch"""
     chosen: dict[Path, Claim] = field(default_factory=dict)
     """claims to the names of results, so that another run does not choose them too"""

@@ -19,11 +19,11 @@ class SavedResult(dict[str, str]):
 class SavedImages:
     """Images, one or more."""
 
-    def __init__(self, results: list[SavedResult], is_animated: bool = False) -> None:
-        self.results, self.is_animated = results, is_animated
+    def __init__(self, results: list[SavedResult]) -> None:
+        self.results = results
 
     def as_dict(self) -> dict[str, Any]:
-        return {"images": self.results} | ({"animated": (True,)} if self.is_animated else {})
+        return {"images": self.results}
 
 
 class PreviewVideo:

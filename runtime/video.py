@@ -22,7 +22,6 @@ class VideoComponents:
     images: Any
     frame_rate: Fraction
     audio: Any = None
-    metadata: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
     """what went wrong while they were read"""
 
@@ -44,13 +43,6 @@ class VideoFromFile:
 
         info = probe(self._path)
         return info.width, info.height
-
-    def get_duration(self) -> float:
-        """Seconds."""
-        from ..sora_core.media.read import probe
-
-        info = probe(self._path)
-        return info.frames / info.fps
 
     def get_components(self) -> VideoComponents:
         """Its frames and sound. Raises ResourceError where they do not fit into memory and are not many enough to be
@@ -83,9 +75,6 @@ class VideoFromComponents:
 
     def get_dimensions(self) -> tuple[int, int]:
         return self._components.images.shape[2], self._components.images.shape[1]
-
-    def get_duration(self) -> float:
-        return float(len(self._components.images) / self._components.frame_rate)
 
     def get_stream_source(self) -> str | BytesIO:
         """The file that saving these frames gives, in memory."""

@@ -17,6 +17,7 @@ from .graph import CONTROLS, Range
 
 __all__ = [
     "ADDED",
+    "BUTTONS",
     "CHOICE",
     "agree",
     "completed",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Any
+
 import torch
+from sora_nodes.nodes import host
 from sora_nodes.sora_core.diffusion import draw_noise, sample, schedule
 from sora_nodes.sora_core.dit import DiT, DiTConfig
 from sora_nodes.sora_core.editing import Clip, Edit
@@ -25,6 +29,11 @@ def tiny_codec() -> BundledCodec:
 def frames(count: int, *, height: int = H, width: int = W, seed: int = 1) -> Tensor:
     """A random image [count,H,W,3] in 0..1."""
     return torch.rand(count, height, width, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def video(image: Tensor, fps: float = FPS, audio: dict[str, Any] | None = None) -> Any:
+    """A VIDEO of an image, in memory."""
+    return host.VideoFromComponents(host.VideoComponents(images=image, frame_rate=Fraction(fps), audio=audio))
 
 
 def clip(count: int, **size: int) -> Clip:

@@ -36,7 +36,7 @@ from comfy_extras import nodes_slg as slg
 from comfy_extras import nodes_tomesd as tome
 from safetensors.torch import save_file
 from sora_pack.nodes import (  # type: ignore[import-not-found]
-    assembly, cache, calls, editing, loading, patches, sampling, video,
+    assembly, calls, editing, loading, patches, sampling, video,
 )  # fmt: skip
 from sora_pack.nodes.comfy import model as comfy_model  # type: ignore[import-not-found]
 from sora_pack.nodes.layouts import edits  # type: ignore[import-not-found]
@@ -209,7 +209,7 @@ def check_caches_and_windows(our: Our) -> None:
                 "take LazyCache with ring time",
                 lambda cached=cached: ours(objects.ring_time(cached), our.said, latent),
             )
-    ours_cached = cache.SoraFeatureCache.execute(our.model, 0.05).result[0]
+    ours_cached = patches.SoraFeatureCache.execute(our.model, 0.05).result[0]
     for made in (
         ours(ours_cached, our.said, latent, steps=25),
         theirs(ours_cached, our.said, our.empty, latent, steps=25),

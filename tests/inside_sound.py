@@ -312,10 +312,8 @@ def check_refusals(our: Our) -> None:
 
 def check_cache(our: Our) -> None:
     """Sora Feature Cache attaches to a model of both."""
-    from sora_pack.nodes import cache
-
     for family in FAMILIES:
-        cached = cache.SoraFeatureCache.execute(family.model, 0.2).result[0]
+        cached = patches.SoraFeatureCache.execute(family.model, 0.2).result[0]
         made = ours(cached, family.said, sized(family), negative=family.none, steps=8)
         assert all(part.isfinite().all() for part in made.unbind())
 

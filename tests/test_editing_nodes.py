@@ -4,7 +4,6 @@ given."""
 from __future__ import annotations
 
 import sys
-from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from device_toys import moved, second_device
-from editing_toys import FPS, H, W, frames, tiny_model
+from editing_toys import FPS, H, W, frames, tiny_model, video
 from sora_nodes.nodes import assembly, calls, clips, editing, host, models
 from sora_nodes.nodes.inputs import output_linked
 from sora_nodes.nodes.layouts.edits import sound_for
@@ -50,10 +49,6 @@ def session(tmp_path: Any, request: pytest.FixtureRequest, monkeypatch: pytest.M
 
 def run(name: str, **inputs: Any) -> tuple[Any, ...]:
     return NODE[name].execute(**inputs).result
-
-
-def video(image: torch.Tensor, fps: float = FPS, audio: Any = None) -> Any:
-    return host.VideoFromComponents(host.VideoComponents(images=image, frame_rate=Fraction(fps), audio=audio))
 
 
 def sampled(latent: Any, positive: Any = None, **settings: Any) -> Any:
@@ -294,7 +289,7 @@ def test_a_shift_that_leaves_no_noise_levels_is_said_before_the_run(shift: float
     assert ModelSamplingSD3.validate_inputs(3.0) is True
 
 
-def test_decode_video_gives_the_same_clip(tmp_path: Any) -> None:
+def test_decode_video_gives_the_same_clip() -> None:
     latent = sampled(run("SoraLoopVideo", vae=MODEL, seconds=1.0, overlap=8, latent=grid())[0])
     assert torch.allclose(calls.decode_image(MODEL, latent), stitched(latent), atol=1e-5)
 

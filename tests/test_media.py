@@ -287,7 +287,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, room: int) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_contact_sheet_shows_every_clip(tmp_path: Path) -> None:
+def test_a_contact_sheet_shows_every_clip() -> None:
     sheet = media.contact_sheet([clip(8), clip(8, 24, 60)], 4, captions=["a red ball", "a very long caption " * 20])
     assert sheet.width >= 4 * 60 and sheet.height >= 32 + 24
     stills = media.contact_sheet([clip(1)] * 5, 3)

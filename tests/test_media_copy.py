@@ -14,16 +14,12 @@ from sora_nodes.sora_core import media
 from sora_nodes.sora_core.media.remux import copy_video, remux
 from test_media_channels import loud, speaking
 
+pytestmark = pytest.mark.usefixtures("workplace")
+
 
 def run(folder: Path, graph: dict[str, object]) -> int:
     (folder / "w.json").write_text(json.dumps(graph))
     return cli.main(["run", "w.json"])
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "input").mkdir()
-    monkeypatch.chdir(tmp_path)
 
 
 def packets(path: Path) -> list[bytes]:
@@ -115,7 +111,7 @@ def test_an_animation_is_saved_frame_by_frame(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "output" / "img").iterdir()) == [f"o_0000{i}_.png" for i in range(1, 6)]
 
 
-def test_filling_the_first_frame_alone(tmp_path: Path) -> None:
+def test_filling_the_first_frame_alone() -> None:
     """One latent frame of one picture: there are no later ones to group."""
     import torch
     from sora_nodes.sora_core.editing.fill import latent_mask

@@ -18,6 +18,8 @@ from sora_nodes.sora_core.media.sound import resampled
 from sora_nodes.sora_core.pipeline.edit_files import joined_sound
 from torch import Tensor
 
+pytestmark = pytest.mark.usefixtures("workplace")
+
 
 def tone(seconds: float, rate: int = 44100, channels: int = 2, *, hertz: float = 440.0) -> Tensor:
     """[C,S], each channel an octave above the last."""
@@ -36,12 +38,6 @@ def clip(tmp_path: Path) -> Path:
     sound = media.Sound(waveform=tone(1), rate=44100)
     media.write_video(tmp_path / "input" / "clip.mp4", frames, 24, sound=sound)
     return tmp_path / "input" / "clip.mp4"
-
-
-@pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "input").mkdir()
-    monkeypatch.chdir(tmp_path)
 
 
 def test_what_is_written_is_heard(clip: Path) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from editing_toys import FPS, H, W, frames, tiny_model
-from sora_nodes.nodes import assembly, editing, host, models
+from editing_toys import FPS, H, W, frames, tiny_model, video
+from sora_nodes.nodes import assembly, editing, models
 from sora_nodes.nodes.sampling import SoraNoiseGrid, SoraSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.editing import (
@@ -53,10 +52,6 @@ def node(name: str, **inputs: Any) -> tuple[Any, ...]:
     defaults = {item.id: getattr(item, "default", None) for item in NODES[name].GET_SCHEMA().inputs}
     usual = {name: value for name, value in defaults.items() if value is not None}
     return NODES[name].execute(**{**usual, **inputs}).result
-
-
-def video(image: torch.Tensor) -> Any:
-    return host.VideoFromComponents(host.VideoComponents(images=image, frame_rate=Fraction(FPS), audio=None))
 
 
 def clip(count: int = 9) -> Clip:

@@ -13,7 +13,17 @@ from sora_nodes.sora_core.errors import InputError, MediaError, ResourceError, S
 from sora_nodes.sora_core.media import write_image, write_video
 from sora_nodes.sora_core.safety import certificates
 from sora_nodes.sora_core.safety.certificates import Credentials, development_credentials, load_credentials
-from sora_nodes.sora_core.safety.provenance import FORMATS, Origin, Verdict, can_sign, sign, verify
+from sora_nodes.sora_core.safety.provenance import (
+    FORMATS,
+    MADE,
+    UNSAID,
+    Origin,
+    Verdict,
+    can_sign,
+    manifest,
+    sign,
+    verify,
+)
 
 needs_c2pa = pytest.mark.skipif(not can_sign(), reason="the extra `provenance` (c2pa-python) is not installed")
 FRAMES = torch.randint(0, 255, (5, 48, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -192,3 +202,10 @@ def test_without_the_extra_a_sentence_says_how_to_have_it(monkeypatch: pytest.Mo
     (tmp_path / "any.mp4").touch()
     with pytest.raises(InputError, match=r"sora-nodes\[provenance\]"):
         verify(tmp_path / "any.mp4")
+
+
+def test_a_created_file_names_a_source_type_though_no_model_made_it() -> None:
+    """C2PA signs none without; a file from elsewhere that cannot be an ingredient (mkv) is one."""
+    for origin, said in ((Origin(), MADE), (Origin(generated=False), UNSAID)):
+        (action,) = manifest(origin, "clip.mp4")["assertions"][0]["data"]["actions"]
+        assert action["action"] == "c2pa.created" and action["digitalSourceType"] == said

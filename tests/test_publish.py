@@ -20,11 +20,7 @@ from sora_nodes.sora_core.training.pictures import clips
 from sora_nodes.sora_core.world import ClipShape, render, sample_scene
 from torch import Tensor
 
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No policy and no certificate of the person who runs the tests."""
-    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def frames(count: int = 6, side: int = 96, seed: int = 0) -> Tensor:
@@ -85,7 +81,7 @@ def test_what_is_stopped_leaves_nothing(tmp_path: Path, content: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["given.mp4"]
 
 
-def test_spans_are_blurred_and_reported(tmp_path: Path) -> None:
+def test_spans_are_blurred_and_reported() -> None:
     clip = with_red(4, 5, 9)
     clip[4, :48] = 0
     clip[4, 40:] = torch.tensor([255, 0, 0], dtype=torch.uint8)

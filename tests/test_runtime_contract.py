@@ -103,6 +103,16 @@ def test_names_that_nodes_offer_are_those_of_the_core() -> None:
     assert set(inputs.SAMPLERS) == set(SOLVERS) and set(inputs.SCHEDULERS) == set(SCHEDULES)
 
 
+def test_the_script_of_the_interface_speaks_of_nodes_and_inputs_that_there_are() -> None:
+    from sora_nodes.nodes.inputs import FREE
+
+    script, nodes = (HELP.parent / "js" / "sora.js").read_text(encoding="utf-8"), ours().object_info()
+    assert set(re.findall(r'"(Sora\w+)"', script)) <= set(nodes)
+    assert f'const FREE = "{FREE}"' in script
+    values = re.search(r"const GRID_VALUES = (\[.*\]);", script)
+    assert values and set(json.loads(values[1])) <= set(nodes["SoraNoiseGrid"]["input"]["required"])
+
+
 def test_stock_nodes_do_not_take_our_prefix() -> None:
     assert {name for name in local_registry().names() if name.startswith("Sora")} == set(ours().names())
 

@@ -72,7 +72,7 @@ def test_a_changed_file_is_a_changed_node(tmp_path: Path) -> None:
     assert result.texts() == {"2": "5"} and told == ["2: 5"]
 
 
-def test_a_chain_of_ten_thousand_nodes_needs_no_recursion(tmp_path: Path) -> None:
+def test_a_chain_of_ten_thousand_nodes_needs_no_recursion() -> None:
     prompt: dict[str, Any] = {"0": number(0.0)}
     for i in range(1, 10_000):
         prompt[str(i)] = {"class_type": "ToyAdd", "inputs": {"a": [str(i - 1), 0], "b": [str(i - 1), 0]}}
@@ -138,7 +138,7 @@ def test_a_missing_node_type_names_its_pack() -> None:
         plan(Graph.from_api(prompt, saved={"nodes": []}), registry())
 
 
-def test_what_no_output_needs_is_not_run_and_not_judged(tmp_path: Path) -> None:
+def test_what_no_output_needs_is_not_run_and_not_judged() -> None:
     prompt = sum_workflow() | {"9": {"class_type": "ToyAdd", "inputs": {}}}
     assert "9" not in plan(Graph.from_api(prompt), registry()).order
 
@@ -174,7 +174,7 @@ def test_no_file_is_written_outside_the_output_folder(tmp_path: Path, prefix: st
 
 
 @pytest.mark.parametrize("prefix", [".sora-batch/x", ".Sora-Runs\\x", ".sora-temp-1/deep/x"])
-def test_no_file_is_written_into_a_folder_that_is_cleared(tmp_path: Path, prefix: str) -> None:
+def test_no_file_is_written_into_a_folder_that_is_cleared(prefix: str) -> None:
     with pytest.raises(InputError, match=r"node 4 \(ToySave\), input filename_prefix.* is cleared after a run"):
         plan(Graph.from_api(sum_workflow()).set("4.filename_prefix", prefix), registry())
     assert plan(Graph.from_api(sum_workflow()).set("4.filename_prefix", "x/.sora-batch"), registry()).order

@@ -45,7 +45,7 @@ def test_a_workflow_that_keeps_no_file_is_told_so(tmp_path: Path, capsys: pytest
         assert ("nothing here keeps a file" in capsys.readouterr().err) == (name == "shown")
 
 
-def test_half_a_character_in_the_name_of_a_file_is_refused(tmp_path: Path) -> None:
+def test_half_a_character_in_the_name_of_a_file_is_refused() -> None:
     nodes = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "\ud800.png"}},
         "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
@@ -54,7 +54,7 @@ def test_half_a_character_in_the_name_of_a_file_is_refused(tmp_path: Path) -> No
         plan(Graph.from_api(nodes), local_registry())
 
 
-def test_validate_asks_the_server_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_asks_the_server_that_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     example = str(EXAMPLES / "text_to_video.json")
     assert cli.main(["run", example, "--validate", "--server", "http://127.0.0.1:9"]) == 2
     assert "127.0.0.1:9" in capsys.readouterr().err

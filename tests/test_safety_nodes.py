@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import torch
 from sora_nodes.commands.run import local_registry
-from sora_nodes.nodes import assembly, calls, doors, long, prompting, safety
+from sora_nodes.nodes import assembly, calls, doors, host, long, prompting, safety
+from sora_nodes.nodes.layouts.pictures import EXACT, save_video, video_of
 from sora_nodes.nodes.safety_calls import MESSAGE
 from sora_nodes.runtime.graph import Graph
 from sora_nodes.runtime.validate import WorkflowError, plan
+from sora_nodes.sora_core.editing.frames import Made
 from sora_nodes.sora_core.errors import InputError, MediaError
+from sora_nodes.sora_core.media import TensorSource, write_video
 from sora_nodes.sora_core.safety import PolicyError, config_folder
 from sora_nodes.sora_core.safety import doors as core_doors
 from sora_nodes.sora_core.safety.frames import FrameReview
@@ -22,10 +25,7 @@ from sora_nodes.sora_core.safety.marking import read_mark
 from sora_nodes.sora_core.safety.provenance import can_sign
 from sora_nodes.sora_core.training.pictures import leaves
 
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def image(count: int = 2, side: int = 192) -> torch.Tensor:
@@ -176,3 +176,34 @@ def test_verify_says_what_is_missing(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(InputError):  # the extra, or a kind of file that carries no manifest
         safety.SoraVerifyVideo.execute(str(path), "")
+
+
+def test_another_file_of_the_name_of_one_that_was_reviewed_is_reviewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names in the temp folder come again once a file is gone, so it is the VIDEO that knows."""
+    reviewed: list[bool] = []
+    monkeypatch.setattr(core_doors, "guards_for", lambda protection, **_: reviewed.append(protection.review))
+    path = tmp_path / "sora_00001_.mp4"
+    write_video(path, torch.zeros(4, 16, 16, 3, dtype=torch.uint8), 8)
+    videos = doors.decoded_here(path), host.VideoFromFile(str(path))
+    for video in videos:
+        save_video(video, tmp_path / "out.mp4", {})
+    assert reviewed == [False, True]
+
+
+def test_a_clip_that_a_model_made_is_signed_as_made_though_it_lies_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long clip of Sora Stitch Video is one. A file of the user's is opened, and a cut of it stays the user's."""
+    generated: list[bool] = []
+    monkeypatch.setattr(core_doors, "guards_for", lambda _, *, origin, **__: generated.append(origin.generated))
+    path = tmp_path / "long.mp4"
+    write_video(path, torch.zeros(4, 16, 16, 3, dtype=torch.uint8), 8)
+    frames = torch.zeros(4, 16, 16, 3)
+    stitched, opened, cut = host.VideoFromFile(str(path)), host.VideoFromFile(str(path)), video_of(frames, 8.0, None)
+    setattr(stitched, EXACT, Made(frames, 8.0))
+    setattr(cut, EXACT, TensorSource(frames, 8.0))
+    for video in (stitched, opened, cut, video_of(frames, 8.0, None)):
+        save_video(video, tmp_path / "out.mp4", {})
+    assert generated == [True, False, False, True]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from editing_toys import FPS, frames, tiny_model
-from sora_nodes.nodes import SoraExtension, assembly, calls, clips, doors, editing, host, models
+from editing_toys import FPS, frames, tiny_model, video
+from sora_nodes.nodes import SoraExtension, assembly, calls, clips, doors, editing, models
 from sora_nodes.nodes.layouts import pictures
 from sora_nodes.nodes.layouts.pictures import EXACT
 from sora_nodes.nodes.refining import SoraRefineVideo
@@ -32,10 +31,7 @@ LEVEL = 1 / 255
 
 
 @pytest.fixture(autouse=True)
-def session(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+def session(tmp_path: Path, own_home: None) -> Iterator[None]:
     with torch.inference_mode(), Session(input=tmp_path, output=tmp_path, temp=tmp_path).active():
         yield
 
@@ -46,10 +42,6 @@ def sampled(name: str, **inputs: Any) -> Any:
         model=MODEL, positive=models.current().encode(MODEL, "a red ball"), latent=latent, seed=1, steps=2, cfg=2.0,
         sampler_name="euler", scheduler="simple", denoise=1.0,
     ).result[0]  # fmt: skip
-
-
-def video(image: Tensor) -> Any:
-    return host.VideoFromComponents(host.VideoComponents(images=image, frame_rate=Fraction(FPS)))
 
 
 def extended(**given: Any) -> Any:
@@ -161,7 +153,7 @@ def test_every_sampler_is_known() -> None:
     for name, info in Registry.of(SoraExtension(), StockExtension()).object_info().items():
         inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
         makes = "MODEL" in [spec[0] for spec in inputs.values()] and "LATENT" in info["output"]
-        assert not (makes and {"seed", "noise_seed"} & set(inputs)) or name in doors.SAMPLERS
+        assert not (makes and {"seed", "noise_seed"} & set(inputs)) or name in doors.SAMPLING_NODES
 
 
 def test_a_made_clip_that_is_only_enlarged_is_marked() -> None:

@@ -144,7 +144,7 @@ def test_a_full_disk_stops_no_run(tmp_path: Path, whole: torch.Tensor, monkeypat
     assert "not stored" in said[0]
 
 
-def test_a_state_of_other_weights_is_another_run(tmp_path: Path) -> None:
+def test_a_state_of_other_weights_is_another_run() -> None:
     from dataclasses import replace
 
     from sora_nodes.sora_core.pipeline.stored import run_key

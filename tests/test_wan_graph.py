@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from sora_nodes.commands.run import local_registry
-from sora_nodes.nodes.lora import SoraLoadLora
 from sora_nodes.nodes.native.models import early_look, feature_cache, measurable
 from sora_nodes.nodes.native.parts import part_of
+from sora_nodes.nodes.patches import SoraLoadLora
 from sora_nodes.runtime.command import RunRequest, load_graph
 from sora_nodes.runtime.executor import Executor
 from sora_nodes.runtime.graph import Graph

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from editing_toys import FPS, sampled, tiny_codec, tiny_model
+from editing_toys import FPS, sampled, tiny_codec, tiny_model, video
 from PIL import Image
 from sora_nodes import cli
-from sora_nodes.nodes import assembly, calls, editing, host, models
+from sora_nodes.nodes import assembly, calls, editing, models
 from sora_nodes.nodes.sampling import SoraSampler
 from sora_nodes.runtime.session import Session
 from sora_nodes.sora_core.editing import (
@@ -193,7 +192,7 @@ class TestNodes:
 
     def video(self, seed: int, height: int = 144, width: int = 256) -> Any:
         images = world(seed, height=height, width=width).float() / 255
-        return host.VideoFromComponents(host.VideoComponents(images=images, frame_rate=Fraction(8)))
+        return video(images, fps=8.0)
 
     @pytest.mark.parametrize(
         ("name", "inputs", "kept"),
@@ -243,8 +242,7 @@ class TestNodes:
         mask = torch.zeros(1, 96, 160)
         mask[:, :, 80:] = 1
         given = torch.rand(9, 96, 160, 3, generator=torch.Generator().manual_seed(1))
-        video = host.VideoFromComponents(host.VideoComponents(images=given, frame_rate=Fraction(8)))
-        filled, before, _ = self.run("SoraFillFrames", video=video, frames="", mask=mask)
+        filled, before, _ = self.run("SoraFillFrames", video=video(given, fps=8.0), frames="", mask=mask)
         longer, image, _ = self.run("SoraExtendVideo", video=filled, seconds=1.0, direction="forward", overlap=4)
         shown = longer.get_components().images
         assert torch.equal(shown[:9, :, :80], given[:, :, :80]) and torch.equal(image[:9], before)

@@ -22,13 +22,10 @@ if TYPE_CHECKING:
     from ...sora_core.types import Progress
 
 __all__ = [
-    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_lora", "check_room",
-    "device",
-    "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
+    "ComfyExtension", "VideoComponents", "VideoFromComponents", "VideoFromFile", "absent", "check_lora",
+    "check_room", "device", "input_files", "input_path", "io", "lora_files", "lora_path", "model_files",
     "model_path", "output_path", "owned_video", "prepared", "progress", "queued_prompt", "runs", "schedulers",
-    "solvers", "stream_source",
-    "temp_path", "ui",
-    "video_window", "writes_metadata",
+    "solvers", "stream_source", "temp_path", "ui", "video_window", "writes_metadata",
 ]  # fmt: skip
 
 VideoFromFile = InputImpl.VideoFromFile

@@ -3,7 +3,7 @@ layers.
 
 So casting, offloading, LoRA, hooks and every stock sampler work on it. ComfyUI reads the output of a flow model as
 velocity, so the transformer gives (x - clean) / sigma. What it is told of a grid beside the latent itself, a
-`LatentTime`, rides in the MODEL's transformer_options. Tested with ComfyUI 0.3.64.
+`LatentTime`, rides in the MODEL's transformer_options.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from .unread import check_conditioning, check_patches
 if TYPE_CHECKING:
     from ...sora_core.vae import CausalCodec
 
-__all__ = ["DTYPE", "TIME", "HostLayers", "LatentTime", "SoraBase", "SoraConfig", "SoraTransformer", "sora_patcher"]
+__all__ = ["DTYPE", "TIME", "HostLayers", "LatentTime", "SoraBase", "SoraTransformer", "sora_patcher"]
 
 DTYPE = torch.float32
 """the bundled model is small: it runs as it was trained, and gives the same frames on every device"""
@@ -134,22 +134,22 @@ class SoraTransformer(DiT):
     ) -> Tensor:  # fmt: skip
         """x [B,C,T,H,W] of any height and width at timesteps [B] = 1000 sigma -> (x - clean) / sigma."""
         mask = torch.ones_like(x[:, :1]) if denoise_mask is None else denoise_mask.to(x)
-        padded, told = pad_to_patch_size(x, self.config.patch), pad_to_patch_size(mask, self.config.patch)
+        padded, padded_mask = pad_to_patch_size(x, self.config.patch), pad_to_patch_size(mask, self.config.patch)
         sigma = timesteps.float() / 1000
-        clean = self._denoiser(x.shape[2], sora_shots, transformer_options)(padded, sigma, told, context)
+        clean = self._denoiser(x.shape[2], sora_shots, transformer_options)(padded, sigma, padded_mask, context)
         clean = clean[..., : x.shape[3], : x.shape[4]].to(x)
         return (x - clean) / sigma.view(-1, 1, 1, 1, 1).to(x)
 
     def _denoiser(self, frames: int, shots: Any, options: dict[str, Any]) -> Denoiser:
         """The denoiser of a grid, or of one of ComfyUI's context windows on it."""
-        told, window = options.get(TIME, LatentTime()), options.get("context_window")
+        time, window = options.get(TIME, LatentTime()), options.get("context_window")
         places = tuple(range(frames) if window is None else _window_places(window))
         _check_shots(shots, places, whole=window is None)
-        key = (told.at(places, whole=window is None), told.fps, places, shots)
+        key = (time.at(places, whole=window is None), time.fps, places, shots)
         if key not in self._denoisers:
             for old in list(self._denoisers)[: 1 - KEPT]:
                 del self._denoisers[old]
-            self._denoisers[key] = self._new_denoiser(torch.tensor(key[0]), told.fps, places, shots)
+            self._denoisers[key] = self._new_denoiser(torch.tensor(key[0]), time.fps, places, shots)
         return self._denoisers[key]
 
     def _new_denoiser(self, spans: Tensor, fps: float, places: tuple[int, ...], shots: Any) -> Denoiser:

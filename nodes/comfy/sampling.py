@@ -1,5 +1,4 @@
-"""Any video MODEL of ComfyUI's under our nodes: sampled by ComfyUI's own samplers, patched as ComfyUI patches. Tested
-with 0.3.64."""
+"""Any video MODEL of ComfyUI's under our nodes: sampled by ComfyUI's own samplers, patched as ComfyUI patches."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ from .text import MARK
 if TYPE_CHECKING:
     from ...sora_core.editing import Edit
 
-__all__ = ["for_latent", "patched", "progress_bar", "ring_time", "sample"]
+__all__ = ["CACHE", "for_latent", "patched", "progress_bar", "ring_time", "sample"]
 
 CACHE, RING, LATENT_RING, FLOW_EDIT = ORDER = (
     "sora_feature_cache", "sora_ring", "sora_latent_ring", "sora_flow_edit",
@@ -324,11 +323,11 @@ def _regions(conditioning: Any) -> Any:
 
     regions = []
     for text, settings in conditioning:
-        told = {**settings, "set_area_to_bounds": False}
+        whole = {**settings, "set_area_to_bounds": False}
         area = settings.get("area", ())
         if len(area) == 5:  # ("percentage", height, width, y, x)
-            told["area"] = ("percentage", 1.0, *area[1:3], 0.0, *area[3:])
-        regions.append([text, told])
+            whole["area"] = ("percentage", 1.0, *area[1:3], 0.0, *area[3:])
+        regions.append([text, whole])
     return regions
 
 

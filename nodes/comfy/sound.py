@@ -79,14 +79,14 @@ def with_sound(model: Any, latent: Latent) -> Latent:
     if known is None or not known.always or is_nested(samples):
         return latent
     info, mask = info_of(latent), latent.get("noise_mask")
-    frames = int(info.edit.state.spans.sum()) if info.edit is not None else frames_in(samples.shape[2])
+    frames = int(info.edit.state.spans.sum()) if info.edit is not None else minimax_frames(samples.shape[2])
     sound = samples.new_zeros(len(samples), *known.shape(known.count(frames, known.fps or 1.0)))
     whole = {**latent, "samples": joined(samples, sound)}
     return whole if mask is None else {**whole, "noise_mask": joined(mask, torch.ones_like(sound[:, :1]))}
 
 
-def frames_in(latents: int) -> int:
-    """Frames of a clip of MiniMax H3."""
+def minimax_frames(latents: int) -> int:
+    """Frames of a clip of so many latent frames of MiniMax H3."""
     return int(spans(latents, Geometry(cycle=5)).sum())
 
 

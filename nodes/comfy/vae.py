@@ -13,6 +13,7 @@ from comfy.model_patcher import ModelPatcher
 from comfyui_version import __version__
 from torch import Tensor
 
+from ... import NEWEST, OLDEST
 from ...sora_core.errors import InputError, ResourceError
 from ...sora_core.grid import Geometry
 from ...sora_core.pipeline import SoraModel
@@ -110,8 +111,12 @@ def _compare(name: str, right: Tensor, call: Callable[[], Tensor]) -> None:
         found = f"is off by {float((made - right).abs().max()):.2g}" if same else f"gives {list(made.shape)}"
     raise ResourceError(
         f"ComfyUI {__version__} calls a VAE in a way that this version of Sora Nodes does not know: `{name}` on ours"
-        f" {found}; update Sora Nodes, or take a ComfyUI from 0.3.64 to 0.33"
+        f" {found}; update Sora Nodes, or take a ComfyUI from {_dotted(OLDEST)} to {_dotted(NEWEST)}"
     )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 class HostCodec:

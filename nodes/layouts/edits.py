@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...sora_core.editing import Clip, Edit
     from ...sora_core.grid import VideoSize
 
-__all__ = ["clip_of", "edit_latent", "file_clip", "heard_of", "sound_for"]
+__all__ = ["clip_of", "edit_latent", "file_clip", "sound_for"]
 
 Sound = dict[str, Any]
 """ComfyUI's AUDIO"""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .sounds import Track
 
 __all__ = [
-    "Latent", "LatentInfo", "check_edit", "decoded_size", "finished_size", "info_of", "noise_for", "samples_of",
+    "KEY", "Latent", "LatentInfo", "check_edit", "decoded_size", "finished_size", "info_of", "noise_for", "samples_of",
     "single", "size_of", "state_of",
 ]  # fmt: skip
 
@@ -151,7 +151,7 @@ def state_of(latent: Latent, geometry: Geometry, *, ring: bool = False) -> Laten
     from ...sora_core.grid import positions, spans
     from ...sora_core.types import LatentState
 
-    samples, info = samples_of(latent).float(), info_of(latent)
+    samples, info = samples_of(latent), info_of(latent)
     if samples.shape[1] != geometry.channels:
         raise InputError(
             f"latent has {samples.shape[1]} channels and the model {geometry.channels}; size it with the VAE of the"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ...sora_core.editing import Keyframe
 
 __all__ = [
-    "EXACT", "SHOWN", "check_video", "keyframes_of", "load_image", "missing_mask", "places_of", "rgb", "save_image",
-    "save_video", "to_be_marked", "video_of",
+    "EXACT", "SHOWN", "check_video", "is_made_here", "keyframes_of", "load_image", "missing_mask", "places_of", "rgb",
+    "save_image", "save_video", "to_be_marked", "video_of",
 ]  # fmt: skip
 
 EXACT, SHOWN = "sora_source", "sora_shown"
@@ -80,7 +80,7 @@ def save_image(image: Tensor, path: Path, metadata: dict[str, str], *, hidden: A
     `save_video`."""
     from ...sora_core.media.publish import publish
 
-    guards = doors.signing(None, sign=True, behind=doors.files_behind(hidden), watermark=doors.sampled_behind(hidden))
+    guards = doors.signing(sign=True, behind=doors.files_behind(hidden), watermark=doors.sampled_behind(hidden))
     publish(path, rgb(image[None]), metadata=metadata, guards=guards)
 
 
@@ -95,14 +95,29 @@ def save_video(
 
     behind = doors.files_behind(hidden) if sign else []
     if to_be_marked(video, hidden):
-        parts, guards = video.get_components(), doors.signing(None, sign=sign, behind=behind, watermark=True, **chosen)
+        parts, guards = video.get_components(), doors.signing(sign=sign, behind=behind, watermark=True, **chosen)
         chunks = (image_to_video(frame[None]) for frame in parts.images)
         fps, sound = float(parts.frame_rate), sound_of(parts.audio)
         publish(path, chunks, fps=fps, sound=sound, metadata=metadata, guards=guards)
         return
     source = host.stream_source(video)
-    content = source if isinstance(source, BytesIO) else Path(source)
-    publish(path, content, metadata=metadata, guards=doors.signing(source, sign=sign, behind=behind, **chosen))
+    content, seen = source if isinstance(source, BytesIO) else Path(source), doors.is_decoded(video)
+    made = is_made_here(video)
+    opened = None if isinstance(content, BytesIO) or made else content
+    guards = doors.signing(opened, sign=sign, generated=made, reviewed=seen, behind=behind, **chosen)
+    publish(path, content, metadata=metadata, guards=guards)
+
+
+def is_made_here(video: Any) -> bool:
+    """Whether a model made frames of a VIDEO. Of frames in memory that do not say, as other nodes give them: yes; of a
+    file that our decoder did not write: no."""
+    from ...sora_core.editing.frames import is_made
+
+    source = getattr(video, EXACT, None)
+    if source is not None:
+        return is_made(source)
+    in_file = isinstance(video, host.VideoFromFile) and isinstance(video.get_stream_source(), str)
+    return doors.is_decoded(video) or not in_file
 
 
 def to_be_marked(video: Any, hidden: Any) -> bool:
@@ -123,16 +138,18 @@ def keyframes_of(
     """The pictures of an animation with their places; raises InputError where pictures and places differ in number."""
     from ...sora_core.editing import Keyframe
 
-    keys = [Keyframe(image=single(image, "image", "first"), frame_idx=0, strength=strength)]
+    keys = [Keyframe(image=one_picture(image, "image", "first"), frame_idx=0, strength=strength)]
     places = places_of(frame_idx)
     pictures = [] if keyframes is None else list(rgb(keyframes, "keyframes").split(1))
     if len(places) != len(pictures):
         raise InputError(f"{len(pictures)} keyframes need as many frame_idx, such as '8, 16', not {frame_idx!r}")
     keys += [Keyframe(image=picture, frame_idx=place) for picture, place in zip(pictures, places, strict=True)]
-    return keys if end_image is None else [*keys, Keyframe(image=single(end_image, "end_image", "last"), frame_idx=-1)]
+    if end_image is not None:
+        keys.append(Keyframe(image=one_picture(end_image, "end_image", "last"), frame_idx=-1))
+    return keys
 
 
-def single(image: Any, name: str, place: str) -> Tensor:
+def one_picture(image: Any, name: str, place: str) -> Tensor:
     """The one picture [1,H,W,3] of an IMAGE; raises InputError for several. name, place: the input and its frame."""
     picture: Tensor = rgb(image, name)
     if len(picture) != 1:

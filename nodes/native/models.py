@@ -157,12 +157,13 @@ def _for_each(features: Tensor, count: int) -> Tensor:
 
 def early_look(model: SoraModel, fps: float | None) -> EarlyLook | None:
     """What writes the run's preview, where one is asked for; its colours are those of the model's codec, or of the
-    one that another loader brought."""
+    one that another loader brought in this run."""
     from ...sora_core.pipeline.preview import EarlyLook
-    from .parts import CODECS, is_loaded
+    from .parts import is_loaded
 
-    path, warn = current().preview, current().warn
-    codec = model.codec if is_loaded(model.codec) else CODECS.get(model.geometry.channels)
+    session = current()
+    path, warn = session.preview, session.warn
+    codec = model.codec if is_loaded(model.codec) else session.codecs.get(model.geometry.channels)
     if path is not None and codec is None:
         warn("no early look is written: it needs the colours of the model's VAE, so load that too")
     return EarlyLook(path, codec, fps or DEFAULTS.fps, warn=warn) if path is not None and codec is not None else None

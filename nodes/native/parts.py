@@ -4,20 +4,16 @@ another part is told which loader brings it."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from ...sora_core.errors import InputError
 
 if TYPE_CHECKING:
     from ...sora_core.grid import Geometry
     from ...sora_core.pipeline import SoraModel
-    from ...sora_core.vae import CausalCodec
 
-__all__ = ["CODECS", "NotLoaded", "is_loaded", "part_of"]
+__all__ = ["is_loaded", "part_of"]
 
 LOADED_BY = {"dit": "Load Diffusion Model", "text": "Load CLIP", "codec": "Load VAE"}
-CODECS: WeakValueDictionary[int, CausalCodec] = WeakValueDictionary()
-"""those that loaders brought and that are still there, by the channels of their latents"""
 
 
 class NotLoaded:
@@ -46,8 +42,6 @@ def part_of(geometry: Geometry | None = None, **parts: Any) -> SoraModel:
     """A `SoraModel` with these parts alone; geometry: of the codec that they belong to, where they are known by it."""
     from ...sora_core.pipeline import SoraModel
 
-    if codec := parts.get("codec"):
-        CODECS[codec.geometry.channels] = codec
     missing: Any = NotLoaded("text")
     others: dict[str, Any] = {"dit": NotLoaded("dit"), "codec": NotLoaded("codec", geometry)}
     return SoraModel(**{"text": missing, "tokenizer": missing, **others, **parts})

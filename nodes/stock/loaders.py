@@ -9,8 +9,8 @@ from ...runtime import ui
 from ...runtime.session import current
 from ...sora_core.errors import InputError
 from ..inputs import checked
-from ..lora import SoraLoadLora
 from ..native.parts import part_of
+from ..patches import SoraLoadLora
 
 if TYPE_CHECKING:
     from ...sora_core.open_weights import OpenModel
@@ -132,7 +132,9 @@ class VAELoader(io.ComfyNode):
     def execute(cls, vae_name: str) -> io.NodeOutput:
         from ...sora_core.open_weights import load_part
 
-        loaded = load_part(current().model_path("vae", vae_name), "codec", device=current().device)
+        session = current()
+        loaded: Any = load_part(session.model_path("vae", vae_name), "codec", device=session.device)
+        session.codecs[loaded.module.geometry.channels] = loaded.module
         return io.NodeOutput(part_of(codec=loaded.module), ui=note_of(loaded))
 
 

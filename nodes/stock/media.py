@@ -102,10 +102,10 @@ def encoding_for(video: Any, format: str, chosen: dict[str, Any]) -> Encoding:
         return Encoding(format=format, codec=codec, crf=round(crf))
     if format == "webm":
         return Encoding(format=format, codec="av1")
-    return Encoding(format=format, codec=codec if codec != AUTO and codec != codec_of(video) else AUTO)
+    return Encoding(format=format, codec=codec if codec != AUTO and codec != codec_name(video) else AUTO)
 
 
-def codec_of(video: Any) -> str:
+def codec_name(video: Any) -> str:
     """The name of the codec that the picture of a VIDEO is in, or will be where it is in memory."""
     from ...sora_core.media.source import opened
 

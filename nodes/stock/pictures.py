@@ -19,8 +19,8 @@ __all__ = ["NODES"]
 MAX_SIDE = 16384
 MAX_FRAMES = 4096
 SIDE: dict[str, Any] = {"min": 1, "max": MAX_SIDE, "step": 1}
-METHODS = {"nearest-exact": "nearest-exact", "bilinear": "bilinear", "area": "area", "bicubic": "bicubic"}
-"""ways to scale, and what torch calls them; lanczos is Pillow's"""
+METHODS = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
+"""ways to scale, by torch's names; the last one is Pillow's"""
 
 
 class EmptyImage(io.ComfyNode):
@@ -61,7 +61,7 @@ class ImageScale(io.ComfyNode):
             category="image/upscaling",
             inputs=[
                 io.Image.Input("image"),
-                io.Combo.Input("upscale_method", options=[*METHODS, "lanczos"]),
+                io.Combo.Input("upscale_method", options=METHODS),
                 io.Int.Input("width", default=512, min=0, max=MAX_SIDE, step=1),
                 io.Int.Input("height", default=512, min=0, max=MAX_SIDE, step=1),
                 io.Combo.Input("crop", options=["disabled", "center"]),
@@ -93,7 +93,7 @@ class ImageScaleBy(io.ComfyNode):
             category="image/upscaling",
             inputs=[
                 io.Image.Input("image"),
-                io.Combo.Input("upscale_method", options=[*METHODS, "lanczos"]),
+                io.Combo.Input("upscale_method", options=METHODS),
                 io.Float.Input("scale_by", default=1.0, min=0.01, max=8.0, step=0.01),
             ],
             outputs=[io.Image.Output()],
@@ -241,11 +241,11 @@ def scaled(image: Any, width: int, height: int, method: str) -> Tensor:
     if method == "lanczos":
         return torch.stack([lanczos(frame, width, height) for frame in image])
     if method not in METHODS:
-        raise InputError(f"upscale_method is one of {', '.join([*METHODS, 'lanczos'])}, not {method!r}")
+        raise InputError(f"upscale_method is one of {', '.join(METHODS)}, not {method!r}")
     parts = []
     for first in range(0, frames, 8):
         part = image[first : first + 8].movedim(-1, 1)
-        parts.append(F.interpolate(part, (height, width), mode=METHODS[method]).movedim(1, -1))
+        parts.append(F.interpolate(part, (height, width), mode=method).movedim(1, -1))
     return torch.cat(parts)
 
 

@@ -29,6 +29,8 @@ FORMATS = {
 }  # fmt: skip
 MADE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 MIXED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+UNSAID = "http://cv.iptc.org/newscodes/digitalsourcetype/composite"
+"""of what was put together here and may hold anything: C2PA takes no created file without a source type"""
 SETTINGS_LABEL = "org.sora-nodes.settings"
 PURPOSES = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.311.76.59.1.9"
 """of certificates that may sign: email protection, document signing, claim signing"""
@@ -120,8 +122,8 @@ def manifest(origin: Origin, title: str, others: Sequence[str] = ()) -> dict[str
     mixed = origin.edited or bool(origin.parts or others)
     kind = MIXED if mixed else MADE
     agent: dict[str, Any] = {"softwareAgent": {"name": "Sora Nodes"}}
-    if origin.generated:
-        agent["digitalSourceType"] = kind
+    if origin.generated or not origin.edited:
+        agent["digitalSourceType"] = kind if origin.generated else UNSAID
     actions = [{"action": "c2pa.edited", **agent}] if origin.edited else [{"action": "c2pa.created", **agent}]
     return {
         "claim_generator_info": [{"name": "Sora Nodes"}],
