@@ -176,5 +176,6 @@ class BundledCodec(CausalCodec):
         pixels = 3 * TIME * (2 * PATCH) ** 2
         work = IN_BANDS if kernels.for_device(self.latent_mean.device).in_bands else WORK
         return Need(
-            kept=4 * kept, work=4 * work * fine, whole=4 * self.config.channels, frame=4 * 2 * pixels, work_grows=True
-        )
+            kept=4 * kept, work=4 * work * fine, whole=4 * self.config.channels, handed=4 * self.config.channels,
+            frame=4 * 2 * pixels, work_grows=True,
+        )  # fmt: skip

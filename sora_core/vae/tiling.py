@@ -2,10 +2,9 @@
 
 Only the part of a codec that sees no further than its convolutions reach runs in tiles (`CausalCodec.encode_tile`,
 `decode_tile`); what sees the whole picture stays whole. Tiles overlap and are cross-faded, away from their borders,
-where a tile sees zeros instead of its neighbour. Each tile has its own causal cache, and so has what stays whole. Those
-caches are the larger part of a codec's memory: where all of them together are too much, what rests has its cache on
-disk, in a file without a name that disappears with the process, and a tile runs over several latent frames before the
-next one comes.
+where a tile sees zeros instead of its neighbour. Each tile has its own causal cache. Those caches are the larger part
+of a codec's memory: where all of them together are too much, a tile that rests has its cache on disk, in a file without
+a name that disappears with the process, and a tile runs over several latent frames before the next one comes.
 
 Legend: B batch, C channels, F pixel frames, T latent frames, H W height and width in latent cells.
 """
@@ -13,7 +12,7 @@ Legend: B batch, C channels, F pixel frames, T latent frames, H W height and wid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -86,6 +85,8 @@ class Need:
     """what the tiled part has in use at most, beside that"""
     whole: int
     """what the part that sees the whole picture takes while it runs"""
+    held: int = 0
+    """what of that it remembers between chunks"""
     handed: int = 0
     """what lies between the two parts, per latent frame of a chunk"""
     frame: int
@@ -103,8 +104,9 @@ class Need:
         kept = self.kept * part * (1 if tiles.spill else len(rows) * len(columns))
         work = self.work * part * (chunk if self.work_grows else 1)
         pixels = self.frame * chunk * (height * width + part * (tiles.size is not None))
-        whole, tiled = self.whole * height * width, self.handed * chunk * height * width + kept + work
-        return self.fixed + pixels + (max(whole, tiled) if tiles.spill else whole + tiled)
+        whole = self.whole * height * width + (0 if tiles.spill else kept)
+        tiled = (self.held + self.handed * chunk) * height * width + kept + work
+        return self.fixed + pixels + max(whole, tiled)
 
 
 def choose_tiles(need: Need, height: int, width: int, budget: int | None = None) -> Tiles:
@@ -172,15 +174,14 @@ def parts(whole: Part, tile: Part, tiles: Tiles | None, *, given: int, made: int
 
     given, made: places per latent cell, in height and in width, of what `tile` takes and of what it gives.
     """
-    if tiles is None or tiles.size is None:
-        cache = StreamCache()
-        yield lambda x, first: whole(x, cache, first), lambda x, first: tile(x, cache, first)
-        return
+    cache = StreamCache()
 
     def on_whole(x: Tensor, first: bool) -> Tensor:
-        with shelf.cache("whole") as cache:
-            return whole(x, cache, first)
+        return whole(x, cache, first)
 
+    if tiles is None or tiles.size is None:
+        yield on_whole, lambda x, first: tile(x, cache, first)
+        return
     with closing(Shelf(spill=tiles.spill)) as shelf:
         yield on_whole, Tiled(tile, tiles, shelf, given=given, made=made)
 
@@ -209,23 +210,23 @@ class Tiled:
 
 
 class Shelf:
-    """The causal caches of the parts of one stream, in memory, or each in a nameless file while its part rests."""
+    """The causal caches of the tiles of one stream, in memory, or each in a nameless file while its tile rests."""
 
     def __init__(self, *, spill: bool) -> None:
         self._spill, self._open = spill, ExitStack()
-        self._caches: dict[Hashable, StreamCache] = {}
-        self._files: dict[Hashable, IO[bytes]] = {}
+        self._caches: dict[tuple[int, int], StreamCache] = {}
+        self._files: dict[tuple[int, int], IO[bytes]] = {}
 
     @contextmanager
-    def cache(self, part: Hashable) -> Iterator[StreamCache]:
-        """The cache of a part, to be used and changed within the block."""
-        cache = self._caches.setdefault(part, StreamCache())
+    def cache(self, tile: tuple[int, int]) -> Iterator[StreamCache]:
+        """The cache of a tile, to be used and changed within the block."""
+        cache = self._caches.setdefault(tile, StreamCache())
         if not self._spill:
             yield cache
             return
-        if part not in self._files:
-            self._files[part] = self._open.enter_context(scratch_file())
-        file = self._files[part]
+        if tile not in self._files:
+            self._files[tile] = self._open.enter_context(scratch_file())
+        file = self._files[tile]
         file.seek(0)
         cache.load(file)
         yield cache

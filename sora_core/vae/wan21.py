@@ -415,7 +415,8 @@ class Wan21Codec(CausalCodec):
         kernel = max((weight.numel() for weight in half.parameters()), default=0)
         return Need(
             kept=unit * kept, work=unit * work * frames, whole=unit * (24 + 4 * half.on_latent) * channels,
-            handed=2 * unit * channels, frame=4 * pixels, fixed=unit * kernel,
+            held=unit * (8 + 4 * half.on_latent) * channels, handed=2 * unit * channels, frame=4 * pixels,
+            fixed=unit * kernel,
         )  # fmt: skip
 
     def _by_piece(self, part: Part, pieces: Sequence[Tensor], cache: StreamCache, first: bool) -> Tensor:
